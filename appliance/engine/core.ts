@@ -1,0 +1,129 @@
+/**
+ * The engine's core as the main thread sees it: functions run, transactions commit, everything durable. Sockets, sessions and
+ * subscriptions are built on top and know nothing of threads or SQLite; the core knows nothing of sockets.
+ */
+
+/** Who asks. `user` carries what `ctx.auth.getUserIdentity()` returns; `admin` may reach internal functions. */
+export type Identity =
+  | { readonly type: "none" }
+  | { readonly type: "user"; readonly attributes: Readonly<Record<string, unknown>> }
+  | { readonly type: "admin"; readonly actingAs?: Readonly<Record<string, unknown>> };
+
+/** One call. Values cross every border as JSON text in Convex's encoding, so no realm ever sees another realm's objects. */
+export type CallRequest = {
+  /** `dir/mod:fn`, in any of Convex's spellings. */
+  readonly path: string;
+  /** JSON text of the arguments object. */
+  readonly args: string;
+  readonly identity: Identity;
+  /** 16 hex digits, for logs and error messages. */
+  readonly requestId: string;
+};
+
+/** JSON text of the value, or what the client is told. `data` is the JSON text of a ConvexError's payload. */
+export type Result =
+  | { readonly ok: true; readonly value: string }
+  | { readonly ok: false; readonly message: string; readonly data?: string };
+
+/** Half-open range of keys in one index, compared as bytes. A point is [key, key + 0x00). Pseudo-indexes carry config reads. */
+export type ReadRange = { readonly index: string; readonly lower: Uint8Array; readonly upper: Uint8Array };
+
+export type QueryRun = {
+  readonly result: Result;
+  /** The snapshot it read, nanoseconds. */
+  readonly ts: bigint;
+  readonly journal: string | null;
+  readonly logLines: readonly string[];
+  readonly reads: readonly ReadRange[];
+  /** True when the result depends on who asked. */
+  readonly usedIdentity: boolean;
+  /** True when the run looked at the clock. */
+  readonly usedTime: boolean;
+};
+
+export type MutationRun = {
+  readonly result: Result;
+  /** Commit time; null when it failed. */ readonly ts: bigint | null;
+  readonly logLines: readonly string[];
+};
+export type ActionRun = { readonly result: Result; readonly logLines: readonly string[] };
+
+/** What one durable commit changed: the old and new key of every index entry touched. Published in ts order. */
+export type Commit = { readonly ts: bigint; readonly writes: readonly { readonly index: string; readonly key: Uint8Array }[] };
+
+export type StoredFile = {
+  readonly storageId: string;
+  readonly uuid: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly contentType: string | null;
+};
+
+/** A due job of `ctx.scheduler` or of crons.ts, claimed durably before it is handed out. */
+export type DueJob = { readonly id: string; readonly path: string; readonly args: string; readonly kind: "mutation" | "action" };
+
+export type HttpRoute = { readonly path: string; readonly method: string };
+
+export type Deployment = {
+  readonly functions: readonly {
+    readonly path: string;
+    readonly kind: "query" | "mutation" | "action";
+    readonly visibility: "public" | "internal";
+  }[];
+  /** auth.config.ts, evaluated. */
+  readonly authProviders: readonly Readonly<Record<string, unknown>>[];
+  /** Exact paths, and prefixes that end in `*`. */
+  readonly httpRoutes: readonly HttpRoute[];
+};
+
+export type CoreOptions = {
+  /** Holds the database and the files; made when absent. */
+  readonly dir: string;
+  /** Folder of the app's functions, as `npx convex` would push it. */
+  readonly functionsDir: string;
+  /** The deployment's environment variables. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Public origin of the API, for storage URLs and CONVEX_CLOUD_URL; called late, when the port is known. */
+  readonly origin: () => string;
+  readonly log: (line: string) => void;
+};
+
+export type Core = {
+  readonly deployment: Deployment;
+  /** Latest published commit, or start, in nanoseconds. Never goes backwards, over restarts and clock steps too. */
+  ts(): bigint;
+  /** A client has seen this time; later commits come after it. Ignored when more than an hour ahead of the clock. */
+  observe(ts: bigint): void;
+  /** Runs all at one snapshot, in order. */
+  queries(requests: readonly (CallRequest & { readonly journal: string | null })[]): Promise<readonly QueryRun[]>;
+  /** Serial and durable: resolved after fsync. `session` makes it exactly-once over reconnects. */
+  mutation(
+    request: CallRequest & { readonly session?: { readonly id: string; readonly requestId: number } },
+  ): Promise<MutationRun>;
+  action(request: CallRequest): Promise<ActionRun>;
+  http(request: Request, route: HttpRoute, identity: Identity): Promise<Response>;
+  /** Called on every commit before the mutations in it resolve. Returns how to stop listening. */
+  onCommit(listener: (commit: Commit) => void): () => void;
+
+  /** Makes a file known: the bytes already lie, fsynced, at `filePath(sha256)`. */
+  storeFile(file: {
+    readonly sha256: string;
+    readonly sizeBytes: number;
+    readonly contentType: string | null;
+  }): Promise<StoredFile>;
+  findFile(uuid: string): Promise<StoredFile | undefined>;
+  /** Where bytes of this hash (hex) lie. */
+  filePath(sha256: string): string;
+  /** Checks an upload permit made by `generateUploadUrl`. */
+  isUploadToken(token: string): boolean;
+
+  /** When the next scheduled job or cron is due, ms since the epoch; undefined when none waits. */
+  nextDueMs(): Promise<number | undefined>;
+  /** Runs every due mutation job (exactly once, in its own transaction) and claims due actions, which the caller must run and settle. */
+  runDue(nowMs: number): Promise<readonly DueJob[]>;
+  settleJob(id: string, outcome: { readonly ok: true } | { readonly ok: false; readonly message: string }): Promise<void>;
+  /** Something was scheduled or cancelled; look at `nextDueMs` again. */
+  onSchedule(listener: () => void): () => void;
+
+  close(): Promise<void>;
+};

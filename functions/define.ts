@@ -1,0 +1,55 @@
+import type { JobArgs, JobKind } from "../convex/model/kinds.ts";
+import type { Outcome } from "../convex/model/job.ts";
+import type { Embedder } from "./ports/embedder.ts";
+import type { Files } from "./ports/files.ts";
+import type { Reader } from "./ports/reader.ts";
+import type { State } from "./ports/state.ts";
+import type { Vectors } from "./ports/vectors.ts";
+
+/** Everything functions may ever touch. Nobody is handed the whole bundle: see `needs`. */
+export type Ports = {
+  readonly state: State;
+  readonly files: Files;
+  readonly reader: Reader;
+  readonly embedder: Embedder;
+  readonly vectors: Vectors;
+};
+
+export type Call<K extends JobKind> = {
+  readonly jobId: string;
+  readonly args: JobArgs<K>;
+  /** 1 on the first try. */
+  readonly attempt: number;
+  /** Fires when the lease is lost, the owner cancels or the appliance stops. Nothing may be written after it fired. */
+  readonly signal: AbortSignal;
+  /** How far it got, for people. Coalesced by the runtime, so call it freely. */
+  readonly progress: (done: number, total: number) => void;
+};
+
+export type JobFunction<K extends JobKind, Needs extends keyof Ports> = {
+  readonly kind: K;
+  readonly needs: readonly Needs[];
+  readonly run: (call: Call<K>, ports: Pick<Ports, Needs>) => Promise<Outcome>;
+};
+
+/** Ties a kind to the code that does it. `needs` limits what `run` may touch; using another port is a type error. */
+export function defineFunction<K extends JobKind, const Needs extends keyof Ports>(
+  definition: JobFunction<K, Needs>,
+): JobFunction<K, Needs> {
+  return definition;
+}
+
+export type CallFunction<Args, Result, Needs extends keyof Ports> = {
+  readonly name: string;
+  readonly needs: readonly Needs[];
+  /** After this many ms the asker gets `timeout`. A call is never retried by us. */
+  readonly deadlineMs: number;
+  readonly run: (args: Args, ports: Pick<Ports, Needs>, signal: AbortSignal) => Promise<Result>;
+};
+
+/** An answer someone waits for now: no lease, no retry. */
+export function defineCall<Args, Result, const Needs extends keyof Ports>(
+  definition: CallFunction<Args, Result, Needs>,
+): CallFunction<Args, Result, Needs> {
+  return definition;
+}

@@ -1,0 +1,11 @@
+/** Text to unit vectors. One embedder is in force at a time; its `id` is kept with what it made. */
+export type Embedder = {
+  /** Changes whenever the same text would give another vector. */
+  readonly id: string;
+  /** One line for people: what it is and what it is not. */
+  readonly label: string;
+  readonly dimensions: number;
+  /** One vector of `dimensions` floats, L2 norm 1, per text, in order. Fails with `cancelled` or `unavailable`. */
+  passages(texts: readonly string[], signal: AbortSignal): Promise<readonly Float32Array[]>;
+  query(text: string, signal: AbortSignal): Promise<Float32Array>;
+};
