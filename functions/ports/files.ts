@@ -1,8 +1,8 @@
 /** Bytes the owner handed in, kept by the control plane's file storage. */
 export type Files = {
   /**
-   * The whole file. Fails with `missing` when it is gone, `full` when it is larger than `bytesMax`, `unavailable` when the storage
-   * does not answer.
+   * The whole file behind a URL the control plane gave out (`internal.documents.fileForIngest`). Fails with `missing` when it is gone,
+   * `full` when it is larger than `bytesMax`, `unavailable` when the storage does not answer, `cancelled` when `signal` fires.
    */
-  read(fileId: string, options: { bytesMax: number; signal: AbortSignal }): Promise<Uint8Array>;
+  read(url: string, options: { readonly bytesMax: number; readonly signal: AbortSignal }): Promise<Uint8Array>;
 };

@@ -1,0 +1,110 @@
+/**
+ * The one reader of the environment. Everything else is handed the few fields it needs. What an owner may change at run time is not
+ * here: that is state and lives in convex/settings.ts.
+ */
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { NikaError } from "../convex/model/error.ts";
+
+/** N-I-K-A on a phone's keys. */
+export const portDefault = 6452;
+
+export type Config = {
+  readonly version: string;
+  /** Where everything the owner has is kept. */
+  readonly dataDir: string;
+  readonly host: string;
+  readonly port: number;
+  /** Further origins the page may be reached under, such as a tunnel's; the loopback ones are always allowed. */
+  readonly publicUrl: string | undefined;
+  readonly state:
+    | { readonly type: "embedded" }
+    | {
+        readonly type: "convex";
+        readonly url: string;
+        readonly publicUrl: string;
+        readonly adminKey: string;
+        readonly deploys: boolean;
+      };
+  readonly vectors:
+    | { readonly type: "embedded" }
+    | { readonly type: "qdrant"; readonly url: string; readonly apiKey: string | undefined };
+  readonly models: { readonly dir: string; readonly allowDownload: boolean };
+  /** Jobs run side by side. */
+  readonly slots: number;
+  /** Show causes and stacks of errors. For those who build Nika. */
+  readonly isDebug: boolean;
+};
+
+export type Flags = { readonly dataDir?: string | undefined; readonly port?: number | undefined };
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Flags win over the environment, the environment over defaults. Fails with `invalid` and the name of what is wrong. */
+export function loadConfig(flags: Flags = {}, environment: Environment = process.env): Config {
+  const dataDir = resolve(flags.dataDir ?? environment["NIKA_DATA"] ?? join(homedir(), ".nika", "data"));
+  return {
+    version: packageVersion(),
+    dataDir,
+    host: environment["NIKA_HOST"] ?? "127.0.0.1",
+    port: flags.port ?? toPort(environment["NIKA_PORT"], "NIKA_PORT") ?? portDefault,
+    publicUrl: toUrl(environment, "NIKA_PUBLIC_URL"),
+    state: toState(environment),
+    vectors: toVectors(environment),
+    models: {
+      dir: resolve(environment["NIKA_MODELS"] ?? join(dataDir, "models")),
+      allowDownload: isOn(environment["NIKA_MODEL_DOWNLOAD"]),
+    },
+    slots: toSlots(environment["NIKA_SLOTS"]),
+    isDebug: isOn(environment["NIKA_DEBUG"]),
+  };
+}
+
+/** A TCP port from text; 0 asks the system for a free one. */
+export function toPort(text: string | undefined, name: string): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new NikaError("invalid", `${name} must be a port number from 0 to 65535, not "${text}".`);
+  return port;
+}
+
+function toState(environment: Environment): Config["state"] {
+  const url = toUrl(environment, "NIKA_CONVEX_URL");
+  if (url === undefined) return { type: "embedded" };
+  const adminKey = environment["NIKA_CONVEX_ADMIN_KEY"];
+  if (!adminKey) throw new NikaError("invalid", "NIKA_CONVEX_URL is set, so NIKA_CONVEX_ADMIN_KEY must be set too.");
+  const deploys = environment["NIKA_CONVEX_DEPLOY"] === undefined || isOn(environment["NIKA_CONVEX_DEPLOY"]);
+  return { type: "convex", url, publicUrl: toUrl(environment, "NIKA_CONVEX_PUBLIC_URL") ?? url, adminKey, deploys };
+}
+
+function toVectors(environment: Environment): Config["vectors"] {
+  const url = toUrl(environment, "NIKA_QDRANT_URL");
+  return url === undefined ? { type: "embedded" } : { type: "qdrant", url, apiKey: environment["NIKA_QDRANT_API_KEY"] };
+}
+
+function toUrl(environment: Environment, name: string): string | undefined {
+  const text = environment[name];
+  if (text === undefined || text === "") return undefined;
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new NikaError("invalid", `${name} must be an http or https address, not "${text}".`);
+  return url.href.replace(/\/$/, "");
+}
+
+function toSlots(text: string | undefined): number {
+  if (text === undefined || text === "") return 4;
+  const slots = Number(text);
+  if (!Number.isInteger(slots) || slots < 1 || slots > 64)
+    throw new NikaError("invalid", `NIKA_SLOTS must be a number from 1 to 64, not "${text}".`);
+  return slots;
+}
+
+function isOn(text: string | undefined): boolean {
+  return text === "1" || text === "true" || text === "yes" || text === "on";
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}

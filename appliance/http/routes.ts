@@ -1,0 +1,155 @@
+/** Nika's own few routes. Everything about state goes through the control plane; these are what a query cannot be. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { questionCharsMax, passagesPerAnswerMax, type Answer } from "../../convex/model/answer.ts";
+import { NikaError, toNikaError, type Code } from "../../convex/model/error.ts";
+import { isOwnerToken, mintOwnerToken, type SigningKey } from "../secrets/token.ts";
+import { endedCookie, isSame, openSessions, type Sessions } from "./session.ts";
+
+/** One table from codes to statuses, for every route. */
+const statuses: Record<Code, number> = {
+  invalid: 400,
+  missing: 404,
+  conflict: 409,
+  denied: 401,
+  unreadable: 422,
+  full: 507,
+  cancelled: 499,
+  unavailable: 503,
+  timeout: 504,
+  bug: 500,
+};
+
+const bodyBytesMax = 64 * 1024;
+
+export type RouteOptions = {
+  readonly version: string;
+  readonly adminKey: string;
+  readonly signing: SigningKey;
+  readonly sessionKey: Buffer;
+  /** Where this appliance is reached, without a slash at the end. */
+  readonly origin: () => string;
+  /** Where browsers reach the control plane. */
+  readonly convexUrl: () => string;
+  readonly ask: (args: { question: string; limit: number }, signal: AbortSignal) => Promise<Answer>;
+  readonly stop: () => void;
+  readonly log: (line: string) => void;
+  readonly now: () => number;
+};
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+export type Routes = {
+  /** Answers when the path is one of ours; false otherwise. */
+  handle(path: string, request: IncomingMessage, response: ServerResponse): boolean;
+};
+
+export function nikaRoutes(options: RouteOptions): Routes {
+  const sessions = openSessions(options.sessionKey);
+  const table: Readonly<Record<string, Handler>> = {
+    "GET /nika/health": (_request, response) => send(response, 200, { status: "ok", version: options.version, pid: process.pid }),
+    "GET /nika/config": (_request, response) => send(response, 200, { convexUrl: options.convexUrl(), version: options.version }),
+    "POST /nika/links": (request, response) => {
+      mustBeAdmin(request, options.adminKey);
+      const { code, expiresAt } = sessions.link(options.now());
+      send(response, 200, { url: `${options.origin()}/#link=${code}`, expiresAt });
+    },
+    "POST /nika/link": async (request, response) => openSession(request, response, sessions, options.now()),
+    "POST /nika/token": (request, response) => {
+      if (!isAdmin(request, options.adminKey) && !sessions.isOpen(request.headers.cookie, options.now()))
+        throw new NikaError("denied", "This browser is not signed in; open a link made by `nika link`.");
+      send(response, 200, mintOwnerToken(options.signing, options.now()));
+    },
+    "POST /nika/logout": (_request, response) => {
+      response.setHeader("Set-Cookie", endedCookie);
+      send(response, 204);
+    },
+    "POST /nika/ask": async (request, response) => answer(request, response, options),
+    "POST /nika/stop": (request, response) => {
+      mustBeAdmin(request, options.adminKey);
+      send(response, 202, { status: "stopping" });
+      options.stop();
+    },
+  };
+  return {
+    handle(path, request, response) {
+      if (!path.startsWith("/nika/")) return false;
+      const handler = table[`${request.method ?? "GET"} ${path}`];
+      void respond(response, options.log, async () => {
+        if (!handler) throw new NikaError("missing", `There is no ${request.method ?? "GET"} ${path} here.`);
+        await handler(request, response);
+      });
+      return true;
+    },
+  };
+}
+
+/** Runs a handler; what it throws becomes a status and one sentence, and the cause goes to the log. */
+async function respond(response: ServerResponse, log: (line: string) => void, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (thrown) {
+    const error = toNikaError(thrown);
+    if (error.code === "bug") log(`http: ${String(error.cause instanceof Error ? error.cause.stack : error.cause)}`);
+    if (!response.headersSent) send(response, statuses[error.code], { code: error.code, message: error.message });
+    else response.destroy();
+  }
+}
+
+async function openSession(request: IncomingMessage, response: ServerResponse, sessions: Sessions, nowMs: number): Promise<void> {
+  const { code } = await readJson(request);
+  const cookie = typeof code === "string" ? sessions.open(code, nowMs) : undefined;
+  if (cookie === undefined) {
+    send(response, 410, {
+      code: "denied",
+      message: "This link was used already or has expired; make a new one with `nika link`.",
+    });
+    return;
+  }
+  response.setHeader("Set-Cookie", cookie);
+  send(response, 204);
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: RouteOptions): Promise<void> {
+  const token = request.headers.authorization?.replace(/^Bearer /, "") ?? "";
+  if (!isOwnerToken(token, options.signing, options.now())) throw new NikaError("denied", "Only the owner may ask.");
+  const { question, limit = 5 } = await readJson(request);
+  if (typeof question !== "string" || question.trim() === "" || question.length > questionCharsMax)
+    throw new NikaError("invalid", `A question has 1 to ${questionCharsMax} characters.`);
+  if (!Number.isInteger(limit) || (limit as number) < 1 || (limit as number) > passagesPerAnswerMax)
+    throw new NikaError("invalid", `The limit must be a number from 1 to ${passagesPerAnswerMax}.`);
+  const gone = new AbortController();
+  response.on("close", () => gone.abort());
+  send(response, 200, await options.ask({ question: question.trim(), limit: limit as number }, gone.signal));
+}
+
+function isAdmin(request: IncomingMessage, adminKey: string): boolean {
+  const [scheme, key] = (request.headers.authorization ?? "").split(" ", 2);
+  return scheme === "Convex" && key !== undefined && isSame(key, adminKey);
+}
+
+function mustBeAdmin(request: IncomingMessage, adminKey: string): void {
+  if (!isAdmin(request, adminKey))
+    throw new NikaError("denied", "Only the machine's owner may do this, with the appliance's own key.");
+}
+
+async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > bodyBytesMax) throw new NikaError("invalid", `The request is larger than ${bodyBytesMax / 1024} KB.`);
+    chunks.push(chunk);
+  }
+  try {
+    const value: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Falls through: malformed and not-an-object are one mistake to the sender.
+  }
+  throw new NikaError("invalid", "The request must be a JSON object.");
+}
+
+function send(response: ServerResponse, status: number, body?: object): void {
+  response.setHeader("Cache-Control", "no-store");
+  if (body === undefined) response.writeHead(status).end();
+  else response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+}

@@ -1,0 +1,53 @@
+/**
+ * The appliance's own keys, made at first start. Files under DATA/keys, readable by their owner only. They never enter the control
+ * plane, the log, the command line or git. Not promised: protection from someone who can already read the owner's files.
+ */
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, openSync, closeSync, fsyncSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { join } from "node:path";
+
+export type Keys = {
+  /** Lets its holder call internal functions. Convex's tools expect `name|hex`. */
+  readonly adminKey: string;
+  /** Signs owner tokens, ES256. */
+  readonly signing: { readonly key: KeyObject; readonly kid: string };
+  /** Seals session cookies. Deleting its file ends every session. */
+  readonly session: Buffer;
+  /** The public half as a `data:` URL, which is all the control plane ever learns. */
+  readonly jwksUrl: string;
+};
+
+/** Reads the keys of this data directory; makes them on the first start. */
+export function openKeys(dataDir: string): Keys {
+  const dir = join(dataDir, "keys");
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  chmodSync(dir, 0o700);
+  const adminKey = once(join(dir, "admin.key"), () => `nika|${randomBytes(32).toString("hex")}`);
+  const pem = once(join(dir, "signing.pem"), () =>
+    generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+  );
+  const session = Buffer.from(once(join(dir, "session.key"), () => randomBytes(32).toString("hex")).trim(), "hex");
+  const key = createPrivateKey(pem);
+  const jwk = createPublicKey(key).export({ format: "jwk" });
+  const kid = `nika-${String(jwk["x"]).slice(0, 12)}`;
+  const jwks = JSON.stringify({ keys: [{ ...jwk, kid, alg: "ES256", use: "sig" }] });
+  return {
+    adminKey: adminKey.trim(),
+    signing: { key, kid },
+    session,
+    jwksUrl: `data:application/json;base64,${Buffer.from(jwks).toString("base64")}`,
+  };
+}
+
+/** Written to a temporary name, synced and renamed, so that a crash leaves a whole key or none. */
+function once(path: string, make: () => string): string {
+  if (!existsSync(path)) {
+    const temporary = `${path}.new`;
+    const file = openSync(temporary, "w", 0o600);
+    writeSync(file, make());
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(temporary, path);
+  }
+  return readFileSync(path, "utf8");
+}
