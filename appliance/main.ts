@@ -151,9 +151,9 @@ async function openStore(
     return { url: config.vectors.url, ...(config.vectors.apiKey && { apiKey: config.vectors.apiKey }) };
   const dir = join(config.dataDir, "vectors");
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const store = await startVectors({ dir, apiKey: keys.adminKey, host: "127.0.0.1", log });
+  const store = await startVectors({ dir, apiKey: keys.vectorsKey, host: "127.0.0.1", log });
   opened.defer(() => store.close());
-  return { url: store.url, apiKey: keys.adminKey };
+  return { url: store.url, apiKey: keys.vectorsKey };
 }
 
 /** Answers, then leaves one event behind; a failing event does not take the answer away. */

@@ -2,7 +2,7 @@
  * The appliance's own keys, made at first start. Files under DATA/keys, readable by their owner only. They never enter the control
  * plane, the log, the command line or git. Not promised: protection from someone who can already read the owner's files.
  */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto";
+import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, openSync, closeSync, fsyncSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
@@ -13,6 +13,8 @@ export type Keys = {
   readonly signing: { readonly key: KeyObject; readonly kid: string };
   /** Seals session cookies. Deleting its file ends every session. */
   readonly session: Buffer;
+  /** Opens the embedded vector store. Derived, so there is nothing more to keep. */
+  readonly vectorsKey: string;
   /** The public half as a `data:` URL, which is all the control plane ever learns. */
   readonly jwksUrl: string;
 };
@@ -35,6 +37,7 @@ export function openKeys(dataDir: string): Keys {
     adminKey: adminKey.trim(),
     signing: { key, kid },
     session,
+    vectorsKey: createHmac("sha256", session).update("vectors").digest("hex"),
     jwksUrl: `data:application/json;base64,${Buffer.from(jwks).toString("base64")}`,
   };
 }
