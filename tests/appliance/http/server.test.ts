@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { Answer } from "../../../convex/model/answer.ts";
+import { isNikaError } from "../../../convex/model/error.ts";
+import { nikaRoutes } from "../../../appliance/http/routes.ts";
+import { openServer } from "../../../appliance/http/server.ts";
+import { openKeys } from "../../../appliance/secrets/keys.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "nika-http-"));
+mkdirSync(join(dir, "web"));
+writeFileSync(join(dir, "web/index.html"), "<title>page</title>");
+writeFileSync(join(dir, "secret.txt"), "not for the web");
+const keys = openKeys(dir);
+const server = await openServer({ host: "127.0.0.1", port: 0, publicUrl: undefined, webDir: join(dir, "web") });
+const asked: unknown[] = [];
+let stops = 0;
+server.serve({
+  backend: undefined,
+  connectTo: "",
+  routes: nikaRoutes({
+    version: "1",
+    adminKey: keys.adminKey,
+    signing: keys.signing,
+    sessionKey: keys.session,
+    origin: () => server.origin,
+    convexUrl: () => server.origin,
+    ask: async (args) => {
+      asked.push(args);
+      if (args.question === "boom") throw new Error("secret detail");
+      return {
+        question: args.question,
+        language: "en",
+        passages: [],
+        embedder: { id: "e", label: "e", isBaseline: true },
+        tookMs: 1,
+      } satisfies Answer;
+    },
+    stop: () => stops++,
+    log: () => {},
+    now: () => Date.now(),
+  }),
+});
+after(async () => {
+  await server.close();
+  rmSync(dir, { recursive: true });
+});
+
+const admin = { authorization: `Convex ${keys.adminKey}` };
+const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(server.origin + path, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body), headers });
+const ownerToken = async (): Promise<string> =>
+  ((await (await post("/nika/token", {}, admin)).json()) as { token: string }).token;
+
+test("being first to visit opens nothing", async () => {
+  assert.equal((await fetch(`${server.origin}/`)).headers.get("set-cookie"), null);
+  assert.equal((await post("/nika/token", {})).status, 401);
+  assert.equal((await post("/nika/links", {})).status, 401);
+  assert.equal((await post("/nika/stop", {}, { authorization: "Convex nika|00" })).status, 401);
+  assert.equal(stops, 0);
+});
+
+test("a link made by the machine's owner becomes a session once, and the session becomes tokens", async () => {
+  const { url } = (await (await post("/nika/links", {}, admin)).json()) as { url: string };
+  const code = new URL(url).hash.replace("#link=", "");
+
+  const opened = await post("/nika/link", { code });
+  const again = await post("/nika/link", { code });
+
+  assert.equal(opened.status, 204);
+  assert.equal(again.status, 410);
+  const cookie = opened.headers.get("set-cookie") ?? "";
+  assert.match(cookie, /HttpOnly; SameSite=Strict/);
+  const token = await post("/nika/token", {}, { cookie: cookie.split(";")[0]! });
+  assert.equal(token.status, 200);
+});
+
+test("a page on another name cannot reach the appliance through the owner's browser", async () => {
+  const status = await new Promise((resolve) => {
+    request({ host: "127.0.0.1", port: server.port, path: "/nika/health", headers: { host: "evil.example" } }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    }).end();
+  });
+  assert.equal(status, 421);
+});
+
+test("a question needs the owner's token and sensible words", async () => {
+  const authorization = `Bearer ${await ownerToken()}`;
+  assert.equal((await post("/nika/ask", { question: "where?" })).status, 401);
+  assert.equal((await post("/nika/ask", { question: "" }, { authorization })).status, 400);
+  assert.equal((await post("/nika/ask", { question: "x".repeat(2_001) }, { authorization })).status, 400);
+  assert.equal((await post("/nika/ask", { question: "where?", limit: 0 }, { authorization })).status, 400);
+  assert.equal((await post("/nika/ask", "{", { authorization })).status, 400);
+  assert.equal((await post("/nika/ask", "[]", { authorization })).status, 400);
+  assert.equal((await post("/nika/ask", " ".repeat(100_000), { authorization })).status, 400);
+  assert.equal(asked.length, 0);
+  assert.equal((await post("/nika/ask", { question: " where? " }, { authorization })).status, 200);
+  assert.deepEqual(asked, [{ question: "where?", limit: 5 }]);
+});
+
+test("what breaks inside stays inside", async () => {
+  const answer = await post("/nika/ask", { question: "boom" }, { authorization: `Bearer ${await ownerToken()}` });
+  assert.equal(answer.status, 500);
+  assert.doesNotMatch(await answer.text(), /secret detail/);
+});
+
+test("only files of the page are served, under a strict policy", async () => {
+  const page = await fetch(`${server.origin}/documents`);
+  assert.equal(await page.text(), "<title>page</title>");
+  assert.match(page.headers.get("content-security-policy") ?? "", /default-src 'self'/);
+  for (const path of ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/nothing.js"]) {
+    const raw = await new Promise<number | undefined>((resolve) => {
+      request({ host: "127.0.0.1", port: server.port, path }, (answer) => resolve(answer.resume().statusCode)).end();
+    });
+    assert.equal(raw, 404, path);
+  }
+});
+
+test("an unknown route of ours says so, and a taken port is told by its number", async () => {
+  assert.equal((await fetch(`${server.origin}/nika/nothing`)).status, 404);
+  const other = createServer().listen(0, "127.0.0.1");
+  await new Promise((done) => other.once("listening", done));
+  const { port } = other.address() as { port: number };
+  await assert.rejects(openServer({ host: "127.0.0.1", port, publicUrl: undefined, webDir: dir }), (error: unknown) => {
+    assert(isNikaError(error) && error.code === "conflict");
+    assert.match(error.message, new RegExp(`${port}`));
+    return true;
+  });
+  other.close();
+});
