@@ -1,6 +1,8 @@
 /** The whole life of a job, as values. No clock, no database: callers pass `now`. */
 import { v, type Infer } from "convex/values";
-import { vProblem, vReading } from "./document.ts";
+import { vProblem, vProgress, vReading } from "./document.ts";
+import { codes } from "./error.ts";
+import { vKind } from "./kinds.ts";
 
 /**
  * ready → leased → done | dead | cancelled, and back to ready for another try. A delayed try is `ready` with `readyAt` in the future.
@@ -29,3 +31,119 @@ export const vOutcome = v.union(
   v.object({ type: v.literal("failed"), code: v.string(), message: v.string(), retry: v.boolean() }),
 );
 export type Outcome = Infer<typeof vOutcome>;
+
+/** Why a job failed, for the owner. */
+export const vFailure = v.object({ code: v.string(), message: v.string() });
+export type Failure = Infer<typeof vFailure>;
+
+/** The lease token decides who owns a job. Clocks drift; a late worker must lose even if it believes it still has time. */
+export const vLease = v.object({
+  workerId: v.id("workers"),
+  /** The worker's incarnation: a restarted worker has a higher one, and all leases of the lower ones are void. */
+  epoch: v.number(),
+  token: v.string(),
+  startedAt: v.number(),
+});
+
+/** The part of a job its life depends on. */
+export type JobLife = {
+  readonly state: JobState;
+  /** Tries begun, the running one included. A try that ended by a snooze or by its worker's death does not stay counted. */
+  readonly attempts: number;
+  /** Workers that died while holding it. */
+  readonly deaths: number;
+  /** The owner asked to stop it while it was leased. */
+  readonly cancelAsked?: boolean;
+};
+
+/** What becomes of it. */
+export type JobStep = {
+  readonly state: JobState;
+  /** When it may be tried again, or when it ended. */
+  readonly readyAt: number;
+  readonly attempts: number;
+  readonly deaths: number;
+  readonly error?: Failure;
+};
+
+/** Five tries spread over some twenty minutes outlast a restart of anything we depend on, and no more than that. */
+export const attemptsMax = 5;
+/** A job whose worker died under it this often is taken to be what kills it. */
+export const deathsMax = 8;
+const backoffMaxMs = 15 * 60_000;
+
+/** Wait after the n-th failed try: 1 s, 4 s, 16 s, … at most a quarter of an hour. */
+export function backoffMs(failures: number): number {
+  return Math.min(1_000 * 4 ** Math.max(0, failures - 1), backoffMaxMs);
+}
+
+/** Wait after the n-th death: none after the first, most likely an accident; then as after a failure. */
+export function deathBackoffMs(deaths: number): number {
+  return deaths <= 1 ? 0 : backoffMs(deaths - 1);
+}
+
+export const isOpen = (state: JobState): boolean => state === "ready" || state === "leased";
+
+/** What a job becomes when a worker takes it. */
+export function claimed(job: JobLife, now: number): JobStep {
+  return { state: "leased", readyAt: now, attempts: job.attempts + 1, deaths: job.deaths };
+}
+
+/** What a job becomes once its worker has reported. */
+export function settled(job: JobLife, outcome: Outcome, now: number): JobStep {
+  const { attempts, deaths } = job;
+  if (outcome.type === "done") return { state: "done", readyAt: now, attempts, deaths };
+  if (job.cancelAsked === true) return { state: "cancelled", readyAt: now, attempts, deaths };
+  if (outcome.type === "snoozed") {
+    // The worker chose to wait, so it costs no attempt.
+    return { state: "ready", readyAt: now + Math.max(0, outcome.delayMs), attempts: attempts - 1, deaths };
+  }
+  const error = { code: outcome.code in codes ? outcome.code : "bug", message: outcome.message };
+  if (!outcome.retry || attempts >= attemptsMax) return { state: "dead", readyAt: now, attempts, deaths, error };
+  return { state: "ready", readyAt: now + backoffMs(attempts), attempts, deaths, error };
+}
+
+/** What a job becomes when the worker that held it is gone. */
+export function orphaned(job: JobLife, now: number): JobStep {
+  const attempts = job.attempts - 1;
+  const deaths = job.deaths + 1;
+  if (job.cancelAsked === true) return { state: "cancelled", readyAt: now, attempts, deaths };
+  if (deaths >= deathsMax) {
+    const message = `Nika stopped ${deaths} times while working on this, so it does not try again by itself.`;
+    return { state: "dead", readyAt: now, attempts, deaths, error: { code: "bug", message } };
+  }
+  return { state: "ready", readyAt: now + deathBackoffMs(deaths), attempts, deaths };
+}
+
+/** A job as the owner sees it. Times are milliseconds since 1970. */
+export const vJobView = v.object({
+  id: v.id("jobs"),
+  kind: vKind,
+  /** What it is about: the document's name. */
+  label: v.string(),
+  state: vJobState,
+  attempts: v.number(),
+  /** Only while it is leased. */
+  progress: v.optional(vProgress),
+  error: v.optional(vFailure),
+  createdAt: v.number(),
+  startedAt: v.optional(v.number()),
+  endedAt: v.optional(v.number()),
+  /** When it is, or was, to be tried next. */
+  readyAt: v.number(),
+  documentId: v.optional(v.id("documents")),
+});
+export type JobView = Infer<typeof vJobView>;
+
+export const vJobCounts = v.object({
+  ready: v.number(),
+  leased: v.number(),
+  done: v.number(),
+  dead: v.number(),
+  cancelled: v.number(),
+});
+export type JobCounts = Infer<typeof vJobCounts>;
+
+/** Ended jobs are kept for a week, and no more than this many. */
+export const endedKeptMax = 1_000;
+export const endedKeptMs = 7 * 24 * 3_600_000;

@@ -1,0 +1,25 @@
+/* Written by scripts/codegen.ts. Do not edit: change the functions and run `npm run codegen`. */
+import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server";
+import type * as appliance from "../appliance.ts";
+import type * as crons from "../crons.ts";
+import type * as documents from "../documents.ts";
+import type * as events from "../events.ts";
+import type * as jobs from "../jobs.ts";
+import type * as settings from "../settings.ts";
+import type * as upkeep from "../upkeep.ts";
+import type * as workers from "../workers.ts";
+
+declare const fullApi: ApiFromModules<{
+  appliance: typeof appliance;
+  crons: typeof crons;
+  documents: typeof documents;
+  events: typeof events;
+  jobs: typeof jobs;
+  settings: typeof settings;
+  upkeep: typeof upkeep;
+  workers: typeof workers;
+}>;
+/** What the owner may call. */
+export declare const api: FilterApi<typeof fullApi, FunctionReference<any, "public">>;
+/** What only Nika itself may call. */
+export declare const internal: FilterApi<typeof fullApi, FunctionReference<any, "internal">>;

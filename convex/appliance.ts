@@ -1,0 +1,30 @@
+/** What is running, as it says itself. */
+import { v } from "convex/values";
+import { vReport, vStatus } from "./model/appliance.ts";
+import { ownerQuery, systemMutation } from "./turn/guard.ts";
+import { readTally } from "./turn/tally.ts";
+
+/** Null until the appliance has started for the first time. */
+export const status = ownerQuery({
+  args: {},
+  returns: v.union(vStatus, v.null()),
+  handler: async (ctx) => {
+    const row = await ctx.db.query("appliance").first();
+    if (!row) return null;
+    const { name, version, mode, embedder, startedAt } = row;
+    const count = await readTally(ctx.db, "documents");
+    return { name, version, mode, embedder, startedAt, passages: count("passages") };
+  },
+});
+
+/** Written once at each start. */
+export const report = systemMutation({
+  args: vReport.fields,
+  returns: v.null(),
+  handler: async (turn, about) => {
+    const row = await turn.db.query("appliance").first();
+    if (row) await turn.db.replace(row._id, about);
+    else await turn.db.insert("appliance", about);
+    return null;
+  },
+});

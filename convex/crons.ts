@@ -1,0 +1,10 @@
+import { cronJobs } from "convex/server";
+import { internal } from "./_generated/api.js";
+
+const crons = cronJobs();
+
+// Behind the scheduled calls, which do the same in time when nothing goes wrong.
+crons.interval("give up silent workers and wake overdue jobs", { minutes: 1 }, internal.workers.check, {});
+crons.interval("sweep old jobs and events", { minutes: 10 }, internal.upkeep.sweep, {});
+
+export default crons;

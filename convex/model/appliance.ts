@@ -1,0 +1,21 @@
+import { v, type Infer } from "convex/values";
+
+const about = {
+  name: v.string(),
+  version: v.string(),
+  /** Which parts the appliance runs on: its own, or the real ones. */
+  mode: v.object({
+    state: v.union(v.literal("embedded"), v.literal("convex")),
+    vectors: v.union(v.literal("embedded"), v.literal("qdrant")),
+  }),
+  embedder: v.object({ id: v.string(), label: v.string(), isBaseline: v.boolean() }),
+  /** Milliseconds since 1970. */
+  startedAt: v.number(),
+};
+
+/** What the appliance says about itself when it starts. */
+export const vReport = v.object(about);
+export type Report = Infer<typeof vReport>;
+
+export const vStatus = v.object({ ...about, passages: v.number() });
+export type Status = Infer<typeof vStatus>;

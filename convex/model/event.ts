@@ -1,0 +1,25 @@
+import { v, type Infer } from "convex/values";
+
+/** What an owner wants to be told. A wire name: add, never rename. */
+export const vEventType = v.union(
+  v.literal("documentReady"),
+  v.literal("documentUnreadable"),
+  v.literal("documentForgotten"),
+  v.literal("jobDead"),
+  v.literal("workerLost"),
+);
+export type EventType = Infer<typeof vEventType>;
+
+export const vEventView = v.object({
+  id: v.id("events"),
+  at: v.number(),
+  type: vEventType,
+  /** One English sentence; a page that speaks another language goes by `type`. */
+  text: v.string(),
+  documentId: v.optional(v.id("documents")),
+});
+export type EventView = Infer<typeof vEventView>;
+
+/** Events are kept for a week, and no more than this many. */
+export const eventsKeptMax = 1_000;
+export const eventsKeptMs = 7 * 24 * 3_600_000;

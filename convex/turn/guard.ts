@@ -1,0 +1,89 @@
+/** The only ways to declare a function here: who may call it is decided before its first line runs. */
+import { ConvexError, type GenericValidator, type Infer, type ObjectType, type PropertyValidators } from "convex/values";
+import type { RegisteredMutation, RegisteredQuery } from "convex/server";
+import { internalMutation, internalQuery, mutation, query, type MutationCtx, type QueryCtx } from "../_generated/server.js";
+import { isNikaError, NikaError } from "../model/error.ts";
+import { openTally, type Tally } from "./tally.ts";
+
+/** What a mutation works with: Convex's context, the one reading of the clock, and the counts it changes. */
+export type Turn = MutationCtx & { readonly now: number; readonly tally: Tally };
+
+type Definition<Ctx, Args extends PropertyValidators, Returns extends GenericValidator> = {
+  readonly args: Args;
+  readonly returns: Returns;
+  readonly handler: (ctx: Ctx, args: ObjectType<Args>) => Promise<Infer<Returns>>;
+};
+type Query<V extends "public" | "internal", Args extends PropertyValidators, Returns extends GenericValidator> = RegisteredQuery<
+  V,
+  ObjectType<Args>,
+  Promise<Infer<Returns>>
+>;
+type Mutation<
+  V extends "public" | "internal",
+  Args extends PropertyValidators,
+  Returns extends GenericValidator,
+> = RegisteredMutation<V, ObjectType<Args>, Promise<Infer<Returns>>>;
+
+/** The subject of the tokens the appliance signs for the one person it belongs to. */
+const ownerSubject = "owner";
+
+async function onlyOwner(ctx: QueryCtx | MutationCtx): Promise<void> {
+  const identity = await ctx.auth.getUserIdentity();
+  if (identity?.subject !== ownerSubject)
+    throw new NikaError("denied", "Only the owner may do this; open a new link with `nika up`.");
+}
+
+/** Callers get a code and a sentence; what is not ours stays a server error, whose text Convex keeps from them. */
+async function answering<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isNikaError(error) ? new ConvexError({ code: error.code, message: error.message }) : error;
+  }
+}
+
+async function inTurn<T>(ctx: MutationCtx, work: (turn: Turn) => Promise<T>): Promise<T> {
+  const tally = openTally();
+  const result = await work({ ...ctx, now: Date.now(), tally });
+  await tally.write(ctx.db);
+  return result;
+}
+
+export function ownerQuery<Args extends PropertyValidators, Returns extends GenericValidator>(
+  definition: Definition<QueryCtx, Args, Returns>,
+): Query<"public", Args, Returns> {
+  const handler = (ctx: QueryCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
+    answering(async () => {
+      await onlyOwner(ctx);
+      return definition.handler(ctx, args);
+    });
+  return query({ args: definition.args, returns: definition.returns, handler } as never) as never;
+}
+
+export function ownerMutation<Args extends PropertyValidators, Returns extends GenericValidator>(
+  definition: Definition<Turn, Args, Returns>,
+): Mutation<"public", Args, Returns> {
+  const handler = (ctx: MutationCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
+    answering(async () => {
+      await onlyOwner(ctx);
+      return inTurn(ctx, (turn) => definition.handler(turn, args));
+    });
+  return mutation({ args: definition.args, returns: definition.returns, handler } as never) as never;
+}
+
+/** For the appliance and for Convex's own scheduler; nobody else can name an internal function. */
+export function systemQuery<Args extends PropertyValidators, Returns extends GenericValidator>(
+  definition: Definition<QueryCtx, Args, Returns>,
+): Query<"internal", Args, Returns> {
+  const handler = (ctx: QueryCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
+    answering(() => definition.handler(ctx, args));
+  return internalQuery({ args: definition.args, returns: definition.returns, handler } as never) as never;
+}
+
+export function systemMutation<Args extends PropertyValidators, Returns extends GenericValidator>(
+  definition: Definition<Turn, Args, Returns>,
+): Mutation<"internal", Args, Returns> {
+  const handler = (ctx: MutationCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
+    answering(() => inTurn(ctx, (turn) => definition.handler(turn, args)));
+  return internalMutation({ args: definition.args, returns: definition.returns, handler } as never) as never;
+}

@@ -1,0 +1,37 @@
+/** The one place where a job's row changes state: row, counts, wake-up and what it means for its document, in one transaction. */
+import type { Doc, Id } from "../_generated/dataModel.js";
+import { claimed, isOpen, type JobStep, type Outcome } from "../model/job.ts";
+import { jobEnded, jobMoved } from "./document.ts";
+import { wakeAt } from "./enqueue.ts";
+import type { Turn } from "./guard.ts";
+
+type Job = Doc<"jobs">;
+
+/** Takes the job out of whoever's hands it is in: back to the queue, or ended. */
+export async function moveJob(turn: Turn, job: Job, step: JobStep, outcome?: Outcome): Promise<void> {
+  const { lease: _lease, cancelAsked: _asked, progress: _progress, error: _error, endedAt: _endedAt, ...kept } = job;
+  const isReady = step.state === "ready";
+  const isDue = isReady && step.readyAt <= turn.now;
+  const hasEnded = !isOpen(step.state);
+  count(turn, job, step);
+  await turn.db.replace(job._id, { ...kept, ...step, isDue, ...(hasEnded && { endedAt: turn.now }) });
+  if (isReady && !isDue) await wakeAt(turn, job, step.readyAt);
+  if (hasEnded) await jobEnded(turn, job, step, outcome);
+  else await jobMoved(turn, job, "ready");
+}
+
+/** Gives the job to a worker. */
+export async function leaseJob(turn: Turn, job: Job, worker: { id: Id<"workers">; epoch: number; token: string }): Promise<Job> {
+  const step = claimed(job, turn.now);
+  const lease = { workerId: worker.id, epoch: worker.epoch, token: worker.token, startedAt: turn.now };
+  const leased: Job = { ...job, ...step, isDue: false, lease, startedAt: turn.now };
+  count(turn, job, step);
+  await turn.db.replace(job._id, leased);
+  await jobMoved(turn, job, "leased");
+  return leased;
+}
+
+function count(turn: Turn, job: Job, step: JobStep): void {
+  turn.tally.add("jobs", job.state, -1);
+  turn.tally.add("jobs", step.state, 1);
+}

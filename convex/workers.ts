@@ -1,0 +1,162 @@
+/** Who does the work, and whether they still live. Nobody but the appliance calls these. */
+import { v } from "convex/values";
+import { internal } from "./_generated/api.js";
+import type { Doc, Id } from "./_generated/dataModel.js";
+import type { QueryCtx } from "./_generated/server.js";
+import { NikaError } from "./model/error.ts";
+import { orphaned, settled, type JobStep } from "./model/job.ts";
+import { beatEveryMs, reapGraceMs, slotsMax, workerTtlMs } from "./model/worker.ts";
+import { record } from "./turn/event.ts";
+import { systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
+import { moveJob } from "./turn/move.ts";
+
+const vIncarnation = { workerId: v.id("workers"), epoch: v.number() };
+const workersMax = 100; // More machines than this is another design.
+const overdueMax = 256;
+
+/**
+ * A worker begins. Whatever an earlier incarnation of that name still held is free again at once: it cannot be alive, because two
+ * of one name never run.
+ */
+export const hello = systemMutation({
+  args: { name: v.string(), slots: v.number() },
+  returns: v.object({ ...vIncarnation, beatEveryMs: v.number(), ttlMs: v.number() }),
+  handler: async (turn, { name, slots }) => {
+    if (!Number.isInteger(slots) || slots < 1 || slots > slotsMax)
+      throw new NikaError("invalid", `A worker has 1 to ${slotsMax} slots.`);
+    const worker = await rise(turn, name, slots);
+    await freeJobs(turn, worker.workerId, orphaned);
+    await pulse(turn, worker);
+    await scheduleReap(turn, worker, turn.now + workerTtlMs + reapGraceMs);
+    return { ...worker, beatEveryMs, ttlMs: workerTtlMs };
+  },
+});
+
+/** Still here. Says which of the jobs it believes to hold are not its own any more, and which the owner wants stopped. */
+export const beat = systemMutation({
+  args: { ...vIncarnation, running: v.array(v.object({ jobId: v.id("jobs"), token: v.string() })) },
+  returns: v.object({ isCurrent: v.boolean(), lost: v.array(v.id("jobs")), cancel: v.array(v.id("jobs")) }),
+  handler: async (turn, { workerId, epoch, running }) => {
+    const lost: Id<"jobs">[] = [];
+    const cancel: Id<"jobs">[] = [];
+    if (!(await findCurrent(turn, { workerId, epoch })))
+      return { isCurrent: false, lost: running.map((job) => job.jobId), cancel };
+    await pulse(turn, { workerId, epoch });
+    for (const { jobId, token } of running) {
+      const job = await turn.db.get(jobId);
+      if (job?.lease?.token !== token) lost.push(jobId);
+      else if (job.cancelAsked === true) cancel.push(jobId);
+    }
+    return { isCurrent: true, lost, cancel };
+  },
+});
+
+/** The same news, pushed: a worker watches this, so that a cancel does not wait for the next beat. */
+export const orders = systemQuery({
+  args: vIncarnation,
+  returns: v.object({ isCurrent: v.boolean(), cancel: v.array(v.id("jobs")) }),
+  handler: async (ctx, { workerId, epoch }) => {
+    if (!(await findCurrent(ctx, { workerId, epoch }))) return { isCurrent: false, cancel: [] };
+    const asked = ctx.db.query("jobs").withIndex("by_worker", (q) => q.eq("lease.workerId", workerId).eq("cancelAsked", true));
+    return { isCurrent: true, cancel: (await asked.take(slotsMax)).map((job) => job._id) };
+  },
+});
+
+/** A worker stops in good order. What it still holds goes back and has cost nothing. */
+export const goodbye = systemMutation({
+  args: vIncarnation,
+  returns: v.null(),
+  handler: async (turn, { workerId, epoch }) => {
+    if (!(await findCurrent(turn, { workerId, epoch }))) return null;
+    await turn.db.patch(workerId, { isUp: false });
+    await freeJobs(turn, workerId, (job, now) => settled(job, { type: "snoozed", delayMs: 0 }, now));
+    return null;
+  },
+});
+
+/** Scheduled for the moment a worker would be overdue; looks again later when it is not. */
+export const reap = systemMutation({
+  args: vIncarnation,
+  returns: v.null(),
+  handler: async (turn, { workerId, epoch }) => {
+    const worker = await findCurrent(turn, { workerId, epoch });
+    if (!worker) return null;
+    const overdueAt = await overdueTime(turn, worker);
+    if (overdueAt > turn.now) await scheduleReap(turn, { workerId, epoch }, overdueAt);
+    else await giveUp(turn, worker);
+    return null;
+  },
+});
+
+/** Each minute, should a scheduled call have been lost: overdue workers are given up, overdue jobs are woken. */
+export const check = systemMutation({
+  args: {},
+  returns: v.null(),
+  handler: async (turn) => {
+    const up = turn.db.query("workers").withIndex("by_isUp", (q) => q.eq("isUp", true));
+    for (const worker of await up.take(workersMax)) {
+      if ((await overdueTime(turn, worker)) <= turn.now) await giveUp(turn, worker);
+    }
+    const asleep = turn.db
+      .query("jobs")
+      .withIndex("by_delay", (q) => q.eq("state", "ready").eq("isDue", false).lte("readyAt", turn.now));
+    for (const job of await asleep.take(overdueMax)) await turn.db.patch(job._id, { isDue: true });
+    return null;
+  },
+});
+
+type Incarnation = { workerId: Id<"workers">; epoch: number };
+
+async function rise(turn: Turn, name: string, slots: number): Promise<Incarnation> {
+  const known = await turn.db
+    .query("workers")
+    .withIndex("by_name", (q) => q.eq("name", name))
+    .unique();
+  const epoch = (known?.epoch ?? 0) + 1;
+  const row = { name, epoch, isUp: true, slots, startedAt: turn.now };
+  if (!known) return { workerId: await turn.db.insert("workers", row), epoch };
+  await turn.db.replace(known._id, row);
+  return { workerId: known._id, epoch };
+}
+
+async function pulse(turn: Turn, { workerId, epoch }: Incarnation): Promise<void> {
+  const row = { workerId, epoch, until: turn.now + workerTtlMs };
+  const held = await findPulse(turn, workerId);
+  if (held) await turn.db.replace(held._id, row);
+  else await turn.db.insert("beats", row);
+}
+
+const findPulse = (turn: Turn, workerId: Id<"workers">): Promise<Doc<"beats"> | null> =>
+  turn.db
+    .query("beats")
+    .withIndex("by_workerId", (q) => q.eq("workerId", workerId))
+    .unique();
+
+async function overdueTime(turn: Turn, worker: Doc<"workers">): Promise<number> {
+  return ((await findPulse(turn, worker._id))?.until ?? 0) + reapGraceMs;
+}
+
+async function findCurrent(ctx: QueryCtx | Turn, { workerId, epoch }: Incarnation): Promise<Doc<"workers"> | undefined> {
+  const worker = await ctx.db.get(workerId);
+  return worker?.isUp && worker.epoch === epoch ? worker : undefined;
+}
+
+async function giveUp(turn: Turn, worker: Doc<"workers">): Promise<void> {
+  // The epoch goes up first, in effect: should it only have been asleep, its next call finds that it is nobody.
+  await turn.db.patch(worker._id, { isUp: false, epoch: worker.epoch + 1 });
+  const freed = await freeJobs(turn, worker._id, orphaned);
+  await record(turn, { type: "workerLost", text: `The worker ${worker.name} went silent; ${freed} of its jobs go to others.` });
+}
+
+async function freeJobs(turn: Turn, workerId: Id<"workers">, next: (job: Doc<"jobs">, now: number) => JobStep): Promise<number> {
+  const held = await turn.db
+    .query("jobs")
+    .withIndex("by_worker", (q) => q.eq("lease.workerId", workerId))
+    .collect();
+  for (const job of held) await moveJob(turn, job, next(job, turn.now));
+  return held.length;
+}
+
+async function scheduleReap(turn: Turn, worker: Incarnation, at: number): Promise<void> {
+  await turn.scheduler.runAt(at, internal.workers.reap, worker);
+}
