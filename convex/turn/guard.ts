@@ -13,17 +13,6 @@ type Definition<Ctx, Args extends PropertyValidators, Returns extends GenericVal
   readonly returns: Returns;
   readonly handler: (ctx: Ctx, args: ObjectType<Args>) => Promise<Infer<Returns>>;
 };
-type Query<V extends "public" | "internal", Args extends PropertyValidators, Returns extends GenericValidator> = RegisteredQuery<
-  V,
-  ObjectType<Args>,
-  Promise<Infer<Returns>>
->;
-type Mutation<
-  V extends "public" | "internal",
-  Args extends PropertyValidators,
-  Returns extends GenericValidator,
-> = RegisteredMutation<V, ObjectType<Args>, Promise<Infer<Returns>>>;
-
 /** The subject of the tokens the appliance signs for the one person it belongs to. */
 const ownerSubject = "owner";
 
@@ -49,9 +38,12 @@ async function inTurn<T>(ctx: MutationCtx, work: (turn: Turn) => Promise<T>): Pr
   return result;
 }
 
+// The return types below are spelled out because the typed API reads arguments and results off the parameters of exactly these
+// aliases; an alias of ours around them would hide both.
+
 export function ownerQuery<Args extends PropertyValidators, Returns extends GenericValidator>(
   definition: Definition<QueryCtx, Args, Returns>,
-): Query<"public", Args, Returns> {
+): RegisteredQuery<"public", ObjectType<Args>, Promise<Infer<Returns>>> {
   const handler = (ctx: QueryCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
     answering(async () => {
       await onlyOwner(ctx);
@@ -62,7 +54,7 @@ export function ownerQuery<Args extends PropertyValidators, Returns extends Gene
 
 export function ownerMutation<Args extends PropertyValidators, Returns extends GenericValidator>(
   definition: Definition<Turn, Args, Returns>,
-): Mutation<"public", Args, Returns> {
+): RegisteredMutation<"public", ObjectType<Args>, Promise<Infer<Returns>>> {
   const handler = (ctx: MutationCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
     answering(async () => {
       await onlyOwner(ctx);
@@ -74,7 +66,7 @@ export function ownerMutation<Args extends PropertyValidators, Returns extends G
 /** For the appliance and for Convex's own scheduler; nobody else can name an internal function. */
 export function systemQuery<Args extends PropertyValidators, Returns extends GenericValidator>(
   definition: Definition<QueryCtx, Args, Returns>,
-): Query<"internal", Args, Returns> {
+): RegisteredQuery<"internal", ObjectType<Args>, Promise<Infer<Returns>>> {
   const handler = (ctx: QueryCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
     answering(() => definition.handler(ctx, args));
   return internalQuery({ args: definition.args, returns: definition.returns, handler } as never) as never;
@@ -82,7 +74,7 @@ export function systemQuery<Args extends PropertyValidators, Returns extends Gen
 
 export function systemMutation<Args extends PropertyValidators, Returns extends GenericValidator>(
   definition: Definition<Turn, Args, Returns>,
-): Mutation<"internal", Args, Returns> {
+): RegisteredMutation<"internal", ObjectType<Args>, Promise<Infer<Returns>>> {
   const handler = (ctx: MutationCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
     answering(() => inTurn(ctx, (turn) => definition.handler(turn, args)));
   return internalMutation({ args: definition.args, returns: definition.returns, handler } as never) as never;
