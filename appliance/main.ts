@@ -3,6 +3,7 @@
  * Wiring by hand and in order; stopping is the same list backwards.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -82,9 +83,11 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   server.serve({ backend: backend.engine, routes, connectTo: connectable(config) });
 
   await ports.state.mutation(internal.appliance.report, {
+    name: hostname(),
     version: config.version,
     mode: { state: config.state.type, vectors: config.vectors.type },
     embedder: { id: embedder.id, label: embedder.label, isBaseline: embedder.isBaseline },
+    startedAt: Date.now(),
   });
   const runtime = startRuntime({
     state: ports.state,
