@@ -80,7 +80,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     log,
     now: () => Date.now(),
   });
-  server.serve({ backend: backend.engine, routes, connectTo: connectable(config) });
+  server.serve({ backend: backend.engine, routes, connectTo: connectable(config, server.origin) });
 
   await ports.state.mutation(internal.appliance.report, {
     name: hostname(),
@@ -164,11 +164,10 @@ async function ask(args: { question: string; limit: number }, ports: Ports, sign
   return runCall(askVault, { args, ports, signal });
 }
 
-/** What the page's policy must let it connect to besides ourselves. */
-function connectable(config: Config): string {
-  if (config.state.type === "embedded") return "ws://127.0.0.1:* ws://localhost:*";
-  const { host, protocol } = new URL(config.state.publicUrl);
-  return `${protocol}//${host} ${protocol === "https:" ? "wss" : "ws"}://${host}`;
+/** What the page's policy must let it connect to: the control plane, also when the page was opened under another name of this machine. */
+function connectable(config: Config, origin: string): string {
+  const url = config.state.type === "convex" ? new URL(config.state.publicUrl).origin : origin;
+  return `${url} ${url.replace(/^http/, "ws")}`;
 }
 
 /** Runs in this process until it is stopped. Says `ready` or `failed` to a parent that listens. */
