@@ -1,0 +1,84 @@
+/** The command line's way into the running appliance: the same doors every other client uses. */
+import type { ConvexClient, ConvexHttpClient } from "convex/browser";
+import { codes, NikaError, type Code } from "../../convex/model/error.ts";
+import { getRun, readAdminKey, type Run } from "./running.ts";
+
+type Request = { readonly body?: unknown; readonly authorization?: string; readonly timeoutMs?: number };
+
+export type Client = {
+  readonly run: Run;
+  /** POST to one of the appliance's own routes; the parsed reply, or undefined when it is empty. */
+  post<T>(path: string, request?: Request): Promise<T>;
+  get<T>(path: string, request?: Request): Promise<T>;
+  /** As the holder of the admin key. */
+  readonly adminAuthorization: string;
+  /** An owner token, good for an hour. */
+  token(): Promise<string>;
+  /** For one-shot queries and mutations. */
+  http(): Promise<ConvexHttpClient>;
+  /** For live queries. Close it, or the command does not end. */
+  live(): Promise<ConvexClient>;
+};
+
+/** Long enough for a machine that swaps, short enough to notice a hung appliance. */
+const replyMs = 30_000;
+
+/** Fails with `unavailable` when no appliance runs on this data directory. */
+export function openClient(dataDir: string): Client {
+  const run = getRun(dataDir);
+  const adminAuthorization = `Convex ${readAdminKey(dataDir)}`;
+  const send = <T>(method: "GET" | "POST", path: string, request: Request = {}): Promise<T> =>
+    sendTo<T>(`${run.url}${path}`, method, request);
+  const token = async (): Promise<string> =>
+    (await send<{ token: string }>("POST", "/nika/token", { authorization: adminAuthorization })).token;
+  const convexUrl = async (): Promise<string> => (await send<{ convexUrl: string }>("GET", "/nika/config")).convexUrl;
+  return {
+    run,
+    adminAuthorization,
+    post: (path, request) => send("POST", path, request),
+    get: (path, request) => send("GET", path, request),
+    token,
+    async http() {
+      const [{ ConvexHttpClient }, url, auth] = await Promise.all([import("convex/browser"), convexUrl(), token()]);
+      return new ConvexHttpClient(url, { auth, logger: false, skipConvexDeploymentUrlCheck: true });
+    },
+    async live() {
+      const [{ ConvexClient }, url] = await Promise.all([import("convex/browser"), convexUrl()]);
+      const client = new ConvexClient(url, { logger: false, skipConvexDeploymentUrlCheck: true });
+      client.setAuth(() => token());
+      return client;
+    },
+  };
+}
+
+async function sendTo<T>(url: string, method: "GET" | "POST", { body, authorization, timeoutMs = replyMs }: Request): Promise<T> {
+  const response = await fetch(url, {
+    method,
+    headers: {
+      ...(authorization === undefined ? {} : { authorization }),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(timeoutMs),
+  }).catch((error: unknown) => {
+    if (error instanceof Error && error.name === "TimeoutError")
+      throw new NikaError("timeout", "Nika took too long to answer; see `nika doctor`.", { cause: error });
+    throw error;
+  });
+  const text = await response.text();
+  if (!response.ok) throw refusal(response.status, text);
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/** The appliance's errors are `{code, message}`; anything else came from something that is not Nika. */
+function refusal(status: number, text: string): NikaError {
+  try {
+    const { code, message } = JSON.parse(text) as { code?: string; message?: string };
+    if (code !== undefined && code in codes && message !== undefined) return new NikaError(code as Code, message);
+  } catch {
+    // Not JSON: falls through to the sentence below.
+  }
+  return new NikaError("unavailable", `Nika answered with an unexpected status ${status}; see its log.`, {
+    cause: text.slice(0, 500),
+  });
+}

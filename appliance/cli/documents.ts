@@ -1,0 +1,101 @@
+/** `nika documents` and `nika forget`: what Nika holds, and letting go of it. */
+import { createInterface } from "node:readline/promises";
+import type { FunctionReturnType } from "convex/server";
+import { api } from "../../convex/_generated/api.js";
+import type { DocumentState } from "../../convex/model/document.ts";
+import { NikaError } from "../../convex/model/error.ts";
+import type { Client } from "./client.ts";
+import { interrupted, withLive } from "./live.ts";
+import type { Terminal } from "./terminal.ts";
+import { countOf, oneLine, sizeOf, table } from "./text.ts";
+
+type DocumentView = FunctionReturnType<typeof api.documents.list>[number];
+
+export type DocumentsOptions = { readonly limit: number; readonly state?: DocumentState | undefined; readonly json: boolean };
+
+/** What the control plane gives in one query. */
+export const documentsMax = 200;
+
+export async function runDocuments(terminal: Terminal, client: Client, { limit, state, json }: DocumentsOptions): Promise<void> {
+  const http = await client.http();
+  const [documents, counts] = await Promise.all([
+    http.query(api.documents.list, { limit, ...(state && { state }) }),
+    http.query(api.documents.counts, {}),
+  ]);
+  if (json) return terminal.json(documents);
+  if (documents.length === 0)
+    return terminal.line(
+      state ? `No document is ${state}.` : "Nika holds no documents yet; add some with `nika ingest PATH...`.",
+    );
+  for (const line of documentLines(documents, terminal.width)) terminal.line(line);
+  const total = state ? counts[state] : counts.waiting + counts.reading + counts.ready + counts.unreadable + counts.forgetting;
+  if (total > documents.length)
+    terminal.line(
+      terminal.style(
+        "dim",
+        `The newest ${documents.length} of ${countOf(total, "document")}; --limit shows up to ${documentsMax}.`,
+      ),
+    );
+}
+
+/** One line each: id, state, size, name, and what there is to say about it. */
+export function documentLines(documents: readonly DocumentView[], width: number): string[] {
+  const rows = documents.map((document) => [
+    document.id,
+    document.state,
+    sizeOf(document.sizeBytes),
+    oneLine(document.name),
+    remarkOf(document),
+  ]);
+  return table(rows, { width, grow: 3, right: [2] });
+}
+
+function remarkOf({ state, problem, reading, progress }: DocumentView): string {
+  if (problem) return oneLine(problem.message);
+  if (state === "ready" && reading) return countOf(reading.passages, "passage");
+  return progress ? `${Math.floor((100 * progress.done) / Math.max(1, progress.total))} %` : "";
+}
+
+export type ForgetOptions = { readonly yes: boolean; readonly json: boolean; readonly signal: AbortSignal };
+
+/** Forgets one document by id or name, and waits until nothing of it is left. */
+export async function runForget(
+  terminal: Terminal,
+  client: Client,
+  name: string,
+  { yes, json, signal }: ForgetOptions,
+): Promise<void> {
+  const http = await client.http();
+  const found = await http.query(api.documents.find, { name });
+  const document = onlyOne(found, name);
+  if (!yes) await confirm(terminal, document, signal);
+  await http.mutation(api.documents.forget, { id: document.id });
+  await withLive<void>(await client.live(), signal, (watch, done) => {
+    watch(api.documents.get, { id: document.id }, (left) => left === null && done());
+  });
+  if (json) terminal.json({ forgotten: { id: document.id, name: document.name } });
+  else terminal.line(`Forgot ${oneLine(document.name)}.`);
+}
+
+function onlyOne(found: readonly DocumentView[], name: string): DocumentView {
+  const [first, ...others] = found;
+  if (first === undefined)
+    throw new NikaError("missing", `Nika holds no document called "${oneLine(name)}"; \`nika documents\` lists them.`);
+  if (others.length === 0) return first;
+  const candidates = found.map((document) => `${document.id} (${oneLine(document.name)})`).join(", ");
+  throw new NikaError("conflict", `"${oneLine(name)}" could be several documents; name one by its id: ${candidates}.`);
+}
+
+async function confirm(terminal: Terminal, document: DocumentView, signal: AbortSignal): Promise<void> {
+  if (!terminal.isInteractive || !process.stdin.isTTY)
+    throw new NikaError("invalid", `Nobody is here to confirm; add --yes to forget ${oneLine(document.name)}.`);
+  const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const reply = await prompt.question(`Forget ${oneLine(document.name)} and everything read from it? [y/N] `, { signal });
+    if (!/^y(es)?$/i.test(reply.trim())) throw new NikaError("cancelled", "Nothing was forgotten.");
+  } catch (error) {
+    throw error instanceof Error && error.name === "AbortError" ? interrupted() : error;
+  } finally {
+    prompt.close();
+  }
+}

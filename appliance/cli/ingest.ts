@@ -1,0 +1,189 @@
+/** `nika ingest`: hands over files and folders, and on request waits until they have been read. */
+import { openAsBlob } from "node:fs";
+import type { ConvexHttpClient } from "convex/browser";
+import { api } from "../../convex/_generated/api.js";
+import type { Id } from "../../convex/_generated/dataModel.js";
+import { problemMessages } from "../../convex/model/document.ts";
+import { NikaError } from "../../convex/model/error.ts";
+import type { Client } from "./client.ts";
+import { handOver, type Tally, type Vault } from "./handover.ts";
+import { interrupted } from "./live.ts";
+import { openProgress } from "./progress.ts";
+import { awaitRead, type Reading } from "./reading.ts";
+import type { Terminal } from "./terminal.ts";
+import { countOf, oneLine, sizeOf } from "./text.ts";
+import { walk, type Found, type FoundFile, type FoundProblem, type FoundSkipped } from "./walk.ts";
+
+export type IngestOptions = { readonly wait: boolean; readonly json: boolean; readonly signal: AbortSignal };
+
+/** What came of it; with --json this is the output. Absent counts were not waited for. */
+export type Ingested = {
+  readonly found: number;
+  readonly added: readonly { id: string; name: string }[];
+  /** Files whose bytes Nika held already, under this name or another. */
+  readonly known: number;
+  readonly skipped: readonly { name: string; why: FoundSkipped["why"] }[];
+  readonly ready?: number;
+  readonly unreadable: readonly { name: string; problem: string; message: string }[];
+  readonly isInterrupted: boolean;
+};
+
+/** Lists of problems and of left-out folders are cut here; --json and `nika documents` have them all. */
+const linesMax = 20;
+
+export async function runIngest(
+  terminal: Terminal,
+  client: Client,
+  paths: readonly string[],
+  options: IngestOptions,
+): Promise<Ingested> {
+  const found = await findAll(paths, options.signal);
+  const entries = found.filter((entry) => entry.type !== "skipped");
+  const skipped = found.filter((entry) => entry.type === "skipped");
+  if (!options.json) announce(terminal, entries, skipped);
+  const tally: Tally = { added: [], known: 0, refused: [] };
+  let reading: Reading | undefined;
+  try {
+    const handing = { terminal, client, tally, options };
+    await sendAll(entries, handing);
+    if (options.wait) reading = await waitFor(handing);
+  } catch (error) {
+    if (!(error instanceof NikaError && error.code === "cancelled")) {
+      if (!options.json) terminal.note(handedOverSentence(tally));
+      throw error;
+    }
+  }
+  const result = toResult({ found: entries.length, tally, skipped, reading, isInterrupted: options.signal.aborted });
+  if (options.json) terminal.json(result);
+  else for (const line of summaryLines(result)) terminal.line(line);
+  if (options.signal.aborted) throw new NikaError("cancelled", `${interrupted().message} ${handedOverSentence(tally)}`);
+  return result;
+}
+
+async function findAll(paths: readonly string[], signal: AbortSignal): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const path of paths)
+    for await (const entry of walk(path)) {
+      if (signal.aborted) throw interrupted();
+      found.push(entry);
+    }
+  return found;
+}
+
+function announce(terminal: Terminal, entries: readonly (FoundFile | FoundProblem)[], skipped: readonly FoundSkipped[]): void {
+  const sizeBytes = entries.reduce((sum, entry) => sum + entry.sizeBytes, 0);
+  terminal.note(`Found ${countOf(entries.length, "file")} (${sizeOf(sizeBytes)}).`);
+  const left = { hidden: "hidden", tooling: "made by tools", outside: "links to folders elsewhere" } as const;
+  for (const [why, words] of Object.entries(left)) {
+    const names = skipped.filter((entry) => entry.why === why).map(({ name }) => oneLine(name));
+    if (names.length === 0) continue;
+    const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+    terminal.note(`Left out, ${words}: ${names.slice(0, 3).join(", ")}${more}.`);
+  }
+}
+
+type Handing = { readonly terminal: Terminal; readonly client: Client; readonly tally: Tally; readonly options: IngestOptions };
+
+async function sendAll(
+  entries: readonly (FoundFile | FoundProblem)[],
+  { terminal, client, tally, options: { json, signal } }: Handing,
+): Promise<void> {
+  const vault = openVault(await client.http());
+  const progress = await openProgress({ terminal, label: "Handed over", total: entries.length, isQuiet: json });
+  try {
+    await handOver(entries, { vault, tally, signal, onProgress: (done) => progress.update(done) });
+  } finally {
+    progress.stop();
+  }
+}
+
+async function waitFor({ terminal, client, tally, options: { json, signal } }: Handing): Promise<Reading> {
+  const ids = tally.added.map(({ id }) => id as Id<"documents">);
+  if (ids.length === 0) return { ready: 0, unreadable: [] };
+  const progress = await openProgress({ terminal, label: "Read", total: ids.length, isQuiet: json });
+  try {
+    return await awaitRead(client, ids, { signal, onProgress: (done) => progress.update(done) });
+  } finally {
+    progress.stop();
+  }
+}
+
+/** An upload address is good for an hour; a new one is asked for well before that. */
+const uploadUrlMs = 50 * 60_000;
+
+function openVault(http: ConvexHttpClient): Vault {
+  let url: { text: Promise<string>; until: number } | undefined;
+  const uploadUrl = (): Promise<string> => {
+    if (url === undefined || url.until < Date.now())
+      url = { text: http.mutation(api.documents.uploadUrl, {}), until: Date.now() + uploadUrlMs };
+    return url.text;
+  };
+  return {
+    known: (sha256s) => http.query(api.documents.known, { sha256s }),
+    add: (files) =>
+      http.mutation(api.documents.add, {
+        files: files.map(({ name, storageId }) => ({ name, storageId: storageId as Id<"_storage"> })),
+      }),
+    refuse: (files) => http.mutation(api.documents.refuse, { files }),
+    async upload(path) {
+      // A blob of the file is read as it is sent, so no file is ever whole in memory.
+      const body = await openAsBlob(path);
+      const response = await fetch(await uploadUrl(), {
+        method: "POST",
+        headers: { "content-type": "application/octet-stream" },
+        body,
+      });
+      const text = await response.text();
+      if (response.ok) return (JSON.parse(text) as { storageId: string }).storageId;
+      if (response.status === 507)
+        throw new NikaError("full", "There is no room left on Nika's disk; free some and run this again.");
+      throw new NikaError("unavailable", `Nika did not take a file (status ${response.status}); see its log.`, { cause: text });
+    },
+  };
+}
+
+type Outcome = {
+  readonly found: number;
+  readonly tally: Tally;
+  readonly skipped: readonly FoundSkipped[];
+  readonly reading: Reading | undefined;
+  readonly isInterrupted: boolean;
+};
+
+function toResult({ found, tally, skipped, reading, isInterrupted }: Outcome): Ingested {
+  const refused = tally.refused.map(({ name, problem }) => ({ name, problem, message: problemMessages[problem] }));
+  return {
+    found,
+    added: tally.added.map(({ id, name }) => ({ id, name })),
+    known: tally.known,
+    skipped: skipped.map(({ name, why }) => ({ name, why })),
+    ...(reading && { ready: reading.ready }),
+    unreadable: [...refused, ...(reading?.unreadable ?? [])],
+    isInterrupted,
+  };
+}
+
+/** The closing lines for a person. */
+export function summaryLines(result: Ingested): string[] {
+  const counts = [
+    result.ready === undefined
+      ? `${countOf(result.added.length, "document")} handed over`
+      : `${countOf(result.ready, "document")} ready`,
+    result.known > 0 ? `${result.known.toLocaleString("en-US")} already known` : "",
+    result.unreadable.length > 0 ? `${result.unreadable.length.toLocaleString("en-US")} unreadable` : "",
+  ];
+  const problems = result.unreadable.slice(0, linesMax).map(({ name, message }) => `  ${oneLine(name)}: ${oneLine(message)}`);
+  const rest = result.unreadable.length - problems.length;
+  return [
+    `${counts.filter((part) => part !== "").join(", ")}.`,
+    ...problems,
+    ...(rest > 0 ? [`  and ${rest.toLocaleString("en-US")} more; \`nika documents --state unreadable\` lists them.`] : []),
+    ...(result.ready === undefined && result.added.length > 0 && !result.isInterrupted
+      ? ["Nika is reading them now; `nika jobs --watch` shows how far it is."]
+      : []),
+  ];
+}
+
+function handedOverSentence(tally: Tally): string {
+  return `${countOf(tally.added.length, "document")} handed over so far; Nika reads on without you, and running this again continues.`;
+}

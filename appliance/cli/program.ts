@@ -1,0 +1,232 @@
+/** The command line as data for its parser: every command, its flags, its one line of help. What they do is loaded when they run. */
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { passagesPerAnswerMax } from "../../convex/model/answer.ts";
+import type { DocumentState } from "../../convex/model/document.ts";
+import { loadConfig, toPort, type Config } from "../config.ts";
+import type { Client } from "./client.ts";
+import { findingsExit } from "./exit.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What a command gets besides its own flags. */
+export type Context = {
+  readonly terminal: Terminal;
+  /** Fires at the first Ctrl-C. Whoever reads this promises to heed it; commands that do not are ended at once. */
+  readonly signal: AbortSignal;
+  /** Ends the command with this exit code although nothing was thrown. */
+  exit(code: number): void;
+};
+
+type GlobalFlags = { readonly data?: string };
+type JsonFlag = { readonly json?: true };
+
+const documentStates: readonly DocumentState[] = ["waiting", "reading", "ready", "unreadable", "forgetting"];
+/** What the control plane gives in one query. */
+const listMax = 200;
+
+export function buildProgram(context: Context): Command {
+  const program = new Command("nika");
+  program
+    .description("Nika keeps your documents on your own machine and answers from them.")
+    .usage("<command> [flags]")
+    .option("--data <dir>", "the data directory (default: NIKA_DATA, or ~/.nika/data)")
+    .option("--no-color", "no colours; NO_COLOR does the same")
+    .helpOption("-h, --help", "show help")
+    .helpCommand(false)
+    .version(version(), "-V, --version", "show the version")
+    .configureHelp({
+      showGlobalOptions: true,
+      subcommandTerm: termOf,
+      styleTitle: (text) => context.terminal.style("bold", text),
+    })
+    .addHelpText("after", examples);
+  addApplianceCommands(program, context);
+  addDocumentCommands(program, context);
+  addLookCommands(program, context);
+  return program;
+}
+
+const examples = `
+Examples:
+  nika up                                      start, and print a link to sign in with
+  nika ingest ~/Documents --wait               read a folder, and wait until it is read
+  nika ask "when does the lease end?"          the passages that answer, with their source
+  nika ask "open invoices" --json | jq .passages[0].text
+
+Exit codes: 0 fine · 1 findings · 64 wrong usage · 65 bad input · 66 not there · 69 not running
+  70 a fault of ours · 73 no room · 75 conflict · 77 not allowed · 130 cancelled. NIKA_DEBUG=1 shows causes.`;
+
+function addApplianceCommands(program: Command, context: Context): void {
+  program.commandsGroup("Run:");
+  program
+    .command("up")
+    .summary("start Nika in the background")
+    .description(
+      "Starts Nika in the background and prints a one-time link to sign in with. Already running: prints a fresh link.",
+    )
+    .option("--port <number>", "the port to listen on (default: NIKA_PORT, or 6452; 0 picks a free one)", portOf)
+    .option("--foreground", "run in this terminal until Ctrl-C; the log goes to stderr")
+    .option("--no-link", "print no link")
+    .action(async (flags: { port?: number; foreground?: true; link: boolean }, command: Command) => {
+      const config = configOf(command, flags.port);
+      const { runForeground, runUp } = await import("./up.ts");
+      await (flags.foreground ? runForeground : runUp)(context.terminal, config, { link: flags.link, signal: context.signal });
+    });
+  program
+    .command("stop")
+    .summary("stop Nika; work in progress is taken up at the next start")
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag, command: Command) => {
+      const { runStop } = await import("./stop.ts");
+      await runStop(context.terminal, configOf(command).dataDir, { json: flags.json === true });
+    });
+  program
+    .command("link")
+    .summary("a fresh one-time link to sign in with")
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag, command: Command) => {
+      const { runLink } = await import("./link.ts");
+      await runLink(context.terminal, await clientOf(command), { json: flags.json === true });
+    });
+}
+
+function addDocumentCommands(program: Command, context: Context): void {
+  program.commandsGroup("Documents:");
+  program
+    .command("ingest")
+    .summary("hand over files and folders")
+    .description(
+      "Hands over files and folders; what Nika holds already is skipped. Folders are walked in a fixed order, without hidden files and " +
+        "tools' folders such as node_modules. Ends with 0 although some could not be read, since each says why; --strict makes that 1.",
+    )
+    .argument("<path...>", "files and folders")
+    .option("--wait", "wait until all of them have been read")
+    .option("--strict", "end with 1 when any of them could not be read")
+    .addOption(jsonFlag())
+    .action(async (paths: string[], flags: JsonFlag & { wait?: true; strict?: true }, command: Command) => {
+      const [{ runIngest }, { mustExist }] = await Promise.all([import("./ingest.ts"), import("./walk.ts")]);
+      const options = { wait: flags.wait === true, json: flags.json === true, signal: context.signal };
+      // A mistyped path is worth more to hear about than that nothing runs.
+      await mustExist(paths);
+      const client = await clientOf(command);
+      const { unreadable } = await runIngest(context.terminal, client, paths, options);
+      if (flags.strict && unreadable.length > 0) context.exit(findingsExit);
+    });
+  program
+    .command("ask")
+    .summary("the passages that answer a question, cited")
+    .argument("<question...>", "the question; quotes may be left away")
+    .option("--limit <n>", "how many passages", countFlag(passagesPerAnswerMax), 5)
+    .addOption(jsonFlag())
+    .action(async (words: string[], flags: JsonFlag & { limit: number }, command: Command) => {
+      const client = await clientOf(command);
+      const { runAsk } = await import("./ask.ts");
+      await runAsk(context.terminal, client, words.join(" "), { limit: flags.limit, json: flags.json === true });
+    });
+  program
+    .command("documents")
+    .summary("what Nika holds, newest first")
+    .addOption(new Option("--state <state>", "only these").choices(documentStates))
+    .option("--limit <n>", "how many", countFlag(listMax), 50)
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag & { limit: number; state?: DocumentState }, command: Command) => {
+      const client = await clientOf(command);
+      const { runDocuments } = await import("./documents.ts");
+      await runDocuments(context.terminal, client, { limit: flags.limit, state: flags.state, json: flags.json === true });
+    });
+  program
+    .command("forget")
+    .summary("let go of a document and everything read from it")
+    .addArgument(new Argument("<document>", "its id, its name, or the end of its name"))
+    .option("--yes", "do not ask")
+    .addOption(jsonFlag())
+    .action(async (name: string, flags: JsonFlag & { yes?: true }, command: Command) => {
+      const client = await clientOf(command);
+      const { runForget } = await import("./documents.ts");
+      await runForget(context.terminal, client, name, {
+        yes: flags.yes === true,
+        json: flags.json === true,
+        signal: context.signal,
+      });
+    });
+}
+
+function addLookCommands(program: Command, context: Context): void {
+  program.commandsGroup("Look after it:");
+  program
+    .command("status")
+    .summary("what runs, where, and how much it holds")
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag, command: Command) => {
+      const { dataDir } = configOf(command);
+      const { runStatus } = await import("./status.ts");
+      const { openClient } = await import("./client.ts");
+      await runStatus(context.terminal, dataDir, { json: flags.json === true, open: () => openClient(dataDir) });
+    });
+  program
+    .command("jobs")
+    .summary("what Nika is doing and has done")
+    .option("--limit <n>", "how many", countFlag(listMax), 20)
+    .addOption(new Option("--watch", "follow live until Ctrl-C").conflicts("json"))
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag & { limit: number; watch?: true }, command: Command) => {
+      const client = await clientOf(command);
+      const { runJobs } = await import("./jobs.ts");
+      const options = { limit: flags.limit, json: flags.json === true, watch: flags.watch === true, signal: context.signal };
+      await runJobs(context.terminal, client, options);
+    });
+  program
+    .command("doctor")
+    .summary("look for what is wrong, and what to do about it")
+    .option("--port <number>", "the port Nika is to use", portOf)
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag & { port?: number }, command: Command) => {
+      const { runDoctor } = await import("./doctor.ts");
+      const hasFailed = await runDoctor(context.terminal, configOf(command, flags.port), { json: flags.json === true });
+      if (hasFailed) context.exit(findingsExit);
+    });
+  program
+    .command("version")
+    .summary("the version of Nika and of what runs it")
+    .action(() => context.terminal.line(`nika ${version()} (node ${process.version}, ${process.platform} ${process.arch})`));
+}
+
+/** `ask <question...>`: that every command has flags need not be said on every line. */
+function termOf(command: Command): string {
+  const operands = command.registeredArguments.map((operand) => `<${operand.name()}${operand.variadic ? "..." : ""}>`);
+  return [command.name(), ...operands].join(" ");
+}
+
+function jsonFlag(): Option {
+  return new Option("--json", "print one JSON document");
+}
+
+function configOf(command: Command, port?: number): Config {
+  return loadConfig({ dataDir: command.optsWithGlobals<GlobalFlags>().data, port });
+}
+
+async function clientOf(command: Command): Promise<Client> {
+  const { openClient } = await import("./client.ts");
+  return openClient(configOf(command).dataDir);
+}
+
+function version(): string {
+  return loadConfig({}, {}).version;
+}
+
+function portOf(text: string): number {
+  try {
+    const port = toPort(text, "The port");
+    if (port !== undefined) return port;
+  } catch {
+    // Said below, as a mistake on the command line.
+  }
+  throw new InvalidArgumentError("It must be a number from 0 to 65535.");
+}
+
+function countFlag(max: number): (text: string) => number {
+  return (text) => {
+    const count = Number(text);
+    if (!/^\d+$/.test(text) || count < 1 || count > max) throw new InvalidArgumentError(`It must be a number from 1 to ${max}.`);
+    return count;
+  };
+}

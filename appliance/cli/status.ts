@@ -1,0 +1,65 @@
+/** `nika status`: what runs, where, and what it holds. */
+import { api } from "../../convex/_generated/api.js";
+import type { Client } from "./client.ts";
+import { findRun } from "./running.ts";
+import type { Terminal } from "./terminal.ts";
+import { countOf, spanOf } from "./text.ts";
+import { NikaError } from "../../convex/model/error.ts";
+
+/** Not running is an answer in JSON and a failure to the shell, so that scripts may use either. */
+export async function runStatus(
+  terminal: Terminal,
+  dataDir: string,
+  options: { json: boolean; open: () => Client },
+): Promise<void> {
+  if (findRun(dataDir) === undefined) {
+    if (options.json) terminal.json({ isRunning: false, dataDir });
+    throw new NikaError("unavailable", "Nika is not running; start it with `nika up`.");
+  }
+  const client = options.open();
+  const http = await client.http();
+  const [appliance, documents, jobs] = await Promise.all([
+    http.query(api.appliance.status, {}),
+    http.query(api.documents.counts, {}),
+    http.query(api.jobs.counts, {}),
+  ]);
+  const { pid, url, version, startedAt } = client.run;
+  if (options.json) return terminal.json({ isRunning: true, dataDir, pid, url, version, startedAt, appliance, documents, jobs });
+
+  const rows: [string, string][] = [
+    ["Nika", `${version}, up for ${spanOf(Date.now() - startedAt)} (pid ${pid})`],
+    ["Address", url],
+    ["Data", dataDir],
+    ["State", partName(appliance?.mode.state)],
+    ["Vectors", partName(appliance?.mode.vectors)],
+    ["Embedder", embedderName(appliance?.embedder)],
+    ["Documents", documentLine(documents)],
+    ["Jobs", `${jobs.ready + jobs.leased} open (${jobs.leased} running), ${jobs.dead} failed for good`],
+  ];
+  for (const [name, value] of rows) terminal.line(`${terminal.style("dim", name.padEnd(10))} ${value}`);
+}
+
+function partName(mode: string | undefined): string {
+  if (mode === undefined) return "unknown";
+  return mode === "embedded" ? "embedded, in the same process" : mode === "convex" ? "a Convex backend" : "a Qdrant server";
+}
+
+/** Says plainly when it is the baseline: answers are weaker with it, and the owner should know why. */
+export function embedderName(embedder: { label: string; isBaseline: boolean } | undefined): string {
+  if (embedder === undefined) return "unknown";
+  return embedder.isBaseline ? `${embedder.label} (baseline: finds words and their kin, not meaning)` : embedder.label;
+}
+
+type Counts = { waiting: number; reading: number; ready: number; unreadable: number; forgetting: number; passages: number };
+
+function documentLine(counts: Counts): string {
+  const open = counts.waiting + counts.reading;
+  return [
+    `${counts.ready.toLocaleString("en-US")} ready with ${countOf(counts.passages, "passage")}`,
+    open > 0 ? `${open.toLocaleString("en-US")} being read` : "",
+    counts.unreadable > 0 ? `${counts.unreadable.toLocaleString("en-US")} unreadable` : "",
+    counts.forgetting > 0 ? `${counts.forgetting.toLocaleString("en-US")} being forgotten` : "",
+  ]
+    .filter((part) => part !== "")
+    .join(", ");
+}
