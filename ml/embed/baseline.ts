@@ -1,0 +1,104 @@
+/**
+ * An embedder that needs no weights: each word gets a fixed random direction made from its letters, a text is the sum of its words.
+ * Words that share a stem or letters point alike, so it forgives endings and typing slips. It matches words, not meanings, and its
+ * label says so. Method: an untrained static token table (token + stem + half the mean of its 4-grams, saturated counts).
+ */
+import { hashOf, words, type Word } from "../words.ts";
+
+export type BaselineEmbedder = {
+  readonly id: string;
+  readonly label: string;
+  readonly dimensions: 384;
+  /** One unit vector per text, in order. Same text, same vector, on any machine. */
+  embed(texts: readonly string[]): Float32Array[];
+};
+
+const dimensions = 384;
+/** 1.5 KB a row, so at most 12 MB; a passage has about 100 different words and most of them are the same ones. */
+const rowsCachedMax = 8_000;
+/** How fast more of the same word stops counting: 1, 1.5, 1.8, 2, … of at most 3. */
+const saturation = 2;
+/** A function word says little, but two texts of nothing else should still differ. */
+const stopWeight = 0.08;
+/** Parts of identifiers and words of one letter match by accident. */
+const shortWeight = 0.4;
+
+/** Makes an embedder with its own bounded cache of rows. */
+export function baselineEmbedder(): BaselineEmbedder {
+  const rows = new Map<string, Float32Array>();
+  const rowOf = (word: Word): Float32Array => {
+    const known = rows.get(word.form);
+    if (known) return known;
+    if (rows.size >= rowsCachedMax) rows.clear();
+    const row = makeRow(word);
+    rows.set(word.form, row);
+    return row;
+  };
+  return {
+    id: "nika-baseline-1",
+    label: "offline baseline: matches words, not meanings",
+    dimensions,
+    embed: (texts) => texts.map((text) => embedOne(text, rowOf)),
+  };
+}
+
+function embedOne(text: string, rowOf: (word: Word) => Float32Array): Float32Array {
+  const counts = new Map<string, { word: Word; count: number }>();
+  for (const word of words(text)) {
+    const entry = counts.get(word.form);
+    if (entry) entry.count += 1;
+    else counts.set(word.form, { word, count: 1 });
+  }
+  const sum = new Float32Array(dimensions);
+  for (const { word, count } of counts.values()) {
+    const row = rowOf(word);
+    const weight = (weightOf(word) * count * (saturation + 1)) / (count + saturation);
+    for (let at = 0; at < dimensions; at += 1) sum[at] = (sum[at] ?? 0) + weight * (row[at] ?? 0);
+  }
+  return unit(sum) ?? nothing();
+}
+
+function weightOf(word: Word): number {
+  if (word.isStop) return stopWeight;
+  return word.form.length < 2 ? shortWeight : 1;
+}
+
+function makeRow(word: Word): Float32Array {
+  const row = new Float32Array(dimensions);
+  addSigns(row, `t:${word.form}`, 1);
+  addSigns(row, `s:${word.stem}`, 1);
+  const padded = `^${word.form}$`;
+  const grams = Math.max(1, padded.length - 3);
+  for (let at = 0; at < grams; at += 1) addSigns(row, `g:${padded.slice(at, at + 4)}`, 0.5 / Math.sqrt(grams));
+  return unit(row) ?? nothing();
+}
+
+/** Adds a row of ±`weight` drawn from the text's hash: 12 random 32-bit words, one bit a dimension. */
+function addSigns(row: Float32Array, text: string, weight: number): void {
+  let state = hashOf(text);
+  for (let block = 0; block < dimensions; block += 32) {
+    state = (state + 0x9e3779b9) >>> 0;
+    let bits = state;
+    bits = Math.imul(bits ^ (bits >>> 16), 0x21f0aaad);
+    bits = Math.imul(bits ^ (bits >>> 15), 0x735a2d97);
+    bits ^= bits >>> 15;
+    for (let bit = 0; bit < 32; bit += 1) row[block + bit] = (row[block + bit] ?? 0) + ((bits >>> bit) & 1 ? weight : -weight);
+  }
+}
+
+/** Scaled to length 1; undefined when there is nothing to scale. */
+function unit(vector: Float32Array): Float32Array | undefined {
+  let square = 0;
+  for (const value of vector) square += value * value;
+  if (!(square > 1e-12) || !Number.isFinite(square)) return undefined;
+  const scale = 1 / Math.sqrt(square);
+  for (let at = 0; at < vector.length; at += 1) vector[at] = (vector[at] ?? 0) * scale;
+  return vector;
+}
+
+/** What stands for a text without words: a zero vector has no direction, and stores refuse or misrank it. */
+function nothing(): Float32Array {
+  const vector = new Float32Array(dimensions);
+  addSigns(vector, "nothing", 1 / Math.sqrt(dimensions));
+  return vector;
+}

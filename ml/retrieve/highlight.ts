@@ -1,0 +1,65 @@
+import { sentences, type Span } from "../sentences.ts";
+import { words } from "../words.ts";
+
+/** Sentences shown for one passage; more is no longer pointing. */
+const highlightsMax = 3;
+/** A sentence below this share of the best one's score only echoes it. */
+const shareMin = 0.7;
+/** A sentence must carry at least this share of what the passage offers of the question. */
+const coverageMin = 0.25;
+
+const asksNumber =
+  /\b(?:how (?:much|many|long|old|often|far)|when|what (?:year|date|time|price|amount)|combien|quand|à quelle date|quel (?:montant|prix|délai))\b/iu;
+
+type Scored = { readonly span: Span; readonly score: number };
+
+/**
+ * The sentences of `text` that bear on `question`, in order, as UTF-16 offsets. A word counts more the fewer sentences of the
+ * passage have it. Empty when they share no word: then nothing in the wording shows why the passage was found.
+ */
+export function highlights(text: string, question: string): Span[] {
+  const asked = termsOf(question);
+  if (asked.size === 0) return [];
+  const spans = sentences(text);
+  const found = spans.map((span) => new Set([...termsOf(text.slice(span.from, span.to))].filter((term) => asked.has(term))));
+  const weights = weightsOf(found);
+  const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
+  if (total === 0) return [];
+  const wantsNumber = asksNumber.test(question);
+  const scored = spans.map((span, at) => ({ span, score: scoreOf(text, span, found[at] ?? new Set(), weights, wantsNumber) }));
+  return pick(scored, total);
+}
+
+function termsOf(text: string): Set<string> {
+  const all = words(text);
+  const content = all.filter((word) => !word.isStop);
+  return new Set((content.length > 0 ? content : all).map((word) => word.stem));
+}
+
+function weightsOf(found: readonly Set<string>[]): Map<string, number> {
+  const frequency = new Map<string, number>();
+  for (const terms of found) for (const term of terms) frequency.set(term, (frequency.get(term) ?? 0) + 1);
+  return new Map([...frequency].map(([term, df]) => [term, Math.log(1 + (found.length + 0.5) / df)]));
+}
+
+// oxlint-disable-next-line max-params -- private, and each is a different thing
+function scoreOf(text: string, span: Span, terms: Set<string>, weights: Map<string, number>, wantsNumber: boolean): number {
+  let score = 0;
+  for (const term of terms) score += weights.get(term) ?? 0;
+  if (score === 0) return 0;
+  const length = span.to - span.from;
+  const hasNumber = wantsNumber && /\d/u.test(text.slice(span.from, span.to));
+  // Very long sentences contain everything by chance.
+  return (score * (hasNumber ? 1.25 : 1)) / (1 + Math.max(0, length - 300) / 600);
+}
+
+function pick(scored: readonly Scored[], total: number): Span[] {
+  const best = Math.max(...scored.map(({ score }) => score));
+  if (best < total * coverageMin) return [];
+  return scored
+    .filter(({ score }) => score >= best * shareMin)
+    .sort((left, right) => right.score - left.score)
+    .slice(0, highlightsMax)
+    .map(({ span }) => span)
+    .sort((left, right) => left.from - right.from);
+}
