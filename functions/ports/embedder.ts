@@ -4,6 +4,8 @@ export type Embedder = {
   readonly id: string;
   /** One line for people: what it is and what it is not. */
   readonly label: string;
+  /** True for the built-in stand-in that matches wording rather than meaning; shown with every answer. */
+  readonly isBaseline: boolean;
   readonly dimensions: number;
   /** One vector of `dimensions` floats, L2 norm 1, per text, in order. Fails with `cancelled` or `unavailable`. */
   passages(texts: readonly string[], signal: AbortSignal): Promise<readonly Float32Array[]>;

@@ -1,0 +1,6 @@
+import { forgetDocument } from "./documents/forget.ts";
+import { ingestDocument } from "./documents/ingest.ts";
+import type { AnyJobFunction } from "./runtime/registry.ts";
+
+/** Everything Nika can do as a job. A plain list: what is not here is not run. */
+export const jobFunctions: readonly AnyJobFunction[] = [ingestDocument, forgetDocument];
