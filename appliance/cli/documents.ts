@@ -1,5 +1,6 @@
 /** `nika documents` and `nika forget`: what Nika holds, and letting go of it. */
 import { createInterface } from "node:readline/promises";
+import type { ConvexHttpClient } from "convex/browser";
 import type { FunctionReturnType } from "convex/server";
 import { api } from "../../convex/_generated/api.js";
 import type { DocumentState } from "../../convex/model/document.ts";
@@ -13,13 +14,13 @@ type DocumentView = FunctionReturnType<typeof api.documents.list>[number];
 
 export type DocumentsOptions = { readonly limit: number; readonly state?: DocumentState | undefined; readonly json: boolean };
 
-/** What the control plane gives in one query. */
-export const documentsMax = 200;
+/** What the control plane gives in one query; longer lists are fetched page by page. */
+const listMax = 200;
 
 export async function runDocuments(terminal: Terminal, client: Client, { limit, state, json }: DocumentsOptions): Promise<void> {
   const http = await client.http();
   const [documents, counts] = await Promise.all([
-    http.query(api.documents.list, { limit, ...(state && { state }) }),
+    limit <= listMax ? http.query(api.documents.list, { limit, ...(state && { state }) }) : listAll(http, limit, state),
     http.query(api.documents.counts, {}),
   ]);
   if (json) return terminal.json(documents);
@@ -30,12 +31,21 @@ export async function runDocuments(terminal: Terminal, client: Client, { limit, 
   for (const line of documentLines(documents, terminal.width)) terminal.line(line);
   const total = state ? counts[state] : counts.waiting + counts.reading + counts.ready + counts.unreadable + counts.forgetting;
   if (total > documents.length)
-    terminal.line(
-      terminal.style(
-        "dim",
-        `The newest ${documents.length} of ${countOf(total, "document")}; --limit shows up to ${documentsMax}.`,
-      ),
-    );
+    terminal.line(terminal.style("dim", `The newest ${documents.length} of ${countOf(total, "document")}; --limit shows more.`));
+}
+
+async function listAll(http: ConvexHttpClient, limit: number, state: DocumentState | undefined): Promise<DocumentView[]> {
+  const documents: DocumentView[] = [];
+  let cursor: string | null = null;
+  for (let isDone = false; !isDone && documents.length < limit;) {
+    const found: FunctionReturnType<typeof api.documents.page> = await http.query(api.documents.page, {
+      paginationOpts: { numItems: listMax, cursor },
+    });
+    documents.push(...found.page.filter((document) => state === undefined || document.state === state));
+    cursor = found.continueCursor;
+    isDone = found.isDone;
+  }
+  return documents.slice(0, limit);
 }
 
 /** One line each: id, state, size, name, and what there is to say about it. */

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import type { DocumentState, Problem } from "../../convex/model/document.ts";
+import { filesPerCallMax, type DocumentState, type Problem } from "../../convex/model/document.ts";
 import { problemOf, sizeProblem, type FoundFile, type FoundProblem } from "./walk.ts";
 
 export type Added = { readonly id: string; readonly name: string; readonly state: DocumentState; readonly isNew: boolean };
@@ -24,8 +24,6 @@ export type Vault = {
 /** What has been handed over so far. Filled as it happens, so that it is true after an interruption too. */
 export type Tally = { added: Added[]; known: number; refused: Refused[] };
 
-/** The most the control plane takes in one mutation. */
-const filesPerRoundMax = 64;
 /** Enough to keep a disk and a loopback connection busy without holding many files in memory. */
 const inFlightMax = 4;
 
@@ -40,10 +38,10 @@ export type HandOverOptions = {
 /** Returns early, with what was uploaded acknowledged, once `signal` fires. Throws when the appliance refuses or goes away. */
 export async function handOver(found: readonly (FoundFile | FoundProblem)[], options: HandOverOptions): Promise<void> {
   const inThisRun = new Set<string>();
-  for (let from = 0; from < found.length && !options.signal.aborted; from += filesPerRoundMax) {
-    const round = found.slice(from, from + filesPerRoundMax);
+  for (let from = 0; from < found.length && !options.signal.aborted; from += filesPerCallMax) {
+    const round = found.slice(from, from + filesPerCallMax);
     await handOverRound(round, inThisRun, options);
-    options.onProgress(Math.min(found.length, from + filesPerRoundMax));
+    options.onProgress(Math.min(found.length, from + filesPerCallMax));
   }
 }
 

@@ -21,7 +21,7 @@ type JsonFlag = { readonly json?: true };
 
 const documentStates: readonly DocumentState[] = ["waiting", "reading", "ready", "unreadable", "forgetting"];
 /** What the control plane gives in one query. */
-const listMax = 200;
+const jobsMax = 200;
 
 export function buildProgram(context: Context): Command {
   const program = new Command("nika");
@@ -126,12 +126,13 @@ function addDocumentCommands(program: Command, context: Context): void {
     .command("documents")
     .summary("what Nika holds, newest first")
     .addOption(new Option("--state <state>", "only these").choices(documentStates))
-    .option("--limit <n>", "how many", countFlag(listMax), 50)
+    .option("--limit <n>", "how many (default: 50, and with --json all of them)", countFlag(Number.MAX_SAFE_INTEGER))
     .addOption(jsonFlag())
-    .action(async (flags: JsonFlag & { limit: number; state?: DocumentState }, command: Command) => {
+    .action(async (flags: JsonFlag & { limit?: number; state?: DocumentState }, command: Command) => {
       const client = await clientOf(command);
       const { runDocuments } = await import("./documents.ts");
-      await runDocuments(context.terminal, client, { limit: flags.limit, state: flags.state, json: flags.json === true });
+      const limit = flags.limit ?? (flags.json ? Number.MAX_SAFE_INTEGER : 50);
+      await runDocuments(context.terminal, client, { limit, state: flags.state, json: flags.json === true });
     });
   program
     .command("forget")
@@ -165,7 +166,7 @@ function addLookCommands(program: Command, context: Context): void {
   program
     .command("jobs")
     .summary("what Nika is doing and has done")
-    .option("--limit <n>", "how many", countFlag(listMax), 20)
+    .option("--limit <n>", "how many", countFlag(jobsMax), 20)
     .addOption(new Option("--watch", "follow live until Ctrl-C").conflicts("json"))
     .addOption(jsonFlag())
     .action(async (flags: JsonFlag & { limit: number; watch?: true }, command: Command) => {
@@ -226,7 +227,8 @@ function portOf(text: string): number {
 function countFlag(max: number): (text: string) => number {
   return (text) => {
     const count = Number(text);
-    if (!/^\d+$/.test(text) || count < 1 || count > max) throw new InvalidArgumentError(`It must be a number from 1 to ${max}.`);
+    if (!/^\d+$/.test(text) || count < 1 || count > max)
+      throw new InvalidArgumentError(`It must be a number from 1${max < Number.MAX_SAFE_INTEGER ? ` to ${max}` : ""}.`);
     return count;
   };
 }

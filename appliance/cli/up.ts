@@ -33,8 +33,8 @@ export async function runUp(terminal: Terminal, config: Config, { link, signal }
 
 /** Runs in this process until it is stopped, by Ctrl-C or `nika stop`. The log goes to stderr. */
 export async function runForeground(terminal: Terminal, config: Config, { link, signal }: UpOptions): Promise<void> {
-  const [{ startAppliance }, { stderrLog }] = await Promise.all([import("../main.ts"), import("../log.ts")]);
-  const appliance = await startAppliance(config, stderrLog());
+  const { startAppliance } = await import("../main.ts");
+  const appliance = await startAppliance(config, (line) => terminal.note(`${new Date().toISOString()} ${line}`));
   signal.addEventListener("abort", () => void appliance.stop(), { once: true });
   process.once("SIGTERM", () => void appliance.stop());
   terminal.line(`Nika is running at ${terminal.style("bold", appliance.url)}; Ctrl-C stops it.`);
