@@ -1,5 +1,6 @@
 /** What the owner handed in. */
 import { paginationOptsValidator, paginationResultValidator } from "convex/server";
+import { paginationOptsValidator, paginationResultValidator } from "convex/server";
 import { v } from "convex/values";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
@@ -15,6 +16,7 @@ import {
   vDocumentView,
   vProblem,
   type Added,
+  type DocumentState,
   type DocumentView,
 } from "./model/document.ts";
 import { NikaError } from "./model/error.ts";
@@ -48,6 +50,16 @@ export const page = ownerQuery({
   handler: async (ctx, { paginationOpts }) => {
     const found = await ctx.db.query("documents").order("desc").paginate(paginationOpts);
     return { ...found, page: await Promise.all(found.page.map((document) => toView(ctx, document))) };
+  },
+});
+
+/** All of them, newest first, as many at a time as the caller likes to take. */
+export const page = ownerQuery({
+  args: { paginationOpts: paginationOptsValidator, state: v.optional(vDocumentState) },
+  returns: paginationResultValidator(vDocumentView),
+  handler: async (ctx, { paginationOpts, state }) => {
+    const { page: documents, ...rest } = await newestFirst(ctx, state).paginate(paginationOpts);
+    return { ...rest, page: await Promise.all(documents.map((document) => toView(ctx, document))) };
   },
 });
 
@@ -209,6 +221,11 @@ export const fileForIngest = systemQuery({
     return { name, storageId, url, sizeBytes, state };
   },
 });
+
+function newestFirst(ctx: QueryCtx, state: DocumentState | undefined) {
+  const table = ctx.db.query("documents");
+  return state === undefined ? table.order("desc") : table.withIndex("by_state", (q) => q.eq("state", state)).order("desc");
+}
 
 async function addOne(turn: Turn, file: { name: string; storageId: Id<"_storage"> }): Promise<Added> {
   const name = toDocumentName(file.name);
