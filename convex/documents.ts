@@ -1,6 +1,5 @@
 /** What the owner handed in. */
 import { paginationOptsValidator, paginationResultValidator } from "convex/server";
-import { paginationOptsValidator, paginationResultValidator } from "convex/server";
 import { v } from "convex/values";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
@@ -35,21 +34,8 @@ export const list = ownerQuery({
   args: { limit: v.optional(v.number()), state: v.optional(vDocumentState) },
   returns: v.array(vDocumentView),
   handler: async (ctx, { limit, state }) => {
-    const table = ctx.db.query("documents");
-    const ordered =
-      state === undefined ? table.order("desc") : table.withIndex("by_state", (q) => q.eq("state", state)).order("desc");
-    const documents = await ordered.take(atMost(limit, listedMax));
+    const documents = await newestFirst(ctx, state).take(atMost(limit, listedMax));
     return Promise.all(documents.map((document) => toView(ctx, document)));
-  },
-});
-
-/** All of them, newest first, page by page. */
-export const page = ownerQuery({
-  args: { paginationOpts: paginationOptsValidator },
-  returns: paginationResultValidator(vDocumentView),
-  handler: async (ctx, { paginationOpts }) => {
-    const found = await ctx.db.query("documents").order("desc").paginate(paginationOpts);
-    return { ...found, page: await Promise.all(found.page.map((document) => toView(ctx, document))) };
   },
 });
 
