@@ -9,7 +9,7 @@ import { oneLine, printable, wrap } from "./text.ts";
 export type AskOptions = { readonly limit: number; readonly json: boolean };
 
 export async function runAsk(terminal: Terminal, client: Client, question: string, { limit, json }: AskOptions): Promise<void> {
-  if (question.trim() === "") throw new NikaError("invalid", 'Ask something: nika ask "what is due in May?"');
+  if (question.trim() === "") throw new NikaError("invalid", 'Ask something, as in `nika ask "what is due in May?"`.');
   if (question.length > questionCharsMax)
     throw new NikaError("invalid", `A question has at most ${questionCharsMax} characters.`);
   const authorization = `Bearer ${await client.token()}`;

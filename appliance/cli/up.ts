@@ -100,7 +100,7 @@ function whenReady(child: ChildProcess, logPath: string, signal: AbortSignal): P
     );
     signal.addEventListener("abort", () => reject(interrupted()), { once: true });
     child.once("error", (error) => reject(new NikaError("bug", "Nika's own process could not be started.", { cause: error })));
-    child.once("exit", () =>
+    child.once("close", () =>
       reject(new NikaError("bug", `Nika stopped while it was starting; see ${logPath}.`, { cause: tailOf(logPath) })),
     );
     child.on("message", (message) => {

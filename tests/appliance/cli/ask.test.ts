@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { styleText } from "node:util";
+import type { Answer, CitedPassage } from "../../../convex/model/answer.ts";
+import { answerLines, marked } from "../../../appliance/cli/ask.ts";
+import { columnsOf } from "../../../appliance/cli/text.ts";
+
+const plain = { width: Number.POSITIVE_INFINITY, hasColor: false, style: (_: string, text: string) => text };
+const colored = {
+  width: 40,
+  hasColor: true,
+  style: (style: Parameters<typeof styleText>[0], text: string) => styleText(style, text, { validateStream: false }),
+};
+
+function passage(given: Partial<CitedPassage>): CitedPassage {
+  const text = "The lease began in 2021. It ends on 30 June 2031. Notice is six months.";
+  return {
+    documentId: "d1",
+    documentName: "papers/lease.pdf",
+    title: "Lease",
+    ordinal: 0,
+    text,
+    place: { page: 3 },
+    placeLabel: "p. 3",
+    score: 1,
+    highlights: [{ from: 25, to: 49 }],
+    ...given,
+  };
+}
+
+function answer(passages: readonly CitedPassage[], isBaseline = true): Answer {
+  return {
+    question: "when?",
+    language: "en",
+    passages,
+    embedder: { id: "e", label: "Offline baseline", isBaseline },
+    tookMs: 12.4,
+  };
+}
+
+test("a passage is shown with its rank, its source and the answering sentence marked", () => {
+  assert.deepEqual(answerLines(answer([passage({})]), plain), [
+    "1. papers/lease.pdf · p. 3",
+    "   The lease began in 2021. «It ends on 30 June 2031.» Notice is six months.",
+    "",
+    "12 ms · Offline baseline (baseline: finds words and their kin, not meaning)",
+  ]);
+});
+
+test("on a terminal the sentence is bold on every line it runs over, and lines keep to the width", () => {
+  const lines = answerLines(answer([passage({})], false), colored);
+  const shown = lines.map((line) => line.replaceAll(/\u001B\[\d+m/g, ""));
+  assert.deepEqual(shown, [
+    "1. papers/lease.pdf · p. 3",
+    "   The lease began in 2021. It ends on",
+    "   30 June 2031. Notice is six months.",
+    "",
+    "12 ms · Offline baseline",
+  ]);
+  assert.match(lines[1] ?? "", /\u001B\[1mIt ends on\u001B\[22m$/);
+  assert.match(lines[2] ?? "", /\u001B\[1m30 June 2031\.\u001B\[22m Notice/);
+  assert.ok(shown.every((line) => columnsOf(line) <= 40));
+});
+
+test("no passage is answered with what to do", () => {
+  assert.match(answerLines(answer([]), plain).join("\n"), /^Nothing found\. .*nika ingest/);
+});
+
+test("a hostile document commands neither the terminal nor the marks", () => {
+  const hostile = passage({
+    documentName: "a\u001B]0;owned\u0007.md",
+    text: "x \u001B[2J \uE000y",
+    placeLabel: "",
+    highlights: [],
+  });
+  const text = answerLines(answer([hostile]), plain).join("\n");
+  // oxlint-disable-next-line no-control-regex
+  assert.doesNotMatch(text, /[\u0000-\u0009\u000B-\u001F\uE000]/);
+});
+
+test("highlights out of order, overlapping or out of bounds still mark the right text once", () => {
+  const highlights = [
+    { from: 6, to: 99 },
+    { from: 0, to: 3 },
+    { from: 2, to: 4 },
+    { from: 5, to: 5 },
+  ];
+  assert.equal(marked("abcdefgh", highlights, false), "«abcd»ef«gh»");
+});
