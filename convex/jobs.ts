@@ -2,7 +2,7 @@
 import { v } from "convex/values";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import { NikaError } from "./model/error.ts";
-import { isOpen, settled as afterOutcome, vJobCounts, vJobView, vOutcome, type JobView } from "./model/job.ts";
+import { settled as afterOutcome, vJobCounts, vJobView, vOutcome, type JobView } from "./model/job.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
 import { slotsMax } from "./model/worker.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";

@@ -7,7 +7,10 @@ export type State = {
     f: F,
     args: FunctionArgs<F>,
   ): Promise<FunctionReturnType<F>>;
-  /** Calls back with each new result until the returned function is called. Errors go to `onError`; the watch goes on. */
+  /**
+   * Calls back with each new result, never before `watch` has returned, until the returned function is called. Errors go to
+   * `onError`; the watch goes on.
+   */
   watch<F extends FunctionReference<"query", "public" | "internal">>(
     f: F,
     args: FunctionArgs<F>,

@@ -30,7 +30,8 @@ export function openClaimer(options: {
   };
   const look = async (): Promise<void> => {
     try {
-      see(await state.query(internal.jobs.head, args));
+      // Other arguments than the watch has, or the client would answer from what it was last told.
+      see(await state.query(internal.jobs.head, { limit: args.limit + 1 }));
     } catch (error) {
       log(`looking for work failed: ${String(error)}`);
     }

@@ -42,5 +42,5 @@ export function openRunner({ find, ports, log, report }: RunnerOptions): Runner 
 
 function causeOf({ cause }: Error): string {
   if (cause === undefined) return "";
-  return `\n${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`;
+  return cause instanceof Error ? `\n${cause.stack ?? cause.message}` : `\n${JSON.stringify(cause)}`;
 }

@@ -1,0 +1,15 @@
+import { NikaError } from "../../convex/model/error.ts";
+import type { Files } from "../../functions/ports/files.ts";
+
+/** Every URL leads to the same bytes, unless it was given its own; null is a file that is gone. */
+export function fakeFiles(content: string | Uint8Array | null): Files {
+  return {
+    async read(_url, { bytesMax, signal }) {
+      if (signal.aborted) throw new NikaError("cancelled", "Reading the file was cancelled.");
+      if (content === null) throw new NikaError("missing", "The file is gone from the storage.");
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      if (bytes.length > bytesMax) throw new NikaError("full", "The file is larger than that.");
+      return bytes;
+    },
+  };
+}
