@@ -1,0 +1,48 @@
+/** The REST calls this store answers, one line each. What is not here is refused by name. */
+import { aliasRoutes } from "./routes/aliases.ts";
+import { collectionRoutes } from "./routes/collections.ts";
+import { pointRoutes } from "./routes/points.ts";
+import { serviceRoutes } from "./routes/service.ts";
+import type { Json } from "./body.ts";
+import type { Store } from "./store.ts";
+
+export type Call = {
+  readonly store: Store;
+  /** What the path's placeholders stand for. */
+  readonly path: Readonly<Record<string, string>>;
+  readonly search: URLSearchParams;
+  /** The JSON body; an empty object when there was none. */
+  readonly body: Json;
+};
+
+/** Answers `result` of the envelope, or text as it is. */
+export type Route = {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** `{name}` stands for one segment. */
+  readonly pattern: string;
+  readonly answer: (call: Call) => unknown;
+};
+
+const routes: readonly Route[] = [...collectionRoutes, ...aliasRoutes, ...pointRoutes, ...serviceRoutes];
+const table = routes.map((route) => ({ route, segments: route.pattern.split("/") }));
+
+/** The route for a request, with its placeholders; undefined when there is none. Exact segments win over placeholders. */
+export function findRoute(method: string, pathname: string): { route: Route; path: Record<string, string> } | undefined {
+  const segments = pathname.split("/");
+  let found: { route: Route; path: Record<string, string> } | undefined;
+  for (const { route, segments: pattern } of table) {
+    if (route.method !== method || pattern.length !== segments.length) continue;
+    const path = fill(pattern, segments);
+    if (path && (!found || Object.keys(path).length < Object.keys(found.path).length)) found = { route, path };
+  }
+  return found;
+}
+
+function fill(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
+  const path: Record<string, string> = {};
+  for (const [i, part] of pattern.entries()) {
+    if (part.startsWith("{")) path[part.slice(1, -1)] = decodeURIComponent(segments[i]!);
+    else if (part !== segments[i]) return undefined;
+  }
+  return path;
+}

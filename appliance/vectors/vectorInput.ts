@@ -1,0 +1,80 @@
+/** Vectors as clients send them, checked against the collection and brought into the form that is stored. */
+import { isAbsent, isObject, toArray } from "./body.ts";
+import { unnamed, type CollectionConfig, type VectorConfig } from "./config.ts";
+import { badFormat, invalid, unsupported, wrongInput } from "./refusal.ts";
+import type { Terms } from "./sparse.ts";
+
+export type VectorValue = Float32Array | Terms;
+export const isTerms = (value: VectorValue): value is Terms => !(value instanceof Float32Array);
+
+/** The vectors of one point, by name. */
+export function toVectors(value: unknown, config: CollectionConfig): Map<string, VectorValue> {
+  const vectors = new Map<string, VectorValue>();
+  if (isAbsent(value)) return vectors;
+  const named = Array.isArray(value) ? { [unnamed]: value as unknown } : value;
+  if (!isObject(named)) throw badFormat("vector: expected an array, or an object of vectors by name");
+  for (const [name, vector] of Object.entries(named)) {
+    vectors.set(name, toVector(vector, vectorConfig(config, name)));
+  }
+  return vectors;
+}
+
+export function vectorConfig(config: CollectionConfig, name: string): VectorConfig {
+  const found = config.vectors.get(name);
+  if (!found) throw wrongInput(`Not existing vector name error: ${name}`);
+  return found;
+}
+
+export function toVector(value: unknown, config: VectorConfig): VectorValue {
+  if (config.kind === "sparse") return toTerms(value);
+  if (isObject(value)) {
+    throw "indices" in value
+      ? wrongInput("a dense vector was expected, got a sparse one")
+      : unsupported("inference: send vectors");
+  }
+  return toDense(toArray(value, "vector"), config);
+}
+
+function toDense(values: readonly unknown[], { size, distance }: { size: number; distance: string }): Float32Array {
+  if (Array.isArray(values[0])) throw unsupported("multivectors");
+  if (values.length !== size) throw wrongInput(`Vector dimension error: expected dim: ${size}, got ${values.length}`);
+  const vector = new Float32Array(size);
+  let squares = 0;
+  for (let i = 0; i < size; i++) {
+    const value = values[i];
+    if (typeof value !== "number") throw badFormat("vector: expected numbers");
+    vector[i] = value;
+    squares += value * value;
+  }
+  if (!Number.isFinite(squares)) throw wrongInput("a vector holds numbers too large for 32-bit floats");
+  // Below this norm a direction is noise; Qdrant leaves such vectors as they are.
+  if (distance === "Cosine" && squares > 1.19e-7 ** 2) {
+    const norm = Math.sqrt(squares);
+    for (let i = 0; i < size; i++) vector[i] = (values[i] as number) / norm;
+  }
+  return vector;
+}
+
+const indexMax = 2 ** 32 - 1;
+
+function toTerms(value: unknown): Terms {
+  if (!isObject(value)) throw wrongInput("a sparse vector was expected: {indices, values}");
+  const indices = toArray(value["indices"], "vector.indices");
+  const values = toArray(value["values"], "vector.values");
+  if (indices.length !== values.length) throw invalid("values", "must be the same length as indices");
+  for (const index of indices) {
+    if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || index > indexMax) {
+      throw badFormat("vector.indices: expected unsigned 32-bit integers");
+    }
+  }
+  const order = indices.map((_, i) => i).sort((a, b) => (indices[a] as number) - (indices[b] as number));
+  const terms = { indices: new Uint32Array(order.length), values: new Float32Array(order.length) };
+  for (const [at, i] of order.entries()) {
+    const weight = values[i];
+    if (typeof weight !== "number") throw badFormat("vector.values: expected numbers");
+    terms.indices[at] = indices[i] as number;
+    terms.values[at] = weight;
+    if (at > 0 && terms.indices[at] === terms.indices[at - 1]) throw invalid("indices", "must be unique");
+  }
+  return terms;
+}

@@ -1,0 +1,161 @@
+/**
+ * Changes to points. Each is parsed and checked whole before anything is written, so a refusal never leaves half of it behind;
+ * what comes back is applied inside one transaction.
+ */
+import { isAbsent, refuseOthers, toArray, toObject, toText, type Json } from "./body.ts";
+import type { Collection, NewPoint } from "./collection.ts";
+import { unnamed } from "./config.ts";
+import { parseFilter, type Filter } from "./filter.ts";
+import { mergeAt, parsePath, withoutKey } from "./payloadPath.ts";
+import { fromIdBytes, toIdBytes } from "./pointId.ts";
+import { badFormat, badRequest, invalid, notFound, unsupported } from "./refusal.ts";
+import { toVectors, vectorConfig } from "./vectorInput.ts";
+
+export type Change = (collection: Collection) => void;
+
+/** Every change by the name it has in a batch, which is also the name of its own route's handler. */
+export const changes = {
+  upsert: parseUpsert,
+  delete: parseDelete,
+  delete_points: parseDelete,
+  set_payload: parseSetPayload,
+  overwrite_payload: parseOverwritePayload,
+  delete_payload: parseDeletePayload,
+  clear_payload: parseClearPayload,
+  update_vectors: parseUpdateVectors,
+  delete_vectors: parseDeleteVectors,
+} as const satisfies Record<string, (body: Json, collection: Collection) => Change>;
+
+/** Ordered, and here also atomic. */
+export function parseBatch(body: Json, collection: Collection): Change {
+  refuseOthers(body, ["operations"], "a batch");
+  const parsed = toArray(body["operations"], "operations").map((value) => {
+    const operation = toObject(value, "operations");
+    const [name, ...others] = Object.keys(operation);
+    if (name === undefined || others.length > 0) throw badFormat("operations: each must have exactly one name");
+    if (!Object.hasOwn(changes, name)) throw unsupported(`\`${name}\` operation in a batch`);
+    return changes[name as keyof typeof changes](toObject(operation[name], name), collection);
+  });
+  return (target) => parsed.forEach((change) => change(target));
+}
+
+const modes = ["upsert", "insert_only", "update_only"];
+
+function parseUpsert(body: Json, { config }: Collection): Change {
+  refuseOthers(body, ["points", "batch", "update_mode", "update_filter", "shard_key"], "an upsert");
+  const mode = body["update_mode"] ?? "upsert";
+  if (!modes.includes(mode as string)) throw badFormat(`update_mode: expected one of ${modes.join(", ")}`);
+  const replaceable = parseFilter(body["update_filter"]);
+  const list = isAbsent(body["batch"]) ? toArray(body["points"], "points") : rowsOf(toObject(body["batch"], "batch"));
+  const points = list.map((value): NewPoint => {
+    const point = toObject(value, "points");
+    refuseOthers(point, ["id", "vector", "payload"], "a point");
+    return { id: toIdBytes(point["id"]), payload: toPayload(point["payload"]), vectors: toVectors(point["vector"], config) };
+  });
+  return (collection) => {
+    for (const point of points) {
+      const before = collection.slotOf(point.id);
+      if (mode === "insert_only" && before !== undefined) continue;
+      if (mode === "update_only" && before === undefined) continue;
+      if (replaceable && before !== undefined && collection.select(replaceable, Uint32Array.of(before)).length === 0) continue;
+      collection.upsert(point);
+    }
+  };
+}
+
+/** Columns to rows. */
+function rowsOf(batch: Json): Json[] {
+  const ids = toArray(batch["ids"], "batch.ids");
+  const payloads = isAbsent(batch["payloads"]) ? undefined : toArray(batch["payloads"], "batch.payloads");
+  const { vectors } = batch;
+  const columns: [string, readonly unknown[]][] = Array.isArray(vectors)
+    ? [[unnamed, vectors]]
+    : Object.entries(toObject(vectors, "batch.vectors")).map(([name, column]) => [name, toArray(column, "batch.vectors")]);
+  for (const [what, column] of [["payloads", payloads ?? ids], ...columns] as const) {
+    if (column.length !== ids.length) throw badRequest(`batch: ${column.length} ${what || "vectors"} for ${ids.length} ids`);
+  }
+  return ids.map((id, i) => ({
+    id,
+    vector: Object.fromEntries(columns.map(([name, column]) => [name, column[i]])),
+    payload: payloads?.[i],
+  }));
+}
+
+const toPayload = (value: unknown): Json => (isAbsent(value) ? {} : toObject(value, "payload"));
+
+function parseDelete(body: Json): Change {
+  // In a batch the selector stands directly under `delete`.
+  refuseOthers(body, ["points", "filter", "shard_key"], "a deletion");
+  const select = parseSelector(body);
+  return (collection) => select(collection).forEach((slot) => collection.delete(slot));
+}
+
+function parseSetPayload(body: Json): Change {
+  refuseOthers(body, ["payload", "points", "filter", "key", "shard_key"], "setting payload");
+  const patch = toObject(body["payload"], "payload");
+  const path = isAbsent(body["key"]) ? undefined : parsePath(body["key"]);
+  const select = parseSelector(body);
+  return (collection) => {
+    for (const slot of select(collection)) collection.changePayload(slot, (payload) => mergeAt(payload, path, patch));
+  };
+}
+
+function parseOverwritePayload(body: Json): Change {
+  refuseOthers(body, ["payload", "points", "filter", "key", "shard_key"], "overwriting payload");
+  if (!isAbsent(body["key"])) throw unsupported("`key` in overwriting payload");
+  const payload = toObject(body["payload"], "payload");
+  const select = parseSelector(body);
+  return (collection) => select(collection).forEach((slot) => collection.changePayload(slot, () => payload));
+}
+
+function parseDeletePayload(body: Json): Change {
+  refuseOthers(body, ["keys", "points", "filter", "shard_key"], "deleting payload");
+  const paths = toArray(body["keys"], "keys").map(parsePath);
+  const select = parseSelector(body);
+  return (collection) => {
+    for (const slot of select(collection)) collection.changePayload(slot, (payload) => paths.reduce(withoutKey, payload));
+  };
+}
+
+function parseClearPayload(body: Json): Change {
+  refuseOthers(body, ["points", "filter", "shard_key"], "clearing payload");
+  const select = parseSelector(body);
+  return (collection) => select(collection).forEach((slot) => collection.changePayload(slot, () => ({})));
+}
+
+function parseUpdateVectors(body: Json, { config, slotOf }: Collection): Change {
+  refuseOthers(body, ["points", "shard_key"], "updating vectors");
+  const points = toArray(body["points"], "points").map((value) => {
+    const point = toObject(value, "points");
+    refuseOthers(point, ["id", "vector"], "updating vectors");
+    const id = toIdBytes(point["id"]);
+    if (slotOf(id) === undefined) throw notFound(`No point with id ${fromIdBytes(id)} found`);
+    return { id, vectors: toVectors(point["vector"], config) };
+  });
+  return (collection) => {
+    for (const { id, vectors } of points) {
+      const slot = collection.slotOf(id);
+      if (slot !== undefined) collection.putVectors(slot, vectors);
+    }
+  };
+}
+
+function parseDeleteVectors(body: Json, { config }: Collection): Change {
+  refuseOthers(body, ["points", "filter", "vector", "shard_key"], "deleting vectors");
+  const names = toArray(body["vector"], "vector").map((name) => toText(name, "vector"));
+  for (const name of names) vectorConfig(config, name);
+  const select = parseSelector(body);
+  return (collection) => select(collection).forEach((slot) => collection.removeVectors(slot, names));
+}
+
+/** `points` or `filter`: which slots, seen when the change is applied. Ids nobody has are left out. */
+function parseSelector(body: Json): (collection: Collection) => number[] {
+  if (!isAbsent(body["points"])) {
+    const ids = toArray(body["points"], "points").map(toIdBytes);
+    return (collection) => [...new Set(ids.map(collection.slotOf).filter((slot) => slot !== undefined))];
+  }
+  const filter: Filter | undefined = parseFilter(body["filter"]);
+  if (!filter) throw invalid("points", "Either list of point ids or a filter must be given");
+  // A copy: the change itself alters what the filter selects.
+  return (collection) => Array.from(collection.select(filter));
+}
