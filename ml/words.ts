@@ -76,7 +76,8 @@ function formsOf(raw: string): string[] {
 function addForms(chunk: string, forms: Set<string>): void {
   const parts = chunk.split(/[._\-/:@+&,]+/u).filter((part) => part !== "");
   // An amount is one number however its thousands are set off: "1,250" and "1250" meet.
-  if (/^\d{1,3}(?:[,.]\d{3})+$/u.test(chunk)) forms.add(chunk.replaceAll(/[,.]/gu, ""));
+  const amount = /^(\d{1,3}(?:[,.]\d{3})+)(?:[,.]\d{1,2})?$/u.exec(chunk)?.[1];
+  if (amount) forms.add(amount.replaceAll(/[,.]/gu, ""));
   else if (parts.length > 1 && !/,/u.test(chunk)) forms.add(chunk);
   for (const part of parts) {
     forms.add(part);
