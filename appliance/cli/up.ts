@@ -13,6 +13,7 @@ import type { Terminal } from "./terminal.ts";
 export type UpOptions = { readonly link: boolean; readonly signal: AbortSignal };
 
 const mainPath = join(import.meta.dirname, "..", "main.ts");
+const preloadUrl = new URL("compileCache.ts", import.meta.url).href;
 /** A first start makes keys and opens databases in about a second; a backend that has to be deployed to takes far longer. */
 const readyMs = 120_000;
 const healthMs = 5_000;
@@ -72,11 +73,15 @@ async function isAnswering(dataDir: string): Promise<boolean> {
 async function startInBackground(config: Config, signal: AbortSignal): Promise<void> {
   const logPath = openLogPath(config.dataDir);
   const log = openSync(logPath, "a", 0o600);
-  const child = spawn(process.execPath, [mainPath, "--data", config.dataDir, "--port", String(config.port)], {
-    cwd: config.dataDir,
-    detached: true,
-    stdio: ["ignore", log, log, "ipc"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--import", preloadUrl, mainPath, "--data", config.dataDir, "--port", String(config.port)],
+    {
+      cwd: config.dataDir,
+      detached: true,
+      stdio: ["ignore", log, log, "ipc"],
+    },
+  );
   closeSync(log);
   try {
     await whenReady(child, logPath, signal);
