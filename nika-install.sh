@@ -116,7 +116,7 @@ check_place() {
   ((free_mb >= need_mb)) || fail 73 "the disk under $prefix has $free_mb MB free and the installation needs $need_mb MB."
   [[ ! -L $prefix/app && ! -e $prefix/.lock ]] || return 0
   for dir in "$prefix"/* "$prefix"/.[!.]*; do
-    [[ ! -e $dir || ${dir##*/} =~ ^(data|cache|\.lock|\.staging)$ ]] ||
+    [[ ! -e $dir || ${dir##*/} =~ ^(data|\.lock|\.staging)$ ]] ||
       fail 64 "$prefix holds other things (${dir##*/}) and no Nika; choose a folder of its own with --prefix DIR."
   done
 }

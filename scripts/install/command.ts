@@ -15,7 +15,6 @@ export function launcher(prefix: string, port: number | undefined): string {
     "#!/bin/sh",
     "# Written by nika-install.sh; another run writes it again.",
     unlessSet("NIKA_DATA", path("data")),
-    unlessSet("NODE_COMPILE_CACHE", path("cache")),
     ...(port === undefined ? [] : [unlessSet("NIKA_PORT", String(port))]),
     `exec ${path("app", "node", "bin", "node")} ${path("app", "appliance", "cli", "nika.ts")} "$@"`,
     "",

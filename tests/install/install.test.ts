@@ -17,7 +17,7 @@ function assertRefused(run: Run, code: number, says: RegExp): void {
 /** Every path below a folder with its kind, inode and time of change: equal before and after means that nothing was touched. */
 function snapshot(dir: string): string[] {
   return (readdirSync(dir, { recursive: true }) as string[])
-    .filter((name) => !/^(\.lock|data|cache)/.test(name))
+    .filter((name) => !/^(\.lock|data)/.test(name))
     .map((name) => ({ name, info: lstatSync(join(dir, name)) }))
     .map(({ name, info }) => (info.isDirectory() ? name : `${name} ${info.ino} ${info.mtimeMs}`))
     .sort();
@@ -35,7 +35,7 @@ test("an installation needs no Node, no npm and no root's tools, and leaves a co
   assert.equal(run.code, 0, run.err);
   const said = execFileSync(join(place.prefix, "bin", "nika"), ["hello", "here"], { encoding: "utf8", env: { PATH: place.bin } });
   assert.equal(said, "hello from here\n");
-  assert.deepEqual(readdirSync(place.prefix).sort(), [".lock", "app", "bin", "cache", "data", "node", "releases"]);
+  assert.deepEqual(readdirSync(place.prefix).sort(), [".lock", "app", "bin", "data", "node", "releases"]);
   assert.ok(existsSync(join(place.prefix, "app", "appliance", "web", "dist", "index.html")));
   assert.ok(!existsSync(join(place.prefix, "app", "appliance", "web", "node_modules")));
   assert.ok(!existsSync(join(place.prefix, "app", "node_modules", "typescript")), "development tools stay out");

@@ -51,7 +51,6 @@ export type Place = AsyncDisposable & {
   install(args: readonly string[], environment?: Record<string, string>): Promise<Run>;
   /** The same without waiting: for those who want to interrupt it. */
   start(args: readonly string[], environment?: Record<string, string>): ReturnType<typeof spawn>;
-  close(): Promise<void>;
 };
 
 /** A stub of npm's CLI: reads the lock, fetches what it names, unpacks it. It fails the way npm does. */
@@ -198,14 +197,11 @@ export async function openPlace({ name = "nika" }: { name?: string } = {}): Prom
       const [code] = (await once(child, "close")) as [number];
       return { code, out, err };
     },
-    async close() {
+    [Symbol.asyncDispose]: async () => {
       stopStub(prefix);
       server.closeAllConnections();
       server.close();
       rmSync(dir, { recursive: true, force: true });
-    },
-    async [Symbol.asyncDispose]() {
-      await this.close();
     },
   };
 }
