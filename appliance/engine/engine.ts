@@ -1,0 +1,82 @@
+/**
+ * The embedded engine: a Convex-compatible deployment inside this process. Joins the core (functions, transactions, storage) with the
+ * sockets and routes that Convex's own clients speak to.
+ */
+import { randomBytes } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { openAuthenticator } from "./auth/authenticator.ts";
+import type { Core, CoreOptions, Deployment } from "./core.ts";
+import { originRule } from "./http/cors.ts";
+import { openRouter } from "./http/router.ts";
+import { sweepUploads } from "./http/upload.ts";
+import { openScheduler } from "./scheduler/scheduler.ts";
+import { openLiveQueries } from "./subscriptions/liveQueries.ts";
+import { openSockets } from "./sync/sockets.ts";
+
+export type EngineOptions = CoreOptions & {
+  readonly adminKey: string;
+  /** Origins whose pages may use the API, besides our own. Left out: every origin, as the original does. */
+  readonly allowedOrigins?: readonly string[];
+};
+
+export type EngineStats = {
+  readonly sockets: number;
+  readonly subscriptions: number;
+  /** Distinct results held, watched or kept for the next who asks. */
+  readonly computations: number;
+  /** Query runs since the start. */
+  readonly runs: number;
+};
+
+export type Engine = {
+  readonly deployment: Deployment;
+  /** Answers when the path is the engine's: /api/*, /http/*, /version, /instance_name. False otherwise. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean;
+  /** Takes the socket over when the path is that of the sync protocol. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  stats(): EngineStats;
+  close(): Promise<void>;
+};
+
+/** Around a core that is open already; `close` closes it too. */
+export async function engineAround(core: Core, options: Omit<EngineOptions, "functionsDir" | "env">): Promise<Engine> {
+  const { log, adminKey, origin } = options;
+  const nowMs = Date.now;
+  const requestId = (): string => randomBytes(8).toString("hex");
+  const uploadsDir = join(options.dir, "uploads");
+  await sweepUploads(uploadsDir);
+  const auth = openAuthenticator({ adminKey, providers: core.deployment.authProviders, nowMs });
+  const queries = openLiveQueries({ core, nowMs, requestId });
+  const isAllowedOrigin = originRule(options.allowedOrigins, origin);
+  const parts = { core, queries, auth, requestId, log, nowMs, isAllowedOrigin };
+  const sockets = openSockets(parts);
+  const router = openRouter({ ...parts, origin, uploadsDir });
+  const scheduler = openScheduler({ core, nowMs, log });
+  let closing: Promise<void> | undefined;
+  return {
+    deployment: core.deployment,
+    handle: router,
+    upgrade: sockets.upgrade,
+    stats: () => ({ sockets: sockets.count(), ...queries.stats() }),
+    close: () =>
+      (closing ??= (async () => {
+        await scheduler.close();
+        await sockets.close();
+        queries.close();
+        await core.close();
+      })()),
+  };
+}
+
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { openCore } = await import("./openCore.ts");
+  const core = await openCore(options);
+  try {
+    return await engineAround(core, options);
+  } catch (error) {
+    await core.close();
+    throw error;
+  }
+}

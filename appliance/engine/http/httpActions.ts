@@ -1,0 +1,72 @@
+/** The app's own HTTP endpoints (http.ts), under /http. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { ReadableStream } from "node:stream/web";
+import type { Authenticator } from "../auth/authenticator.ts";
+import type { Core, HttpRoute, Identity } from "../core.ts";
+import { isNikaError, NikaError } from "../../../convex/model/error.ts";
+import { limited, mustFit } from "./body.ts";
+
+const bodyBytesMax = 20 * 1024 * 1024;
+const methods = new Set(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
+/** Headers about one hop, which a program behind us neither gets nor gives. */
+const hopHeaders = new Set(["connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "proxy-connection"]);
+
+export type HttpActionParts = { readonly core: Core; readonly auth: Authenticator; readonly origin: () => string };
+
+export async function runHttpAction(
+  { core, auth, origin }: HttpActionParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  url: URL,
+): Promise<void> {
+  const path = url.pathname.slice("/http".length) || "/";
+  if (core.deployment.httpRoutes.length === 0)
+    throw new NikaError("missing", "This deployment does not have HTTP actions enabled: there is no http.ts.");
+  const route = findRoute(core.deployment.httpRoutes, request.method === "HEAD" ? "GET" : (request.method ?? ""), path);
+  if (!route) throw new NikaError("missing", `No HttpAction routed for ${path}`);
+  mustFit(Number(request.headers["content-length"] ?? 0), bodyBytesMax);
+  const answer = await core.http(toRequest(request, `${origin()}${path}${url.search}`), route, await identityOf(auth, request));
+  response.statusCode = answer.status;
+  for (const [name, value] of answer.headers) if (!hopHeaders.has(name)) response.appendHeader(name, value);
+  if (request.method === "HEAD" || !answer.body) response.end();
+  else await pipeline(Readable.fromWeb(answer.body as ReadableStream), response);
+}
+
+/** An exact path before a prefix, a long prefix before a short one. */
+export function findRoute(routes: readonly HttpRoute[], method: string, path: string): HttpRoute | undefined {
+  if (!methods.has(method)) return undefined;
+  let best: HttpRoute | undefined;
+  for (const route of routes) {
+    if (route.method !== method) continue;
+    if (route.path === path) return route;
+    const isPrefix = route.path.endsWith("*") && path.startsWith(route.path.slice(0, -1));
+    if (isPrefix && (!best || route.path.length > best.path.length)) best = route;
+  }
+  return best;
+}
+
+function toRequest(request: IncomingMessage, url: string): Request {
+  const headers = new Headers();
+  for (const [name, values] of Object.entries(request.headersDistinct))
+    if (!hopHeaders.has(name)) for (const value of values ?? []) headers.append(name, value);
+  const method = request.method === "HEAD" ? "GET" : (request.method ?? "GET");
+  const hasBody = method !== "GET" && (request.headers["content-length"] ?? request.headers["transfer-encoding"]) !== undefined;
+  if (!hasBody) return new Request(url, { method, headers });
+  const limit = limited(bodyBytesMax);
+  // A broken upload must break the reader's stream too.
+  request.on("error", (error) => limit.destroy(error));
+  const body = Readable.toWeb(request.pipe(limit)) as unknown as ReadableStream;
+  return new Request(url, { method, headers, body, duplex: "half" } as unknown as RequestInit);
+}
+
+/** The header may mean something else to the app, so one that we cannot read is no error. */
+async function identityOf(auth: Authenticator, request: IncomingMessage): Promise<Identity> {
+  try {
+    return (await auth.identifyHeader(request.headers.authorization)).identity;
+  } catch (error) {
+    if (isNikaError(error)) return { type: "none" };
+    throw error;
+  }
+}

@@ -1,0 +1,49 @@
+/** Answers and refusals, in the shapes Convex's clients read. */
+import type { ServerResponse } from "node:http";
+import { isNikaError, NikaError, type Code } from "../../../convex/model/error.ts";
+
+const statuses: Readonly<Record<Code, number>> = {
+  invalid: 400,
+  missing: 404,
+  conflict: 409,
+  denied: 401,
+  unreadable: 422,
+  full: 507,
+  cancelled: 499,
+  unavailable: 503,
+  timeout: 504,
+  bug: 500,
+};
+
+/** An error for which the code's own status would not be precise enough. */
+export class Refusal extends NikaError {
+  readonly status: number;
+
+  constructor(status: number, code: Code, message: string) {
+    super(code, message);
+    this.status = status;
+  }
+}
+
+export function sendJsonText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) }).end(text);
+}
+
+export function sendText(response: ServerResponse, text: string): void {
+  response.writeHead(200, { "Content-Type": "text/plain; charset=utf-8" }).end(text);
+}
+
+/** `{code, message}`; what we do not know is logged and told without details. Ends the connection when the answer has begun. */
+export function sendError(response: ServerResponse, error: unknown, log: (line: string) => void): void {
+  const isKnown = isNikaError(error);
+  if (!isKnown || error.code === "bug") log(`http: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const status = error instanceof Refusal ? error.status : statuses[isKnown ? error.code : "bug"];
+  const message = isKnown ? error.message : "Something went wrong inside the server; its log has the details.";
+  // The rest of a body that we do not want would otherwise be read as the next request.
+  if (!response.req.complete) response.setHeader("Connection", "close");
+  sendJsonText(response, status, JSON.stringify({ code: isKnown ? error.code : "bug", message }));
+}

@@ -1,0 +1,91 @@
+/** What the server says, as text ready to be sent. Values arrive as JSON text and are put in as they are, never parsed again. */
+import type { ActionRun, MutationRun } from "../core.ts";
+import type { Frame } from "../subscriptions/frame.ts";
+import { encodeTs, type Version } from "./protocol.ts";
+
+export type Change =
+  | { readonly type: "changed"; readonly queryId: number; readonly frame: Frame }
+  | { readonly type: "removed"; readonly queryId: number };
+
+export type TransitionText = {
+  readonly start: Version;
+  readonly end: Version;
+  readonly changes: readonly Change[];
+  /** How far the client's clock is ahead of ours; it needs that to know when a token it did not see issued will expire. */
+  readonly clockSkewMs: number | undefined;
+  readonly nowMs: number;
+};
+
+/** Above this the text goes in slices, so that a slow line still shows signs of life to the client. In characters. */
+const chunkChars = 4 * 1024 * 1024;
+const unchunkedCharsMax = 5 * 1024 * 1024;
+
+/** One message, or several that must go out with nothing between them. */
+export function transitionMessages(transition: TransitionText, transitionId: string): readonly string[] {
+  const { start, end, changes, clockSkewMs, nowMs } = transition;
+  const skew = clockSkewMs === undefined ? "" : `,"clientClockSkew":${clockSkewMs}`;
+  const text =
+    `{"type":"Transition","startVersion":${versionText(start)},"endVersion":${versionText(end)},` +
+    `"modifications":[${changes.map(changeText).join(",")}]${skew},"serverTs":${nowMs * 1e6}}`;
+  if (text.length <= unchunkedCharsMax) return [text];
+  const totalParts = Math.ceil(text.length / chunkChars);
+  return Array.from({ length: totalParts }, (_, partNumber) =>
+    JSON.stringify({
+      type: "TransitionChunk",
+      chunk: text.slice(partNumber * chunkChars, (partNumber + 1) * chunkChars),
+      partNumber,
+      totalParts,
+      transitionId,
+    }),
+  );
+}
+
+export function mutationResponse(requestId: number, { result, ts, logLines }: MutationRun): string {
+  if (result.ok)
+    return (
+      `{"type":"MutationResponse","requestId":${requestId},"success":true,"result":${result.value},` +
+      `"ts":"${encodeTs(ts ?? 0n)}","logLines":${JSON.stringify(logLines)}}`
+    );
+  return failedResponse("MutationResponse", requestId, { result, logLines });
+}
+
+export function actionResponse(requestId: number, { result, logLines }: ActionRun): string {
+  if (result.ok)
+    return (
+      `{"type":"ActionResponse","requestId":${requestId},"success":true,"result":${result.value},` +
+      `"logLines":${JSON.stringify(logLines)}}`
+    );
+  return failedResponse("ActionResponse", requestId, { result, logLines });
+}
+
+export function authError(error: string, baseVersion: number, authUpdateAttempted: boolean): string {
+  return JSON.stringify({ type: "AuthError", error, baseVersion, authUpdateAttempted });
+}
+
+export function fatalError(error: string): string {
+  return JSON.stringify({ type: "FatalError", error });
+}
+
+export const ping = '{"type":"Ping"}';
+
+type Failed = {
+  readonly result: { readonly message: string; readonly data?: string };
+  readonly logLines: readonly string[];
+};
+
+function failedResponse(type: string, requestId: number, { result, logLines }: Failed): string {
+  const data = result.data === undefined ? "" : `,"errorData":${result.data}`;
+  return (
+    `{"type":"${type}","requestId":${requestId},"success":false,"result":${JSON.stringify(result.message)},` +
+    `"logLines":${JSON.stringify(logLines)}${data}}`
+  );
+}
+
+function changeText(change: Change): string {
+  if (change.type === "removed") return `{"type":"QueryRemoved","queryId":${change.queryId}}`;
+  return `{"type":"${change.frame.type}","queryId":${change.queryId},${change.frame.members}}`;
+}
+
+function versionText({ querySet, identity, ts }: Version): string {
+  return `{"querySet":${querySet},"identity":${identity},"ts":"${encodeTs(ts)}"}`;
+}

@@ -1,0 +1,105 @@
+/** WebSockets: the handshake, signs of life, and a session for each. The only file that knows the `ws` library. */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer, type RawData, type WebSocket } from "ws";
+import { openSession, type Session, type SessionParts } from "./session.ts";
+import { ping } from "./serverMessage.ts";
+
+/** Arguments may have 16 MiB; a reconnecting client sends those of all its queries in one message. */
+const messageBytesMax = 32 * 1024 * 1024;
+/** Signs of life, as the original gives and expects them. */
+const heartbeatMs = 5_000;
+const applicationPingMs = 15_000;
+const silenceMsMax = 120_000;
+/** Who lets this much pile up unread has stopped reading. */
+const unsentBytesMax = 128 * 1024 * 1024;
+
+/** `/api/sync` or `/api/<client version>/sync`. */
+const syncPath = /^\/api\/(?:[^/]+\/)?sync$/;
+
+export type Sockets = {
+  /** Takes the socket over when the path is that of the sync protocol. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  count(): number;
+  close(): Promise<void>;
+};
+
+export type SocketsOptions = Omit<SessionParts, "wire"> & {
+  /** Whether pages of this origin may connect; the value of the Origin header. */
+  readonly isAllowedOrigin: (origin: string) => boolean;
+};
+
+type Life = { readonly ws: WebSocket; heardMs: number; saidMs: number };
+
+export function openSockets(options: SocketsOptions): Sockets {
+  const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: messageBytesMax });
+  const lives = new Set<Life>();
+  const heartbeat = setInterval(() => beat(lives, options.nowMs()), heartbeatMs);
+  heartbeat.unref();
+  return {
+    upgrade(request, socket, head) {
+      const path = (request.url ?? "").split("?", 1)[0] ?? "";
+      if (!syncPath.test(path)) return false;
+      const { origin } = request.headers;
+      if (origin !== undefined && !options.isAllowedOrigin(origin)) {
+        socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        return true;
+      }
+      server.handleUpgrade(request, socket, head, (ws) => serve(ws, options, lives));
+      return true;
+    },
+    count: () => lives.size,
+    async close() {
+      clearInterval(heartbeat);
+      // Going away: clients come back by themselves, soon.
+      for (const { ws } of lives) ws.close(1001, "InternalServerError: restarting");
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      const impatience = setTimeout(() => lives.forEach(({ ws }) => ws.terminate()), 1000);
+      await closed;
+      await Promise.all([...lives].map(({ ws }) => new Promise<void>((done) => ws.once("close", () => done()))));
+      clearTimeout(impatience);
+    },
+  };
+}
+
+function serve(ws: WebSocket, options: SocketsOptions, lives: Set<Life>): void {
+  const life: Life = { ws, heardMs: options.nowMs(), saidMs: options.nowMs() };
+  lives.add(life);
+  const session: Session = openSession({
+    ...options,
+    wire: {
+      send(text, onFlushed) {
+        life.saidMs = options.nowMs();
+        if (ws.bufferedAmount > unsentBytesMax) ws.terminate();
+        ws.send(text, () => onFlushed?.());
+      },
+      close: (code, reason) => ws.close(code, reason),
+    },
+  });
+  ws.on("message", (data: RawData, isBinary: boolean) => {
+    life.heardMs = options.nowMs();
+    if (isBinary) session.reject("Messages must be text.");
+    else session.receive((data as Buffer).toString());
+  });
+  ws.on("pong", () => (life.heardMs = options.nowMs()));
+  ws.on("ping", () => (life.heardMs = options.nowMs()));
+  // A frame that breaks the WebSocket protocol, or is too long: `ws` closes the socket itself.
+  ws.on("error", () => undefined);
+  ws.on("close", () => {
+    lives.delete(life);
+    session.end();
+  });
+}
+
+function beat(lives: ReadonlySet<Life>, nowMs: number): void {
+  for (const life of lives) {
+    if (nowMs - life.heardMs > silenceMsMax) life.ws.terminate();
+    else {
+      life.ws.ping();
+      if (nowMs - life.saidMs >= applicationPingMs) {
+        life.saidMs = nowMs;
+        life.ws.send(ping);
+      }
+    }
+  }
+}
