@@ -3,9 +3,9 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { readdirSync } from "node:fs";
 import { convexTest } from "convex-test";
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server";
-import type { Id } from "../../convex/_generated/dataModel.js";
 import schema from "../../convex/schema.ts";
 import type { State } from "../../functions/ports/state.ts";
+import type { Lab } from "../contracts/lab.ts";
 
 const convexDir = new URL("../../convex/", import.meta.url);
 const modules = Object.fromEntries(
@@ -14,13 +14,7 @@ const modules = Object.fromEntries(
     .map((path) => [`./convex/${path}`, () => import(new URL(path, convexDir).href) as Promise<unknown>]),
 );
 
-export type FakeState = State & {
-  /** What the owner may do, as the owner. */
-  readonly owner: State;
-  /** Anybody, with whatever identity. */
-  readonly as: (subject: string | undefined) => State;
-  /** Puts a file where an upload would have put it. */
-  readonly upload: (content: string) => Promise<Id<"_storage">>;
+export type FakeState = Lab & {
   /** Straight to the tables. */
   readonly run: ReturnType<typeof convexTest<(typeof schema)["tables"]>>["run"];
 };
@@ -52,8 +46,10 @@ export function openFakeState(): FakeState {
   const client = (callerOfPublic: unknown): State => {
     // Its types know public functions only.
     const caller = callerOfPublic as Caller;
-    const query = <F extends FunctionReference<"query", "public" | "internal">>(f: F, args: FunctionArgs<F>): Promise<FunctionReturnType<F>> =>
-      caller.query(f, args);
+    const query = <F extends FunctionReference<"query", "public" | "internal">>(
+      f: F,
+      args: FunctionArgs<F>,
+    ): Promise<FunctionReturnType<F>> => caller.query(f, args);
     return {
       query,
       async mutation(f, args) {
@@ -97,5 +93,6 @@ export function openFakeState(): FakeState {
     as: (subject) => client(subject === undefined ? test : test.withIdentity({ subject })),
     upload: (content) => test.run((ctx) => ctx.storage.store(new Blob([content]))),
     run: test.run,
+    close: async () => watchers.clear(),
   };
 }

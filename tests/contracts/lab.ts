@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { api, internal } from "../../convex/_generated/api.js";
+import type { Id } from "../../convex/_generated/dataModel.js";
+import type { Outcome } from "../../convex/model/job.ts";
+import type { State } from "../../functions/ports/state.ts";
+
+/** A control plane of its own for one test, and the ways to reach it. */
+export type Lab = State & {
+  /** What the owner may do, as the owner. */
+  readonly owner: State;
+  /** Anybody, with whatever subject in a token the appliance signed; undefined is nobody. */
+  readonly as: (subject: string | undefined) => State;
+  /** Puts a file where an upload would have put it. */
+  readonly upload: (content: string) => Promise<Id<"_storage">>;
+  readonly close: () => Promise<void>;
+};
+export type OpenLab = () => Promise<Lab>;
+
+/** Hands in one text file. */
+export async function addText(lab: Lab, name: string, content: string): Promise<Id<"documents">> {
+  const storageId = await lab.upload(content);
+  const [added] = await lab.owner.mutation(api.documents.add, { files: [{ name, storageId }] });
+  assert(added);
+  return added.id;
+}
+
+export const read: Outcome = {
+  type: "done",
+  result: { type: "read", reading: { format: "text", title: "T", language: "en", passages: 3 } },
+};
+
+export type Worker = {
+  readonly id: { readonly workerId: Id<"workers">; readonly epoch: number };
+  /** Takes what is due, at most `limit` jobs. */
+  readonly claim: (limit?: number) => Promise<{ jobId: Id<"jobs">; kind: string; attempt: number; token: string }[]>;
+  /** True when it was recorded. */
+  readonly settle: (job: { jobId: Id<"jobs">; token: string }, outcome: Outcome) => Promise<boolean>;
+};
+
+/** A worker moved by hand: nothing beats and nothing runs unless the test says so. */
+export async function joinWorker(lab: Lab, name = "w"): Promise<Worker> {
+  const { workerId, epoch } = await lab.mutation(internal.workers.hello, { name, slots: 8 });
+  const id = { workerId, epoch };
+  let claims = 0;
+  return {
+    id,
+    async claim(limit = 8) {
+      const jobIds = (await lab.query(internal.jobs.head, { limit: 256 })).slice(0, limit);
+      const token = `${name}-${epoch}-${(claims += 1)}`;
+      const answer = await lab.mutation(internal.jobs.exchange, { ...id, settle: [], claim: { token, jobIds } });
+      return answer.claimed.map(({ jobId, kind, attempt }) => ({ jobId, kind, attempt, token }));
+    },
+    async settle({ jobId, token }, outcome) {
+      const claim = { token: "none", jobIds: [] };
+      const answer = await lab.mutation(internal.jobs.exchange, { ...id, settle: [{ jobId, token, outcome }], claim });
+      return answer.settled[0] ?? false;
+    },
+  };
+}
+
+/** The only job of a list that must have exactly one. */
+export function only<T>(items: readonly T[]): T {
+  assert.equal(items.length, 1);
+  return items[0] as T;
+}
