@@ -1,6 +1,5 @@
 /** Passages as points and back. */
 import { NikaError } from "../../convex/model/error.ts";
-import type { Place } from "../../convex/model/place.ts";
 import type { PassageHit, PassagePoint, Terms } from "../../functions/ports/vectors.ts";
 import { passageId } from "./pointId.ts";
 import { denseName, sparseName } from "./vault.ts";
@@ -48,7 +47,7 @@ export function toHit({ score, payload }: { score: number; payload?: Payload | n
     title: text("title"),
     ordinal: Number(payload?.["ordinal"]),
     text: text("text"),
-    place: (payload?.["place"] ?? {}) as Place,
+    place: payload?.["place"] ?? {},
     score,
   };
 }

@@ -36,7 +36,8 @@ async function findVault(client: QdrantClient): Promise<StoredEmbedder | undefin
   try {
     const { config } = await client.getCollection(vaultAlias);
     const vector = (config.params.vectors as Record<string, { size: number }> | undefined)?.[denseName];
-    return { id: String(config.metadata?.["embedder_id"] ?? ""), dimensions: vector?.size ?? 0 };
+    const id = config.metadata?.["embedder_id"];
+    return { id: typeof id === "string" ? id : "", dimensions: vector?.size ?? 0 };
   } catch (error) {
     if (statusOf(error) === 404) return undefined;
     throw error;

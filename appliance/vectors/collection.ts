@@ -168,7 +168,7 @@ export class Collection implements Points {
 
   /** Removes its tables and its row; the object is of no use afterwards. */
   drop(): void {
-    for (const name of [...this.fields.keys()]) this.dropField(name);
+    for (const name of this.fields.keys()) this.dropField(name);
     this.#db.exec(`DROP TABLE points_${this.id}`);
     this.#db.prepare("DELETE FROM collections WHERE id = ?").run(this.id);
   }

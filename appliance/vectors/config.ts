@@ -68,7 +68,7 @@ export function parseDense(value: unknown, path: string): VectorConfig {
   const { size, distance, datatype } = given;
   if (typeof size !== "number" || !Number.isInteger(size)) throw badFormat(`${path}.size: expected an unsigned integer`);
   if (size < 1 || size > sizeMax) throw invalid(`${path}.size`, `value ${size} invalid, must be from 1 to ${sizeMax}`);
-  if (!isAbsent(datatype) && datatype !== "float32") throw unsupported(`vector datatype \`${String(datatype)}\``);
+  if (!isAbsent(datatype) && datatype !== "float32") throw unsupported(`vector datatype \`${JSON.stringify(datatype)}\``);
   const known = distances.find((name) => name === distance);
   if (!known)
     throw badFormat(`${path}.distance: unknown variant ${JSON.stringify(distance)}, expected one of ${distances.join(", ")}`);

@@ -55,11 +55,13 @@ export function plainKernel(memory: Memory): Kernel {
     return sum;
   };
   return {
+    // oxlint-disable-next-line max-params -- the shape of a WebAssembly export: plain numbers
     scan(query, scales, rows, n, bytes, out) {
       const scale = new Float32Array(memory.buffer, scales, n);
       const to = new Float32Array(memory.buffer, out, n);
       for (let i = 0; i < n; i++) to[i] = scale[i]! * dot(query, rows + i * bytes, bytes);
     },
+    // oxlint-disable-next-line max-params -- as above
     pick(query, scales, rows, list, n, bytes, out) {
       const slots = new Uint32Array(memory.buffer, list, n);
       const scale = new Float32Array(memory.buffer, scales);

@@ -32,7 +32,7 @@ function bestPlaces(scores: Scores, count: number): Uint32Array {
     if (scores[i]! > cut) out[n++] = i;
   }
   for (let i = 0; i < scores.length && n < out.length; i++) {
-    if (scores[i]! === cut) out[n++] = i;
+    if (cut === scores[i]) out[n++] = i;
   }
   return out.subarray(0, n).sort();
 }

@@ -36,6 +36,7 @@ export function startVectors(options: VectorsOptions): Promise<RunningVectors> {
   });
   const close = async (): Promise<void> => {
     isClosing = true;
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port, not a window
     worker.postMessage({ type: "close" } satisfies ToWorker);
     await ended;
   };

@@ -11,7 +11,9 @@ export type FromWorker =
   | { readonly type: "log"; readonly line: string };
 export type ToWorker = { readonly type: "close" };
 
+const closeGraceMs = 500;
 const { dir, apiKey, host, port } = workerData as StoreData;
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port, not a window
 const say = (message: FromWorker): void => parentPort!.postMessage(message);
 
 try {
@@ -19,13 +21,15 @@ try {
   const server = serve({ store, apiKey, log: (line) => say({ type: "log", line }) });
   server.on("error", (error: NodeJS.ErrnoException) => say({ type: "failed", message: error.message, code: error.code }));
   server.listen(port, host, () => say({ type: "listening", port: (server.address() as AddressInfo).port }));
-  parentPort!.once("message", (_: ToWorker) => {
+  // The only thing it is ever told (`ToWorker`) is to close.
+  parentPort!.once("message", () => {
+    // Idle connections end at once, the others with their answer or when the grace is over.
+    const cutOff = setTimeout(() => server.closeAllConnections(), closeGraceMs);
     server.close(() => {
+      clearTimeout(cutOff);
       store.close();
       parentPort!.close();
     });
-    // Every answer is made in one go, so what is open now is waiting for its next request.
-    server.closeAllConnections();
   });
 } catch (error) {
   const code = (error as { code?: string }).code;
