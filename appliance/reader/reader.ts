@@ -1,6 +1,6 @@
 import { NikaError } from "../../convex/model/error.ts";
 import type { Reader, Reading } from "../../functions/ports/reader.ts";
-import { openThreads, ThreadLostError } from "../threads.ts";
+import { openThreads, ThreadLostError } from "../threads/threads.ts";
 import type { ReadReply, ReadRequest } from "./readerThread.ts";
 
 export type ReaderOptions = {

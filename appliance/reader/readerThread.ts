@@ -2,9 +2,9 @@
 import { chunk } from "../../ml/chunk/chunk.ts";
 import { parse } from "../../ml/parse/parse.ts";
 import { detectDocumentLanguage } from "../../ml/retrieve/language.ts";
-import { UnreadableError } from "../../ml/unreadable.ts";
+import { UnreadableError } from "../../ml/parse/unreadable.ts";
 import type { Reading } from "../../functions/ports/reader.ts";
-import { serve } from "../threadEntry.ts";
+import { serve } from "../threads/serve.ts";
 
 export type ReadRequest = { readonly bytes: Uint8Array; readonly name: string };
 /** `cause` is for the log: what a library said about the file. */

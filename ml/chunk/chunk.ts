@@ -1,7 +1,7 @@
 import { passagesPerDocumentMax } from "../../convex/model/document.ts";
 import type { Place } from "../../convex/model/place.ts";
-import type { Block, ParsedDocument, Passage } from "../block.ts";
-import { UnreadableError } from "../unreadable.ts";
+import type { Block, ParsedDocument, Passage } from "../parse/block.ts";
+import { UnreadableError } from "../parse/unreadable.ts";
 import { openPassage, type OpenPassage } from "./openPassage.ts";
 import { piecesOf, type Piece } from "./pieces.ts";
 

@@ -1,5 +1,5 @@
 import type { Place } from "../../convex/model/place.ts";
-import type { Passage } from "../block.ts";
+import type { Passage } from "../parse/block.ts";
 import type { Piece } from "./pieces.ts";
 
 type Range = { from: number; to: number };

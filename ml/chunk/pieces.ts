@@ -1,6 +1,6 @@
 import type { Place } from "../../convex/model/place.ts";
-import type { Block } from "../block.ts";
-import { sentences } from "../sentences.ts";
+import type { Block } from "../parse/block.ts";
+import { sentences } from "../retrieve/sentences.ts";
 
 /** The smallest thing a passage is packed from: some sentences, a row, a record, a stretch of code. */
 export type Piece = {

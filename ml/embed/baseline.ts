@@ -3,7 +3,7 @@
  * Words that share a stem or letters point alike, so it forgives endings and typing slips. It matches words, not meanings, and its
  * label says so. Method: an untrained static token table (token + stem + half the mean of its 4-grams, saturated counts).
  */
-import { hashOf, words, type Word } from "../words.ts";
+import { hashOf, words, type Word } from "../retrieve/words.ts";
 
 export type BaselineEmbedder = {
   readonly id: string;

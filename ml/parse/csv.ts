@@ -1,5 +1,5 @@
-import type { Block } from "../block.ts";
-import { UnreadableError } from "../unreadable.ts";
+import type { Block } from "./block.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { textBlocks } from "./text.ts";
 
 export const delimiters = [",", ";", "\t", "|"] as const;

@@ -1,5 +1,5 @@
-import type { Block } from "../block.ts";
-import { UnreadableError } from "../unreadable.ts";
+import type { Block } from "./block.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { htmlBlocks } from "./html.ts";
 import { isCutOff, listZip, unpackZip, type ZipEntry } from "./zip.ts";
 

@@ -1,7 +1,7 @@
 import type { Attachment, Email } from "postal-mime";
-import type { Block, ParsedDocument } from "../block.ts";
+import type { Block, ParsedDocument } from "./block.ts";
 import type { Place } from "../../convex/model/place.ts";
-import { UnreadableError } from "../unreadable.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { tidied } from "./decode.ts";
 import { htmlBlocks } from "./html.ts";
 import { textBlocks } from "./text.ts";

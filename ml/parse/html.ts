@@ -1,5 +1,5 @@
 import type { Token } from "parse5";
-import type { Block } from "../block.ts";
+import type { Block } from "./block.ts";
 import type { Place } from "../../convex/model/place.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { Block } from "../block.ts";
+import type { Block } from "./block.ts";
 import { scanJson, type Leaf } from "./jsonScan.ts";
 
 /** Keys of an object at the top are gathered to records of about this size. */

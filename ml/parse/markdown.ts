@@ -1,5 +1,5 @@
 import type { Token, Tokens } from "marked";
-import type { Block } from "../block.ts";
+import type { Block } from "./block.ts";
 import type { Place } from "../../convex/model/place.ts";
 import { textBlocks } from "./text.ts";
 

@@ -1,6 +1,6 @@
 import { documentBytesMax, passagesPerDocumentMax } from "../../convex/model/document.ts";
-import type { Block, ParsedDocument } from "../block.ts";
-import { UnreadableError } from "../unreadable.ts";
+import type { Block, ParsedDocument } from "./block.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { csvBlocks } from "./csv.ts";
 import { decodeText } from "./decode.ts";
 import { htmlBlocks } from "./html.ts";

@@ -1,6 +1,6 @@
 import type { PDFDocumentProxy } from "pdfjs-dist/types/src/display/api.js";
-import type { Block } from "../block.ts";
-import { UnreadableError } from "../unreadable.ts";
+import type { Block } from "./block.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { tidied } from "./decode.ts";
 import { pdfLayout, type PageItem } from "./pdfLayout.ts";
 

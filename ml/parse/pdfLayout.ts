@@ -3,7 +3,7 @@
  * (gaps, indents), headings by their size, repeated headers and footers dropped. Rules, not learning: rotated tables and dense
  * forms come out in some order, not always the best one.
  */
-import type { Block } from "../block.ts";
+import type { Block } from "./block.ts";
 
 /** Points, y downwards from the top of the page. */
 export type PageItem = {

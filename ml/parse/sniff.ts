@@ -1,5 +1,5 @@
 import type { Format } from "../../convex/model/document.ts";
-import { UnreadableError } from "../unreadable.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { findDelimiter, type Delimiter } from "./csv.ts";
 import { looksLikeJsonl } from "./json.ts";
 

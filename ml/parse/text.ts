@@ -1,4 +1,4 @@
-import type { Block } from "../block.ts";
+import type { Block } from "./block.ts";
 
 /** A line this short that is not a sentence was broken on purpose: verse, addresses, lists, logs. */
 const wrappedLineCharsMin = 45;

@@ -1,4 +1,4 @@
-import { UnreadableError } from "../unreadable.ts";
+import { UnreadableError } from "./unreadable.ts";
 import { indexOfAscii } from "./sniff.ts";
 
 export type ZipEntry = {

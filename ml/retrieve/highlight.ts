@@ -1,5 +1,5 @@
-import { sentences, type Span } from "../sentences.ts";
-import { words } from "../words.ts";
+import { sentences, type Span } from "./sentences.ts";
+import { words } from "./words.ts";
 
 /** Sentences shown for one passage; more is no longer pointing. */
 const highlightsMax = 3;

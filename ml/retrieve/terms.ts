@@ -1,4 +1,4 @@
-import { hashOf, words } from "../words.ts";
+import { hashOf, words } from "./words.ts";
 
 /** Weighted terms of a text: 32-bit hashes, unique and ascending, with a value each. Never empty. */
 export type Terms = { readonly indices: readonly number[]; readonly values: readonly number[] };

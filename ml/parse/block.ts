@@ -1,5 +1,5 @@
-import type { Format } from "../convex/model/document.ts";
-import type { Place } from "../convex/model/place.ts";
+import type { Format } from "../../convex/model/document.ts";
+import type { Place } from "../../convex/model/place.ts";
 
 /**
  * What a document is made of, in reading order. `place` says where it stands in the source, without the heading path: that is

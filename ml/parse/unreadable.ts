@@ -1,4 +1,4 @@
-import { problemMessages, type Problem } from "../convex/model/document.ts";
+import { problemMessages, type Problem } from "../../convex/model/document.ts";
 
 /** Bytes that cannot become passages. The state of a document, not a fault: callers turn it into `{ type: "unreadable" }`. */
 export class UnreadableError extends Error {

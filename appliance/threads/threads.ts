@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { NikaError } from "../convex/model/error.ts";
+import { NikaError } from "../../convex/model/error.ts";
 
 /** Why a thread did not answer. The request may be at fault (`slow`, `memory`) or the thread (`crashed`). */
 export class ThreadLostError extends Error {
@@ -13,7 +13,7 @@ export class ThreadLostError extends Error {
 }
 
 export type ThreadsOptions = {
-  /** The module each thread runs; it calls `serve` of threadEntry.ts. */
+  /** The module each thread runs; it calls `serve` of serve.ts. */
   readonly entry: URL;
   readonly threadsMax: number;
   /** Heap a thread may use; beyond it the thread ends and its request fails with reason `memory`. */
