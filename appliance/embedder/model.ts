@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+
+/** Model files in the layout that transformers.js reads: MODELS/<name>/{config,tokenizer,tokenizer_config}.json and onnx/. */
+export type ModelFiles = {
+  readonly modelsDir: string;
+  /** Folder below `modelsDir`, with "/" between its parts. */
+  readonly name: string;
+  /** Which of onnx/model_quantized.onnx and onnx/model.onnx is used. */
+  readonly isQuantized: boolean;
+  readonly isDownload: boolean;
+};
+
+export const modelLabel = "bge-small-en-v1.5: matches meanings, best in English";
+
+/** The model card's instruction for short questions; passages are embedded as they are. */
+export const queryPrefix = "Represent this sentence for searching relevant passages: ";
+
+const names = ["Xenova/bge-small-en-v1.5", "bge-small-en-v1.5"];
+const needed = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+
+/** The first complete model folder; a folder that lacks files counts as absent. */
+export async function findModel(modelsDir: string): Promise<ModelFiles | undefined> {
+  for (const name of names) {
+    const has = (file: string): Promise<boolean> => exists(join(modelsDir, name, file));
+    if (!(await Promise.all(needed.map(has))).every(Boolean)) continue;
+    if (await has("onnx/model_quantized.onnx")) return { modelsDir, name, isQuantized: true, isDownload: false };
+    if (await has("onnx/model.onnx")) return { modelsDir, name, isQuantized: false, isDownload: false };
+  }
+  return undefined;
+}
+
+/** Names the vectors this model makes: other weights, other id. */
+export async function modelId({ modelsDir, name, isQuantized }: ModelFiles): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(join(modelsDir, name, "onnx", isQuantized ? "model_quantized.onnx" : "model.onnx")), hash);
+  return `bge-small-en-v1.5-${hash.digest("hex").slice(0, 12)}`;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  );
+}
