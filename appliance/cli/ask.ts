@@ -25,10 +25,8 @@ export function answerLines(answer: Answer, terminal: Pick<Terminal, "width" | "
       "Nothing found. Add documents with `nika ingest PATH...`, see what is there with `nika documents`, or ask in other words.",
     ];
   const passages = answer.passages.flatMap((passage, index) => [...passageLines(passage, index + 1, terminal), ""]);
-  return [
-    ...passages,
-    terminal.style("dim", `${answer.tookMs < 1 ? "<1" : Math.round(answer.tookMs)} ms · ${embedderName(answer.embedder)}`),
-  ];
+  const closing = `${answer.tookMs < 1 ? "<1" : Math.round(answer.tookMs)} ms · ${embedderName(answer.embedder)}`;
+  return [...passages, ...wrap(closing, terminal.width).map((line) => terminal.style("dim", line))];
 }
 
 function passageLines(passage: CitedPassage, rank: number, terminal: Pick<Terminal, "width" | "hasColor" | "style">): string[] {

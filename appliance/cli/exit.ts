@@ -1,6 +1,6 @@
 /** How a command ends: one table of exit codes, one place that turns whatever was thrown into one sentence. */
 import { inspect } from "node:util";
-import { codes, toNikaError, NikaError, type Code } from "../../convex/model/error.ts";
+import { codes, isNikaError, NikaError, type Code } from "../../convex/model/error.ts";
 
 /** Numbers follow BSD's sysexits where one fits; 130 is what shells give a command ended by Ctrl-C. */
 export const exitCodes: Record<Code, number> = {
@@ -23,14 +23,21 @@ export const findingsExit = 1;
 
 /** Whatever was thrown on this side or sent by the appliance, as a NikaError with a sentence for the owner. */
 export function toCliError(error: unknown): NikaError {
-  return fromConvex(error) ?? fromNetwork(error) ?? fromSystem(error) ?? toNikaError(error);
+  return fromConvex(error) ?? fromNetwork(error) ?? fromSystem(error) ?? (isNikaError(error) ? error : ourFault(error));
+}
+
+/** This side keeps no log, so the sentence says how to see more. */
+function ourFault(error: unknown): NikaError {
+  return new NikaError("bug", "Something went wrong inside this command; NIKA_DEBUG=1 shows what.", { cause: error });
 }
 
 /** The lines for stderr: the sentence, and with `isDebug` what is behind it. */
 export function failureLines(error: NikaError, isDebug: boolean): string[] {
   if (!isDebug) return [`nika: ${error.message}`];
   const lines = [`nika: ${error.message}`, `[${error.code}] ${error.stack ?? ""}`];
-  return error.cause === undefined ? lines : [...lines, `cause: ${inspect(error.cause)}`];
+  return error.cause === undefined
+    ? lines
+    : [...lines, `cause: ${typeof error.cause === "string" ? error.cause : inspect(error.cause)}`];
 }
 
 /** What the control plane refuses arrives as a ConvexError with `{code, message}`. */

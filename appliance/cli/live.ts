@@ -38,7 +38,7 @@ export async function withLive<T>(
   const onAbort = (): void => reject(interrupted());
   signal?.addEventListener("abort", onAbort, { once: true });
   client.subscribeToConnectionState((state) => onConnection(state.isWebSocketConnected));
-  onConnection(false);
+  onConnection(client.connectionState().isWebSocketConnected);
   try {
     if (signal?.aborted) throw interrupted();
     const failing =

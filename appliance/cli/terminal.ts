@@ -1,7 +1,7 @@
 /** Where a command writes. Plain lines when piped: no colours, no bars, no wrapping. */
 import { styleText } from "node:util";
 
-type Style = "bold" | "dim" | "green" | "yellow" | "red" | "cyan";
+type Style = "bold" | "dim" | "green" | "yellow" | "red" | "cyan" | "black" | "bgWhiteBright";
 
 export type Terminal = {
   /** Whether a person looks at stdout right now. */
@@ -16,7 +16,7 @@ export type Terminal = {
   note(text: string): void;
   /** The one JSON document of a `--json` command. */
   json(value: unknown): void;
-  style(style: Style, text: string): string;
+  style(style: Style | Style[], text: string): string;
 };
 
 export type Streams = { readonly stdout: NodeJS.WriteStream; readonly stderr: NodeJS.WriteStream };

@@ -71,20 +71,19 @@ async function isAnswering(dataDir: string): Promise<boolean> {
 }
 
 async function startInBackground(config: Config, signal: AbortSignal): Promise<void> {
-  const logPath = openLogPath(config.dataDir);
-  const log = openSync(logPath, "a", 0o600);
+  const log = openLog(config.dataDir);
   const child = spawn(
     process.execPath,
     ["--import", preloadUrl, mainPath, "--data", config.dataDir, "--port", String(config.port)],
     {
       cwd: config.dataDir,
       detached: true,
-      stdio: ["ignore", log, log, "ipc"],
+      stdio: ["ignore", log.file, log.file, "ipc"],
     },
   );
-  closeSync(log);
+  closeSync(log.file);
   try {
-    await whenReady(child, logPath, signal);
+    await whenReady(child, log, signal);
   } catch (error) {
     child.kill("SIGTERM");
     throw error;
@@ -97,35 +96,39 @@ async function startInBackground(config: Config, signal: AbortSignal): Promise<v
 type Report = { type: "ready"; url: string } | { type: "failed"; code: string; message: string };
 
 /** The child says `ready` or `failed` over its channel; ending without a word is a failure too. */
-function whenReady(child: ChildProcess, logPath: string, signal: AbortSignal): Promise<void> {
+function whenReady(child: ChildProcess, log: LogFile, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    const fail = (code: Code, message: string): void => reject(new NikaError(code, message, { cause: log.said() }));
     const timer = setTimeout(
-      () => reject(new NikaError("timeout", `Nika did not become ready within ${readyMs / 1000} s; see ${logPath}.`)),
+      () => fail("timeout", `Nika did not become ready within ${readyMs / 1000} s; see ${log.path}.`),
       readyMs,
     );
     signal.addEventListener("abort", () => reject(interrupted()), { once: true });
     child.once("error", (error) => reject(new NikaError("bug", "Nika's own process could not be started.", { cause: error })));
-    child.once("close", () =>
-      reject(new NikaError("bug", `Nika stopped while it was starting; see ${logPath}.`, { cause: tailOf(logPath) })),
-    );
+    // Not "exit": a last word may still be on its way then.
+    child.once("close", () => fail("bug", `Nika stopped while it was starting; see ${log.path}.`));
     child.on("message", (message) => {
       const report = message as Report;
       if (report.type === "ready") resolve();
-      else if (report.type === "failed")
-        reject(new NikaError(report.code in codes ? (report.code as Code) : "bug", report.message, { cause: tailOf(logPath) }));
+      else if (report.code === "bug" || !(report.code in codes)) fail("bug", `Nika could not start; see ${log.path}.`);
+      else fail(report.code as Code, report.message);
     });
     // The timer must not outlive the answer, whichever it was.
     child.once("disconnect", () => clearTimeout(timer));
   });
 }
 
-function openLogPath(dataDir: string): string {
+type LogFile = {
+  readonly path: string;
+  readonly file: number;
+  /** What was written since it was opened. */
+  said(): string;
+};
+
+function openLog(dataDir: string): LogFile {
   mkdirSync(join(dataDir, "log"), { recursive: true, mode: 0o700 });
   const path = join(dataDir, "log", "nika.log");
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) renameSync(path, `${path}.1`);
-  return path;
-}
-
-function tailOf(path: string): string {
-  return readFileSync(path, "utf8").slice(-2_000);
+  const from = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return { path, file: openSync(path, "a", 0o600), said: () => readFileSync(path).subarray(from).toString() };
 }

@@ -39,6 +39,6 @@ test("an appliance that went away is unavailable, a full disk is full, and the u
 
 test("the owner reads one sentence, and whoever debugs reads the cause", () => {
   const error = toCliError(new Error("surprise"));
-  assert.deepEqual(failureLines(error, false), ["nika: Something went wrong inside Nika; the log has the details."]);
+  assert.deepEqual(failureLines(error, false), ["nika: Something went wrong inside this command; NIKA_DEBUG=1 shows what."]);
   assert.match(failureLines(error, true).join("\n"), /cause: Error: surprise\n/);
 });
