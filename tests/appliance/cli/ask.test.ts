@@ -5,7 +5,7 @@ import type { Answer, CitedPassage } from "../../../convex/model/answer.ts";
 import { answerLines, marked } from "../../../appliance/cli/ask.ts";
 import { columnsOf } from "../../../appliance/cli/text.ts";
 
-const plain = { width: Number.POSITIVE_INFINITY, hasColor: false, style: (_: string, text: string) => text };
+const plain = { width: Number.POSITIVE_INFINITY, hasColor: false, style: (_: unknown, text: string) => text };
 const colored = {
   width: 40,
   hasColor: true,
