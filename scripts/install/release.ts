@@ -38,7 +38,13 @@ export async function buildPage(dir: string): Promise<void> {
   if (status === 0) return;
   const text = Buffer.concat(said).toString();
   if (text.includes("ENOSPC")) throw new InstallFailure("disk", "the disk is full.");
-  throw new InstallFailure("step", `the page could not be built (${text.trim().split("\n").slice(0, 2).join(" ")}).`);
+  throw new InstallFailure("step", `the page could not be built (${firstReason(text)}).`);
+}
+
+/** The builder's first line that says something. */
+function firstReason(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  return lines.find((line) => line !== "" && !/^(✗|error during build)/.test(line)) ?? "no reason was given";
 }
 
 /** The release that `PREFIX/app` points to, or undefined. */

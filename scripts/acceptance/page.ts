@@ -1,0 +1,90 @@
+/** The page on a phone: Chromium at 390 px, with an eye on what moves and on what is asked of the appliance. */
+import { join } from "node:path";
+import { chromium, type BrowserContext, type Page } from "playwright-core";
+
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** What was seen of a job while it ran. */
+export type Sighting = { readonly progress: readonly number[]; readonly state: string };
+
+export type Phone = AsyncDisposable & {
+  readonly page: Page;
+  /** Requests other than the live connection since the page had settled. */
+  readonly requests: string[];
+  readonly sockets: number;
+  /** What went wrong inside the page. */
+  readonly errors: string[];
+};
+
+/** Opens a page in a browser of its own, whose files all lie in `dir`. */
+export async function openPhone(url: string, { dir, executablePath }: { dir: string; executablePath: string }): Promise<Phone> {
+  const context: BrowserContext = await chromium.launchPersistentContext(join(dir, "browser"), {
+    executablePath,
+    headless: true,
+    viewport: { width: 390, height: 844 },
+    isMobile: true,
+    hasTouch: true,
+    args: flags,
+    env: { HOME: dir, PATH: "/usr/bin:/bin" },
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  const [requests, errors]: [string[], string[]] = [[], []];
+  let sockets = 0;
+  page.on("websocket", () => (sockets += 1));
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  await page.goto(url);
+  await page.getByTestId("tab-activity").waitFor();
+  page.on("request", (request) => requests.push(`${request.method()} ${new URL(request.url()).pathname}`));
+  return {
+    page,
+    requests,
+    errors,
+    get sockets() {
+      return sockets;
+    },
+    async [Symbol.asyncDispose]() {
+      await context.close();
+    },
+  };
+}
+
+/** Runs inside the page, which has types of its own. Notes every state and every amount of progress that each job's row shows. */
+const watching = `
+  globalThis.seen = new Map();
+  const look = () => {
+    for (const row of document.querySelectorAll('[data-testid="job-row"]')) {
+      const job = seen.get(row.dataset.jobId) ?? { progress: [] };
+      job.state = row.dataset.state;
+      const amount = row.querySelector("progress[value]")?.value;
+      if (amount !== undefined && job.progress.at(-1) !== amount) job.progress.push(amount);
+      seen.set(row.dataset.jobId, job);
+    }
+  };
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+  look();
+`;
+
+export async function watchJobs(page: Page): Promise<void> {
+  await page.evaluate(watching);
+}
+
+/** Waits until the page has shown a job's progress moving, and then the job done. */
+export async function seeJobMove(page: Page): Promise<Sighting> {
+  const moved = `[...seen.values()].find(({ progress, state }) => progress.length > 1 && state === "done")`;
+  const found = await page.waitForFunction(moved, undefined, { timeout: 60_000 });
+  return (await found.jsonValue()) as Sighting;
+}
+
+/** How wide the page wants to be, in CSS pixels. */
+export async function widthOf(page: Page): Promise<number> {
+  return page.evaluate("document.documentElement.scrollWidth");
+}
