@@ -88,7 +88,7 @@ async function sendAll(
   entries: readonly (FoundFile | FoundProblem)[],
   { terminal, client, tally, options: { json, signal } }: Handing,
 ): Promise<void> {
-  const vault = openVault(await client.http());
+  const vault = openVault(client);
   const progress = await openProgress({ terminal, label: "Handed over", total: entries.length, isQuiet: json });
   try {
     await handOver(entries, { vault, tally, signal, onProgress: (done) => progress.update(done) });
@@ -108,38 +108,40 @@ async function waitFor({ terminal, client, tally, options: { json, signal } }: H
   }
 }
 
-/** An upload address is good for an hour; a new one is asked for well before that. */
-const uploadUrlMs = 50 * 60_000;
+/** Owner tokens and upload addresses are good for an hour; new ones are asked for well before that. */
+const sessionMs = 50 * 60_000;
 
-function openVault(http: ConvexHttpClient): Vault {
-  let url: { text: Promise<string>; until: number } | undefined;
+type Session = { readonly until: number; readonly http: Promise<ConvexHttpClient>; uploadUrl?: Promise<string> };
+
+function openVault(client: Client): Vault {
+  let current: Session | undefined;
+  const session = (): Session => {
+    if (current === undefined || current.until < Date.now()) current = { until: Date.now() + sessionMs, http: client.http() };
+    return current;
+  };
   const uploadUrl = (): Promise<string> => {
-    if (url === undefined || url.until < Date.now())
-      url = { text: http.mutation(api.documents.uploadUrl, {}), until: Date.now() + uploadUrlMs };
-    return url.text;
+    const now = session();
+    return (now.uploadUrl ??= now.http.then((http) => http.mutation(api.documents.uploadUrl, {})));
   };
   return {
-    known: (sha256s) => http.query(api.documents.known, { sha256s }),
-    add: (files) =>
-      http.mutation(api.documents.add, {
-        files: files.map(({ name, storageId }) => ({ name, storageId: storageId as Id<"_storage"> })),
-      }),
-    refuse: (files) => http.mutation(api.documents.refuse, { files }),
-    async upload(path) {
-      // A blob of the file is read as it is sent, so no file is ever whole in memory.
-      const body = await openAsBlob(path);
-      const response = await fetch(await uploadUrl(), {
-        method: "POST",
-        headers: { "content-type": "application/octet-stream" },
-        body,
-      });
-      const text = await response.text();
-      if (response.ok) return (JSON.parse(text) as { storageId: string }).storageId;
-      if (response.status === 507)
-        throw new NikaError("full", "There is no room left on Nika's disk; free some and run this again.");
-      throw new NikaError("unavailable", `Nika did not take a file (status ${response.status}); see its log.`, { cause: text });
+    known: async (sha256s) => (await session().http).query(api.documents.known, { sha256s }),
+    add: async (files) => {
+      const added = files.map(({ name, storageId }) => ({ name, storageId: storageId as Id<"_storage"> }));
+      return (await session().http).mutation(api.documents.add, { files: added });
     },
+    refuse: async (files) => (await session().http).mutation(api.documents.refuse, { files }),
+    upload: async (path) => send(await uploadUrl(), path),
   };
+}
+
+/** A blob of the file is read as it is sent, so no file is ever whole in memory. */
+async function send(uploadUrl: string, path: Buffer): Promise<string> {
+  const body = await openAsBlob(path);
+  const response = await fetch(uploadUrl, { method: "POST", headers: { "content-type": "application/octet-stream" }, body });
+  const text = await response.text();
+  if (response.ok) return (JSON.parse(text) as { storageId: string }).storageId;
+  if (response.status === 507) throw new NikaError("full", "There is no room left on Nika's disk; free some and run this again.");
+  throw new NikaError("unavailable", `Nika did not take a file (status ${response.status}); see its log.`, { cause: text });
 }
 
 type Outcome = {
