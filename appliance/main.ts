@@ -180,10 +180,15 @@ export async function runAppliance(config: Config): Promise<void> {
     await appliance.stopped;
   } catch (thrown) {
     const error = toNikaError(thrown);
-    log(`failed: ${error.message}${error.cause ? `\n${String((error.cause as Error).stack ?? error.cause)}` : ""}`);
+    log(`failed: ${error.message}${causeOf(error)}`);
     process.send?.({ type: "failed", code: error.code, message: error.message });
     process.exitCode = 1;
   }
+}
+
+/** What the log needs and nobody else may see. */
+function causeOf({ cause }: Error): string {
+  return cause instanceof Error ? `\n${cause.stack ?? cause.message}` : "";
 }
 
 if (import.meta.main) {

@@ -22,7 +22,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
   convex: ["*"],
   ml: ["ml/parse/", "ml/chunk/", "ml/retrieve/", "ml/embed/"],
   functions: ["functions/define.ts", "functions/ports/"],
-  appliance: ["appliance/config.ts", "appliance/state.ts", "appliance/secrets/", "appliance/threads/"],
+  // The command line starts the appliance, so it may know main.
+  appliance: ["appliance/config.ts", "appliance/main.ts", "appliance/state.ts", "appliance/secrets/", "appliance/threads/"],
 };
 
 /** Each third-party library is imported by one folder, so that replacing it is a one-folder change. */
