@@ -43,8 +43,6 @@ async function open(bytes: Uint8Array): Promise<PDFDocumentProxy> {
       data: bytes.slice(),
       cMapUrl: folder("cmaps"),
       cMapPacked: true,
-      standardFontDataUrl: folder("standard_fonts"),
-      wasmUrl: folder("wasm"),
       useWorkerFetch: false,
       disableFontFace: true,
       useSystemFonts: false,

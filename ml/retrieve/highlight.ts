@@ -49,8 +49,10 @@ function scoreOf(text: string, span: Span, terms: Set<string>, weights: Map<stri
   if (score === 0) return 0;
   const length = span.to - span.from;
   const hasNumber = wantsNumber && /\d/u.test(text.slice(span.from, span.to));
+  // A line without an end is a title or a label: it names the thing and says nothing about it.
+  const isLabel = length < 80 && !/[.!?…:;]|\d/u.test(text.slice(span.from, span.to));
   // Very long sentences contain everything by chance.
-  return (score * (hasNumber ? 1.25 : 1)) / (1 + Math.max(0, length - 300) / 600);
+  return (score * (hasNumber ? 1.25 : 1) * (isLabel ? 0.6 : 1)) / (1 + Math.max(0, length - 300) / 600);
 }
 
 function pick(scored: readonly Scored[], total: number): Span[] {
