@@ -19,6 +19,8 @@ export type EngineOptions = CoreOptions & {
   readonly adminKey: string;
   /** Origins whose pages may use the API, besides our own. Left out: every origin, as the original does. */
   readonly allowedOrigins?: readonly string[];
+  /** The clock that tokens and timers go by; the real one when left out. */
+  readonly nowMs?: () => number;
 };
 
 export type EngineStats = {
@@ -43,7 +45,7 @@ export type Engine = {
 /** Around a core that is open already; `close` closes it too. */
 export async function engineAround(core: Core, options: Omit<EngineOptions, "functionsDir" | "env">): Promise<Engine> {
   const { log, adminKey, origin } = options;
-  const nowMs = Date.now;
+  const nowMs = options.nowMs ?? Date.now;
   const requestId = (): string => randomBytes(8).toString("hex");
   const uploadsDir = join(options.dir, "uploads");
   await sweepUploads(uploadsDir);
@@ -58,7 +60,7 @@ export async function engineAround(core: Core, options: Omit<EngineOptions, "fun
   return {
     deployment: core.deployment,
     handle: router,
-    upgrade: sockets.upgrade,
+    upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
     stats: () => ({ sockets: sockets.count(), ...queries.stats() }),
     close: () =>
       (closing ??= (async () => {

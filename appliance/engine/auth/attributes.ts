@@ -33,7 +33,7 @@ export function toAttributes(issuer: string, claims: Readonly<Record<string, unk
     const name = standardClaims[claim];
     // A foreign claim may not pass for one of ours.
     if (name === undefined && claim in attributes) continue;
-    attributes[name ?? claim] = claim === "updated_at" ? String(value) : value;
+    attributes[name ?? claim] = claim === "updated_at" && typeof value === "number" ? String(value) : value;
   }
   return attributes;
 }

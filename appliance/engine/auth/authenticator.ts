@@ -59,7 +59,7 @@ export function openAuthenticator(options: AuthOptions): Authenticator {
 function credentialOf(header: string | undefined): Credential {
   if (header === undefined || header === "") return { type: "none" };
   const [, scheme, value] = /^(\S+)\s+(.+)$/.exec(header.trim()) ?? [];
-  switch (scheme?.toLowerCase()) {
+  switch ((scheme ?? "").toLowerCase()) {
     case "bearer":
       return { type: "user", token: value ?? "" };
     case "convex": {

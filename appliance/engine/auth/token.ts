@@ -77,7 +77,7 @@ function pick(rules: readonly Rules[], token: string): Rules {
   } catch (thrown) {
     throw thrown instanceof NikaError ? thrown : new NikaError("denied", "The token is not a JWT.", { cause: thrown });
   }
-  const issuer = normal(String(claims.iss ?? ""));
+  const issuer = normal(claims.iss ?? "");
   const audiences = Array.isArray(claims.aud) ? claims.aud : [claims.aud];
   const found = rules.find(
     (rule) => rule.issuer === issuer && (rule.audience === undefined || audiences.includes(rule.audience)),

@@ -2,7 +2,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream } from "node:stream/web";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Core, HttpRoute, Identity } from "../core.ts";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
@@ -31,7 +30,7 @@ export async function runHttpAction(
   response.statusCode = answer.status;
   for (const [name, value] of answer.headers) if (!hopHeaders.has(name)) response.appendHeader(name, value);
   if (request.method === "HEAD" || !answer.body) response.end();
-  else await pipeline(Readable.fromWeb(answer.body as ReadableStream), response);
+  else await pipeline(Readable.fromWeb(answer.body), response);
 }
 
 /** An exact path before a prefix, a long prefix before a short one. */
@@ -57,7 +56,7 @@ function toRequest(request: IncomingMessage, url: string): Request {
   const limit = limited(bodyBytesMax);
   // A broken upload must break the reader's stream too.
   request.on("error", (error) => limit.destroy(error));
-  const body = Readable.toWeb(request.pipe(limit)) as unknown as ReadableStream;
+  const body = Readable.toWeb(request.pipe(limit));
   return new Request(url, { method, headers, body, duplex: "half" } as unknown as RequestInit);
 }
 

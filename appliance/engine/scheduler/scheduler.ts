@@ -21,33 +21,31 @@ export type SchedulerOptions = {
 
 export function openScheduler({ core, nowMs, log }: SchedulerOptions): Scheduler {
   let timer: NodeJS.Timeout | undefined;
-  let isClosed = false;
+  const state = { isClosed: false, isBusy: false, isAskedAgain: false };
   let turn = Promise.resolve();
-  let isAskedAgain = false;
-  let isBusy = false;
   const actions = new Set<Promise<void>>();
   const stopListening = core.onSchedule(look);
 
   /** Runs what is due and sets the timer; asked while it does, it looks once more. */
   function look(): void {
-    isAskedAgain = true;
-    if (isBusy || isClosed) return;
-    isBusy = true;
-    turn = work().finally(() => (isBusy = false));
+    state.isAskedAgain = true;
+    if (state.isBusy || state.isClosed) return;
+    state.isBusy = true;
+    turn = work().finally(() => (state.isBusy = false));
   }
 
   async function work(): Promise<void> {
-    while (isAskedAgain && !isClosed) {
-      isAskedAgain = false;
+    while (state.isAskedAgain && !state.isClosed) {
+      state.isAskedAgain = false;
       try {
         const dueMs = await core.nextDueMs();
         if (dueMs !== undefined && dueMs <= nowMs()) {
           for (const job of await core.runDue(nowMs())) begin(job);
-          isAskedAgain = true;
+          state.isAskedAgain = true;
         } else if (dueMs !== undefined) wait(dueMs - nowMs());
         else clearTimeout(timer);
       } catch (error) {
-        if (isClosed) return;
+        if (state.isClosed) return;
         log(`scheduler: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
         wait(retryMs);
       }
@@ -56,7 +54,7 @@ export function openScheduler({ core, nowMs, log }: SchedulerOptions): Scheduler
 
   function wait(ms: number): void {
     clearTimeout(timer);
-    if (isClosed) return;
+    if (state.isClosed) return;
     timer = setTimeout(look, Math.min(Math.max(ms, 1), timerMsMax));
   }
 
@@ -70,10 +68,10 @@ export function openScheduler({ core, nowMs, log }: SchedulerOptions): Scheduler
   look();
   return {
     async settled() {
-      while (isBusy || actions.size > 0) await Promise.all([turn, ...actions]);
+      while (state.isBusy || actions.size > 0) await Promise.all([turn, ...actions]);
     },
     async close() {
-      isClosed = true;
+      state.isClosed = true;
       stopListening();
       clearTimeout(timer);
       await turn;

@@ -253,11 +253,15 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log }
     return isStale || owedTs !== undefined || querySetVersion !== told.querySet || identityVersion !== told.identity;
   }
 
+  function mayTransition(): boolean {
+    return isDue() && !isEnded && unsentTransitions < unsentTransitionsMax;
+  }
+
   async function transitionWhileDue(): Promise<void> {
     if (isTransitioning) return;
     isTransitioning = true;
     try {
-      while (isDue() && !isEnded && unsentTransitions < unsentTransitionsMax) await makeTransition();
+      while (mayTransition()) await makeTransition();
     } finally {
       isTransitioning = false;
     }

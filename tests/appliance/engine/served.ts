@@ -23,7 +23,7 @@ export type Served = AsyncDisposable & {
   httpClient(): ConvexHttpClient;
 };
 
-type Options = Partial<Pick<EngineOptions, "allowedOrigins">>;
+type Options = Partial<Pick<EngineOptions, "allowedOrigins" | "nowMs">>;
 
 export async function serve(open: (dir: string, origin: () => string) => Promise<Core>, options: Options = {}): Promise<Served> {
   const dir = await mkdtemp(join(tmpdir(), "engine-"));
