@@ -1,0 +1,66 @@
+/** Asking, and what came of it. Kept above the screens, so that an answer is still there after a look at the documents. */
+import { useCallback, useRef, useState } from "react";
+import type { Answer } from "../../convex/model/answer.ts";
+import { toFailure, type Failure } from "./language/sentence.ts";
+import { fetchToken } from "./session/session.ts";
+
+export type Inquiry =
+  | { readonly state: "none" }
+  | { readonly state: "asking"; readonly question: string }
+  | { readonly state: "answered"; readonly question: string; readonly answer: Answer }
+  | { readonly state: "failed"; readonly question: string; readonly failure: Failure };
+
+export type Asking = {
+  readonly inquiry: Inquiry;
+  /** Questions of this visit, latest first. Not stored: what somebody asks is nobody's business. */
+  readonly earlier: readonly string[];
+  ask(question: string): void;
+  stop(): void;
+};
+
+const passagesPerAnswer = 8;
+const earlierMax = 5;
+
+export function useAsking(): Asking {
+  const [inquiry, setInquiry] = useState<Inquiry>({ state: "none" });
+  const [earlier, setEarlier] = useState<readonly string[]>([]);
+  const current = useRef<AbortController>(undefined);
+
+  const ask = useCallback((question: string) => {
+    current.current?.abort();
+    const controller = new AbortController();
+    current.current = controller;
+    setInquiry({ state: "asking", question });
+    setEarlier((questions) => [question, ...questions.filter((one) => one !== question)].slice(0, earlierMax + 1));
+    void requestAnswer(question, controller.signal).then(
+      (answer) => controller.signal.aborted || setInquiry({ state: "answered", question, answer }),
+      (error: unknown) => controller.signal.aborted || setInquiry({ state: "failed", question, failure: toFailure(error) }),
+    );
+  }, []);
+
+  const stop = useCallback(() => {
+    current.current?.abort();
+    setInquiry({ state: "none" });
+  }, []);
+
+  return { inquiry, earlier, ask, stop };
+}
+
+async function requestAnswer(question: string, signal: AbortSignal): Promise<Answer> {
+  let response = await post(question, signal, false);
+  // The token may have ended with the appliance's clock or key; a fresh one tells.
+  if (response.status === 401) response = await post(question, signal, true);
+  const body: unknown = await response.json();
+  if (!response.ok) throw body;
+  return body as Answer;
+}
+
+async function post(question: string, signal: AbortSignal, forceRefresh: boolean): Promise<Response> {
+  const token = (await fetchToken({ forceRefresh })) ?? "";
+  return fetch("/nika/ask", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+    body: JSON.stringify({ question, limit: passagesPerAnswer }),
+    signal,
+  });
+}

@@ -1,0 +1,69 @@
+import { useEffect, useRef, useState } from "react";
+import type { Settings } from "../../../convex/model/setting.ts";
+import { useAsking } from "../ask.ts";
+import { useSpeech } from "../language/language.tsx";
+import { useRoute, type Route } from "../route.ts";
+import { ActivityScreen } from "../screens/activity.tsx";
+import { AskScreen } from "../screens/ask.tsx";
+import { DocumentsScreen } from "../screens/documents.tsx";
+import { SettingsSheet } from "../screens/settingsSheet.tsx";
+import { ApplianceStatus, ConnectionBanner } from "./applianceStatus.tsx";
+import { Broken } from "./broken.tsx";
+import { DropOverlay } from "./dropOverlay.tsx";
+import { Icon } from "./icon.tsx";
+import { Navigation } from "./navigation.tsx";
+import { Wordmark } from "./wordmark.tsx";
+
+/** The page around the screens: a bar above and tabs below on a phone, a rail beside on anything wide. */
+export function Frame({ settings }: { settings: Settings }) {
+  const { words } = useSpeech();
+  const route = useRoute();
+  const asking = useAsking();
+  const [isSettingsOpen, setSettingsOpen] = useState(false);
+  const main = useArrival(route);
+
+  return (
+    <div className="frame">
+      <a className="skip" href={`#${route}`} onClick={() => main.current?.focus()}>
+        {words.navigation.skip}
+      </a>
+      <header className="bar">
+        <Wordmark />
+        <ApplianceStatus />
+        <button
+          type="button"
+          className="icon-button settings-button"
+          aria-label={words.navigation.settings}
+          data-testid="settings-button"
+          onClick={() => setSettingsOpen(true)}
+        >
+          <Icon name="settings" />
+          <span className="settings-label">{words.navigation.settings}</span>
+        </button>
+      </header>
+      <Navigation route={route} />
+      <main ref={main} className="main" tabIndex={-1}>
+        <ConnectionBanner />
+        <Broken key={route}>
+          {route === "ask" && <AskScreen asking={asking} />}
+          {route === "documents" && <DocumentsScreen />}
+          {route === "activity" && <ActivityScreen />}
+        </Broken>
+      </main>
+      <DropOverlay />
+      <SettingsSheet isOpen={isSettingsOpen} settings={settings} onClose={() => setSettingsOpen(false)} />
+    </div>
+  );
+}
+
+/** Each screen begins at its top and says its name in the window's title. */
+function useArrival(route: Route) {
+  const { navigation } = useSpeech().words;
+  const main = useRef<HTMLElement>(null);
+  const title = navigation[route];
+  useEffect(() => {
+    document.title = `${title} · Nika`;
+  }, [title]);
+  useEffect(() => window.scrollTo(0, 0), [route]);
+  return main;
+}

@@ -1,0 +1,53 @@
+import { useId, useState } from "react";
+import type { CitedPassage } from "../../../convex/model/answer.ts";
+import { placeLabel } from "../../../convex/model/place.ts";
+import { useSpeech } from "../language/language.tsx";
+import { toExcerpt, toSegments, type Segment } from "../passage/segments.ts";
+import { DocumentName } from "./documentName.tsx";
+
+/** One quotation: the sentences that answer marked, with where they stand. */
+export function PassageView({ passage }: { passage: CitedPassage }) {
+  const { words, language } = useSpeech();
+  const [isOpen, setOpen] = useState(false);
+  const text = useId();
+  const excerpt = toExcerpt(passage.text, passage.highlights);
+  const segments = isOpen ? toSegments(passage.text, passage.highlights) : excerpt.segments;
+  const place = placeLabel(passage.place, language);
+  return (
+    <li className="passage" data-testid="passage" data-document-id={passage.documentId}>
+      <header className="passage-head">
+        <span className="passage-source">
+          <DocumentName name={passage.documentName} />
+          {place !== "" && (
+            <span className="passage-place" data-testid="passage-place">
+              {place}
+            </span>
+          )}
+        </span>
+        <Match score={passage.score} />
+      </header>
+      <blockquote id={text} className="passage-text" data-testid="passage-text">
+        {segments.map((segment, index) => (
+          // The order never changes within one text, so the position is the identity.
+          <Piece key={index} segment={segment} />
+        ))}
+      </blockquote>
+      {!excerpt.isWhole && (
+        <button type="button" className="passage-more" aria-expanded={isOpen} aria-controls={text} onClick={() => setOpen((was) => !was)}>
+          {isOpen ? words.ask.less : words.ask.more}
+        </button>
+      )}
+    </li>
+  );
+}
+
+function Piece({ segment }: { segment: Segment }) {
+  return segment.isMarked ? <mark>{segment.text}</mark> : segment.text;
+}
+
+/** The score as a stroke that is longer when the match is better. */
+function Match({ score }: { score: number }) {
+  const { ask } = useSpeech().words;
+  const label = ask.match(score);
+  return <meter className="match" min={0} max={1} value={score} aria-label={label} title={label} />;
+}

@@ -1,0 +1,98 @@
+import type { Words } from "../language/words.ts";
+import { useSpeech } from "../language/language.tsx";
+import { isEnded, type Upload, type UploadState } from "../upload/upload.ts";
+import { useUploads } from "../upload/uploadsProvider.tsx";
+import { DocumentName } from "./documentName.tsx";
+import { Icon } from "./icon.tsx";
+import { ProgressBar } from "./progressBar.tsx";
+
+/** Enough to see what is going on; a folder of a thousand is summed up. */
+const rowsMax = 6;
+
+/** The files on their way in, each with its progress, and what became of them. */
+export function UploadTray() {
+  const { words, number } = useSpeech();
+  const { uploads, list } = useUploads();
+  if (list.length === 0) return null;
+  const ended = list.filter(isEnded).length;
+  const isDone = ended === list.length;
+  const shown = list.toSorted((a, b) => weight(a.state) - weight(b.state)).slice(0, rowsMax);
+  const hasFailed = list.some(({ state }) => state.type === "failed");
+  return (
+    <section className="tray" aria-label={words.uploads.label} data-testid="uploads">
+      <div className="tray-head">
+        <p role="status">
+          <strong>{isDone && !hasFailed ? words.uploads.finished : words.uploads.sending(Math.min(ended + 1, list.length), list.length)}</strong>
+          <span className="tray-sums">{sumsOf(list, words).join(" · ")}</span>
+        </p>
+        {hasFailed && (
+          <button type="button" className="button small" onClick={() => uploads.retry()}>
+            <Icon name="retry" />
+            {words.uploads.retry}
+          </button>
+        )}
+        {isDone && (
+          <button type="button" className="icon-button" aria-label={words.uploads.dismiss} onClick={() => uploads.clear()}>
+            <Icon name="close" />
+          </button>
+        )}
+      </div>
+      <ProgressBar label={words.uploads.label} progress={{ done: ended, total: list.length }} />
+      <ul className="tray-list">
+        {shown.map((upload) => (
+          <UploadRow key={upload.key} upload={upload} />
+        ))}
+        {list.length > rowsMax && <li className="tray-more">{words.uploads.more(list.length - rowsMax)}</li>}
+      </ul>
+      <span className="unseen" data-testid="upload-count">
+        {number(ended)}
+      </span>
+    </section>
+  );
+}
+
+function UploadRow({ upload }: { upload: Upload }) {
+  const { words, bytes } = useSpeech();
+  const { name, sizeBytes, state } = upload;
+  const progress = state.type === "sending" ? { done: state.sentBytes, total: sizeBytes } : undefined;
+  return (
+    <li className={`upload ${state.type}`} data-testid="upload-row" data-state={state.type}>
+      <DocumentName name={name} />
+      <span className="upload-state">{toText(state, sizeBytes, words)}</span>
+      {progress ? <ProgressBar label={words.uploads.progress(name)} progress={progress} /> : null}
+      {state.type === "refused" && <span className="upload-why">{words.problems[state.problem]}</span>}
+      {state.type === "failed" && <span className="upload-why">{words.uploads.interrupted}</span>}
+      {state.type === "waiting" && <span className="upload-why">{bytes(sizeBytes)}</span>}
+    </li>
+  );
+}
+
+/** What is moving first, then what needs the owner, then what waits, then what is over. */
+function weight(state: UploadState): number {
+  return ["sending", "failed", "refused", "checking", "waiting", "known", "added"].indexOf(state.type);
+}
+
+function toText(state: UploadState, sizeBytes: number, words: Words): string {
+  switch (state.type) {
+    case "sending":
+      return words.uploads.sendingOne(Math.min(state.sentBytes / sizeBytes, 1));
+    case "waiting":
+    case "checking":
+    case "added":
+    case "known":
+    case "refused":
+    case "failed":
+      return words.uploads[state.type];
+  }
+}
+
+function sumsOf(list: readonly Upload[], { uploads }: Words): string[] {
+  const count = (type: UploadState["type"]): number => list.filter(({ state }) => state.type === type).length;
+  const sums = [
+    { many: count("added"), say: uploads.addedCount },
+    { many: count("known"), say: uploads.knownCount },
+    { many: count("refused"), say: uploads.refusedCount },
+    { many: count("failed"), say: uploads.failedCount },
+  ];
+  return sums.filter(({ many }) => many > 0).map(({ many, say }) => say(many));
+}

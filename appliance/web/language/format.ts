@@ -1,0 +1,50 @@
+/** Numbers, sizes and moments as people read them; all by Intl, so that no language's rules live here. */
+import type { Language } from "./words.ts";
+
+const sizeUnits = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
+
+export function formatNumber(value: number, language: Language): string {
+  return new Intl.NumberFormat(language).format(value);
+}
+
+/** `share` from 0 to 1. */
+export function formatPercent(share: number, language: Language): string {
+  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }).format(share);
+}
+
+/** A number with its noun, in the number's plural form. */
+export function formatCount(count: number, language: Language, noun: { one: string; other: string }): string {
+  const form = new Intl.PluralRules(language).select(count) === "one" ? noun.one : noun.other;
+  return `${formatNumber(count, language)} ${form}`;
+}
+
+/** "480 byte" reads badly and "0.5 kB" reads well, so kilobytes are the smallest unit, of 1024 bytes as file managers count. */
+export function formatBytes(sizeBytes: number, language: Language): string {
+  let [value, unit] = [sizeBytes / 1024, 1];
+  while (value >= 1024 && unit < sizeUnits.length - 1) [value, unit] = [value / 1024, unit + 1];
+  const maximumFractionDigits = value < 10 && sizeBytes > 0 ? 1 : 0;
+  return new Intl.NumberFormat(language, {
+    style: "unit",
+    unit: sizeUnits[unit] ?? "kilobyte",
+    unitDisplay: "short",
+    maximumFractionDigits,
+  }).format(sizeBytes > 0 ? Math.max(value, 0.1) : 0);
+}
+
+/** The time today, the day this year, the date before that. Absolute, so that it never goes stale on an open page. */
+export function formatWhen(at: number, now: number, language: Language, timeZone?: string): string {
+  const zone = timeZone === undefined ? {} : { timeZone };
+  const part = (ms: number, options: Intl.DateTimeFormatOptions): string =>
+    new Intl.DateTimeFormat(language, { ...zone, ...options }).format(ms);
+  const isSame = (options: Intl.DateTimeFormatOptions): boolean => part(at, options) === part(now, options);
+  if (isSame({ dateStyle: "short" })) return part(at, { hour: "2-digit", minute: "2-digit" });
+  if (isSame({ year: "numeric" })) return part(at, { day: "numeric", month: "short" });
+  return part(at, { day: "numeric", month: "short", year: "numeric" });
+}
+
+/** A language's own name for a language code: "fr" is "French" in English. Empty for what cannot be told. */
+export function formatLanguage(code: string, language: Language): string {
+  if (code === "und") return "";
+  const name = new Intl.DisplayNames(language, { type: "language" }).of(code) ?? code;
+  return name.charAt(0).toLocaleUpperCase(language) + name.slice(1);
+}

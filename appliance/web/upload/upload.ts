@@ -1,0 +1,187 @@
+/**
+ * Files on their way in. Batch by batch: fingerprint, ask which are held already, send the others three at a time, add them. Knows no
+ * browser and no React, so that it can be tested as it is.
+ */
+import { filesPerCallMax, type Problem } from "../../../convex/model/document.ts";
+import { findProblem, planBatches, type PickedFile } from "./plan.ts";
+
+export type UploadState =
+  | { readonly type: "waiting" }
+  | { readonly type: "checking" }
+  | { readonly type: "sending"; readonly sentBytes: number }
+  | { readonly type: "added" }
+  | { readonly type: "known" }
+  | { readonly type: "refused"; readonly problem: Problem }
+  | { readonly type: "failed" };
+
+export type Upload = { readonly key: number; readonly name: string; readonly sizeBytes: number; readonly state: UploadState };
+
+/** What uploading needs from outside. */
+export type UploadPort = {
+  /** SHA-256 in hex; undefined where the browser cannot (a page that is not from a secure origin). */
+  fingerprint(file: Blob): Promise<string | undefined>;
+  /** Those of the given fingerprints that are held already; 500 at most. */
+  known(sha256s: string[]): Promise<readonly string[]>;
+  /** Where to send bytes to; good for a whole batch. */
+  uploadUrl(): Promise<string>;
+  /** Sends the bytes and returns the id they are stored under. */
+  send(url: string, file: Blob, onSent: (sentBytes: number) => void): Promise<string>;
+  /** In the order given, whether each is new. */
+  add(files: { name: string; storageId: string }[]): Promise<readonly { readonly isNew: boolean }[]>;
+  /** Leaves a row that says why. */
+  refuse(files: { name: string; sizeBytes: number; problem: Problem }[]): Promise<unknown>;
+};
+
+export type Uploads = {
+  /** Everything since the list was last cleared, in the order it was given. The same array until something changes. */
+  list(): readonly Upload[];
+  onChange(listener: () => void): () => void;
+  add(files: readonly PickedFile[]): void;
+  /** Sends again what could not be sent. */
+  retry(): void;
+  /** Forgets what has ended. */
+  clear(): void;
+  /** Resolves when nothing is on its way. */
+  settled(): Promise<void>;
+};
+
+/** More at once gains nothing on a phone's uplink and delays the first. */
+const sendsMax = 3;
+
+type Entry = { readonly key: number; readonly name: string; readonly sizeBytes: number; readonly file: Blob; state: UploadState };
+
+export function openUploads(port: UploadPort): Uploads {
+  let entries: Entry[] = [];
+  let shown: readonly Upload[] = [];
+  let nextKey = 0;
+  let work = Promise.resolve();
+  const listeners = new Set<() => void>();
+
+  const publish = (): void => {
+    shown = entries.map(({ key, name, sizeBytes, state }) => ({ key, name, sizeBytes, state }));
+    for (const listener of listeners) listener();
+  };
+  const move = (moved: readonly Entry[], state: UploadState): void => {
+    for (const entry of moved) entry.state = state;
+    publish();
+  };
+  const start = (started: readonly Entry[]): void => {
+    work = work.then(() => run(started, port, move));
+  };
+
+  return {
+    list: () => shown,
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    add(files) {
+      const added = files.map(
+        ({ name, file }): Entry => ({ key: nextKey++, name, sizeBytes: file.size, file, state: { type: "waiting" } }),
+      );
+      // A finished list makes room for the next; one still at work is continued.
+      entries = [...(entries.every(isEnded) ? [] : entries), ...added];
+      publish();
+      start(added);
+    },
+    retry() {
+      const failed = entries.filter(({ state }) => state.type === "failed");
+      move(failed, { type: "waiting" });
+      start(failed);
+    },
+    clear() {
+      entries = entries.filter((entry) => !isEnded(entry));
+      publish();
+    },
+    settled: () => work,
+  };
+}
+
+export function isEnded({ state }: { readonly state: UploadState }): boolean {
+  return state.type !== "waiting" && state.type !== "checking" && state.type !== "sending";
+}
+
+type Move = (entries: readonly Entry[], state: UploadState) => void;
+
+/** Never throws: what goes wrong is the state of the files it went wrong for. */
+async function run(entries: readonly Entry[], port: UploadPort, move: Move): Promise<void> {
+  const good: Entry[] = [];
+  const bad: { entry: Entry; problem: Problem }[] = [];
+  for (const entry of entries) {
+    const problem = findProblem(entry.sizeBytes);
+    if (problem) bad.push({ entry, problem });
+    else good.push(entry);
+  }
+  for (let at = 0; at < bad.length; at += filesPerCallMax) await refuse(bad.slice(at, at + filesPerCallMax), port, move);
+  for (const batch of planBatches(good)) await sendBatch(batch, port, move);
+}
+
+async function sendBatch(batch: readonly Entry[], port: UploadPort, move: Move): Promise<void> {
+  try {
+    move(batch, { type: "checking" });
+    const fresh = await withoutKnown(batch, port, move);
+    if (fresh.length === 0) return;
+    const url = await port.uploadUrl();
+    const sent: { entry: Entry; storageId: string }[] = [];
+    const queue = [...fresh];
+    const lane = async (): Promise<void> => {
+      for (let entry = queue.shift(); entry; entry = queue.shift()) {
+        const storageId = await sendOne(entry, url, { port, move });
+        if (storageId !== undefined) sent.push({ entry, storageId });
+      }
+    };
+    await Promise.all(Array.from({ length: sendsMax }, lane));
+    if (sent.length === 0) return;
+    const added = await port.add(sent.map(({ entry, storageId }) => ({ name: entry.name, storageId })));
+    for (const [index, { entry }] of sent.entries()) move([entry], { type: added[index]?.isNew === false ? "known" : "added" });
+  } catch {
+    // The connection, or the appliance: nothing of this batch was acknowledged, and sending it again doubles nothing.
+    move(batch.filter((entry) => !isEnded(entry)), { type: "failed" });
+  }
+}
+
+/** Tells apart, without sending a byte, what is held already. */
+async function withoutKnown(batch: readonly Entry[], port: UploadPort, move: Move): Promise<Entry[]> {
+  const fingerprints = new Map<Entry, string | undefined>();
+  const unreadable: { entry: Entry; problem: Problem }[] = [];
+  for (const entry of batch) {
+    try {
+      fingerprints.set(entry, await port.fingerprint(entry.file));
+    } catch (error) {
+      unreadable.push({ entry, problem: problemOfReading(error) });
+    }
+  }
+  if (unreadable.length > 0) await refuse(unreadable, port, move);
+  const asked = [...new Set([...fingerprints.values()].filter((value) => value !== undefined))];
+  const held = new Set(asked.length > 0 ? await port.known(asked) : []);
+  const isHeld = (entry: Entry): boolean => held.has(fingerprints.get(entry) ?? "");
+  const readable = [...fingerprints.keys()];
+  move(readable.filter(isHeld), { type: "known" });
+  return readable.filter((entry) => !isHeld(entry));
+}
+
+async function sendOne(entry: Entry, url: string, { port, move }: { port: UploadPort; move: Move }): Promise<string | undefined> {
+  try {
+    move([entry], { type: "sending", sentBytes: 0 });
+    return await port.send(url, entry.file, (sentBytes) => move([entry], { type: "sending", sentBytes }));
+  } catch {
+    move([entry], { type: "failed" });
+    return undefined;
+  }
+}
+
+async function refuse(refused: readonly { entry: Entry; problem: Problem }[], port: UploadPort, move: Move): Promise<void> {
+  try {
+    await port.refuse(refused.map(({ entry, problem }) => ({ name: entry.name, sizeBytes: entry.sizeBytes, problem })));
+  } catch {
+    // The row that would say why could not be left; the page still says it.
+  }
+  for (const { entry, problem } of refused) move([entry], { type: "refused", problem });
+}
+
+/** Names from the File API standard: what was there when picked may be gone or locked when read. */
+function problemOfReading(error: unknown): Problem {
+  const name = error instanceof Error ? error.name : "";
+  if (name === "NotFoundError") return "vanished";
+  return name === "NotReadableError" || name === "SecurityError" ? "noPermission" : "failed";
+}
