@@ -11,7 +11,7 @@ umask 022
 readonly need_mb=1000 # measured: 690 MB at the peak, plus room for the first documents
 readonly default_port=6452
 # The folders and files an installation is made of; tests and documents stay behind.
-readonly parts=(appliance convex functions ml scripts package.json package-lock.json .npmrc LICENSE)
+readonly parts=(appliance convex functions ml scripts package.json package-lock.json tsconfig.json .npmrc LICENSE)
 
 source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 prefix=${HOME:-}/.nika

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { InstallFailure } from "./failure.ts";
 
 /** Copies the files listed in `listFile` (names relative to `source`, separated by NUL). */
@@ -43,8 +44,10 @@ export async function buildPage(dir: string): Promise<void> {
 
 /** The builder's first line that says something. */
 function firstReason(text: string): string {
-  const lines = text.split("\n").map((line) => line.trim());
-  return lines.find((line) => line !== "" && !/^(✗|error during build)/.test(line)) ?? "no reason was given";
+  const lines = stripVTControlCharacters(text)
+    .split("\n")
+    .map((line) => line.trim());
+  return lines.find((line) => line !== "" && !/^(✗|error during build|Build failed)/.test(line)) ?? "no reason was given";
 }
 
 /** The release that `PREFIX/app` points to, or undefined. */

@@ -142,7 +142,7 @@ export async function openPlace({ name = "nika" }: { name?: string } = {}): Prom
   for (const folder of ["convex", "functions", "ml"]) write(`${folder}/README.md`, folder);
   write("appliance/cli/nika.ts", nikaStub);
   write("appliance/web/node_modules/left/out.js", "");
-  write("LICENSE", "");
+  for (const file of ["LICENSE", "tsconfig.json"]) write(file, "");
   write(".npmrc", "ignore-scripts=true\n");
   const entry = (packageName: string) => ({
     version: tarballs.get(packageName)?.version,
