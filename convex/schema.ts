@@ -88,6 +88,9 @@ export default defineSchema({
   // At most one row: what the running appliance says about itself, written at its start.
   appliance: defineTable(vReport),
 
+  // At most one row: uploads older than this were looked at, and those without a document thrown away. Written by upkeep alone.
+  sweeps: defineTable({ uploadsUntil: v.number() }),
+
   // One row per noun: how many rows there are of each sort, kept by turn/tally.ts in every transaction that changes one.
   tallies: defineTable({ noun: v.string(), counts: v.record(v.string(), v.number()) }).index("by_noun", ["noun"]),
 });

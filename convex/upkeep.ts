@@ -6,6 +6,7 @@ import { endedKeptMax, endedKeptMs } from "./model/job.ts";
 import { systemMutation, type Turn } from "./turn/guard.ts";
 import { readTally } from "./turn/tally.ts";
 
+const uploadKeptMs = 24 * 3_600_000;
 const batchMax = 200; // One short transaction; the rest follows in the next.
 
 /** Ended jobs and events that are old, or more than are kept; oldest first. */
@@ -15,6 +16,37 @@ export const sweep = systemMutation({
   handler: async (turn) => {
     const isMore = [await sweepJobs(turn), await sweepEvents(turn)].includes(true);
     if (isMore) await sweepAgain(turn);
+    return null;
+  },
+});
+
+/**
+ * Uploads whose client went away before it said what they are. A day is far longer than any upload URL lives. Each file is looked at
+ * once: one that has a document keeps it until that is forgotten, and then it goes with it.
+ */
+export const sweepUploads = systemMutation({
+  args: {},
+  returns: v.null(),
+  handler: async (turn) => {
+    const row = await turn.db.query("sweeps").first();
+    const files = await turn.db.system
+      .query("_storage")
+      .withIndex("by_creation_time", (q) =>
+        q.gt("_creationTime", row?.uploadsUntil ?? 0).lte("_creationTime", turn.now - uploadKeptMs),
+      )
+      .take(batchMax);
+    for (const file of files) {
+      const document = await turn.db
+        .query("documents")
+        .withIndex("by_storageId", (q) => q.eq("storageId", file._id))
+        .first();
+      if (!document) await turn.storage.delete(file._id);
+    }
+    const last = files.at(-1);
+    if (!last) return null;
+    if (row) await turn.db.patch(row._id, { uploadsUntil: last._creationTime });
+    else await turn.db.insert("sweeps", { uploadsUntil: last._creationTime });
+    if (files.length === batchMax) await turn.scheduler.runAfter(0, internal.upkeep.sweepUploads, {});
     return null;
   },
 });

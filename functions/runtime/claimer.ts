@@ -10,6 +10,11 @@ export type Claimer = {
   /** Up to `limit` jobs worth asking for. Each is offered once per look: asking again for one that somebody else has is no use. */
   readonly take: (limit: number) => Id<"jobs">[];
   readonly hasAny: () => boolean;
+  /**
+   * Offers again what was last seen. After a job went back to the queue at once the front may look as before, and then nobody is
+   * told of it.
+   */
+  readonly renew: () => void;
   readonly close: () => void;
 };
 
@@ -22,9 +27,11 @@ export function openClaimer(options: {
 }): Claimer {
   const { state, slots, onReady, log } = options;
   const args = { limit: Math.max(16, slots * roundsAhead) };
+  let seen: readonly Id<"jobs">[] = [];
   let offered: Id<"jobs">[] = [];
 
   const see = (head: readonly Id<"jobs">[]): void => {
+    seen = head;
     offered = [...head];
     if (offered.length > 0) onReady();
   };
@@ -42,9 +49,13 @@ export function openClaimer(options: {
   return {
     take: (limit) => offered.splice(0, limit),
     hasAny: () => offered.length > 0,
+    renew() {
+      offered = [...seen];
+    },
     close() {
       clearInterval(timer);
       unwatch();
+      seen = [];
       offered = [];
     },
   };

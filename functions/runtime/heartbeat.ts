@@ -9,6 +9,8 @@ export type Incarnation = {
   readonly epoch: number;
   readonly beatEveryMs: number;
   readonly ttlMs: number;
+  /** `performance.now()` before we asked for it: from when on the first lease is counted. */
+  readonly askedAt: number;
 };
 
 export type HeartbeatOptions = {
@@ -27,7 +29,7 @@ export type Heartbeat = { readonly close: () => void };
  * for the whole life of a lease, others may already have the jobs, so the worker gives up by itself.
  */
 export function openHeartbeat({ state, incarnation, running, onLost, log }: HeartbeatOptions): Heartbeat {
-  const { workerId, epoch, beatEveryMs, ttlMs } = incarnation;
+  const { workerId, epoch, beatEveryMs } = incarnation;
   let isBeating = false;
   let isOpen = true;
 
@@ -36,7 +38,10 @@ export function openHeartbeat({ state, incarnation, running, onLost, log }: Hear
     close();
     onLost(why);
   };
-  let deadline = setTimeout(() => lost("no beat was answered in time"), ttlMs);
+  // Counted from when we asked, not from when the answer came: the control plane may have counted from then.
+  const armDeadline = (askedAt: number): NodeJS.Timeout =>
+    setTimeout(() => lost("no beat was answered in time"), Math.max(0, askedAt + incarnation.ttlMs - performance.now()));
+  let deadline = armDeadline(incarnation.askedAt);
 
   const stopJobs = (jobIds: readonly string[], reason: "lost" | "cancelled"): void => {
     for (const held of running()) if (jobIds.includes(held.jobId)) held.stop(reason);
@@ -45,7 +50,6 @@ export function openHeartbeat({ state, incarnation, running, onLost, log }: Hear
   const beat = async (): Promise<void> => {
     if (isBeating) return;
     isBeating = true;
-    // A lease is counted from when we asked, not from when the answer came: the control plane may have counted it from then.
     const askedAt = performance.now();
     const asked = running();
     try {
@@ -54,7 +58,7 @@ export function openHeartbeat({ state, incarnation, running, onLost, log }: Hear
       if (!isOpen) return;
       if (!answer.isCurrent) return lost("it was given up");
       clearTimeout(deadline);
-      deadline = setTimeout(() => lost("no beat was answered in time"), Math.max(0, askedAt + ttlMs - performance.now()));
+      deadline = armDeadline(askedAt);
       // Told apart by token: a job of the same id may have been taken again since we asked.
       for (const held of asked) if (answer.lost.includes(held.jobId as Id<"jobs">)) held.stop("lost");
       stopJobs(answer.cancel, "cancelled");

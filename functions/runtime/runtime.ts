@@ -27,6 +27,8 @@ export type Runtime = {
 };
 
 const rejoinEveryMs = 2_000;
+/** Lost again this soon, it waits before it joins again: two workers of one name must not chase each other in circles. */
+const soonMs = 30_000;
 const joinWaitMs = 1_000;
 
 /** Does the work the control plane has: see README.md beside this file. */
@@ -35,23 +37,29 @@ export function startRuntime({ state, ports, functions, workerName, slots, log }
   const run = openRunner({ find: openRegistry(functions), ports, log, report: progress.report });
   const stopping = new AbortController();
   let session: Session | undefined;
+  let lastLostAt = -Infinity;
   let joining: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
 
   const join = async (): Promise<void> => {
-    const incarnation = await state.mutation(internal.workers.hello, { name: workerName, slots });
+    const askedAt = performance.now();
+    const incarnation = { ...(await state.mutation(internal.workers.hello, { name: workerName, slots })), askedAt };
     session = openSession({ state, incarnation, slots, run, log, onLost: () => (joining = rejoin()) });
   };
+  const pause = (): Promise<void> => delay(rejoinEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
 
   const rejoin = async (): Promise<void> => {
     // The same job must not run twice in one process, so what was told to stop gets a chance to.
     await session?.idle(abandonAfterMs);
+    const lostAt = performance.now();
+    if (lostAt - lastLostAt < soonMs) await pause();
+    lastLostAt = lostAt;
     while (!stopping.signal.aborted) {
       try {
         return await join();
       } catch (error) {
         log(`the worker could not join again: ${String(error)}`);
-        await delay(rejoinEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+        await pause();
       }
     }
   };

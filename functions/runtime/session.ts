@@ -66,6 +66,7 @@ export function openSession({ state, incarnation, slots, run, log, onLost }: Ses
     for (const [i, isSettled] of answer.settled.entries()) {
       if (!isSettled) log(`job ${settle[i]?.jobId} was no longer ours; what it did is not recorded`);
     }
+    if (settle.some(({ outcome }) => outcome.type === "snoozed")) claimer.renew();
     for (const job of answer.claimed) {
       const held = hold(job.jobId, claim.token);
       running.set(job.jobId, { held, ended: Promise.resolve().then(() => work(job, held)) });

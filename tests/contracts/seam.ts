@@ -235,6 +235,14 @@ export function seamContract(name: string, open: OpenLab): void {
     assert.equal(runs, 2);
   });
 
+  check("a job that puts itself off for no time at all is taken again at once", async (lab, start) => {
+    let runs = 0;
+    await start(async () => ((runs += 1) < 5 ? { type: "snoozed", delayMs: 0 } : read), { slots: 1 });
+    await addText(lab, "a.txt", "x");
+    await countsWhere(lab, (counts) => counts.ready === 1);
+    assert.equal(runs, 5);
+  });
+
   check("what a function throws by mistake becomes a neutral sentence, and is not tried again", async (lab, start) => {
     await start(async () => {
       throw new TypeError("x is not a function");

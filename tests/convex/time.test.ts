@@ -136,3 +136,23 @@ test("of many ended jobs and events the last ones are kept", async () => {
   const kept = await state.run((ctx) => ctx.db.query("events").withIndex("by_at").first());
   assert.equal(kept?.text, "5");
 });
+
+test("an upload nobody claimed is thrown away after a day; one with a document stays", async () => {
+  const state = openFakeState();
+  await addText(state, "a.txt", "kept");
+  const orphan = await state.upload("orphan");
+  const files = () => state.run((ctx) => ctx.db.system.query("_storage").collect());
+  pass(23 * 3_600_000);
+  await state.mutation(internal.upkeep.sweepUploads, {});
+  assert.equal((await files()).length, 2);
+  pass(2 * 3_600_000);
+  await state.mutation(internal.upkeep.sweepUploads, {});
+  const [kept] = await files();
+  assert.equal((await files()).length, 1);
+  assert.notEqual(kept?._id, orphan);
+
+  const late = await state.upload("late");
+  pass(25 * 3_600_000);
+  await state.mutation(internal.upkeep.sweepUploads, {});
+  assert(!(await files()).some((file) => file._id === late));
+});
