@@ -172,9 +172,17 @@ function normalPath(path: string): string {
   return `${module.replace(/\.js$/, "")}:${name}`;
 }
 
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (cause) {
+    throw new NikaError("invalid", "The address holds a broken escape.", { cause });
+  }
+}
+
 /** `dir/mod/fn`, as in /api/run, to `dir/mod:fn`. */
 function toFunctionPath(named: string): string {
-  const parts = decodeURIComponent(named).split("/");
+  const parts = decoded(named).split("/");
   const name = parts.pop() ?? "";
   return parts.length === 0 ? name : `${parts.join("/")}:${name}`;
 }
