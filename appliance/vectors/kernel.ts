@@ -52,7 +52,7 @@ export function plainKernel(memory: Memory): Kernel {
     const r = new Int8Array(memory.buffer, row, bytes);
     let sum = 0;
     for (let i = 0; i < bytes; i++) sum += q[i]! * r[i]!;
-    return sum;
+    return Math.fround(sum); // As a 32-bit float, like the kernel.
   };
   return {
     // oxlint-disable-next-line max-params -- the shape of a WebAssembly export: plain numbers

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SparseIndex, type Terms } from "../../../appliance/vectors/sparse.ts";
+import { openStore } from "./openStore.ts";
+import { random, type Random } from "./random.ts";
+
+function document(from: Random, vocabulary: number): Terms {
+  const length = 1 + from.below(30);
+  // Squaring makes low terms common and high ones rare, as words are.
+  const terms = new Set(Array.from({ length }, () => Math.floor(from.next() ** 2 * vocabulary)));
+  const indices = Uint32Array.from(terms).sort();
+  return { indices, values: Float32Array.from(indices, () => Math.fround(0.1 + from.next())) };
+}
+
+test("scores stay those of the documents held, over additions, removals and slots used again", () => {
+  const from = random(3);
+  const index = new SparseIndex();
+  const held = new Map<number, Terms>();
+  for (let i = 0; i < 5_000; i++) {
+    const slot = from.below(800);
+    const before = held.get(slot);
+    if (before) index.remove(slot, before);
+    held.delete(slot);
+    if (before && from.next() < 0.5) continue;
+    const terms = document(from, 400);
+    index.add(slot, terms);
+    held.set(slot, terms);
+  }
+
+  assert.equal(index.count, held.size);
+  for (let i = 0; i < 50; i++) {
+    const query = document(from, 500);
+    const { slots, scores } = index.scores(query, 800);
+    const found = new Map(Array.from(slots, (slot, at) => [slot, scores[at]!]));
+    for (const [slot, { indices, values }] of held) {
+      let expected: number | undefined;
+      query.indices.forEach((term, at) => {
+        const place = indices.indexOf(term);
+        if (place !== -1) expected = (expected ?? 0) + query.values[at]! * values[place]!;
+      });
+      assert.equal(found.get(slot), expected);
+    }
+    assert.ok([...found.keys()].every((slot) => held.has(slot)));
+  }
+});
+
+test("through the client, the order is that of BM25 computed by hand", async () => {
+  await using store = await openStore();
+  const { client } = store;
+  const from = random(4);
+  const [k1, b, average] = [1.2, 0.75, 256];
+  // Word counts; the saturated frequency is stored, the IDF left to the store, as Qdrant splits it.
+  const texts = Array.from({ length: 400 }, () => {
+    const counts = new Map<number, number>();
+    for (let i = 20 + from.below(400); i > 0; i--) {
+      const word = Math.floor(from.next() ** 3 * 2_000);
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+    return { counts, length: [...counts.values()].reduce((sum, count) => sum + count, 0) };
+  });
+  const saturated = (tf: number, length: number): number => (tf * (k1 + 1)) / (tf + k1 * (1 - b + (b * length) / average));
+  await client.createCollection("texts", { sparse_vectors: { bm25: { modifier: "idf" } } });
+  await client.upsert("texts", {
+    points: texts.map(({ counts, length }, id) => ({
+      id,
+      vector: { bm25: { indices: [...counts.keys()], values: [...counts.values()].map((tf) => saturated(tf, length)) } },
+    })),
+  });
+  const idf = (word: number): number => {
+    const df = texts.filter(({ counts }) => counts.has(word)).length;
+    return Math.log(1 + (texts.length - df + 0.5) / (df + 0.5));
+  };
+
+  for (let i = 0; i < 25; i++) {
+    const query = [...new Set(Array.from({ length: 4 }, () => Math.floor(from.next() ** 2 * 2_000)))];
+    const expected = texts
+      .map(({ counts, length }, id) => ({
+        id,
+        score: query.reduce(
+          (sum, word) => sum + (counts.has(word) ? idf(word) * Math.fround(saturated(counts.get(word)!, length)) : 0),
+          0,
+        ),
+      }))
+      .filter(({ score }) => score > 0)
+      .sort((x, y) => y.score - x.score || x.id - y.id)
+      .slice(0, 20);
+
+    const { points } = await client.query("texts", {
+      query: { indices: query, values: query.map(() => 1) },
+      using: "bm25",
+      limit: 20,
+    });
+
+    assert.deepEqual(
+      points.map(({ id }) => id),
+      expected.map(({ id }) => id),
+    );
+    points.forEach(({ score }, at) => assert.ok(Math.abs(score - expected[at]!.score) < 1e-5));
+  }
+});
