@@ -24,15 +24,15 @@ type Watcher = { readonly look: () => Promise<void> };
 // Scheduled calls run on timers of this process. They must not keep it alive (a reap is due in 17 s), and whoever watches is told.
 const scheduling = new AsyncLocalStorage<() => void>();
 const realSetTimeout = globalThis.setTimeout;
-globalThis.setTimeout = Object.assign((callback: () => void, ms?: number, ...rest: unknown[]): unknown => {
+globalThis.setTimeout = Object.assign((callback: () => void, ms?: number, ...rest: []): NodeJS.Timeout => {
   const ran = scheduling.getStore();
-  if (!ran) return (realSetTimeout as (...args: unknown[]) => unknown)(callback, ms, ...rest);
+  if (!ran) return realSetTimeout(callback, ms, ...rest);
   const timer = realSetTimeout(() => {
     callback();
     ran();
   }, ms);
   return timer.unref();
-}, realSetTimeout) as typeof setTimeout;
+}, realSetTimeout);
 
 export function openFakeState(): FakeState {
   const test = convexTest(schema, modules);

@@ -56,7 +56,7 @@ for (const [what, life, outcome, expected] of [
   ["a failure not worth another try is final", leased(), failed(false), { state: "dead", attempts: 1 }],
   ["the last try is final", leased({ attempts: attemptsMax }), failed(true), { state: "dead", attempts: attemptsMax }],
 ] as const) {
-  test(what, () => assert.partialDeepStrictEqual(settled(life, outcome as Outcome, now), expected));
+  test(what, () => assert.partialDeepStrictEqual(settled(life, outcome, now), expected));
 }
 
 test("a failure with a code nobody knows is a bug", () => {
