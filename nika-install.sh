@@ -205,8 +205,8 @@ fetch() {
 # unpack NAME DIR MEMBERS...: members of the fetched tarball, without the leading folder.
 unpack() {
   mkdir -p -- "$2"
-  tar -xzf "$staging/$1.tgz" -C "$2" --strip-components 1 --no-same-owner "${@:3}" 2>"$staging/tar.txt" ||
-    fail 73 "$1 could not be unpacked ($(tail -n 1 "$staging/tar.txt"))."
+  tar -xzf "$staging/$1.tgz" -C "$2" --strip-components 1 --no-same-owner "${@:3}" 2>/dev/null ||
+    fail 73 "$1 could not be unpacked; the disk under $prefix is full or may not be written."
   rm -- "$staging/$1.tgz"
 }
 
@@ -264,6 +264,7 @@ confirm() {
 }
 
 main() {
+  trap '((BASH_SUBSHELL)) || fail 70 "line $LINENO failed unexpectedly; nothing was changed."' ERR
   parse_arguments "$@"
   check_machine
   name_release
@@ -280,7 +281,6 @@ main() {
   trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  trap '((BASH_SUBSHELL)) || fail 70 "line $LINENO failed unexpectedly; nothing was changed."' ERR
   open_prefix
   if [[ $task == install ]]; then prepare_node; else node_dir=$prefix/app/node node_version=''; fi
   source_files >"$staging/files"

@@ -46,10 +46,12 @@ async function readAndAsk(): Promise<void> {
   const { ready, unreadable } = JSON.parse(ingested.out) as { ready: number; unreadable: unknown[] };
   must(ready === documentCount, `${ready} of ${documentCount} documents are ready: ${JSON.stringify(unreadable)}`);
   say(`${ready} documents read in ${(ingested.ms / 1000).toFixed(1)} s`);
-  for (const { question, document } of corpus.questions.slice(0, 3)) {
+  // A text, a PDF and a Word document.
+  for (const { question, document, answer } of [0, 6, 7].flatMap((at) => corpus.questions[at] ?? [])) {
     const { passages, tookMs } = JSON.parse((await mustRun(nika, ["ask", question, "--json"])).out) as Answer;
     const cited = passages[0]?.documentName ?? "nothing";
     must(cited === document || cited.endsWith(`/${document}`), `"${question}" cites ${cited} and not ${document}`);
+    must(passages[0]?.text.includes(answer) === true, `the passage cited for "${question}" does not say ${answer}`);
     say(`"${question}" cites ${cited} (${tookMs.toFixed(0)} ms)`);
   }
 }
