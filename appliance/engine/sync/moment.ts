@@ -1,5 +1,5 @@
 /** When results may be shown together: the latest moment at which all of them are true. */
-import type { QueryResult } from "../subscriptions/liveQueries.ts";
+import type { QueryResult } from "../subscriptions/computations.ts";
 
 /**
  * The latest time from `floorTs` to `publishedTs` at which every result is true, or undefined when there is none. A result that was

@@ -56,7 +56,6 @@ export function openSockets(options: SocketsOptions): Sockets {
       const closed = new Promise<void>((done) => server.close(() => done()));
       const impatience = setTimeout(() => lives.forEach(({ ws }) => ws.terminate()), 1000);
       await closed;
-      await Promise.all([...lives].map(({ ws }) => new Promise<void>((done) => ws.once("close", () => done()))));
       clearTimeout(impatience);
     },
   };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sharedMoment } from "../../../../appliance/engine/sync/moment.ts";
-import type { QueryResult } from "../../../../appliance/engine/subscriptions/liveQueries.ts";
+import type { QueryResult } from "../../../../appliance/engine/subscriptions/computations.ts";
 
 const span = (sinceTs: bigint, untilTs?: bigint): QueryResult => ({ sinceTs, untilTs }) as QueryResult;
 

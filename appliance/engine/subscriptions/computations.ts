@@ -1,0 +1,180 @@
+/**
+ * One answer to one question, worked out once for all who ask it. A Computation is wanted, then has a result, and ends when a commit
+ * writes something it read; it never changes in between. Here they are found by question and by what they read.
+ *
+ * The question includes the asker's identity only if the function looked at it. That is known afterwards, so a function's last run
+ * predicts its next. A wrong prediction costs a run, never a leak: `fits` decides who may see a result.
+ */
+import type { Commit, Identity, QueryRun } from "../core.ts";
+import { toFrame, type Frame } from "./frame.ts";
+import { openRangeIndex } from "./rangeIndex.ts";
+
+/** Results that looked at the clock are not given to newcomers after this, as in the original. */
+const timedResultMs = 17_000;
+/** Results that nobody watches are kept for the next who asks. */
+const idleCountMax = 512;
+const idleCharsMax = 8 * 1024 * 1024;
+/** Callers may name functions that do not exist; what is remembered by path must not grow for that. */
+const pathsMax = 4096;
+
+export type Question = {
+  readonly path: string;
+  /** JSON text of the arguments object. */
+  readonly args: string;
+  readonly journal: string | null;
+  readonly identity: Identity;
+};
+
+/** True at every moment from `sinceTs` until just before `untilTs`; open-ended while no commit has touched it. */
+export type QueryResult = {
+  readonly run: QueryRun;
+  readonly frame: Frame;
+  readonly sinceTs: bigint;
+  untilTs: bigint | undefined;
+};
+
+export type Watcher = { readonly onStale: () => void };
+
+export type Computation = {
+  readonly question: Question;
+  readonly identityKey: string;
+  /** Where it is filed; changes once, when the run shows whether identity matters. */
+  key: string;
+  result: QueryResult | undefined;
+  settledAtMs: number;
+  running: Promise<void> | undefined;
+  readonly watchers: Set<Watcher>;
+};
+
+export type Computations = {
+  /** The one that answers this question, or will. Made when there is none. */
+  find(question: Question): Computation;
+  watch(computation: Computation, watcher: Watcher): void;
+  unwatch(computation: Computation, watcher: Watcher): void;
+  /** Its run is over, well or not: `running` is cleared, and it goes if nobody waits for it. */
+  rest(computation: Computation): void;
+  /** `untilTs`: when a commit overtook it while it ran. */
+  settle(computation: Computation, run: QueryRun, untilTs: bigint | undefined): void;
+  /** Ends every computation that read what was written. Costs what is touched, not what is open. */
+  takeIn(commit: Commit): void;
+  count(): number;
+};
+
+export function openComputations(nowMs: () => number): Computations {
+  const filed = new Map<string, Computation>();
+  const readers = openRangeIndex<Computation>();
+  /** By path: whether the last run looked at who asked. */
+  const usesIdentity = new Map<string, boolean>();
+  /** Unwatched results, oldest first. */
+  const idle = new Set<Computation>();
+  let idleChars = 0;
+
+  function find(question: Question): Computation {
+    const identityKey = identityKeyOf(question.identity);
+    const shared = sharedKey(question);
+    const own = `${shared}\0${identityKey}`;
+    for (const key of [shared, own]) {
+      const found = filed.get(key);
+      if (found && fits(found, identityKey) && !isDated(found)) return found;
+    }
+    const key = usesIdentity.get(question.path) === false ? shared : own;
+    const made = {
+      question,
+      identityKey,
+      key,
+      result: undefined,
+      settledAtMs: 0,
+      running: undefined,
+      watchers: new Set<Watcher>(),
+    };
+    filed.set(key, made);
+    return made;
+  }
+
+  function isDated({ result, settledAtMs }: Computation): boolean {
+    return result?.run.usedTime === true && nowMs() - settledAtMs > timedResultMs;
+  }
+
+  /** It can no longer be found, by question or by what it read. */
+  function forget(computation: Computation): void {
+    if (computation.result) readers.remove(computation.result.run.reads, computation);
+    if (filed.get(computation.key) === computation) filed.delete(computation.key);
+    wakeUp(computation);
+  }
+
+  function wakeUp(computation: Computation): void {
+    if (idle.delete(computation)) idleChars -= sizeOf(computation);
+  }
+
+  /** Nobody watches it: a true result is kept a while, anything else goes. */
+  function retire(computation: Computation): void {
+    if (computation.running) return;
+    if (!computation.result || computation.result.untilTs !== undefined || filed.get(computation.key) !== computation)
+      return forget(computation);
+    wakeUp(computation);
+    idle.add(computation);
+    idleChars += sizeOf(computation);
+    for (const oldest of idle) {
+      if (idle.size <= idleCountMax && idleChars <= idleCharsMax) break;
+      forget(oldest);
+    }
+  }
+
+  return {
+    find,
+    count: () => filed.size,
+    watch(computation, watcher) {
+      computation.watchers.add(watcher);
+      wakeUp(computation);
+    },
+    unwatch(computation, watcher) {
+      computation.watchers.delete(watcher);
+      if (computation.watchers.size === 0) retire(computation);
+    },
+    rest(computation) {
+      computation.running = undefined;
+      if (computation.watchers.size === 0) retire(computation);
+    },
+    settle(computation, run, untilTs) {
+      computation.result = { run, frame: toFrame(run), sinceTs: run.ts, untilTs };
+      computation.settledAtMs = nowMs();
+      const { question, identityKey } = computation;
+      if (usesIdentity.has(question.path) || usesIdentity.size < pathsMax) usesIdentity.set(question.path, run.usedIdentity);
+      const isFiled = filed.get(computation.key) === computation;
+      if (isFiled) filed.delete(computation.key);
+      if (untilTs !== undefined) return;
+      readers.add(run.reads, computation);
+      const shared = sharedKey(question);
+      computation.key = run.usedIdentity ? `${shared}\0${identityKey}` : shared;
+      if (isFiled && !filed.has(computation.key)) filed.set(computation.key, computation);
+    },
+    takeIn({ ts, writes }) {
+      const touched = new Set<Computation>();
+      for (const write of writes) readers.visit(write, (computation) => touched.add(computation));
+      for (const computation of touched) {
+        if (!computation.result) continue;
+        computation.result.untilTs = ts;
+        forget(computation);
+        for (const watcher of computation.watchers) watcher.onStale();
+      }
+    },
+  };
+}
+
+/** Whether a result, or one being made, may be shown to this identity. */
+export function fits({ result, identityKey }: Computation, asker: string): boolean {
+  return !result?.run.usedIdentity || identityKey === asker;
+}
+
+export function identityKeyOf(identity: Identity): string {
+  return JSON.stringify(identity);
+}
+
+/** Admins see internal functions and others do not, so they never share. */
+function sharedKey({ path, args, journal, identity }: Question): string {
+  return JSON.stringify([path, args, journal, identity.type === "admin"]);
+}
+
+function sizeOf({ result }: Computation): number {
+  return (result?.frame.members.length ?? 0) + 200 * (result?.run.reads.length ?? 0);
+}
