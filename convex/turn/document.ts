@@ -60,9 +60,8 @@ export async function startForgetting(turn: Turn, document: Document): Promise<v
 export async function jobMoved(turn: Turn, job: Doc<"jobs">, to: "ready" | "leased"): Promise<void> {
   if (job.kind !== "documents.ingest" || !job.documentId) return;
   const document = await turn.db.get(job.documentId);
-  const state = to === "leased" ? "reading" : "waiting";
-  if (!document || document.state === "forgetting" || document.state === state) return;
-  await replaceDocument(turn, document, { ...document, state });
+  const [from, state] = to === "leased" ? (["waiting", "reading"] as const) : (["reading", "waiting"] as const);
+  if (document?.state === from) await replaceDocument(turn, document, { ...document, state });
 }
 
 /** The job is over: done, dead or cancelled. */
