@@ -11,7 +11,7 @@ after(() => mock.timers.reset());
 
 type Holding = { worker: Worker; job: { jobId: Id<"jobs">; token: string; kind: string } };
 
-for (const seed of Array.from({ length: 60 }, (_, i) => i + 1)) {
+for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
   test(`nothing is lost, doubled or stuck in random order ${seed}`, async () => {
     mock.timers.reset();
     mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 10, 21) });
