@@ -10,12 +10,21 @@ const timeLimitMs = 30_000;
 const idleMs = 20_000;
 /** The row cache is 12 MB; the rest is room for texts. */
 const heapMiBMax = 128;
+/** Never in the way: what is embedded was cut to passages before. */
+const growthMiBMax = 4_096;
 
 /** The offline baseline: passages in a thread, so that a long ingest leaves the main thread free; a question takes no time at all. */
 export function openBaseline(): OpenedEmbedder {
   const here = baselineEmbedder();
   const entry = new URL("baselineThread.ts", import.meta.url);
-  const threads = openThreads<readonly string[], Float32Array[]>({ entry, threadsMax: 1, heapMiBMax, timeLimitMs, idleMs });
+  const threads = openThreads<readonly string[], Float32Array[]>({
+    entry,
+    threadsMax: 1,
+    heapMiBMax,
+    growthMiBMax,
+    timeLimitMs,
+    idleMs,
+  });
   return {
     id: here.id,
     label: here.label,

@@ -12,6 +12,8 @@ export type ReaderOptions = {
   readonly timeLimitMs?: number;
   /** Per thread. With two threads, their buffers and the rest of the appliance this stays under 600 MB. */
   readonly heapMiBMax?: number;
+  /** What all reading together may add to the process. */
+  readonly growthMiBMax?: number;
   readonly idleMs?: number;
 };
 
@@ -24,10 +26,11 @@ export function openReader({
   threadsMax = 2,
   timeLimitMs = 60_000,
   heapMiBMax = 192,
+  growthMiBMax = 340,
   idleMs = 20_000,
 }: ReaderOptions = {}): Reader & { close(): Promise<void> } {
   const entry = new URL("readerThread.ts", import.meta.url);
-  const threads = openThreads<ReadRequest, ReadReply>({ entry, threadsMax, heapMiBMax, timeLimitMs, idleMs });
+  const threads = openThreads<ReadRequest, ReadReply>({ entry, threadsMax, heapMiBMax, growthMiBMax, timeLimitMs, idleMs });
   return {
     read: async (bytes, { name, signal }) => {
       try {

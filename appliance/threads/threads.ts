@@ -18,6 +18,11 @@ export type ThreadsOptions = {
   readonly threadsMax: number;
   /** Heap a thread may use; beyond it the thread ends and its request fails with reason `memory`. */
   readonly heapMiBMax: number;
+  /**
+   * How much the process may grow beyond its main thread while threads work. Buffers lie outside a thread's heap and its limit, so
+   * the heap alone does not bound them; when this is passed the thread that has worked longest ends, as with `heapMiBMax`.
+   */
+  readonly growthMiBMax: number;
   /** A request that takes longer ends its thread and fails with reason `slow`. */
   readonly timeLimitMs: number;
   /** A thread without work for this long is ended, so that an idle appliance is small. */
@@ -35,6 +40,11 @@ export type Threads<Request, Reply> = {
   close(): Promise<void>;
 };
 
+/** How often memory is looked at while threads work. Reading it takes some 50 µs. */
+const watchMs = 50;
+/** A request younger than this did not fill the memory; an ordinary one is over by then. */
+const suspectMs = 250;
+
 /** After answering, a thread with more heap than this share of its limit is replaced rather than used again. */
 const heapShareKept = 0.5;
 
@@ -51,6 +61,8 @@ type Task = {
   readonly reject: (error: unknown) => void;
   readonly onAbort: () => void;
   timer?: NodeJS.Timeout;
+  /** On the clock of `performance`. */
+  startedAt?: number;
 };
 
 type Thread = { readonly worker: Worker; task?: Task | undefined; idleTimer?: NodeJS.Timeout | undefined; isLost: boolean };
@@ -59,6 +71,20 @@ export function openThreads<Request, Reply>(options: ThreadsOptions): Threads<Re
   const threads = new Set<Thread>();
   const queue: Task[] = [];
   let isClosed = false;
+  let watch: { timer: NodeJS.Timeout; bytesBefore: number } | undefined;
+
+  const look = (): void => {
+    const working = [...threads].filter((thread) => thread.task);
+    if (working.length === 0) {
+      clearInterval(watch?.timer);
+      watch = undefined;
+      return;
+    }
+    const grownMiB = (bytesBesideMain() - (watch?.bytesBefore ?? 0)) / 1024 / 1024;
+    if (grownMiB < options.growthMiBMax) return;
+    const oldest = working.toSorted((one, other) => (one.task?.startedAt ?? 0) - (other.task?.startedAt ?? 0))[0];
+    if (oldest && performance.now() - (oldest.task?.startedAt ?? 0) > suspectMs) lose(oldest, new ThreadLostError("memory"));
+  };
 
   const settle = (thread: Thread): Task | undefined => {
     const task = thread.task;
@@ -121,6 +147,8 @@ export function openThreads<Request, Reply>(options: ThreadsOptions): Threads<Re
     clearTimeout(thread.idleTimer);
     thread.worker.ref();
     thread.task = task;
+    task.startedAt = performance.now();
+    watch ??= { timer: setInterval(look, watchMs), bytesBefore: bytesBesideMain() };
     task.timer = setTimeout(() => lose(thread, new ThreadLostError("slow")), options.timeLimitMs);
     try {
       thread.worker.postMessage(task.request, task.transfer);
@@ -168,6 +196,7 @@ export function openThreads<Request, Reply>(options: ThreadsOptions): Threads<Re
       for (const task of queue.splice(0)) abort(task);
       const ended = [...threads].map((thread) => thread.worker.terminate());
       for (const thread of threads) lose(thread, cancelled());
+      clearInterval(watch?.timer);
       await Promise.all(ended);
     },
   };
@@ -175,6 +204,12 @@ export function openThreads<Request, Reply>(options: ThreadsOptions): Threads<Re
 
 function cancelled(): NikaError {
   return new NikaError("cancelled", "The work was cancelled.");
+}
+
+/** What the process holds apart from the heap and buffers of this thread. */
+function bytesBesideMain(): number {
+  const { rss, heapTotal, external } = process.memoryUsage();
+  return rss - heapTotal - external;
 }
 
 function isOutOfMemory(error: unknown): boolean {
