@@ -44,6 +44,11 @@ export function startRuntime({ state, ports, functions, workerName, slots, log }
   const join = async (): Promise<void> => {
     const askedAt = performance.now();
     const incarnation = { ...(await state.mutation(internal.workers.hello, { name: workerName, slots })), askedAt };
+    if (stopping.signal.aborted) {
+      // It was stopped while it waited for the answer.
+      await state.mutation(internal.workers.goodbye, { workerId: incarnation.workerId, epoch: incarnation.epoch });
+      return;
+    }
     session = openSession({ state, incarnation, slots, run, log, onLost: () => (joining = rejoin()) });
   };
   const pause = (): Promise<void> => delay(rejoinEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
