@@ -5,9 +5,10 @@ import type { Settings } from "../../convex/model/setting.ts";
 import { Broken } from "./components/broken.tsx";
 import { Frame } from "./components/frame.tsx";
 import { NoticeProvider } from "./components/notice.tsx";
+import { toLanguage } from "./language/choose.ts";
 import { SpeechProvider } from "./language/language.tsx";
 import { SessionGate } from "./session/sessionGate.tsx";
-import { rememberedSettings, rememberSettings, showTheme, toLanguage } from "./settings.ts";
+import { rememberedSettings, rememberSettings, showTheme } from "./settings.ts";
 import { UploadsProvider } from "./upload/uploadsProvider.tsx";
 
 export function App() {

@@ -1,6 +1,5 @@
 /** The owner's choices as this browser applies them. The truth is in the control plane; a copy here spares a flash at the next start. */
 import { defaultSettings, type Settings } from "../../convex/model/setting.ts";
-import type { Language } from "./language/words.ts";
 
 const storageKey = "nika.settings";
 const themeColors = { light: "#f3f5f2", dark: "#0e1412" } as const;
@@ -19,16 +18,6 @@ export function rememberSettings(settings: Settings): void {
   } catch {
     // Storage is full or refused: the next start flashes, nothing more.
   }
-}
-
-/** "auto" follows the browser's first language that we speak. */
-export function toLanguage(wanted: Settings["language"], preferred: readonly string[]): Language {
-  if (wanted !== "auto") return wanted;
-  for (const tag of preferred) {
-    if (/^fr\b/iu.test(tag)) return "fr";
-    if (/^en\b/iu.test(tag)) return "en";
-  }
-  return "en";
 }
 
 /** Sets the page's theme and the colour of the browser's bars around it. */

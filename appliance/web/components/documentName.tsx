@@ -1,10 +1,15 @@
-/** A document's name, its own part first to be seen: folders before it are quiet and give way. */
+/** Deeper folders say little and push the file's own name off the line. */
+const foldersMax = 2;
+
+/** A document's name, its own part in bold after the folders it lies in. The whole path is the title. */
 export function DocumentName({ name }: { name: string }) {
-  const cut = name.lastIndexOf("/") + 1;
+  const parts = name.split("/");
+  const base = parts.pop() ?? name;
+  const folders = parts.length > foldersMax ? ["…", ...parts.slice(-foldersMax)] : parts;
   return (
     <span className="document-name" title={name}>
-      {cut > 0 && <span className="document-folder">{name.slice(0, cut)}</span>}
-      <span className="document-base">{name.slice(cut)}</span>
+      {folders.length > 0 && <span className="document-folder">{folders.join("/")}/</span>}
+      <span>{base}</span>
     </span>
   );
 }

@@ -36,7 +36,9 @@ export const DocumentRow = memo(function DocumentRow({ document, onForget }: Pro
         <StateChip state={state} />
         <Icon name="chevron" />
       </button>
-      {state === "reading" && <ProgressBar label={words.documents.progress(name)} progress={progress} testId="document-progress" />}
+      {state === "reading" && (
+        <ProgressBar label={words.documents.progress(name)} progress={progress} testId="document-progress" />
+      )}
       <div id={panel} className="row-panel" hidden={!isOpen}>
         {isOpen && <Details document={document} onForget={onForget} />}
       </div>
@@ -89,7 +91,12 @@ function Details({ document, onForget }: Props) {
       </dl>
       <div className="actions">
         {state === "unreadable" && problem && retryable.has(problem.problem) && (
-          <button type="button" className="button small" data-testid="document-retry" onClick={() => attempt(() => retry({ id }))}>
+          <button
+            type="button"
+            className="button small"
+            data-testid="document-retry"
+            onClick={() => attempt(() => retry({ id }))}
+          >
             <Icon name="retry" />
             {words.documents.retry}
           </button>

@@ -20,7 +20,7 @@ export function ForgetDialog({ document, onClose }: Props) {
       <h2 id={title}>{documents.forgetTitle}</h2>
       <p className="sheet-text">{document && documents.forgetText(document.name)}</p>
       <div className="actions end">
-        {/* oxlint-disable-next-line jsx-a11y/no-autofocus -- a dialog must put the focus somewhere, and here on the harmless choice */}
+        {/* A dialog must put the focus somewhere: here, on the harmless choice. */}
         <button type="button" className="button" autoFocus onClick={onClose}>
           {documents.cancel}
         </button>

@@ -64,6 +64,9 @@ function useArrival(route: Route) {
   useEffect(() => {
     document.title = `${title} · Nika`;
   }, [title]);
-  useEffect(() => window.scrollTo(0, 0), [route]);
+  useEffect(() => {
+    // In braces: newer browsers return a promise, which React would take for a clean-up.
+    window.scrollTo(0, 0);
+  }, [route]);
   return main;
 }

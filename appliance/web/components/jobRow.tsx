@@ -42,7 +42,8 @@ export const JobRow = memo(function JobRow({ job }: { job: JobView }) {
 
 function useFacts({ kind, state, attempts, progress, readyAt, endedAt }: JobView): string[] {
   const { words, when } = useSpeech();
-  const facts: string[] = [words.activity.kinds[kind], words.activity.states[state]];
+  const facts: string[] = [words.activity.kinds[kind]];
+  if (state !== "leased" || !progress) facts.push(words.activity.states[state]);
   switch (state) {
     case "leased":
       if (progress) facts.push(words.documents.passagesDone(progress.done, progress.total));

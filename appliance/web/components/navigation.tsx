@@ -11,7 +11,13 @@ export function Navigation({ route }: { route: Route }) {
   return (
     <nav className="tabs" aria-label={words.navigation.label}>
       {routes.map((one) => (
-        <a key={one} className="tab" href={toHref(one)} aria-current={one === route ? "page" : undefined} data-testid={`tab-${one}`}>
+        <a
+          key={one}
+          className="tab"
+          href={toHref(one)}
+          aria-current={one === route ? "page" : undefined}
+          data-testid={`tab-${one}`}
+        >
           <Icon name={one} />
           <span>{words.navigation[one]}</span>
           {one === "activity" && open > 0 && (

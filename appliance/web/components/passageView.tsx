@@ -33,7 +33,13 @@ export function PassageView({ passage }: { passage: CitedPassage }) {
         ))}
       </blockquote>
       {!excerpt.isWhole && (
-        <button type="button" className="passage-more" aria-expanded={isOpen} aria-controls={text} onClick={() => setOpen((was) => !was)}>
+        <button
+          type="button"
+          className="passage-more"
+          aria-expanded={isOpen}
+          aria-controls={text}
+          onClick={() => setOpen((was) => !was)}
+        >
           {isOpen ? words.ask.less : words.ask.more}
         </button>
       )}
@@ -49,5 +55,18 @@ function Piece({ segment }: { segment: Segment }) {
 function Match({ score }: { score: number }) {
   const { ask } = useSpeech().words;
   const label = ask.match(score);
-  return <meter className="match" min={0} max={1} value={score} aria-label={label} title={label} />;
+  const percent = Math.round(Math.min(Math.max(score, 0), 1) * 100);
+  return (
+    <span
+      className="match"
+      role="meter"
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={percent}
+      aria-label={label}
+      title={label}
+    >
+      <span style={{ inlineSize: `${percent}%` }} />
+    </span>
+  );
 }

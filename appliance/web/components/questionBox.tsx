@@ -19,11 +19,19 @@ export function QuestionBox({ asking }: { asking: Asking }) {
     if (asked !== "") setText(asked);
   }, [asked]);
   useFocusKey(box);
+  useEffect(() => {
+    // With a keyboard at hand one wants to write at once; on a phone it would cover half the page.
+    if (hasKeyboard()) box.current?.focus({ preventScroll: true });
+  }, []);
 
   const submit = (): void => {
     const question = text.trim();
-    if (question !== "" && !isTooLong) asking.ask(question);
-    else box.current?.focus();
+    if (question === "" || isTooLong) {
+      box.current?.focus();
+      return;
+    }
+    if (!hasKeyboard()) box.current?.blur();
+    asking.ask(question);
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
@@ -73,6 +81,10 @@ export function QuestionBox({ asking }: { asking: Asking }) {
       )}
     </form>
   );
+}
+
+function hasKeyboard(): boolean {
+  return window.matchMedia("(hover: hover) and (pointer: fine)").matches;
 }
 
 /** "/" goes to the box from anywhere that is not itself a place to write. */

@@ -22,7 +22,9 @@ export function UploadTray() {
     <section className="tray" aria-label={words.uploads.label} data-testid="uploads">
       <div className="tray-head">
         <p role="status">
-          <strong>{isDone && !hasFailed ? words.uploads.finished : words.uploads.sending(Math.min(ended + 1, list.length), list.length)}</strong>
+          <strong>
+            {isDone && !hasFailed ? words.uploads.finished : words.uploads.sending(Math.min(ended + 1, list.length), list.length)}
+          </strong>
           <span className="tray-sums">{sumsOf(list, words).join(" · ")}</span>
         </p>
         {hasFailed && (

@@ -1,29 +1,30 @@
-/** Numbers, sizes and moments as people read them; all by Intl, so that no language's rules live here. */
-import type { Language } from "./words.ts";
-
+/**
+ * Numbers, sizes and moments as people read them; all by Intl, so that no language's rules live here. A locale is a language, or one
+ * with its region: "en-GB" writes days and hours as "en" alone does not.
+ */
 const sizeUnits = ["byte", "kilobyte", "megabyte", "gigabyte"] as const;
 
-export function formatNumber(value: number, language: Language): string {
-  return new Intl.NumberFormat(language).format(value);
+export function formatNumber(value: number, locale: string): string {
+  return new Intl.NumberFormat(locale).format(value);
 }
 
 /** `share` from 0 to 1. */
-export function formatPercent(share: number, language: Language): string {
-  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }).format(share);
+export function formatPercent(share: number, locale: string): string {
+  return new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 }).format(share);
 }
 
 /** A number with its noun, in the number's plural form. */
-export function formatCount(count: number, language: Language, noun: { one: string; other: string }): string {
-  const form = new Intl.PluralRules(language).select(count) === "one" ? noun.one : noun.other;
-  return `${formatNumber(count, language)} ${form}`;
+export function formatCount(count: number, locale: string, noun: { one: string; other: string }): string {
+  const form = new Intl.PluralRules(locale).select(count) === "one" ? noun.one : noun.other;
+  return `${formatNumber(count, locale)} ${form}`;
 }
 
 /** "480 byte" reads badly and "0.5 kB" reads well, so kilobytes are the smallest unit, of 1024 bytes as file managers count. */
-export function formatBytes(sizeBytes: number, language: Language): string {
+export function formatBytes(sizeBytes: number, locale: string): string {
   let [value, unit] = [sizeBytes / 1024, 1];
   while (value >= 1024 && unit < sizeUnits.length - 1) [value, unit] = [value / 1024, unit + 1];
   const maximumFractionDigits = value < 10 && sizeBytes > 0 ? 1 : 0;
-  return new Intl.NumberFormat(language, {
+  return new Intl.NumberFormat(locale, {
     style: "unit",
     unit: sizeUnits[unit] ?? "kilobyte",
     unitDisplay: "short",
@@ -32,10 +33,10 @@ export function formatBytes(sizeBytes: number, language: Language): string {
 }
 
 /** The time today, the day this year, the date before that. Absolute, so that it never goes stale on an open page. */
-export function formatWhen(at: number, now: number, language: Language, timeZone?: string): string {
+export function formatWhen(at: number, now: number, locale: string, timeZone?: string): string {
   const zone = timeZone === undefined ? {} : { timeZone };
   const part = (ms: number, options: Intl.DateTimeFormatOptions): string =>
-    new Intl.DateTimeFormat(language, { ...zone, ...options }).format(ms);
+    new Intl.DateTimeFormat(locale, { ...zone, ...options }).format(ms);
   const isSame = (options: Intl.DateTimeFormatOptions): boolean => part(at, options) === part(now, options);
   if (isSame({ dateStyle: "short" })) return part(at, { hour: "2-digit", minute: "2-digit" });
   if (isSame({ year: "numeric" })) return part(at, { day: "numeric", month: "short" });
@@ -43,8 +44,8 @@ export function formatWhen(at: number, now: number, language: Language, timeZone
 }
 
 /** A language's own name for a language code: "fr" is "French" in English. Empty for what cannot be told. */
-export function formatLanguage(code: string, language: Language): string {
+export function formatLanguage(code: string, locale: string): string {
   if (code === "und") return "";
-  const name = new Intl.DisplayNames(language, { type: "language" }).of(code) ?? code;
-  return name.charAt(0).toLocaleUpperCase(language) + name.slice(1);
+  const name = new Intl.DisplayNames(locale, { type: "language" }).of(code) ?? code;
+  return name.charAt(0).toLocaleUpperCase(locale) + name.slice(1);
 }

@@ -17,13 +17,15 @@ const dictionaries: Record<Language, Words> = { en, fr };
 const SpeechContext = createContext<Speech>(toSpeech("en"));
 
 function toSpeech(language: Language): Speech {
+  // The owner's own region, when the browser names one for this language.
+  const locale = navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
   return {
     language,
     words: dictionaries[language],
-    bytes: (sizeBytes) => formatBytes(sizeBytes, language),
-    number: (value) => formatNumber(value, language),
-    when: (at) => formatWhen(at, Date.now(), language),
-    languageName: (code) => formatLanguage(code, language),
+    bytes: (sizeBytes) => formatBytes(sizeBytes, locale),
+    number: (value) => formatNumber(value, locale),
+    when: (at) => formatWhen(at, Date.now(), locale),
+    languageName: (code) => formatLanguage(code, locale),
   };
 }
 

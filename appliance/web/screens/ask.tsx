@@ -18,7 +18,9 @@ export function AskScreen({ asking }: { asking: Asking }) {
   const { inquiry } = asking;
   return (
     <div className={`screen ask ${inquiry.state === "none" ? "is-resting" : ""}`}>
-      <h1 className="invitation">{inquiry.state === "none" ? words.ask.invitation : <span className="unseen">{words.ask.title}</span>}</h1>
+      <h1 className="invitation">
+        {inquiry.state === "none" ? words.ask.invitation : <span className="unseen">{words.ask.title}</span>}
+      </h1>
       <QuestionBox asking={asking} />
       {inquiry.state === "none" && <Resting asking={asking} />}
       <div aria-live="polite" aria-busy={inquiry.state === "asking"}>

@@ -20,7 +20,8 @@ function Connected({ convexUrl, children }: { convexUrl: string; children: React
     // `expectAuth` holds the first queries back until the token is sent, so that none is refused on the way in.
     const opened = new ConvexReactClient(convexUrl, { expectAuth: true, skipConvexDeploymentUrlCheck: true });
     setClient(opened);
-    return () => void opened.close();
+    // Later, because the provider below still takes its token back while it is unmounted.
+    return () => queueMicrotask(() => void opened.close());
   }, [convexUrl]);
   if (!client) return null;
   return (

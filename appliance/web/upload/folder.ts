@@ -21,7 +21,8 @@ async function collect(entries: readonly (FileSystemEntry | null)[], files: read
     const { entry, path } = next;
     if (path.includes("/") && isLitter(path)) continue;
     if (isFile(entry)) found.push({ name: path, file: await fileOf(entry) });
-    else if (isFolder(entry)) for (const child of await childrenOf(entry)) open.push({ entry: child, path: `${path}/${child.name}` });
+    else if (isFolder(entry))
+      for (const child of await childrenOf(entry)) open.push({ entry: child, path: `${path}/${child.name}` });
   }
   return found;
 }

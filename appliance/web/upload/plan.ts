@@ -31,5 +31,7 @@ export function planBatches<T extends { readonly sizeBytes: number }>(files: rea
 
 /** What systems leave in folders for themselves. Only asked about what came inside a dropped folder, never about a file picked by name. */
 export function isLitter(path: string): boolean {
-  return path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX" || part === "Thumbs.db" || part === "desktop.ini");
+  return path
+    .split("/")
+    .some((part) => part.startsWith(".") || part === "__MACOSX" || part === "Thumbs.db" || part === "desktop.ini");
 }

@@ -76,9 +76,13 @@ export function openUploads(port: UploadPort): Uploads {
       return () => listeners.delete(listener);
     },
     add(files) {
-      const added = files.map(
-        ({ name, file }): Entry => ({ key: nextKey++, name, sizeBytes: file.size, file, state: { type: "waiting" } }),
-      );
+      const added = files.map(({ name, file }): Entry => ({
+        key: nextKey++,
+        name,
+        sizeBytes: file.size,
+        file,
+        state: { type: "waiting" },
+      }));
       // A finished list makes room for the next; one still at work is continued.
       entries = [...(entries.every(isEnded) ? [] : entries), ...added];
       publish();
@@ -136,7 +140,10 @@ async function sendBatch(batch: readonly Entry[], port: UploadPort, move: Move):
     for (const [index, { entry }] of sent.entries()) move([entry], { type: added[index]?.isNew === false ? "known" : "added" });
   } catch {
     // The connection, or the appliance: nothing of this batch was acknowledged, and sending it again doubles nothing.
-    move(batch.filter((entry) => !isEnded(entry)), { type: "failed" });
+    move(
+      batch.filter((entry) => !isEnded(entry)),
+      { type: "failed" },
+    );
   }
 }
 
