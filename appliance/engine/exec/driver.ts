@@ -1,0 +1,159 @@
+/** Runs one function, and those nested in it, to the end: start, answer what it asks, read its outcome. All within one turn of the thread. */
+import { randomFillSync } from "node:crypto";
+import { limits } from "../codec/limits.ts";
+import { findArgsMismatch, findMismatch } from "../codec/validator.ts";
+import { checkedSize, DeveloperError, type Json, type JsonObject } from "../codec/value.ts";
+import type { FunctionEntry } from "../txn/functions.ts";
+import { answer, functionNamed, type Asker, type Run } from "../txn/syscalls.ts";
+import type { Realm } from "./realm.ts";
+
+/** JSON text of the value, or what went wrong: already in the words for the client, without the request id. */
+export type Outcome =
+  | { readonly ok: true; readonly value: string }
+  | { readonly ok: false; readonly message: string; readonly data?: string };
+
+export type Guarded = { savepoint(): { keep(): void; undo(): void } };
+
+type Thrown = { readonly name: string; readonly message: string; readonly stack?: string; readonly data?: string };
+
+/** Turns positions in the bundle into positions in the app's files. */
+export type StackMapper = (stack: string) => string;
+
+export type DriveOptions = {
+  readonly run: Run;
+  readonly realm: Realm;
+  readonly guarded: Guarded;
+  readonly mapStack: StackMapper;
+  readonly log: (line: string) => void;
+};
+
+const seed = new Int32Array(4);
+
+/** `args` is the JSON text of the arguments object. */
+export function drive(options: DriveOptions, entry: FunctionEntry, args: string): Outcome & { readonly usedTime: boolean } {
+  const { run, realm } = options;
+  randomFillSync(seed);
+  realm.bridge.prepare(Math.floor(run.txn.nowMs), [seed[0]!, seed[1]!, seed[2]!, seed[3]!]);
+  const outcome = driveOne(options, entry, `[${args}]`, 0);
+  if (run.fault !== undefined) throw run.fault;
+  return { ...outcome, usedTime: realm.bridge.usedTime() };
+}
+
+function driveOne(options: DriveOptions, entry: FunctionEntry, args: string, depth: number): Outcome {
+  try {
+    return driveChecked(options, entry, args, depth);
+  } catch (error) {
+    if (!(error instanceof DeveloperError)) throw error;
+    return refusal(error);
+  }
+}
+
+function driveChecked(options: DriveOptions, entry: FunctionEntry, args: string, depth: number): Outcome {
+  const { run, realm } = options;
+  const { bridge } = realm;
+  const tableOf = (number: number) => run.txn.store.catalog.tableOfNumber(number)?.name;
+  const values = JSON.parse(args) as Json[];
+  if (checkedSize(values) > limits.argsBytesMax)
+    throw new DeveloperError("FunctionArgumentsTooLarge: the arguments are over 16 MiB.");
+  const wrong = findArgsMismatch(entry.args, values, tableOf);
+  if (wrong !== undefined) return { ok: false, message: wrong };
+
+  const asker: Asker = { path: entry.path, kind: entry.kind === "query" ? "query" : "mutation" };
+  realm.calls = { log: options.log, call: (op, text) => answered(run, op, text, asker) };
+  const [module = "", name = ""] = splitPath(entry.path);
+  bridge.start(module, name, entry.kind === "query" ? "invokeQuery" : "invokeMutation", args);
+  try {
+    realm.drain();
+    for (;;) {
+      if (bridge.outcome().startsWith("!")) break;
+      const op = bridge.nextOp();
+      if (op === undefined) break;
+      const text = bridge.nextArgs();
+      const mine = realm.calls;
+      const reply = op === "1.0/runUdf" ? nested(options, text, asker, depth) : answered(run, op, text, asker);
+      realm.calls = mine;
+      bridge.settle(reply);
+      realm.drain();
+    }
+    const outcome = bridge.outcome();
+    if (outcome === "") return { ok: false, message: "Uncaught Error: Returned promise will never resolve" };
+    if (outcome.startsWith("!")) return failure(JSON.parse(outcome.slice(1)) as Thrown, options.mapStack);
+    return checkedResult(entry, outcome.slice(1), tableOf);
+  } finally {
+    bridge.finish();
+  }
+}
+
+function checkedResult(entry: FunctionEntry, value: string, tableOf: (number: number) => string | undefined): Outcome {
+  if (value.length > limits.resultBytesMax) return { ok: false, message: "TooLargeFunctionResult: the result is over 16 MiB." };
+  if (!entry.returns) return { ok: true, value };
+  const wrong = findMismatch(entry.returns, JSON.parse(value) as Json, tableOf);
+  return wrong === undefined ? { ok: true, value } : { ok: false, message: `ReturnsValidationError: ${wrong}` };
+}
+
+/** One syscall, in the form the realm reads. What is not the developer's fault ends the run instead. */
+function answered(run: Run, op: string, text: string, asker: Asker): string {
+  try {
+    return `=${answer(run, op, text, asker)}`;
+  } catch (error) {
+    if (!(error instanceof DeveloperError)) {
+      run.fault ??= error;
+      return "!The engine failed.";
+    }
+    return error.data === undefined ? `!${error.message}` : `?${JSON.stringify([error.message, error.data])}`;
+  }
+}
+
+/** `ctx.runQuery` and `ctx.runMutation`: on failure its writes vanish, and the parent may catch the error. */
+function nested(options: DriveOptions, text: string, asker: Asker, depth: number): string {
+  try {
+    const request = JSON.parse(text) as JsonObject;
+    const wanted = request["udfType"] === "mutation" ? "mutation" : "query";
+    if (wanted === "mutation" && asker.kind === "query") throw new DeveloperError("A query can't run a mutation.");
+    if (depth + 1 > limits.nestingOfRunsMax)
+      throw new DeveloperError(`Functions may call each other ${limits.nestingOfRunsMax} deep at most.`);
+    const entry = functionNamed(options.run, request);
+    if (entry.kind !== wanted) throw new DeveloperError(kindMismatch(entry, wanted));
+    const savepoint = wanted === "mutation" ? options.guarded.savepoint() : undefined;
+    const outcome = driveOne(options, entry, `[${JSON.stringify(request["args"] ?? {})}]`, depth + 1);
+    if (outcome.ok) savepoint?.keep();
+    else savepoint?.undo();
+    if (outcome.ok) return `=${outcome.value}`;
+    return outcome.data === undefined ? `!${outcome.message}` : `?${JSON.stringify([outcome.message, JSON.parse(outcome.data)])}`;
+  } catch (error) {
+    if (!(error instanceof DeveloperError)) {
+      options.run.fault ??= error;
+      return "!The engine failed.";
+    }
+    return `!${error.message}`;
+  }
+}
+
+export function kindMismatch(entry: FunctionEntry, wanted: string): string {
+  const title = (kind: string) => kind[0]!.toUpperCase() + kind.slice(1);
+  return `Trying to execute ${entry.path} as ${title(wanted)}, but it is defined as ${title(entry.kind)}.`;
+}
+
+export function splitPath(path: string): readonly [string, string] {
+  const colon = path.lastIndexOf(":");
+  return [path.slice(0, colon), path.slice(colon + 1)];
+}
+
+function refusal(error: DeveloperError): Outcome {
+  const message = `Uncaught Error: ${error.message}`;
+  return error.data === undefined ? { ok: false, message } : { ok: false, message, data: JSON.stringify(error.data) };
+}
+
+/** A thrown error in the words for the client. */
+export function failure(thrown: Thrown, mapStack: StackMapper): Outcome {
+  const lines = (thrown.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !line.includes("nika:bootstrap"));
+  const stack = lines.length > 0 ? `\n${mapStack(lines.join("\n"))}` : "";
+  const head = thrown.name === "" ? `Uncaught ${thrown.message}` : `Uncaught ${thrown.name}: ${thrown.message}`;
+  const message = head + stack;
+  return thrown.data === undefined ? { ok: false, message } : { ok: false, message, data: thrown.data };
+}
+
+/** What the client is told of a failure. */
+export function clientMessage(requestId: string, message: string): string {
+  return `[Request ID: ${requestId}] Server Error\n${message}`;
+}

@@ -1,0 +1,94 @@
+/** What the main thread and the workers say to each other. Plain data only. */
+import type { CallRequest, DueJob, Identity, Result, StoredFile } from "../core.ts";
+import type { CronDefinition } from "../deploy/schedule.ts";
+import type { FunctionEntry } from "../txn/functions.ts";
+import type { PackedKeys } from "./packed.ts";
+
+/** What every worker is born with. */
+export type WorkerSetup = {
+  readonly dir: string;
+  readonly functions: readonly FunctionEntry[];
+  readonly schema: string | null;
+  /** Names change with the content of schema and indexes; an unchanged one was applied before. */
+  readonly schemaHash: string;
+  readonly crons: readonly CronDefinition[];
+  /** Scripts and their source maps, as files. */
+  readonly code: string;
+  readonly map: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** See watch.ts. */
+  readonly watch: SharedArrayBuffer;
+};
+
+export type Task =
+  | {
+      readonly type: "mutation";
+      readonly request: CallRequest;
+      readonly session?: { readonly id: string; readonly requestId: number };
+    }
+  /** One syscall of an action, in a transaction of its own. */
+  | {
+      readonly type: "syscall";
+      readonly op: string;
+      readonly args: string;
+      readonly identity: Identity;
+      readonly requestId: string;
+    }
+  | {
+      readonly type: "storeFile";
+      readonly file: { readonly sha256: string; readonly sizeBytes: number; readonly contentType: string | null };
+    }
+  | { readonly type: "findFile"; readonly uuid: string }
+  | { readonly type: "fileOfId"; readonly storageId: string }
+  | { readonly type: "nextDue" }
+  /** `condemned` are jobs that took the thread down with them. */
+  | { readonly type: "runDue"; readonly nowMs: number; readonly condemned: readonly string[] }
+  | {
+      readonly type: "settleJob";
+      readonly id: string;
+      readonly outcome: { readonly ok: true } | { readonly ok: false; readonly message: string };
+    }
+  | { readonly type: "sweep" }
+  | { readonly type: "observe"; readonly ts: bigint };
+
+export type TaskMessage = { readonly id: number; readonly origin: string; readonly task: Task };
+
+export type Reply =
+  | { readonly type: "mutation"; readonly result: Result; readonly ts: bigint | null; readonly logLines: readonly string[] }
+  | { readonly type: "value"; readonly value: string }
+  | { readonly type: "file"; readonly file: StoredFile | undefined }
+  | { readonly type: "due"; readonly atMs: number | undefined }
+  | { readonly type: "jobs"; readonly jobs: readonly DueJob[]; readonly logs: readonly string[] }
+  | { readonly type: "done" }
+  | { readonly type: "failed"; readonly message: string; readonly data?: string };
+
+/** One durable group: what it answers, and what it changed, in order of time. */
+export type GroupMessage = {
+  readonly type: "group";
+  readonly replies: readonly { readonly id: number; readonly reply: Reply }[];
+  readonly commits: readonly { readonly ts: bigint; readonly count: number }[];
+  readonly writes: PackedKeys;
+  readonly hasScheduled: boolean;
+};
+export type ReadyMessage = {
+  readonly type: "ready";
+  readonly ts: bigint;
+  readonly secret: string;
+  readonly tables: readonly (readonly [number, string])[];
+  readonly logs: readonly string[];
+};
+export type RefusedMessage = { readonly type: "refused"; readonly message: string };
+
+export type QueryRequest = CallRequest & { readonly journal: string | null };
+export type BatchMessage = { readonly id: number; readonly origin: string; readonly requests: readonly QueryRequest[] };
+export type BatchRun = {
+  readonly result: Result;
+  readonly journal: string | null;
+  readonly logLines: readonly string[];
+  readonly reads: PackedKeys;
+  readonly usedIdentity: boolean;
+  readonly usedTime: boolean;
+};
+export type BatchReply =
+  | { readonly id: number; readonly ts: bigint; readonly runs: readonly BatchRun[] }
+  | { readonly id: number; readonly fault: string };

@@ -1,0 +1,118 @@
+/** One of the query pool: a read-only connection and a realm. A batch of queries sees one snapshot. */
+import { parentPort, workerData } from "node:worker_threads";
+import { noSchema, parseSchema } from "../codec/schema.ts";
+import type { ReadRange } from "../core.ts";
+import { openFiles } from "../store/files.ts";
+import { openJobs } from "../store/jobs.ts";
+import { Store } from "../store/store.ts";
+import type { FunctionEntry } from "../txn/functions.ts";
+import { closeStreams, openRun, type Surroundings } from "../txn/syscalls.ts";
+import { Transaction } from "../txn/transaction.ts";
+import { clientMessage, type Guarded } from "./driver.ts";
+import type { BatchMessage, BatchReply, BatchRun, QueryRequest, WorkerSetup } from "./message.ts";
+import { packKeys, type PackedKeys } from "./packed.ts";
+import { openRunner } from "./runner.ts";
+import { watched } from "./watch.ts";
+
+const port = parentPort;
+if (!port) throw new Error("This file is a worker.");
+const setup = workerData as WorkerSetup & { readonly secret: string };
+const watch = watched(setup.watch);
+const store = new Store(setup.dir, "read");
+store.useSchema(setup.schema === null ? noSchema : parseSchema(setup.schema));
+const functions = new Map(setup.functions.map((one) => [one.path, one]));
+const surroundings: Surroundings = {
+  dir: setup.dir,
+  functions,
+  jobs: openJobs(store.db),
+  files: openFiles(store.db, setup.dir),
+  secret: setup.secret,
+};
+const runner = openRunner(setup);
+const begin = store.db.prepare("BEGIN");
+const end = store.db.prepare("COMMIT");
+const queue: BatchMessage[] = [];
+let isPumping = false;
+const readOnly: Guarded = {
+  savepoint: () => {
+    throw new Error("A query has nothing to undo.");
+  },
+};
+
+async function runOne(
+  request: QueryRequest,
+  options: { readonly ts: bigint; readonly origin: string; readonly batch: number },
+): Promise<BatchRun> {
+  const { ts, origin } = options;
+  const run = openRun({
+    surroundings,
+    txn: new Transaction(store, { ts, nowMs: Date.now(), isWritable: false }),
+    identity: request.identity,
+    requestId: request.requestId,
+    origin,
+    journal: request.journal,
+    scheduledId: null,
+  });
+  watch.begin(options.batch);
+  const { outcome, logLines, usedTime } = await runner.run(
+    functions.get(request.path) as FunctionEntry,
+    request.args,
+    run,
+    readOnly,
+  );
+  watch.end();
+  closeStreams(run);
+  const result = outcome.ok ? outcome : { ...outcome, message: clientMessage(request.requestId, outcome.message) };
+  return {
+    result,
+    journal: run.nextJournal,
+    logLines,
+    reads: packRanges(run.txn.reads()),
+    usedIdentity: run.usedIdentity,
+    usedTime,
+  };
+}
+
+async function runBatch({ id, origin, requests }: BatchMessage): Promise<BatchReply> {
+  try {
+    begin.run();
+    const ts = store.snapshot();
+    const runs: BatchRun[] = [];
+    for (const request of requests) runs.push(await runOne(request, { ts, origin, batch: id }));
+    return { id, ts, runs };
+  } catch (error) {
+    watch.end();
+    return { id, fault: (error as Error).message };
+  } finally {
+    if (store.db.isTransaction) end.run();
+  }
+}
+
+function packRanges(ranges: readonly ReadRange[]): PackedKeys {
+  return packKeys(
+    ranges.map((one) => one.index),
+    ranges.flatMap((one) => [one.lower, one.upper]),
+  );
+}
+
+async function pump(): Promise<void> {
+  for (let batch = queue.shift(); batch; batch = queue.shift()) {
+    const reply = await runBatch(batch);
+    port?.postMessage(reply);
+    watch.published();
+  }
+  isPumping = false;
+}
+
+port.on("message", (message: BatchMessage | "close") => {
+  if (message === "close") {
+    store.close();
+    port.close();
+    return;
+  }
+  queue.push(message);
+  if (isPumping) return;
+  isPumping = true;
+  void pump();
+});
+runner.warm();

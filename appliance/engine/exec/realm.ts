@@ -1,0 +1,63 @@
+/** A vm context with the app's bundle in it and nothing of ours within its reach. Not a security border; see README.md. */
+import { createHash } from "node:crypto";
+import { inspect } from "node:util";
+import vm from "node:vm";
+import { limits } from "../codec/limits.ts";
+import { bootstrap, type Bridge, type Host } from "./bootstrap.ts";
+
+export type RealmCalls = {
+  /** Answers a syscall as `Host.call` says. */
+  readonly call: (op: string, args: string) => string;
+  readonly log: (line: string) => void;
+};
+
+export type Realm = {
+  readonly bridge: Bridge;
+  /** Runs what is ready to run in the realm. */
+  readonly drain: () => void;
+  /** Who hears the realm. Set before each run. */
+  calls: RealmCalls;
+};
+
+const bootScript = new vm.Script(`(${bootstrap.toString()})`, { filename: "nika:bootstrap" });
+// With its own microtask queue, a context works off its promises whenever a script in it ends: this is that script.
+const drainScript = new vm.Script("0", { filename: "nika:drain" });
+
+export const bundleName = "nika:functions";
+
+export function compileBundle(source: string): vm.Script {
+  return new vm.Script(source, { filename: bundleName });
+}
+
+export function openRealm(bundle: vm.Script, env: Readonly<Record<string, string>>): Realm {
+  const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
+    microtaskMode: "afterEvaluate",
+    codeGeneration: { strings: false, wasm: true },
+  });
+  const silent: RealmCalls = { call: () => "!There is nothing to call while a module loads.", log: () => {} };
+  const host: Host = {
+    call: (op, args) => realm.calls.call(op, args),
+    log: (level, args) => realm.calls.log(logLine(level, args)),
+    digest: (algorithm, bytes) => createHash(algorithm.replace("-", "").toLowerCase()).update(bytes).digest(),
+    encode: (text) => Buffer.from(text, "utf8"),
+    decode: (label, options, bytes) => new TextDecoder(label, options).decode(bytes),
+    webClass: (name) => (globalThis as unknown as Record<string, unknown>)[name],
+    env,
+  };
+  const start = bootScript.runInContext(context) as (host: Host) => Bridge;
+  const realm: Realm = {
+    bridge: start(host),
+    drain: () => void drainScript.runInContext(context),
+    calls: silent,
+  };
+  realm.bridge.prepare(0, [1, 2, 3, 4]);
+  bundle.runInContext(context);
+  return realm;
+}
+
+/** `[LOG] 'text' { a: 1 }`, as Convex's clients expect it. */
+export function logLine(level: string, args: readonly unknown[]): string {
+  const text = args.map((one) => inspect(one, { depth: 6, maxStringLength: limits.logLineLengthMax })).join(" ");
+  const line = `[${level}] ${text}`;
+  return line.length > limits.logLineLengthMax ? `${line.slice(0, limits.logLineLengthMax)} (truncated due to length)` : line;
+}

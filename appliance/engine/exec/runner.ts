@@ -1,0 +1,83 @@
+/** Runs functions in this thread's realm, one at a time. A realm is used again after a success and thrown away after anything else. */
+import { readFileSync } from "node:fs";
+import { SourceMap } from "node:module";
+import { limits } from "../codec/limits.ts";
+import type { FunctionEntry } from "../txn/functions.ts";
+import type { Run } from "../txn/syscalls.ts";
+import { drive, type Guarded, type Outcome, type StackMapper } from "./driver.ts";
+import { bundleName, compileBundle, openRealm, type Realm } from "./realm.ts";
+
+export type Ran = { readonly outcome: Outcome; readonly logLines: readonly string[]; readonly usedTime: boolean };
+
+export type Runner = {
+  /** Resolves after promises nobody waited for have had the chance to fail the run. */
+  run(entry: FunctionEntry, args: string, run: Run, guarded: Guarded): Promise<Ran>;
+  /** Makes a realm ahead of need. */
+  warm(): void;
+};
+
+export type RunnerOptions = { readonly code: string; readonly map: string; readonly env: Readonly<Record<string, string>> };
+
+export function openRunner({ code, map, env }: RunnerOptions): Runner {
+  const bundle = compileBundle(readFileSync(code, "utf8"));
+  const mapStack = openStackMapper(map);
+  let spare: Realm | undefined;
+  let lost: { readonly reason: unknown } | undefined;
+  // Promises of a realm that were rejected with nobody listening. Node tells of them once the running turn is over.
+  process.on("unhandledRejection", (reason) => {
+    lost ??= { reason };
+  });
+  return {
+    warm: () => {
+      spare ??= openRealm(bundle, env);
+    },
+    run: async (entry, args, run, guarded) => {
+      const realm = spare ?? openRealm(bundle, env);
+      spare = undefined;
+      lost = undefined;
+      const logLines: string[] = [];
+      const log = (line: string) => {
+        if (logLines.length < limits.logLinesMax) logLines.push(line);
+      };
+      let outcome: Outcome & { usedTime: boolean } = drive({ run, realm, guarded, mapStack, log }, entry, args);
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      if (lost !== undefined && outcome.ok)
+        outcome = { ...unhandled(lost as { reason: unknown }, mapStack), usedTime: outcome.usedTime };
+      if (outcome.ok) spare = realm;
+      return { outcome, logLines, usedTime: outcome.usedTime };
+    },
+  };
+}
+
+function unhandled({ reason }: { readonly reason: unknown }, mapStack: StackMapper): Outcome {
+  const error = reason as { name?: string; message?: string; stack?: string } | undefined;
+  const stack = (error?.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+  return {
+    ok: false,
+    message: [
+      `Uncaught ${error?.name ?? "Error"}: ${error?.message ?? String(reason)}`,
+      ...(stack.length > 0 ? [mapStack(stack.join("\n"))] : []),
+    ].join("\n"),
+  };
+}
+
+/** The map is read when the first stack needs it: it is large, and most threads never see an error. */
+export function openStackMapper(path: string): StackMapper {
+  let map: SourceMap | undefined;
+  const position = new RegExp(`${bundleName}:(\\d+):(\\d+)`, "g");
+  return (stack) => {
+    if (!stack.includes(bundleName)) return stack;
+    map ??= new SourceMap(JSON.parse(readFileSync(path, "utf8")) as ConstructorParameters<typeof SourceMap>[0]);
+    const found = map;
+    return stack
+      .replace(position, (whole, line: string, column: string) => {
+        const entry = found.findEntry(Number(line) - 1, Number(column) - 1);
+        return "originalSource" in entry
+          ? `../convex/${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
+          : whole;
+      })
+      .split("\n")
+      .filter((line) => !/node_modules|nika:bundle/.test(line))
+      .join("\n");
+  };
+}

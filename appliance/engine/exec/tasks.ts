@@ -1,0 +1,424 @@
+/** What the transaction thread does for each kind of task. Every one that writes does so in a savepoint of its own. */
+import { decodeId } from "../codec/id.ts";
+import { DeveloperError, type JsonObject } from "../codec/value.ts";
+import type { DueJob, Identity } from "../core.ts";
+import { applyDeployment } from "../deploy/apply.ts";
+import { nextRunMs, type CronSchedule } from "../deploy/schedule.ts";
+import { encodeId } from "../codec/id.ts";
+import { systemTables } from "../store/catalog.ts";
+import { openFiles, type FileRow } from "../store/files.ts";
+import { openJobs, type CronRow, type JobRow } from "../store/jobs.ts";
+import { Store } from "../store/store.ts";
+import type { FunctionEntry } from "../txn/functions.ts";
+import { addFile, answer, closeStreams, endJob, openRun, type Run, type Surroundings } from "../txn/syscalls.ts";
+import { Transaction, type Write } from "../txn/transaction.ts";
+import { clientMessage, type Guarded, type Outcome } from "./driver.ts";
+import type { ReadyMessage, Reply, Task, TaskMessage, WorkerSetup } from "./message.ts";
+import { openRunner } from "./runner.ts";
+import { openSavepoints } from "./savepoints.ts";
+import type { watched } from "./watch.ts";
+
+export type Committed = { readonly ts: bigint; readonly writes: readonly Write[] };
+export type Performed = { readonly reply: Reply; readonly commits: readonly Committed[]; readonly hasScheduled: boolean };
+
+const jobsPerCall = 100; // So that clients' mutations get a turn between them.
+const sweptPerCall = 500;
+const sessionsKeptMs = 14 * 24 * 3600 * 1000;
+const jobsKeptMs = 7 * 24 * 3600 * 1000;
+const blobsKeptMs = 10 * 60 * 1000;
+const nobody: Identity = { type: "none" };
+/** What a client whose session already ran this mutation is told again. */
+type StoredRequest = { readonly ts: bigint; readonly value: string; readonly logLines: string };
+
+export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>) {
+  const store = new Store(setup.dir, "write");
+  const { db } = store;
+  const jobs = openJobs(db);
+  const files = openFiles(db, setup.dir);
+  const logs: string[] = [];
+  const secret = applyDeployment({ store, jobs, setup, log: (line) => logs.push(line) });
+  const functions = new Map(setup.functions.map((one) => [one.path, one]));
+  const surroundings: Surroundings = { dir: setup.dir, functions, jobs, files, secret };
+  const runner = openRunner(setup);
+  const openSavepoint = openSavepoints(db);
+  const findRequest = db.prepare("SELECT ts, value, logLines FROM sessionRequests WHERE session = ? AND request = ?");
+  findRequest.setReadBigInts(true);
+  const addRequest = db.prepare(
+    "INSERT INTO sessionRequests (session, request, ts, value, logLines, atMs) VALUES (?, ?, ?, ?, ?, ?)",
+  );
+  const dropRequests = db.prepare("DELETE FROM sessionRequests WHERE atMs < ?");
+  const ready: ReadyMessage = {
+    type: "ready",
+    ts: store.snapshot(),
+    secret,
+    tables: [...store.catalog.tables()].map(({ number, name }) => [number, name] as const),
+    logs,
+  };
+
+  const newRun = (options: {
+    readonly origin: string;
+    readonly identity?: Identity;
+    readonly requestId?: string;
+    readonly scheduledId?: string;
+  }): Run => {
+    const nowMs = Date.now();
+    return openRun({
+      surroundings,
+      txn: new Transaction(store, { ts: store.nextTs(nowMs), nowMs, isWritable: true }),
+      identity: options.identity ?? nobody,
+      requestId: options.requestId ?? "",
+      origin: options.origin,
+      journal: null,
+      scheduledId: options.scheduledId ?? null,
+    });
+  };
+
+  const guardedBy = (run: Run): Guarded => ({
+    savepoint: () => {
+      const savepoint = openSavepoint();
+      const mark = run.txn.mark();
+      return {
+        keep: savepoint.keep,
+        undo: () => {
+          savepoint.undo();
+          run.txn.rewind(mark);
+        },
+      };
+    },
+  });
+
+  const committed = (run: Run): readonly Committed[] =>
+    run.txn.writes.length > 0 ? [{ ts: run.txn.ts, writes: run.txn.writes }] : [];
+
+  /** Does `work` in a savepoint; what it throws undoes it. */
+  const atomically = <T>(run: Run, work: () => T): T => {
+    const savepoint = guardedBy(run).savepoint();
+    try {
+      const result = work();
+      savepoint.keep();
+      return result;
+    } catch (error) {
+      if (db.isTransaction) savepoint.undo();
+      throw error;
+    }
+  };
+
+  /** The same for a function of the app, which fails by its outcome. `after` runs in the savepoint of a success. */
+  const runAtomically = async (
+    options: { readonly run: Run; readonly entry: FunctionEntry; readonly args: string },
+    after: (value: string, logLines: readonly string[]) => void,
+  ): Promise<{ readonly outcome: Outcome; readonly logLines: readonly string[] }> => {
+    const { run, entry, args } = options;
+    const guarded = guardedBy(run);
+    const savepoint = guarded.savepoint();
+    try {
+      const { outcome, logLines } = await runner.run(entry, args, run, guarded);
+      closeStreams(run);
+      if (outcome.ok) {
+        after(outcome.value, logLines);
+        savepoint.keep();
+      } else savepoint.undo();
+      return { outcome, logLines };
+    } catch (error) {
+      if (!db.isTransaction) throw error;
+      savepoint.undo();
+      return { outcome: { ok: false, message: faultMessage(error) }, logLines: [] };
+    }
+  };
+
+  const mutation = async ({ id, origin }: TaskMessage, { request, session }: Task & { type: "mutation" }): Promise<Performed> => {
+    const stored = session && (findRequest.get(session.id, session.requestId) as StoredRequest | undefined);
+    if (stored) {
+      const reply: Reply = {
+        type: "mutation",
+        result: { ok: true, value: stored.value },
+        ts: BigInt(stored.ts),
+        logLines: JSON.parse(stored.logLines) as string[],
+      };
+      return { reply, commits: [], hasScheduled: false };
+    }
+    const entry = functions.get(request.path) as FunctionEntry;
+    const run = newRun({ origin, identity: request.identity, requestId: request.requestId });
+    watch.begin(id);
+    const { outcome, logLines } = await runAtomically({ run, entry, args: request.args }, (value, lines) => {
+      if (session) addRequest.run(session.id, session.requestId, run.txn.ts, value, JSON.stringify(lines), run.txn.nowMs);
+    });
+    watch.end();
+    if (!outcome.ok) {
+      const result = { ...outcome, message: clientMessage(request.requestId, outcome.message) };
+      return { reply: { type: "mutation", result, ts: null, logLines }, commits: [], hasScheduled: false };
+    }
+    // A mutation that wrote nothing still has its place in time: its session's row, if nothing else, was committed at it.
+    const commits = [{ ts: run.txn.ts, writes: run.txn.writes }];
+    return { reply: { type: "mutation", result: outcome, ts: run.txn.ts, logLines }, commits, hasScheduled: run.hasScheduled };
+  };
+
+  const syscall = ({ origin }: TaskMessage, task: Task & { type: "syscall" }): Performed => {
+    const run = newRun({ origin, identity: task.identity, requestId: task.requestId });
+    try {
+      const value = atomically(run, () => answer(run, task.op, task.args, { path: "", kind: "mutation" }));
+      return { reply: { type: "value", value }, commits: committed(run), hasScheduled: run.hasScheduled };
+    } catch (error) {
+      return { reply: refusalOrThrow(error), commits: [], hasScheduled: false };
+    }
+  };
+
+  const storeFile = ({ origin }: TaskMessage, task: Task & { type: "storeFile" }): Performed => {
+    const run = newRun({ origin });
+    const file = atomically(run, () => addFile(run, task.file));
+    return { reply: { type: "file", file }, commits: committed(run), hasScheduled: false };
+  };
+
+  /** One due mutation: it sees itself in progress, and its success is part of its own transaction. */
+  const runJob = async (
+    message: TaskMessage,
+    job: JobRow,
+    isCondemned: boolean,
+  ): Promise<{ commits: readonly Committed[]; log?: string }> => {
+    const id = encodeId(systemTables._scheduled_functions, job.id);
+    const entry = functions.get(job.path);
+    const run = newRun({ origin: message.origin, scheduledId: id });
+    let failure = isCondemned ? timeoutMessage : entry ? undefined : `Couldn't find ${job.path}.`;
+    if (entry && failure === undefined) {
+      watch.begin(message.id, id);
+      const guard = guardedBy(run).savepoint();
+      setState(run, job, "running", { kind: "inProgress" });
+      const { outcome } = await runAtomically({ run, entry, args: job.args }, () => {
+        endJob(run, documentOf(run, job), { kind: "success" });
+      });
+      watch.end();
+      if (outcome.ok) guard.keep();
+      else {
+        guard.undo();
+        failure = outcome.message;
+      }
+    }
+    if (failure === undefined) return { commits: committed(run) };
+    const reason = failure;
+    atomically(run, () => endJob(run, documentOf(run, job), { kind: "failed", error: reason }));
+    return { commits: committed(run), log: `scheduled ${job.path} failed: ${reason}` };
+  };
+
+  const documentOf = (run: Run, job: { readonly id: Uint8Array }): JsonObject => {
+    const table = run.txn.tableNamed("_scheduled_functions");
+    const json = table && run.txn.get(table, job.id);
+    if (!json) throw new Error("A scheduled job has lost its row.");
+    return JSON.parse(json) as JsonObject;
+  };
+
+  const setState = (run: Run, job: JobRow, state: "running", shown: JsonObject): void => {
+    const table = run.txn.tableNamed("_scheduled_functions");
+    const document = documentOf(run, job);
+    const { _id, _creationTime, ...fields } = document;
+    if (table) run.txn.replace(table, job.id, document, { ...fields, state: shown });
+    jobs.move(job.id, state, job.atMs);
+  };
+
+  const claimJob = (message: TaskMessage, job: JobRow): readonly Committed[] => {
+    const run = newRun({ origin: message.origin });
+    atomically(run, () => setState(run, job, "running", { kind: "inProgress" }));
+    return committed(run);
+  };
+
+  /** A cron's turn: a mutation runs now, together with the choice of its next time; an action is handed out. */
+  const runCron = async (
+    message: TaskMessage,
+    cron: CronRow,
+    options: { readonly nowMs: number; readonly isCondemned: boolean },
+  ) => {
+    const entry = functions.get(cron.path);
+    const nextMs = nextRunMs(JSON.parse(cron.schedule) as CronSchedule, cron.nextMs, options.nowMs);
+    const run = newRun({ origin: message.origin });
+    if (entry?.kind === "action") {
+      atomically(run, () => jobs.moveCron(cron.name, nextMs, true));
+      return {
+        commits: [],
+        log: undefined,
+        job: { id: cronId(cron.name), path: cron.path, args: cron.args, kind: "action" as const },
+      };
+    }
+    let failure = options.isCondemned ? timeoutMessage : entry ? undefined : `Couldn't find ${cron.path}.`;
+    if (entry && failure === undefined) {
+      watch.begin(message.id, cronId(cron.name));
+      const { outcome } = await runAtomically({ run, entry, args: cron.args }, () => jobs.moveCron(cron.name, nextMs, false));
+      watch.end();
+      if (!outcome.ok) failure = outcome.message;
+    }
+    if (failure !== undefined) atomically(run, () => jobs.moveCron(cron.name, nextMs, false));
+    return {
+      commits: committed(run),
+      log: failure === undefined ? undefined : `cron "${cron.name}" failed: ${failure}`,
+      job: undefined,
+    };
+  };
+
+  const runDue = async (message: TaskMessage, task: Task & { type: "runDue" }): Promise<Performed> => {
+    const commits: Committed[] = [];
+    const claimed: DueJob[] = [];
+    const lines: string[] = [];
+    for (const cron of jobs.dueCrons(task.nowMs)) {
+      const isCondemned = task.condemned.includes(cronId(cron.name));
+      const { commits: made, log, job } = await runCron(message, cron, { nowMs: task.nowMs, isCondemned });
+      commits.push(...made);
+      if (log !== undefined) lines.push(log);
+      if (job) claimed.push(job);
+    }
+    for (const job of jobs.due(task.nowMs, jobsPerCall)) {
+      const id = encodeId(systemTables._scheduled_functions, job.id);
+      // An earlier one of this batch may have cancelled it.
+      if (jobs.state(job.id) !== "pending") continue;
+      if (job.kind === "action") {
+        commits.push(...claimJob(message, job));
+        claimed.push({ id, path: job.path, args: job.args, kind: "action" });
+        continue;
+      }
+      const { commits: made, log } = await runJob(message, job, task.condemned.includes(id));
+      commits.push(...made);
+      if (log !== undefined) lines.push(log);
+    }
+    return { reply: { type: "jobs", jobs: claimed, logs: lines }, commits, hasScheduled: true };
+  };
+
+  const settleJob = ({ origin }: TaskMessage, task: Task & { type: "settleJob" }): Performed => {
+    const run = newRun({ origin });
+    const name = cronName(task.id);
+    const decoded = name === undefined ? decodeId(task.id) : undefined;
+    atomically(run, () => {
+      if (name !== undefined) {
+        const cron = jobs.findCron(name);
+        if (cron)
+          jobs.moveCron(
+            name,
+            cron.nextMs > run.txn.nowMs
+              ? cron.nextMs
+              : nextRunMs(JSON.parse(cron.schedule) as CronSchedule, cron.nextMs, run.txn.nowMs),
+            false,
+          );
+      } else if (decoded && jobs.state(decoded.id) === "running")
+        endJob(
+          run,
+          documentOf(run, decoded),
+          task.outcome.ok ? { kind: "success" } : { kind: "failed", error: task.outcome.message },
+        );
+    });
+    return { reply: { type: "done" }, commits: committed(run), hasScheduled: true };
+  };
+
+  /** Old answers, ended jobs and bytes that nobody names any more. */
+  const sweep = ({ origin }: TaskMessage): Performed => {
+    const run = newRun({ origin });
+    const { nowMs } = run.txn;
+    atomically(run, () => {
+      dropRequests.run(nowMs - sessionsKeptMs);
+      files.sweep(nowMs - blobsKeptMs);
+      for (const job of jobs.inState("done", nowMs - jobsKeptMs, sweptPerCall)) {
+        const table = run.txn.tableNamed("_scheduled_functions");
+        const json = table && store.rows.get(table.id, job.id);
+        if (json) run.txn.remove(table, job.id, JSON.parse(json) as JsonObject);
+        jobs.drop(job.id);
+      }
+    });
+    return { reply: { type: "done" }, commits: committed(run), hasScheduled: false };
+  };
+
+  const fileOfId = (storageId: string): Reply => {
+    const decoded = decodeId(storageId);
+    const row = decoded?.table === systemTables._storage ? files.find(decoded.id) : files.findByUuid(storageId);
+    return { type: "file", file: row && toStoredFile(row) };
+  };
+
+  const quietly = (reply: Reply): Performed => ({ reply, commits: [], hasScheduled: false });
+
+  const perform = async (message: TaskMessage): Promise<Performed> => {
+    const { task } = message;
+    switch (task.type) {
+      case "mutation":
+        return mutation(message, task);
+      case "syscall":
+        return syscall(message, task);
+      case "storeFile":
+        return storeFile(message, task);
+      case "findFile": {
+        const row = files.findByUuid(task.uuid);
+        return quietly({ type: "file", file: row && toStoredFile(row) });
+      }
+      case "fileOfId":
+        return quietly(fileOfId(task.storageId));
+      case "nextDue":
+        return quietly({ type: "due", atMs: jobs.nextMs() });
+      case "runDue":
+        return runDue(message, task);
+      case "settleJob":
+        return settleJob(message, task);
+      case "sweep":
+        return sweep(message);
+      case "observe":
+        store.observe(task.ts);
+        return quietly({ type: "done" });
+    }
+  };
+
+  return {
+    store,
+    ready,
+    warm: () => runner.warm(),
+    /** What fails without the transaction being lost fails alone; the rest is the group's. */
+    perform: async (message: TaskMessage): Promise<Performed> => {
+      try {
+        return await perform(message);
+      } catch (error) {
+        if (!db.isTransaction) throw error;
+        return quietly(faultReply(error)(message.task));
+      }
+    },
+    faultReply,
+  };
+}
+
+function refusalOrThrow(error: unknown): Reply {
+  if (!(error instanceof DeveloperError)) throw error;
+  return error.data === undefined
+    ? { type: "failed", message: error.message }
+    : { type: "failed", message: error.message, data: JSON.stringify(error.data) };
+}
+
+const timeoutMessage = "Function execution timed out: it used more than its time.";
+
+/** For when the engine and not the app is at fault. */
+function faultReply(error: unknown): (task: Task) => Reply {
+  const message = faultMessage(error);
+  return (task) =>
+    task.type === "mutation"
+      ? {
+          type: "mutation",
+          result: { ok: false, message: clientMessage(task.request.requestId, message) },
+          ts: null,
+          logLines: [],
+        }
+      : { type: "failed", message };
+}
+
+function faultMessage(error: unknown): string {
+  const { errcode } = error as { errcode?: number };
+  const text = error instanceof Error ? error.message : String(error);
+  // SQLITE_FULL; the low byte is the kind of failure.
+  if (errcode !== undefined && (errcode & 0xff) === 13)
+    return "The disk is full: nothing was changed. Free some space and try again.";
+  if (errcode !== undefined) return `The database could not be written: ${text}. Nothing was changed.`;
+  return `Internal error: ${text}`;
+}
+
+function toStoredFile(row: FileRow) {
+  const { uuid, sha256, sizeBytes, contentType } = row;
+  return { storageId: encodeId(systemTables._storage, row.id), uuid, sha256, sizeBytes, contentType };
+}
+
+const cronPrefix = "cron:";
+
+function cronId(name: string): string {
+  return cronPrefix + name;
+}
+
+function cronName(id: string): string | undefined {
+  return id.startsWith(cronPrefix) ? id.slice(cronPrefix.length) : undefined;
+}

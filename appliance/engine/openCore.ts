@@ -1,0 +1,189 @@
+/** Joins the engine's parts: the app loaded, the transaction thread, the query pool, the action thread, behind the one type `Core`. */
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { limits } from "./codec/limits.ts";
+import { DeveloperError, isPlainObject, toSpecial, type Json, type JsonObject } from "./codec/value.ts";
+import type { CallRequest, Commit, Core, CoreOptions, MutationRun, QueryRun, ReadRange, Result, StoredFile } from "./core.ts";
+import { loadApp } from "./deploy/load.ts";
+import { clientMessage, kindMismatch } from "./exec/driver.ts";
+import type { BatchRun, GroupMessage, Reply, Task } from "./exec/message.ts";
+import { unpackKeys } from "./exec/packed.ts";
+import { openQueryPool, type QueryPool } from "./exec/queryPool.ts";
+import { openTxnThread } from "./exec/txnThread.ts";
+import { blobFolder, blobPath } from "./store/files.ts";
+import { canonicalPath, type FunctionEntry } from "./txn/functions.ts";
+import { isUploadToken } from "./txn/syscalls.ts";
+
+const queryThreads = 2;
+const hourNs = 3600n * 1_000_000_000n;
+const sweepEveryMs = 10 * 60 * 1000;
+
+/** Fails when the folder cannot be bundled or loaded, when rows do not fit its schema, or when another engine holds the database. */
+export async function openCore(options: CoreOptions): Promise<Core> {
+  mkdirSync(blobFolder(options.dir), { recursive: true, mode: 0o700 });
+  const app = await loadApp(options);
+  const { analysis } = app;
+  const functions = new Map(analysis.functions.map((one) => [one.path, one]));
+  const commitListeners = new Set<(commit: Commit) => void>();
+  const scheduleListeners = new Set<() => void>();
+  let publishedTs = 0n;
+  let awaiting: { readonly ts: bigint; readonly resolve: () => void }[] = [];
+
+  const publish = (ts: bigint): void => {
+    if (ts > publishedTs) publishedTs = ts;
+    const reached = awaiting.filter((one) => one.ts <= publishedTs);
+    awaiting = awaiting.filter((one) => one.ts > publishedTs);
+    for (const { resolve } of reached) resolve();
+  };
+
+  const onGroup = (group: GroupMessage): void => {
+    const keys = unpackKeys(group.writes);
+    let at = 0;
+    for (const { ts, count } of group.commits) {
+      const writes = keys.slice(at, at + count).map((key, index) => ({ index: group.writes.names[at + index] as string, key }));
+      at += count;
+      publishedTs = ts > publishedTs ? ts : publishedTs;
+      for (const listener of commitListeners) listener({ ts, writes });
+    }
+    publish(publishedTs);
+    if (group.hasScheduled) for (const listener of scheduleListeners) listener();
+  };
+
+  const env = { ...options.env };
+  const setup = {
+    dir: options.dir,
+    functions: analysis.functions,
+    schema: analysis.schema,
+    schemaHash: createHash("sha256")
+      .update(analysis.schema ?? "")
+      .digest("hex"),
+    crons: analysis.crons,
+    ...app.isolate,
+    env,
+  };
+  const txn = await openTxnThread({
+    setup,
+    origin: options.origin,
+    onGroup,
+    onTables: (ready) => publish(ready.ts),
+    log: options.log,
+  });
+  for (const line of txn.ready.logs) options.log(line);
+  const { secret } = txn.ready;
+  const pool: QueryPool = openQueryPool({
+    setup: { ...setup, secret },
+    origin: options.origin,
+    threads: queryThreads,
+    log: options.log,
+  });
+  const sweeper = setInterval(() => void txn.perform({ type: "sweep" }), sweepEveryMs).unref();
+
+  /** The function a client may call under that name, or what it is told. */
+  const find = (request: CallRequest, kind: FunctionEntry["kind"], isInside = false): FunctionEntry | string => {
+    const path = canonicalPath(request.path);
+    const entry = functions.get(path);
+    const mayReachAll = isInside || request.identity.type === "admin";
+    if (!entry || (entry.visibility === "internal" && !mayReachAll))
+      return `Could not find ${mayReachAll ? "" : "public "}function for '${path.replace(/:default$/, "")}'. Did you forget to run \`npx convex dev\` or \`npx convex deploy\`?`;
+    return entry.kind === kind ? entry : kindMismatch(entry, kind);
+  };
+
+  const queries = async (
+    requests: readonly (CallRequest & { readonly journal: string | null })[],
+    isInside = false,
+  ): Promise<readonly QueryRun[]> => {
+    const found = requests.map((one) => find(one, "query", isInside));
+    const good = requests.flatMap((one, at) => {
+      const entry = found[at];
+      return typeof entry === "object" ? [{ ...one, path: entry.path }] : [];
+    });
+    const reply = good.length > 0 ? await pool.run(good) : { ts: publishedTs, runs: [] };
+    // A reader may see a commit before the news of it came here; nobody is told of a time that was not published.
+    if (reply.ts > publishedTs) await new Promise<void>((resolve) => awaiting.push({ ts: reply.ts, resolve }));
+    const runs = reply.runs.values();
+    return requests.map((request, at) => {
+      const entry = found[at];
+      if (typeof entry === "string") return refusedQuery(request, entry, reply.ts);
+      return toQueryRun(runs.next().value as BatchRun, reply.ts);
+    });
+  };
+
+  const mutation: Core["mutation"] = async ({ session, ...request }) => mutate(request, session, false);
+
+  const mutate = async (
+    request: CallRequest,
+    session: { readonly id: string; readonly requestId: number } | undefined,
+    isInside: boolean,
+  ): Promise<MutationRun> => {
+    const entry = find(request, "mutation", isInside);
+    if (typeof entry === "string")
+      return { result: { ok: false, message: clientMessage(request.requestId, entry) }, ts: null, logLines: [] };
+    const task: Task = { type: "mutation", request: { ...request, path: entry.path }, ...(session ? { session } : {}) };
+    const reply = await txn.perform(task);
+    if (reply.type === "mutation") return reply;
+    throw new Error("The transaction thread gave a wrong answer.");
+  };
+
+  const ask = async <T extends Reply["type"]>(task: Task, type: T): Promise<Extract<Reply, { type: T }>> => {
+    const reply = await txn.perform(task);
+    if (reply.type === "failed") throw new DeveloperError(reply.message);
+    if (reply.type !== type) throw new Error("The transaction thread gave a wrong answer.");
+    return reply as Extract<Reply, { type: T }>;
+  };
+
+  return {
+    deployment: {
+      functions: analysis.functions.map(({ path, kind, visibility }) => ({ path, kind, visibility })),
+      authProviders: analysis.authProviders,
+      httpRoutes: analysis.httpRoutes,
+    },
+    ts: () => publishedTs,
+    observe: (ts) => {
+      if (ts > publishedTs && ts < BigInt(Date.now()) * 1_000_000n + hourNs) void txn.perform({ type: "observe", ts });
+    },
+    queries: (requests) => queries(requests),
+    mutation,
+    action: () => Promise.reject(new Error("not yet")),
+    http: () => Promise.reject(new Error("not yet")),
+    onCommit: (listener) => {
+      commitListeners.add(listener);
+      return () => commitListeners.delete(listener);
+    },
+    storeFile: async (file) => (await ask({ type: "storeFile", file }, "file")).file as StoredFile,
+    findFile: async (uuid) => (await ask({ type: "findFile", uuid }, "file")).file,
+    filePath: (sha256) => blobPath(options.dir, sha256),
+    isUploadToken: (token) => isUploadToken(secret, token, Date.now()),
+    nextDueMs: async () => (await ask({ type: "nextDue" }, "due")).atMs,
+    runDue: async (nowMs) => {
+      const { jobs, logs } = await ask({ type: "runDue", nowMs, condemned: [] }, "jobs");
+      for (const line of logs) options.log(line);
+      return jobs;
+    },
+    settleJob: async (id, outcome) => void (await ask({ type: "settleJob", id, outcome }, "done")),
+    onSchedule: (listener) => {
+      scheduleListeners.add(listener);
+      return () => scheduleListeners.delete(listener);
+    },
+    close: async () => {
+      clearInterval(sweeper);
+      await pool.close();
+      await txn.close();
+    },
+  };
+}
+
+function toQueryRun(run: BatchRun, ts: bigint): QueryRun {
+  const { reads, ...rest } = run;
+  const keys = unpackKeys(reads);
+  const ranges = reads.names.map((index, at): ReadRange => ({
+    index,
+    lower: keys[at * 2] as Uint8Array,
+    upper: keys[at * 2 + 1] as Uint8Array,
+  }));
+  return { ...rest, ts, reads: ranges };
+}
+
+function refusedQuery(request: CallRequest, message: string, ts: bigint): QueryRun {
+  const result: Result = { ok: false, message: clientMessage(request.requestId, message) };
+  return { result, ts, journal: null, logLines: [], reads: [], usedIdentity: true, usedTime: false };
+}

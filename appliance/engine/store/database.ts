@@ -1,0 +1,64 @@
+/** The SQLite file: how it is opened, and its tables. Times in columns that end in `Ms` are milliseconds; `ts` is nanoseconds. */
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** Bound how much of the WAL a checkpoint copies at once: 64 MB, so that fsync stalls stay rare. */
+const walPages = 16_000;
+const cacheKib = 16 * 1024;
+const layoutVersion = 1;
+
+export function databasePath(dir: string): string {
+  return join(dir, "engine.sqlite");
+}
+
+/** The one connection that may write. Makes the file when absent; refuses one made by a newer Nika. */
+export function openForWriting(dir: string): DatabaseSync {
+  const db = new DatabaseSync(databasePath(dir), { timeout: 10_000 });
+  // Before the first table: it cannot be changed afterwards without rewriting the file.
+  db.exec("PRAGMA auto_vacuum = INCREMENTAL");
+  db.exec("PRAGMA journal_mode = WAL");
+  db.exec("PRAGMA synchronous = FULL");
+  db.exec(`PRAGMA wal_autocheckpoint = ${walPages}`);
+  db.exec(`PRAGMA cache_size = -${cacheKib}`);
+  db.exec("PRAGMA foreign_keys = OFF");
+  const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (found > layoutVersion) {
+    db.close();
+    throw new Error("The database was written by a newer Nika; start that version instead.");
+  }
+  if (found < layoutVersion) {
+    db.exec("BEGIN IMMEDIATE");
+    db.exec(layout);
+    db.exec(`PRAGMA user_version = ${layoutVersion}`);
+    db.exec("COMMIT");
+  }
+  return db;
+}
+
+export function openForReading(dir: string): DatabaseSync {
+  const db = new DatabaseSync(databasePath(dir), { readOnly: true, timeout: 10_000 });
+  db.exec(`PRAGMA cache_size = -${cacheKib / 2}`);
+  return db;
+}
+
+// docs.json is the whole document in Convex's encoding, so that reading one copies text. `idx` holds every index but by_id, which is
+// the primary key of docs. Keys end in creation time and id, so they are unique.
+const layout = `
+CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), ts INTEGER NOT NULL, creationTime REAL NOT NULL, catalog INTEGER NOT NULL);
+INSERT INTO clock VALUES (1, 0, 0, 0);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE tables (id INTEGER PRIMARY KEY, component TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL,
+  UNIQUE (component, name), UNIQUE (component, number));
+CREATE TABLE indexes (id INTEGER PRIMARY KEY, tableId INTEGER NOT NULL, name TEXT NOT NULL, fields TEXT NOT NULL, UNIQUE (tableId, name));
+CREATE TABLE docs (tableId INTEGER NOT NULL, id BLOB NOT NULL, json TEXT NOT NULL, PRIMARY KEY (tableId, id)) WITHOUT ROWID;
+CREATE TABLE idx (indexId INTEGER NOT NULL, key BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (indexId, key)) WITHOUT ROWID;
+CREATE TABLE sessionRequests (session TEXT NOT NULL, request INTEGER NOT NULL, ts INTEGER NOT NULL, value TEXT NOT NULL,
+  logLines TEXT NOT NULL, atMs REAL NOT NULL, PRIMARY KEY (session, request)) WITHOUT ROWID;
+CREATE INDEX sessionRequestsByAge ON sessionRequests (atMs);
+CREATE TABLE jobs (id BLOB PRIMARY KEY, path TEXT NOT NULL, args TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, atMs REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX jobsByState ON jobs (state, atMs);
+CREATE TABLE crons (name TEXT PRIMARY KEY, path TEXT NOT NULL, args TEXT NOT NULL, schedule TEXT NOT NULL, nextMs REAL NOT NULL, isRunning INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (id BLOB PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL, sizeBytes INTEGER NOT NULL, contentType TEXT) WITHOUT ROWID;
+CREATE INDEX filesBySha256 ON files (sha256);
+CREATE TABLE deadBlobs (sha256 TEXT PRIMARY KEY, sinceMs REAL NOT NULL) WITHOUT ROWID;
+`;

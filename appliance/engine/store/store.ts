@@ -1,0 +1,115 @@
+/** One thread's hold on the database: a connection, its statements, the catalog, the clock. */
+import type { DatabaseSync } from "node:sqlite";
+import { noSchema, type Schema } from "../codec/schema.ts";
+import type { Validator } from "../codec/validator.ts";
+import { readCatalog, type Catalog } from "./catalog.ts";
+import { openForReading, openForWriting } from "./database.ts";
+import { openRows, type Rows } from "./rows.ts";
+
+type ClockRow = { readonly ts: bigint; readonly creationTime: number; readonly catalog: bigint };
+
+export class Store {
+  readonly db: DatabaseSync;
+  readonly rows: Rows;
+  schema: Schema = noSchema;
+  #validators = new Map<string, Validator>();
+  #catalog: Catalog;
+  /** The newest assigned time, committed or not. */
+  #ts: bigint;
+  #creationTime: number;
+  #catalogVersion: number;
+  readonly #readClock;
+  readonly #writeClock;
+
+  constructor(dir: string, mode: "read" | "write") {
+    this.db = mode === "write" ? openForWriting(dir) : openForReading(dir);
+    this.rows = openRows(this.db);
+    this.#readClock = this.db.prepare("SELECT ts, creationTime, catalog FROM clock");
+    this.#readClock.setReadBigInts(true);
+    this.#writeClock = mode === "write" ? this.db.prepare("UPDATE clock SET ts = ?, creationTime = ?, catalog = ?") : undefined;
+    const { ts, creationTime, catalog } = this.#clock();
+    this.#ts = ts;
+    this.#creationTime = creationTime;
+    this.#catalogVersion = Number(catalog);
+    this.#catalog = readCatalog(this.db, this.#catalogVersion);
+  }
+
+  #clock(): ClockRow {
+    return this.#readClock.get() as unknown as ClockRow;
+  }
+
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  useSchema(schema: Schema): void {
+    this.schema = schema;
+    this.#validators = new Map(schema.tables.flatMap((one) => (one.document ? [[one.name, one.document]] : [])));
+  }
+
+  documentValidator(table: string): Validator | undefined {
+    return this.#validators.get(table);
+  }
+
+  /** For readers, as the first statement of a read transaction: what time this snapshot is of. */
+  snapshot(): bigint {
+    const { ts, catalog } = this.#clock();
+    if (Number(catalog) !== this.#catalogVersion) {
+      this.#catalogVersion = Number(catalog);
+      this.#catalog = readCatalog(this.db, this.#catalogVersion);
+    }
+    return ts;
+  }
+
+  /** The next commit's time: after all others, never behind the wall clock. */
+  nextTs(nowMs: number): bigint {
+    const wall = BigInt(Math.floor(nowMs)) * 1_000_000n;
+    this.#ts = wall > this.#ts ? wall : this.#ts + 1n;
+    return this.#ts;
+  }
+
+  /** Later times come after this one. */
+  observe(ts: bigint): void {
+    if (ts > this.#ts) this.#ts = ts;
+  }
+
+  /** Strictly growing over all inserts, so that order of creation is order of insertion. */
+  nextCreationTime(nowMs: number): number {
+    this.#creationTime = nowMs > this.#creationTime ? nowMs : nextFloat(this.#creationTime);
+    return this.#creationTime;
+  }
+
+  /** Tables or indexes changed in the open transaction, or it was rolled back. A version number never stands for two catalogs. */
+  noteCatalogChange(): void {
+    this.#catalogVersion++;
+    this.#catalog = readCatalog(this.db, this.#catalogVersion);
+  }
+
+  /** Part of every group's commit. */
+  writeClock(): void {
+    this.#writeClock?.run(this.#ts, this.#creationTime, this.#catalogVersion);
+  }
+
+  readMeta(key: string): string | undefined {
+    const row = this.db.prepare("SELECT value FROM meta WHERE key = ?").get(key) as { value: string } | undefined;
+    return row?.value;
+  }
+
+  writeMeta(key: string, value: string): void {
+    this.db.prepare("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)").run(key, value);
+  }
+
+  close(): void {
+    if (this.db.isOpen) this.db.close();
+  }
+}
+
+const float = new Float64Array(1);
+const bits = new BigUint64Array(float.buffer);
+
+/** The next representable number above a positive one. */
+function nextFloat(value: number): number {
+  float[0] = value;
+  bits[0]! += 1n;
+  return float[0];
+}
