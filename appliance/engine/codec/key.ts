@@ -108,8 +108,9 @@ function putValue(value: Json | undefined): void {
 }
 
 function taken(): Uint8Array {
-  // A copy with its own memory: slices of a pool would drag the pool along when sent to another thread.
-  return Uint8Array.prototype.slice.call(buffer, 0, length);
+  // A copy with its own memory: slices of a pool would drag the pool along when sent to another thread. And no Buffer, whose own
+  // `slice` is a view: a bound derived from a key would change the key.
+  return new Uint8Array(buffer.subarray(0, length));
 }
 
 /** The values one after the other. `undefined` is a missing field. */
