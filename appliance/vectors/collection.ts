@@ -18,6 +18,8 @@ export type CollectionRow = { readonly id: number; readonly name: string; readon
 export type NewPoint = {
   readonly id: Uint8Array;
   readonly payload: Json;
+  /** The payload as JSON, written out before the transaction begins because that can fail. */
+  readonly text: string;
   readonly vectors: ReadonlyMap<string, VectorValue>;
 };
 export type StoredPoint = { readonly id: PointId; readonly version: number; readonly payload: Json };
@@ -90,11 +92,11 @@ export class Collection implements Points {
   }
 
   /** Replaces the whole point, or makes it. */
-  upsert({ id, payload, vectors }: NewPoint): void {
+  upsert({ id, payload, text, vectors }: NewPoint): void {
     const before = this.slotOf(id);
     const slot = before ?? this.#allocate(id);
     if (before !== undefined) this.#unindex(slot);
-    this.#sql.put.run(slot, id, this.#version, JSON.stringify(payload));
+    this.#sql.put.run(slot, id, this.#version, text);
     this.#index(slot, payload);
     for (const field of this.fields.values()) {
       const value = vectors.get(field.name);
@@ -200,15 +202,6 @@ export class Collection implements Points {
   }
 
   #load(): void {
-    const rows = this.#db.prepare(`SELECT slot, id FROM points_${this.id} ORDER BY slot`);
-    rows.setReturnArrays(true);
-    for (const row of rows.iterate()) {
-      const [slot, id] = row as unknown as [number, Uint8Array];
-      while (this.#slotsUsed < slot) this.#free.push(this.#slotsUsed++);
-      this.#slotsUsed = slot + 1;
-      this.ids.set(slot, id);
-      this.live.add(slot);
-    }
     const fields = this.#db.prepare("SELECT id, name, config FROM vectors WHERE collection = ? ORDER BY id").all(this.id);
     for (const { id, name, config } of fields as { id: number; name: string; config: string }[]) {
       const { kind, given } = JSON.parse(config) as { kind: "dense" | "sparse"; given: Json };
@@ -220,7 +213,21 @@ export class Collection implements Points {
       const parsed = JSON.parse(schema) as FieldSchema;
       this.indexes.set(field, { path: parsePath(field), schema: parsed, index: openFieldIndex(parsed) });
     }
-    if (this.indexes.size > 0) for (const [slot, payload] of this.#payloads()) this.#index(slot, payload);
+    this.#loadPoints();
+  }
+
+  #loadPoints(): void {
+    const payload = this.indexes.size > 0 ? "payload" : "NULL";
+    const rows = this.#db.prepare(`SELECT slot, id, ${payload} FROM points_${this.id} ORDER BY slot`);
+    rows.setReturnArrays(true);
+    for (const row of rows.iterate()) {
+      const [slot, id, text] = row as unknown as [number, Uint8Array, string | null];
+      while (this.#slotsUsed < slot) this.#free.push(this.#slotsUsed++);
+      this.#slotsUsed = slot + 1;
+      this.ids.set(slot, id);
+      this.live.add(slot);
+      if (text !== null) this.#index(slot, JSON.parse(text) as Json);
+    }
   }
 }
 

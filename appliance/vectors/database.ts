@@ -17,9 +17,10 @@ export type Database = {
 export function openDatabase(dir: string): Database {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const db = new DatabaseSync(join(dir, "vectors.db"));
-  // Pages of 8 KiB hold five vectors of 384 floats; the map lets reads skip SQLite's own cache, which then stays small.
-  db.exec("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-  db.exec("PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
+  // Locked, because a second process would change what this one holds in memory. Pages of 8 KiB hold five vectors of 384 floats.
+  db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+  // Reads through the map skip SQLite's own cache, which then stays small.
+  db.exec("PRAGMA foreign_keys = ON; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY");
   const version = (db.prepare("PRAGMA user_version").get() as { user_version: number }).user_version;
   if (version > schemaVersion) {
     db.close();

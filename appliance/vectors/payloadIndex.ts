@@ -36,7 +36,8 @@ export function parseFieldSchema(value: unknown): FieldSchema {
   if (isAbsent(value)) throw unsupported("payload index without a `field_schema`");
   const kind = isObject(value) ? toText(value["type"], "field_schema.type") : value;
   if (kind === "text" || kind === "geo") throw unsupported(`payload index of type \`${kind}\``);
-  if (typeof kind !== "string" || !(kind in kinds)) throw badFormat(`field_schema: unknown type ${JSON.stringify(kind)}`);
+  if (typeof kind !== "string" || !Object.hasOwn(kinds, kind))
+    throw badFormat(`field_schema: unknown type ${JSON.stringify(kind)}`);
   return { kind: kind as IndexKind, ...(isObject(value) && { params: value }) };
 }
 

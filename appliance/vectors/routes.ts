@@ -4,6 +4,7 @@ import { collectionRoutes } from "./routes/collections.ts";
 import { pointRoutes } from "./routes/points.ts";
 import { serviceRoutes } from "./routes/service.ts";
 import type { Json } from "./body.ts";
+import { badRequest } from "./refusal.ts";
 import type { Store } from "./store.ts";
 
 export type Call = {
@@ -38,10 +39,18 @@ export function findRoute(method: string, pathname: string): { route: Route; pat
   return found;
 }
 
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw badRequest(`the path holds a malformed escape: ${segment}`);
+  }
+}
+
 function fill(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
   const path: Record<string, string> = {};
   for (const [i, part] of pattern.entries()) {
-    if (part.startsWith("{")) path[part.slice(1, -1)] = decodeURIComponent(segments[i]!);
+    if (part.startsWith("{")) path[part.slice(1, -1)] = decoded(segments[i]!);
     else if (part !== segments[i]) return undefined;
   }
   return path;

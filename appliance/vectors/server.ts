@@ -65,22 +65,33 @@ function checkKey({ headers }: IncomingMessage, expected: Buffer): void {
 }
 
 async function readBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > bodyBytesMax) throw new Refusal(413, `Payload error: a JSON body larger than ${bodyBytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  if (size === 0) return {};
+  const bytes = await readBytes(request);
+  if (bytes.length === 0) return {};
   let body: unknown;
   try {
-    body = JSON.parse(Buffer.concat(chunks, size).toString("utf8"));
+    body = JSON.parse(bytes.toString("utf8"));
   } catch (error) {
     throw new Refusal(400, `Format error in JSON body: ${(error as Error).message}`);
   }
   if (!isObject(body)) throw new Refusal(400, "Format error in JSON body: expected an object");
   return body;
+}
+
+/** By events: iterating over the stream costs a tenth of a millisecond, which is a tenth of an answer. */
+function readBytes(request: IncomingMessage): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  request.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > bodyBytesMax) {
+      request.pause();
+      reject(new Refusal(413, `Payload error: a JSON body larger than ${bodyBytesMax} bytes`));
+    } else chunks.push(chunk);
+  });
+  request.on("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)));
+  request.on("error", () => reject(new Refusal(400, "Format error in JSON body: it was cut off")));
+  return promise;
 }
 
 function send(response: ServerResponse, reply: Reply, startedAt: number): void {

@@ -60,12 +60,19 @@ export function contains(slots: Uint32Array, slot: number): boolean {
   return at < slots.length && slots[at] === slot;
 }
 
+/** True when `long` has no gaps and reaches over all of `short`: the common case of one tenant that owns everything. */
+function spans(long: Uint32Array, short: Uint32Array): boolean {
+  const [first, last] = [long[0]!, long[long.length - 1]!];
+  return short.length === 0 || (last - first + 1 === long.length && short[0]! >= first && short[short.length - 1]! <= last);
+}
+
 // A merge walks both sides; from this ratio on, searching the long side for each of the short one is cheaper.
 const searchRatio = 16;
 
 export function intersect(a: Uint32Array, b: Uint32Array): Uint32Array {
   if (a === b) return a;
   const [short, long] = a.length <= b.length ? [a, b] : [b, a];
+  if (spans(long, short)) return short;
   const out = new Uint32Array(short.length);
   let n = 0;
   if (long.length > short.length * searchRatio) {

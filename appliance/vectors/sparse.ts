@@ -18,6 +18,10 @@ export class SparseIndex {
   #weights = new Float32Array(1024);
   #used = 0;
   readonly #free: number[][] = [];
+  // Scratch for scoring, by slot: all zero between calls.
+  #sums = new Float64Array(0);
+  #seen = new Uint8Array(0);
+  #found = new Uint32Array(0);
 
   /** Points that have this vector, empty ones too: the N of the IDF. */
   get count(): number {
@@ -46,10 +50,13 @@ export class SparseIndex {
 
   /** Dot products with `query`. `among` limits them to these (ascending) slots. */
   scores(query: Terms, slotsMax: number, among?: Uint32Array): Scored {
-    const sums = new Float64Array(slotsMax);
-    const seen = new Uint8Array(slotsMax);
+    if (this.#sums.length < slotsMax) {
+      this.#sums = new Float64Array(Math.ceil(slotsMax * 1.5));
+      this.#found = new Uint32Array(this.#sums.length);
+      this.#seen = new Uint8Array(this.#sums.length);
+    }
+    const [sums, seen, found] = [this.#sums, this.#seen, this.#found];
     const allowed = among && mask(among, slotsMax);
-    const found = new Uint32Array(slotsMax);
     let n = 0;
     for (let i = 0; i < query.indices.length; i++) {
       const factor = query.values[i]!;
@@ -64,8 +71,15 @@ export class SparseIndex {
         }
       }
     }
-    const slots = found.subarray(0, n);
-    return { slots, scores: Float64Array.from(slots, (slot) => sums[slot]!) };
+    const slots = found.slice(0, n);
+    const scores = new Float64Array(n);
+    for (let i = 0; i < n; i++) {
+      const slot = slots[i]!;
+      scores[i] = sums[slot]!;
+      sums[slot] = 0;
+      seen[slot] = 0;
+    }
+    return { slots, scores };
   }
 
   #insert(term: number, slot: number, weight: number): void {

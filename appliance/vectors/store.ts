@@ -143,7 +143,14 @@ export class Store {
   #reload(): void {
     this.#collections.clear();
     this.#aliases.clear();
-    this.#load();
+    try {
+      this.#load();
+    } catch (error) {
+      // Answering from nothing would look like an empty vault. Uncaught, this ends the thread, and whoever started it is told.
+      setImmediate(() => {
+        throw error;
+      });
+    }
   }
 
   #load(): void {

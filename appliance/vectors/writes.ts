@@ -50,7 +50,13 @@ function parseUpsert(body: Json, { config }: Collection): Change {
   const points = list.map((value): NewPoint => {
     const point = toObject(value, "points");
     refuseOthers(point, ["id", "vector", "payload"], "a point");
-    return { id: toIdBytes(point["id"]), payload: toPayload(point["payload"]), vectors: toVectors(point["vector"], config) };
+    const payload = toPayload(point["payload"]);
+    return {
+      id: toIdBytes(point["id"]),
+      payload,
+      text: JSON.stringify(payload),
+      vectors: toVectors(point["vector"], config),
+    };
   });
   return (collection) => {
     for (const point of points) {
