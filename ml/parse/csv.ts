@@ -7,6 +7,8 @@ export type Delimiter = (typeof delimiters)[number];
 
 /** A cell costs some 60 bytes beyond its text; this keeps a table of tiny cells within the memory of a reading thread. */
 const cellsMax = 1_500_000;
+/** Characters looked at to tell the delimiter; a row of ten thousand columns still fits. */
+const sampleChars = 256 * 1024;
 /** Records looked at to tell the delimiter. */
 const sampleRecords = 30;
 
@@ -59,7 +61,7 @@ function isNumber(cell: string): boolean {
 
 /** The delimiter of a text whose records agree on their number of cells; undefined when it is no table. `records` is how many it takes. */
 export function findDelimiter(text: string, recordsMin: number): Delimiter | undefined {
-  const sample = text.slice(0, 64 * 1024);
+  const sample = text.slice(0, sampleChars);
   const isCut = sample.length < text.length;
   let best: { delimiter: Delimiter; cells: number } | undefined;
   for (const delimiter of delimiters) {

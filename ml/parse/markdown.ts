@@ -21,7 +21,7 @@ export async function markdownBlocks(source: string): Promise<{ blocks: Block[];
 }
 
 async function readBlocks(body: string, skippedLines: number): Promise<Block[]> {
-  if (body.length > markedCharsMax) return plainBlocks(body, skippedLines);
+  if (body.length > markedCharsMax || isNestedTooDeep(body)) return plainBlocks(body, skippedLines);
   const { Lexer } = await import("marked");
   try {
     const tokens = new Lexer({ gfm: true }).blockTokens(body.replaceAll("\t", "    "), []);
@@ -33,6 +33,11 @@ async function readBlocks(body: string, skippedLines: number): Promise<Block[]> 
     if (error instanceof RangeError) return plainBlocks(body, skippedLines);
     throw error;
   }
+}
+
+/** A line that opens more quotes and lists than anyone would: marked takes time and memory for each of them, squared. */
+function isNestedTooDeep(body: string): boolean {
+  return /^[ \t]*(?:(?:>|(?:[-*+]|\d{1,9}[.)])[ \t])[ \t]*){50}/mu.test(body);
 }
 
 function plainBlocks(body: string, skippedLines: number): Block[] {

@@ -1,10 +1,10 @@
-/** The thread that reads untrusted files: bytes in, passages out. */
+/** The process that reads untrusted files: bytes in, passages out. */
 import { chunk } from "../../ml/chunk/chunk.ts";
 import { parse } from "../../ml/parse/parse.ts";
 import { detectDocumentLanguage } from "../../ml/retrieve/language.ts";
 import { UnreadableError } from "../../ml/parse/unreadable.ts";
 import type { Reading } from "../../functions/ports/reader.ts";
-import { serve } from "../threads/serve.ts";
+import { serve } from "../processes/serve.ts";
 
 export type ReadRequest = { readonly bytes: Uint8Array; readonly name: string };
 /** `cause` is for the log: what a library said about the file. */

@@ -1,0 +1,226 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { setPriority } from "node:os";
+import { fileURLToPath } from "node:url";
+import { NikaError } from "../../convex/model/error.ts";
+
+/** Why a process did not answer. The request may be at fault (`slow`, `memory`) or the process (`crashed`). */
+export class ProcessLostError extends Error {
+  override readonly name = "ProcessLostError";
+  readonly reason: "slow" | "memory" | "crashed";
+
+  constructor(reason: "slow" | "memory" | "crashed", options?: { cause?: unknown }) {
+    super(`The process was lost: ${reason}.`, options);
+    this.reason = reason;
+  }
+}
+
+export type ProcessesOptions = {
+  /** The module each process runs; it calls `serve` of serve.ts. */
+  readonly entry: URL;
+  readonly processesMax: number;
+  /** Memory a process may hold, buffers included; beyond it the process ends and its request fails with reason `memory`. */
+  readonly memoryMiBMax: number;
+  /** A request that takes longer ends its process and fails with reason `slow`. */
+  readonly timeLimitMs: number;
+  /** A process without work for this long is ended, so that an idle appliance is small. */
+  readonly idleMs: number;
+};
+
+/** Processes that answer requests, one each at a time. Started on first use. */
+export type Processes<Request, Reply> = {
+  /**
+   * Fails with `ProcessLostError`, with `cancelled` when the signal fires (the process that has it is ended, since nothing else
+   * stops it), or with what the handler threw.
+   */
+  call(request: Request, options: { signal: AbortSignal }): Promise<Reply>;
+  /** Ends all processes; open and later calls fail with `cancelled`. */
+  close(): Promise<void>;
+};
+
+export type ProcessReply =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly name: string; readonly message: string };
+
+/** How often memory is looked at while processes work; a file made to fill memory adds some 10 MiB in that time. */
+const watchMs = 25;
+/** Part of the memory that is for JavaScript objects; the rest is for buffers, code and the runtime itself. */
+const heapShare = 0.7;
+/** After answering, a process above this share of its limit is replaced rather than used again. */
+const shareKept = 0.75;
+/** One step politer than the appliance itself, so that a long ingest does not slow down answers. */
+const politeness = 5;
+
+type Task = {
+  readonly request: unknown;
+  readonly signal: AbortSignal;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onAbort: () => void;
+  timer?: NodeJS.Timeout;
+};
+
+type Runner = {
+  readonly child: ChildProcess;
+  readonly ended: Promise<void>;
+  task?: Task | undefined;
+  idleTimer?: NodeJS.Timeout | undefined;
+  isLost: boolean;
+};
+
+/**
+ * Processes and not threads: a thread that is ended does not give its memory back to the system, and one that runs out of memory can
+ * take the appliance with it. They run without the environment and may only read the program's own files: no writing, no children.
+ */
+export function openProcesses<Request, Reply>(options: ProcessesOptions): Processes<Request, Reply> {
+  const runners = new Set<Runner>();
+  const queue: Task[] = [];
+  let isClosed = false;
+  let watch: NodeJS.Timeout | undefined;
+
+  const settle = (runner: Runner): Task | undefined => {
+    const task = runner.task;
+    runner.task = undefined;
+    if (!task) return undefined;
+    clearTimeout(task.timer);
+    task.signal.removeEventListener("abort", task.onAbort);
+    return task;
+  };
+
+  const lose = (runner: Runner, error: unknown): void => {
+    if (runner.isLost) return;
+    runner.isLost = true;
+    runners.delete(runner);
+    clearTimeout(runner.idleTimer);
+    runner.child.kill("SIGKILL");
+    settle(runner)?.reject(error);
+    pump();
+  };
+
+  const look = (): void => {
+    const working = [...runners].filter((runner) => runner.task);
+    for (const runner of working)
+      if (memoryMiB(runner.child) > options.memoryMiBMax) lose(runner, new ProcessLostError("memory"));
+    if (working.length > 0) return;
+    clearInterval(watch);
+    watch = undefined;
+  };
+
+  const finish = (runner: Runner, reply: ProcessReply): void => {
+    const task = settle(runner);
+    if (reply.ok) task?.resolve(reply.value);
+    else task?.reject(new ProcessLostError("crashed", { cause: new Error(`${reply.name}: ${reply.message}`) }));
+    if (memoryMiB(runner.child) > options.memoryMiBMax * shareKept) lose(runner, undefined);
+    else rest(runner);
+    pump();
+  };
+
+  const start = (): Runner => {
+    const child = startChild(options);
+    const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+    const runner: Runner = { child, ended, isLost: false };
+    let lastWords = "";
+    child.stderr?.on("data", (text: Buffer) => (lastWords = (lastWords + text.toString()).slice(-2_000)));
+    child.on("message", (reply: ProcessReply) => finish(runner, reply));
+    child.once("error", (cause) => lose(runner, new ProcessLostError("crashed", { cause })));
+    child.once("exit", (code, signal) => {
+      const isMemory = /heap out of memory|allocation failed/iu.test(lastWords);
+      const cause = new Error(`${signal ?? `exit code ${code}`} ${lastWords.trim()}`);
+      lose(runner, new ProcessLostError(isMemory ? "memory" : "crashed", { cause }));
+    });
+    runners.add(runner);
+    return runner;
+  };
+
+  const rest = (runner: Runner): void => {
+    // An idle process does not keep the appliance alive.
+    runner.child.channel?.unref();
+    runner.idleTimer = setTimeout(() => lose(runner, undefined), options.idleMs);
+    runner.idleTimer.unref();
+  };
+
+  const give = (runner: Runner, task: Task): void => {
+    clearTimeout(runner.idleTimer);
+    runner.child.channel?.ref();
+    runner.task = task;
+    watch ??= setInterval(look, watchMs);
+    task.timer = setTimeout(() => lose(runner, new ProcessLostError("slow")), options.timeLimitMs);
+    runner.child.send(task.request as object, (cause) => cause && lose(runner, new ProcessLostError("crashed", { cause })));
+  };
+
+  const pump = (): void => {
+    while (queue.length > 0) {
+      const free = [...runners].find((runner) => !runner.task) ?? (runners.size < options.processesMax ? start() : undefined);
+      const task = free && queue.shift();
+      if (!free || !task) return;
+      give(free, task);
+    }
+  };
+
+  const abort = (task: Task): void => {
+    const at = queue.indexOf(task);
+    if (at !== -1) queue.splice(at, 1);
+    task.reject(cancelled());
+    const runner = [...runners].find((runner) => runner.task === task);
+    if (runner) lose(runner, cancelled());
+  };
+
+  return {
+    call: (request, { signal }) =>
+      new Promise<Reply>((resolve, reject) => {
+        if (isClosed || signal.aborted) return reject(cancelled());
+        const task: Task = { request, signal, resolve: resolve as (value: unknown) => void, reject, onAbort: () => abort(task) };
+        signal.addEventListener("abort", task.onAbort, { once: true });
+        queue.push(task);
+        pump();
+      }),
+    close: async () => {
+      isClosed = true;
+      for (const task of queue.splice(0)) abort(task);
+      const ending = [...runners].map((runner) => {
+        // Awaiting its end needs it to count again.
+        runner.child.ref();
+        lose(runner, cancelled());
+        return runner.ended;
+      });
+      clearInterval(watch);
+      await Promise.all(ending);
+    },
+  };
+}
+
+function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
+  const child = fork(entry, [], {
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    env: {},
+    execArgv: [
+      `--max-old-space-size=${Math.round(memoryMiBMax * heapShare)}`,
+      "--max-semi-space-size=8",
+      "--disable-warning=ExperimentalWarning",
+      "--permission",
+      `--allow-fs-read=${fileURLToPath(new URL("../../", import.meta.url))}`,
+    ],
+  });
+  child.unref();
+  try {
+    if (child.pid !== undefined) setPriority(child.pid, politeness);
+  } catch {
+    // It may have ended already, or the system does not let us; both are told elsewhere or do not matter.
+  }
+  return child;
+}
+
+/** Resident memory as the kernel counts it; 0 where there is no /proc, and then only the heap is bounded. */
+function memoryMiB({ pid }: ChildProcess): number {
+  try {
+    const pages = Number(readFileSync(`/proc/${pid}/statm`, "latin1").split(" ")[1]);
+    return (pages * 4_096) / 1024 / 1024;
+  } catch {
+    return 0;
+  }
+}
+
+function cancelled(): NikaError {
+  return new NikaError("cancelled", "The work was cancelled.");
+}
