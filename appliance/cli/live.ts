@@ -37,7 +37,7 @@ export async function withLive<T>(
   };
   const onAbort = (): void => reject(interrupted());
   signal?.addEventListener("abort", onAbort, { once: true });
-  client.subscribeToConnectionState((state) => onConnection(state.isWebSocketConnected));
+  const ignore = client.subscribeToConnectionState((state) => onConnection(state.isWebSocketConnected));
   onConnection(client.connectionState().isWebSocketConnected);
   try {
     if (signal?.aborted) throw interrupted();
@@ -53,6 +53,7 @@ export async function withLive<T>(
     body((query, args, onValue) => client.onUpdate(query, args, failing(onValue), reject), resolve);
     return await promise;
   } finally {
+    ignore(); // Closing is a loss of connection too.
     clearTimeout(lost);
     signal?.removeEventListener("abort", onAbort);
     await client.close();
