@@ -1,7 +1,7 @@
 /** The int8 scan in the process, without HTTP: how fast beside a plain JavaScript scan of the floats, and how much it finds. */
 import { DenseIndex } from "../../../appliance/vectors/dense.ts";
 import { clustered, isotropic, random } from "../../../tests/appliance/vectors/random.ts";
-import { atLeast, atMost, median, report, timed } from "./_figure.ts";
+import { atLeast, atMost, median, report, timed } from "./parts/figure.ts";
 
 const [dimensions, k, questions] = [384, 10, 50];
 // What field.ts asks of the scan for ten results.

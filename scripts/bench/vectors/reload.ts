@@ -10,8 +10,8 @@ import { parseFieldSchema } from "../../../appliance/vectors/payloadIndex.ts";
 import { Store } from "../../../appliance/vectors/store.ts";
 import { toVectors } from "../../../appliance/vectors/vectorInput.ts";
 import { startVectors } from "../../../appliance/vectors/vectors.ts";
-import { collection, dimensions, indexes, passages } from "./_data.ts";
-import { atMost, report } from "./_figure.ts";
+import { collection, dimensions, indexes, passages } from "./parts/data.ts";
+import { atMost, report } from "./parts/figure.ts";
 
 const count = 100_000;
 type Measured = { readonly ms: number; readonly bytes: number };

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { startVectors } from "../../../appliance/vectors/vectors.ts";
-import { collection, dimensions, indexes, passages } from "./_data.ts";
-import { atLeast, atMost, median, report, timed } from "./_figure.ts";
+import { collection, dimensions, indexes, passages } from "./parts/data.ts";
+import { atLeast, atMost, median, report, timed } from "./parts/figure.ts";
 
 const [count, batch, questions] = [20_000, 256, 300];
 const dir = mkdtempSync(join(tmpdir(), "nika-bench-"));

@@ -16,7 +16,7 @@ after(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Writes from `firstBatch` on and is killed after a few acknowledgements and some more milliseconds, wherever that hits it. */
 async function writeAndDie(firstBatch: number, acknowledgements: number, extraMs: number): Promise<Report[]> {
-  const child = fork(join(import.meta.dirname, "crashWriter.ts"), [dir, String(firstBatch)], {
+  const child = fork(new URL("./crashWriter.ts", import.meta.url), [dir, String(firstBatch)], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
   const reports: Report[] = [];

@@ -1,5 +1,5 @@
 /** Passages that look like a vault's: clustered vectors, Zipf-like words, a kilobyte of payload. Repeatable. */
-import { clustered, random } from "../../../tests/appliance/vectors/random.ts";
+import { clustered, random } from "../../../../tests/appliance/vectors/random.ts";
 
 export const dimensions = 384;
 export const collection = {
