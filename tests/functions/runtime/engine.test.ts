@@ -1,0 +1,4 @@
+import { seamContract } from "../../contracts/seam.ts";
+import { openEngineLab } from "../../convex/engineLab.ts";
+
+seamContract("on the engine", openEngineLab);
