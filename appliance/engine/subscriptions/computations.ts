@@ -142,7 +142,8 @@ export function openComputations(nowMs: () => number): Computations {
       if (usesIdentity.has(question.path) || usesIdentity.size < pathsMax) usesIdentity.set(question.path, run.usedIdentity);
       const isFiled = filed.get(computation.key) === computation;
       if (isFiled) filed.delete(computation.key);
-      if (untilTs !== undefined) return;
+      // Without a time it never saw a snapshot (its thread died): true for who waited, nothing for others to share.
+      if (untilTs !== undefined || run.ts === 0n) return;
       readers.add(run.reads, computation);
       const shared = sharedKey(question);
       computation.key = run.usedIdentity ? `${shared}\0${identityKey}` : shared;

@@ -59,10 +59,18 @@ export function openLiveQueries({ core, nowMs, requestId }: LiveQueriesOptions):
   const inners = new WeakMap<Subscription, Inner>();
   const awaitingPublish = new Set<{ readonly ts: bigint; readonly done: () => void }>();
   let publishedTs = startTs;
+  /** Set during the turn in which a commit is published, until its end. */
+  let commitTurn: Promise<void> | undefined;
   let runCount = 0;
   let subscriptionCount = 0;
 
   const stopListening = core.onCommit((commit: Commit) => {
+    commitTurn ??= new Promise((resolve) =>
+      setImmediate(() => {
+        commitTurn = undefined;
+        resolve();
+      }),
+    );
     log.add(commit);
     computations.takeIn(commit);
     advance(commit.ts);
@@ -80,8 +88,7 @@ export function openLiveQueries({ core, nowMs, requestId }: LiveQueriesOptions):
         ts,
         done: () => {
           awaitingPublish.delete(waiting);
-          // In a later turn: whoever made the commit is answered in this one, and must be before anybody sees it.
-          setImmediate(resolve);
+          resolve();
         },
       };
       awaitingPublish.add(waiting);
@@ -93,6 +100,8 @@ export function openLiveQueries({ core, nowMs, requestId }: LiveQueriesOptions):
     const runs = await core.queries(questions.map((question) => ({ ...question, requestId: requestId() })));
     // The snapshot may hold a commit that we have not been told of yet: its writes must be taken in before results are compared.
     await published(runs.reduce((max, { ts }) => (ts > max ? ts : max), 0n));
+    // Whoever made that commit is answered in this turn, and must be before anybody is shown it.
+    await commitTurn;
     return runs;
   }
 

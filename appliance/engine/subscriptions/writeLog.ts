@@ -38,6 +38,7 @@ export function openWriteLog(): WriteLog {
       if (writeCount > writesMax || (commits.length & 255) === 0) forget(commit.ts);
     },
     firstConflict(reads, ts) {
+      if (reads.length === 0) return undefined;
       if (ts < forgottenTs) return ts;
       const start = firstAfter(commits, ts);
       if (start === commits.length) return undefined;

@@ -21,6 +21,8 @@ export type Served = AsyncDisposable & {
   readonly sockets: Set<Duplex>;
   client(): ConvexClient;
   httpClient(): ConvexHttpClient;
+  /** Closes the engine and opens another over the same data; clients find it at the same address. */
+  restart(open: (dir: string, origin: () => string) => Promise<Core>): Promise<void>;
 };
 
 type Options = Partial<Pick<EngineOptions, "allowedOrigins" | "nowMs">>;
@@ -42,18 +44,17 @@ export async function serve(open: (dir: string, origin: () => string) => Promise
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const core = await open(dir, () => url);
-  const made = (engine = await engineAround(core, {
-    dir,
-    adminKey,
-    origin: () => url,
-    log: (line) => logged.push(line),
-    ...options,
-  }));
+  const start = async (openNext: typeof open): Promise<Engine> => {
+    const core = await openNext(dir, () => url);
+    return engineAround(core, { dir, adminKey, origin: () => url, log: (line) => void logged.push(line), ...options });
+  };
+  let running = (engine = await start(open));
   return {
     url,
     dir,
-    engine: made,
+    get engine() {
+      return running;
+    },
     logged,
     sockets,
     client() {
@@ -62,9 +63,14 @@ export async function serve(open: (dir: string, origin: () => string) => Promise
       return client;
     },
     httpClient: () => new ConvexHttpClient(url, { logger: false }),
+    async restart(openNext) {
+      engine = undefined;
+      await running.close();
+      running = engine = await start(openNext);
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client.close()));
-      await made.close();
+      await running.close();
       server.closeAllConnections();
       await new Promise((done) => server.close(done));
       await rm(dir, { recursive: true, force: true });

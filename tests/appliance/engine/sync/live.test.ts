@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeFunctionReference } from "convex/server";
+import { WebSocket } from "ws";
 import { fakeCore, type FakeFunctions } from "../../../fakes/core.ts";
 import { collector, serve } from "../served.ts";
 
@@ -95,4 +96,21 @@ test("sockets cut right after sending lose no mutation and double none", async (
     Array.from({ length: 20 }, (_, i) => i + 1),
   );
   await seen.until((value) => value === 20);
+});
+
+test("a page of a foreign origin cannot open a socket where origins are listed, and programs can", async () => {
+  await using served = await serve(async () => fakeCore({ functions }), { allowedOrigins: ["https://nika.test"] });
+  const status = (origin: string): Promise<number> =>
+    new Promise((resolve) => {
+      const socket = new WebSocket(`${served.url.replace("http", "ws")}/api/sync`, { origin });
+      socket.on("open", () => (socket.terminate(), resolve(101)));
+      socket.on("unexpected-response", (_request, response) => resolve(response.statusCode ?? 0));
+      socket.on("error", () => undefined);
+    });
+
+  assert.deepEqual(
+    [await status("https://evil.test"), await status("https://nika.test"), await status(served.url)],
+    [403, 101, 101],
+  );
+  assert.equal(await served.client().mutation(add, {}), 1);
 });
