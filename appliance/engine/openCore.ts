@@ -1,18 +1,33 @@
 /** Joins the engine's parts: the app loaded, the transaction thread, the query pool, the action thread, behind the one type `Core`. */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { limits } from "./codec/limits.ts";
-import { DeveloperError, isPlainObject, toSpecial, type Json, type JsonObject } from "./codec/value.ts";
-import type { CallRequest, Commit, Core, CoreOptions, MutationRun, QueryRun, ReadRange, Result, StoredFile } from "./core.ts";
+import { findArgsMismatch, findMismatch } from "./codec/validator.ts";
+import { checkedSize, DeveloperError, type Json, type JsonObject } from "./codec/value.ts";
+import type {
+  ActionRun,
+  CallRequest,
+  Commit,
+  Core,
+  CoreOptions,
+  Identity,
+  MutationRun,
+  QueryRun,
+  ReadRange,
+  Result,
+  StoredFile,
+} from "./core.ts";
 import { loadApp } from "./deploy/load.ts";
+import type { WireRequest } from "./exec/actionMessage.ts";
+import { openActionThread } from "./exec/actionThread.ts";
 import { clientMessage, kindMismatch } from "./exec/driver.ts";
 import type { BatchRun, GroupMessage, Reply, Task } from "./exec/message.ts";
 import { unpackKeys } from "./exec/packed.ts";
 import { openQueryPool, type QueryPool } from "./exec/queryPool.ts";
 import { openTxnThread } from "./exec/txnThread.ts";
 import { blobFolder, blobPath } from "./store/files.ts";
-import { canonicalPath, type FunctionEntry } from "./txn/functions.ts";
-import { isUploadToken } from "./txn/syscalls.ts";
+import { addressedPath, canonicalPath, type FunctionEntry } from "./txn/functions.ts";
+import { identityOf, isUploadToken } from "./txn/syscalls.ts";
 
 const queryThreads = 2;
 const hourNs = 3600n * 1_000_000_000n;
@@ -27,6 +42,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   const commitListeners = new Set<(commit: Commit) => void>();
   const scheduleListeners = new Set<() => void>();
   let publishedTs = 0n;
+  let tables = new Map<number, string>();
   let awaiting: { readonly ts: bigint; readonly resolve: () => void }[] = [];
 
   const publish = (ts: bigint): void => {
@@ -37,6 +53,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   };
 
   const onGroup = (group: GroupMessage): void => {
+    if (group.tables) tables = new Map(group.tables);
     const keys = unpackKeys(group.writes);
     let at = 0;
     for (const { ts, count } of group.commits) {
@@ -65,7 +82,10 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     setup,
     origin: options.origin,
     onGroup,
-    onTables: (ready) => publish(ready.ts),
+    onReady: (ready) => {
+      tables = new Map(ready.tables);
+      publish(ready.ts);
+    },
     log: options.log,
   });
   for (const line of txn.ready.logs) options.log(line);
@@ -131,6 +151,63 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     return reply as Extract<Reply, { type: T }>;
   };
 
+  const askerOf = (who: Who) => ({ who, identity: JSON.stringify(identityOf(who.identity)), requestId: who.requestId });
+
+  const act = async (request: CallRequest, isInside: boolean): Promise<ActionRun> => {
+    const fail = (message: string, logLines: readonly string[] = []): ActionRun => ({
+      result: { ok: false, message: clientMessage(request.requestId, message) },
+      logLines,
+    });
+    const entry = find(request, "action", isInside);
+    if (typeof entry === "string") return fail(entry);
+    const tableOf = (number: number) => tables.get(number);
+    const wrong = argsProblem(entry, request.args, tableOf);
+    if (wrong !== undefined) return fail(wrong);
+    const { outcome, logLines } = await actions.run(askerOf(request), entry, request.args);
+    if (!outcome.ok) return { result: { ...outcome, message: clientMessage(request.requestId, outcome.message) }, logLines };
+    const badResult = entry.returns && findMismatch(entry.returns, JSON.parse(outcome.value) as Json, tableOf);
+    return badResult ? fail(`ReturnsValidationError: ${badResult}`, logLines) : { result: outcome, logLines };
+  };
+
+  /** What an action asks. The letters are those of bootstrap.ts. */
+  const answerAction = async (who: Who, op: string, text: string): Promise<string> => {
+    try {
+      const asked = JSON.parse(text) as JsonObject;
+      if (op === "storeFile")
+        return `=${JSON.stringify((await ask({ type: "storeFile", file: asked as never }, "file")).file?.storageId)}`;
+      if (op === "fileOfId")
+        return `=${JSON.stringify((await ask({ type: "fileOfId", storageId: asked as never }, "file")).file ?? null)}`;
+      if (op === "1.0/actions/query" || op === "1.0/actions/mutation" || op === "1.0/actions/action") {
+        const path = addressedPath(asked);
+        if (path === undefined) return "!Components are not supported by the embedded engine yet.";
+        const request = { ...who, path, args: JSON.stringify(asked["args"] ?? {}) };
+        return toAnswer(await call(op, request), who.requestId);
+      }
+      if (op === "1.0/actions/vectorSearch") return "!Vector search is not supported by the embedded engine yet.";
+      const plain = op.replace("1.0/actions/", "1.0/");
+      const reply = await txn.perform({ type: "syscall", op: plain, args: text, ...who });
+      if (reply.type === "value") return `=${reply.value}`;
+      if (reply.type === "failed" && reply.data !== undefined) return `?[${JSON.stringify(reply.message)},${reply.data}]`;
+      return `!${reply.type === "failed" ? reply.message : "The transaction thread gave a wrong answer."}`;
+    } catch (error) {
+      return `!${(error as Error).message}`;
+    }
+  };
+
+  const call = async (op: string, request: CallRequest): Promise<Result> => {
+    if (op === "1.0/actions/mutation") return (await mutate(request, undefined, true)).result;
+    if (op === "1.0/actions/action") return (await act(request, true)).result;
+    const [run] = await queries([{ ...request, journal: null }], true);
+    return (run as QueryRun).result;
+  };
+
+  const actions = openActionThread<Who>({
+    setup: { dir: options.dir, functionsDir: options.functionsDir, ...app.node },
+    env: () => ({ ...env, CONVEX_CLOUD_URL: options.origin(), CONVEX_SITE_URL: options.origin() }),
+    answer: answerAction,
+    log: options.log,
+  });
+
   return {
     deployment: {
       functions: analysis.functions.map(({ path, kind, visibility }) => ({ path, kind, visibility })),
@@ -143,8 +220,17 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     },
     queries: (requests) => queries(requests),
     mutation,
-    action: () => Promise.reject(new Error("not yet")),
-    http: () => Promise.reject(new Error("not yet")),
+    action: (request) => act(request, false),
+    http: async (request, route, identity) => {
+      const requestId = randomBytes(8).toString("hex");
+      const who = { identity, requestId };
+      const { response, logLines } = await actions.http(askerOf(who), route, await toWire(request));
+      for (const line of logLines) options.log(`${route.method} ${route.path}: ${line}`);
+      return new Response(isBodiless(response.status) ? null : (response.body as Uint8Array<ArrayBuffer>), {
+        status: response.status,
+        headers: response.headers.map(([name, value]) => [name, value] as [string, string]),
+      });
+    },
     onCommit: (listener) => {
       commitListeners.add(listener);
       return () => commitListeners.delete(listener);
@@ -166,10 +252,43 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     },
     close: async () => {
       clearInterval(sweeper);
+      await actions.close();
       await pool.close();
       await txn.close();
     },
   };
+}
+
+type Who = { readonly identity: Identity; readonly requestId: string };
+
+function argsProblem(entry: FunctionEntry, args: string, tableOf: (number: number) => string | undefined): string | undefined {
+  try {
+    const values = JSON.parse(`[${args}]`) as Json[];
+    if (checkedSize(values) > limits.argsBytesMax) return "FunctionArgumentsTooLarge: the arguments are over 16 MiB.";
+    return findArgsMismatch(entry.args, values, tableOf);
+  } catch (error) {
+    if (error instanceof DeveloperError) return `Uncaught Error: ${error.message}`;
+    throw error;
+  }
+}
+
+/** A result for the action that asked; the request id is its own and is not said twice. */
+function toAnswer(result: Result, requestId: string): string {
+  if (result.ok) return `=${result.value}`;
+  const message = result.message.slice(
+    result.message.startsWith(clientMessage(requestId, "")) ? clientMessage(requestId, "").length : 0,
+  );
+  return result.data === undefined ? `!${message}` : `?[${JSON.stringify(message)},${result.data}]`;
+}
+
+async function toWire(request: Request): Promise<WireRequest> {
+  const body = request.body ? new Uint8Array(await request.arrayBuffer()) : null;
+  return { url: request.url, method: request.method, headers: [...request.headers], body };
+}
+
+/** Statuses for which `Response` takes no body at all. */
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 205 || status === 304;
 }
 
 function toQueryRun(run: BatchRun, ts: bigint): QueryRun {

@@ -13,6 +13,8 @@ export type Host = {
   /** A web class of Node's, fetched when first used, because loading some of them is dear. */
   readonly webClass: (name: string) => unknown;
   readonly env: Readonly<Record<string, string>>;
+  /** Known only once the appliance listens. */
+  readonly origin: () => string;
 };
 
 /** What the thread asks of the realm. */
@@ -134,7 +136,10 @@ export function bootstrap(host: Host): Bridge {
     table: log("LOG"),
   });
 
-  define("process", { env: Object.assign(Object.create(null) as object, host.env) });
+  const env = Object.assign(Object.create(null) as object, host.env);
+  for (const name of ["CONVEX_CLOUD_URL", "CONVEX_SITE_URL"])
+    Object.defineProperty(env, name, { get: () => host.origin(), enumerable: true });
+  define("process", { env });
   define("global", realm);
   define("self", realm);
 

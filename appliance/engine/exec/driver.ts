@@ -59,7 +59,7 @@ function driveChecked(options: DriveOptions, entry: FunctionEntry, args: string,
   if (wrong !== undefined) return { ok: false, message: wrong };
 
   const asker: Asker = { path: entry.path, kind: entry.kind === "query" ? "query" : "mutation" };
-  realm.calls = { log: options.log, call: (op, text) => answered(run, op, text, asker) };
+  realm.calls = { origin: run.origin, log: options.log, call: (op, text) => answered(run, op, text, asker) };
   const [module = "", name = ""] = splitPath(entry.path);
   bridge.start(module, name, entry.kind === "query" ? "invokeQuery" : "invokeMutation", args);
   try {

@@ -69,12 +69,15 @@ export type GroupMessage = {
   readonly commits: readonly { readonly ts: bigint; readonly count: number }[];
   readonly writes: PackedKeys;
   readonly hasScheduled: boolean;
+  /** Numbers and names of all tables, when they have changed. */
+  readonly tables?: TableNames;
 };
+export type TableNames = readonly (readonly [number, string])[];
 export type ReadyMessage = {
   readonly type: "ready";
   readonly ts: bigint;
   readonly secret: string;
-  readonly tables: readonly (readonly [number, string])[];
+  readonly tables: TableNames;
   readonly logs: readonly string[];
 };
 export type RefusedMessage = { readonly type: "refused"; readonly message: string };

@@ -9,6 +9,7 @@ export type RealmCalls = {
   /** Answers a syscall as `Host.call` says. */
   readonly call: (op: string, args: string) => string;
   readonly log: (line: string) => void;
+  readonly origin: string;
 };
 
 export type Realm = {
@@ -34,7 +35,7 @@ export function openRealm(bundle: vm.Script, env: Readonly<Record<string, string
     microtaskMode: "afterEvaluate",
     codeGeneration: { strings: false, wasm: true },
   });
-  const silent: RealmCalls = { call: () => "!There is nothing to call while a module loads.", log: () => {} };
+  const silent: RealmCalls = { call: () => "!There is nothing to call while a module loads.", log: () => {}, origin: "" };
   const host: Host = {
     call: (op, args) => realm.calls.call(op, args),
     log: (level, args) => realm.calls.log(logLine(level, args)),
@@ -43,6 +44,7 @@ export function openRealm(bundle: vm.Script, env: Readonly<Record<string, string
     decode: (label, options, bytes) => new TextDecoder(label, options).decode(bytes),
     webClass: (name) => (globalThis as unknown as Record<string, unknown>)[name],
     env,
+    origin: () => realm.calls.origin,
   };
   const start = bootScript.runInContext(context) as (host: Host) => Bridge;
   const realm: Realm = {

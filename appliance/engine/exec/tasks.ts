@@ -13,7 +13,7 @@ import type { FunctionEntry } from "../txn/functions.ts";
 import { addFile, answer, closeStreams, endJob, openRun, type Run, type Surroundings } from "../txn/syscalls.ts";
 import { Transaction, type Write } from "../txn/transaction.ts";
 import { clientMessage, type Guarded, type Outcome } from "./driver.ts";
-import type { ReadyMessage, Reply, Task, TaskMessage, WorkerSetup } from "./message.ts";
+import type { ReadyMessage, Reply, TableNames, Task, TaskMessage, WorkerSetup } from "./message.ts";
 import { openRunner } from "./runner.ts";
 import { openSavepoints } from "./savepoints.ts";
 import type { watched } from "./watch.ts";
@@ -51,7 +51,7 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
     type: "ready",
     ts: store.snapshot(),
     secret,
-    tables: [...store.catalog.tables()].map(({ number, name }) => [number, name] as const),
+    tables: tableNames(store),
     logs,
   };
 
@@ -276,7 +276,7 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
       commits.push(...made);
       if (log !== undefined) lines.push(log);
     }
-    return { reply: { type: "jobs", jobs: claimed, logs: lines }, commits, hasScheduled: true };
+    return { reply: { type: "jobs", jobs: claimed, logs: lines }, commits, hasScheduled: commits.length > 0 };
   };
 
   const settleJob = ({ origin }: TaskMessage, task: Task & { type: "settleJob" }): Performed => {
@@ -373,6 +373,10 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
     },
     faultReply,
   };
+}
+
+export function tableNames(store: Store): TableNames {
+  return [...store.catalog.tables()].map(({ number, name }) => [number, name] as const);
 }
 
 function refusalOrThrow(error: unknown): Reply {

@@ -16,7 +16,7 @@ type Options = {
   readonly setup: Omit<WorkerSetup, "watch">;
   readonly origin: () => string;
   readonly onGroup: (group: GroupMessage) => void;
-  readonly onTables: (ready: ReadyMessage) => void;
+  readonly onReady: (ready: ReadyMessage) => void;
   readonly log: (line: string) => void;
 };
 type Waiting = { readonly message: TaskMessage; readonly resolve: (reply: Reply) => void };
@@ -77,7 +77,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         if (message.type === "refused") return reject(new Error(message.message));
         if (message.type === "ready") {
           live = { worker, guard };
-          options.onTables(message);
+          options.onReady(message);
           return resolve(message);
         }
         options.onGroup(message);

@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { WorkerSetup, Reply, TaskMessage, GroupMessage } from "./message.ts";
 import { packKeys } from "./packed.ts";
-import { openTasks, type Committed } from "./tasks.ts";
+import { openTasks, tableNames, type Committed } from "./tasks.ts";
 import { watched } from "./watch.ts";
 
 /** Larger groups add latency and save next to nothing (measured: 50 is within a few per cent of 200). */
@@ -26,6 +26,8 @@ try {
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
 
+  let told = tasks.store.catalog;
+
   const publish = (group: Group): void => {
     const names: string[] = [];
     const keys: Uint8Array[] = [];
@@ -36,7 +38,16 @@ try {
       }
     const writes = packKeys(names, keys);
     const commits = group.commits.map(({ ts, writes: list }) => ({ ts, count: list.length }));
-    const message: GroupMessage = { type: "group", replies: group.replies, commits, writes, hasScheduled: group.hasScheduled };
+    const isCatalogNew = told !== tasks.store.catalog;
+    told = tasks.store.catalog;
+    const message: GroupMessage = {
+      type: "group",
+      replies: group.replies,
+      commits,
+      writes,
+      hasScheduled: group.hasScheduled,
+      ...(isCatalogNew ? { tables: tableNames(tasks.store) } : {}),
+    };
     port.postMessage(message);
   };
 

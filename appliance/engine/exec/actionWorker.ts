@@ -1,0 +1,195 @@
+/**
+ * The action thread: Node's own globals, no database. Many actions run here at once; which of them is asking, its async context tells.
+ * Everything they ask of the deployment goes through the main thread.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import vm from "node:vm";
+import { parentPort, workerData } from "node:worker_threads";
+import { limits } from "../codec/limits.ts";
+import { blobPath, writeBlob } from "../store/files.ts";
+import type { StoredFile } from "../core.ts";
+import type { ActionSetup, FromAction, ToAction, WireResponse } from "./actionMessage.ts";
+import { failure, splitPath, type Outcome } from "./driver.ts";
+import { bundleName, logLine } from "./realm.ts";
+import { openStackMapper } from "./runner.ts";
+
+type Context = {
+  readonly id: number;
+  readonly identity: string;
+  readonly requestId: string;
+  readonly path: string;
+  readonly logLines: string[];
+  lost: unknown;
+};
+type Registered = Record<string, unknown> & {
+  invokeAction(requestId: string, args: string): Promise<string>;
+  invokeHttpAction(request: Request): Promise<Response>;
+};
+type Router = { getRoutes(): [string, string, Registered][] };
+type Asking = { readonly resolve: (text: string) => void; readonly reject: (error: unknown) => void };
+
+const port = parentPort;
+if (!port) throw new Error("This file is a worker.");
+const setup = workerData as ActionSetup;
+const contexts = new AsyncLocalStorage<Context>();
+const asking = new Map<number, Asking>();
+let lastAsk = 0;
+const mapStack = openStackMapper(setup.map);
+
+const say = (message: FromAction): void => port.postMessage(message);
+
+function current(): Context {
+  const context = contexts.getStore();
+  if (!context) throw new Error("This can only be called while an action is running.");
+  return context;
+}
+
+function ask(op: string, args: string): Promise<string> {
+  const { id } = current();
+  const number = ++lastAsk;
+  return new Promise((resolve, reject) => {
+    asking.set(number, { resolve, reject });
+    say({ type: "ask", id, ask: number, op, args });
+  });
+}
+
+async function storeBlob(blob: Blob, wanted: string | undefined): Promise<string> {
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  const digest = createHash("sha256").update(bytes).digest();
+  if (wanted !== undefined && wanted !== digest.toString("hex") && wanted !== digest.toString("base64"))
+    throw new Error("The file's SHA-256 is not the one that was given.");
+  const sha256 = writeBlob(setup.dir, bytes);
+  const file = { sha256, sizeBytes: bytes.length, contentType: blob.type === "" ? null : blob.type };
+  return JSON.parse(await ask("storeFile", JSON.stringify(file))) as string;
+}
+
+async function getBlob(storageId: string): Promise<Blob | null> {
+  const file = JSON.parse(await ask("fileOfId", JSON.stringify(storageId))) as StoredFile | null;
+  if (!file) return null;
+  return new Blob([readFileSync(blobPath(setup.dir, file.sha256))], { type: file.contentType ?? "" });
+}
+
+const globals = globalThis as unknown as Record<string, unknown>;
+globals["Convex"] = {
+  syscall: (op: string) => {
+    throw new Error(`Unknown operation ${op}`);
+  },
+  asyncSyscall: async (op: string, args: string) => {
+    if (op === "1.0/getUserIdentity") return current().identity;
+    if (op === "1.0/getFunctionMetadata") return JSON.stringify({ name: current().path, componentPath: "" });
+    return ask(op, args);
+  },
+  jsSyscall: (op: string, args: { blob: Blob; storageId: string; options?: { sha256?: string } }) => {
+    if (op === "storage/storeBlob") return storeBlob(args.blob, args.options?.sha256);
+    if (op === "storage/getBlob") return getBlob(args.storageId);
+    throw new Error(`Unknown operation ${op}`);
+  },
+};
+
+for (const [method, level] of [
+  ["log", "LOG"],
+  ["info", "INFO"],
+  ["warn", "WARN"],
+  ["error", "ERROR"],
+  ["debug", "DEBUG"],
+  ["trace", "LOG"],
+] as const)
+  console[method] = (...args: unknown[]) => {
+    const lines = contexts.getStore()?.logLines;
+    if (lines && lines.length < limits.logLinesMax) lines.push(logLine(level, args));
+  };
+
+// A promise nobody waited for must not take the other actions down; it fails the one it belongs to, when that can be told.
+process.on("unhandledRejection", (reason) => {
+  const context = contexts.getStore();
+  if (context) context.lost ??= reason ?? new Error("Unhandled rejection");
+});
+
+// As a plain script of this realm, with `require` for what "use node" modules take from Node itself.
+globals["require"] = createRequire(join(setup.functionsDir, "_.js"));
+new vm.Script(readFileSync(setup.code, "utf8"), { filename: bundleName }).runInThisContext();
+const modules = globals["__modules"] as Record<string, () => Record<string, Registered | undefined>>;
+
+async function runAction(message: ToAction & { type: "run" }): Promise<void> {
+  const context: Context = { ...message, path: message.entry.path, logLines: [], lost: undefined };
+  const outcome = await contexts.run(context, async (): Promise<Outcome> => {
+    try {
+      const [module, name] = splitPath(message.entry.path);
+      const registered = modules[module]?.()[name];
+      if (!registered) throw new Error(`Couldn't find "${name}" in module "${module}.js".`);
+      const value = await registered.invokeAction(message.requestId, `[${message.args}]`);
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+      if (context.lost !== undefined) throw context.lost;
+      return { ok: true, value };
+    } catch (error) {
+      return describe(error);
+    }
+  });
+  say({ type: "done", id: message.id, outcome, logLines: context.logLines });
+}
+
+async function runHttp(message: ToAction & { type: "http" }): Promise<void> {
+  const { id, route, request } = message;
+  const context: Context = { ...message, path: `${route.method} ${route.path}`, logLines: [], lost: undefined };
+  const response = await contexts.run(context, async (): Promise<WireResponse> => {
+    try {
+      const router = modules["http"]?.()["default"] as unknown as Router;
+      const found = router.getRoutes().find(([path, method]) => path === route.path && method === route.method);
+      if (!found) throw new Error(`No HttpAction routed for ${route.path}`);
+      const answer = await found[2].invokeHttpAction(
+        new Request(request.url, {
+          method: request.method,
+          headers: request.headers.map(([key, value]) => [key, value] as [string, string]),
+          body: request.body as Uint8Array<ArrayBuffer> | null,
+        }),
+      );
+      return { status: answer.status, headers: [...answer.headers], body: new Uint8Array(await answer.arrayBuffer()) };
+    } catch (error) {
+      const outcome = describe(error);
+      const text = { code: `[Request ID: ${message.requestId}] Server Error`, trace: outcome.ok ? "" : outcome.message };
+      const body = Buffer.from(
+        JSON.stringify(outcome.ok || outcome.data === undefined ? text : { ...text, data: JSON.parse(outcome.data) as unknown }),
+      );
+      return { status: 500, headers: [["content-type", "application/json"]], body };
+    }
+  });
+  say({ type: "response", id, response, logLines: context.logLines });
+}
+
+function describe(thrown: unknown): Outcome {
+  const error = thrown as { name?: string; message?: string; stack?: string; data?: unknown; ConvexErrorSymbol?: symbol };
+  if (typeof thrown !== "object" || thrown === null || typeof error.message !== "string")
+    return failure({ name: "", message: String(thrown) }, mapStack);
+  const isConvexError = error.ConvexErrorSymbol === Symbol.for("ConvexError");
+  return failure(
+    {
+      name: isConvexError ? "ConvexError" : (error.name ?? "Error"),
+      message: error.message,
+      // Frames of our own say nothing to the app's author.
+      stack: (error.stack ?? "")
+        .split("\n")
+        .filter((line) => line.includes(bundleName))
+        .join("\n"),
+      ...(isConvexError && typeof error.data === "string" ? { data: error.data } : {}),
+    },
+    mapStack,
+  );
+}
+
+port.on("message", (message: ToAction) => {
+  if (message.type === "run") return void runAction(message);
+  if (message.type === "http") return void runHttp(message);
+  const one = asking.get(message.ask);
+  asking.delete(message.ask);
+  const { answer } = message;
+  if (answer.startsWith("=")) one?.resolve(answer.slice(1));
+  else if (answer.startsWith("!")) one?.reject(new Error(answer.slice(1)));
+  else {
+    const [text, data] = JSON.parse(answer.slice(1)) as [string, unknown];
+    one?.reject(Object.assign(new Error(text), { data }));
+  }
+});
