@@ -26,7 +26,7 @@ export type QdrantVectors = Vectors & {
 };
 
 // A batch is one request and one commit. Larger ones hold up whoever asks meanwhile, and save little.
-const passagesPerBatch = 128;
+const passagesPerBatch = 64;
 // Each side of the fusion brings this many at least: fewer starve it, more change nothing at the top.
 const prefetchMin = 60;
 // Words count twice as much as the vector, with the k that such weights act on. Measured on headings against their sections: better
@@ -65,20 +65,28 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
   const ofTenant = { key: "tenant_id", match: { value: tenantId } };
   const ofDocument = (documentId: string) => ({ must: [ofTenant, { key: "document_id", match: { value: documentId } }] });
 
+  function toPoints(documentId: string, passages: readonly PassagePoint[], from: number) {
+    const isOff = passages.some((passage, i) => passage.documentId !== documentId || passage.ordinal !== from + i);
+    if (isOff) throw new NikaError("bug", "Passages were handed over out of order.");
+    return passages.map((passage) => toPoint(tenantId, passage));
+  }
+
   return {
     replace: (documentId, passages, signal) =>
       using(async ({ client, stored }) => {
         if (!isInForce(stored)) throw wrongEmbedder(stored.id);
-        for (let from = 0; from < passages.length; from += passagesPerBatch) {
+        // What an earlier, longer version left behind goes in the request of the last batch, so a short document is one write.
+        const beyond = { must: [...ofDocument(documentId).must, { key: "ordinal", range: { gte: passages.length } }] };
+        let from = 0;
+        for (; passages.length - from > passagesPerBatch; from += passagesPerBatch) {
           throwIfAborted(signal);
-          const batch = passages.slice(from, from + passagesPerBatch);
-          checkOrder(documentId, batch, from);
-          await client.upsert(vaultAlias, { wait: true, points: batch.map((passage) => toPoint(tenantId, passage)) });
+          const points = toPoints(documentId, passages.slice(from, from + passagesPerBatch), from);
+          await client.upsert(vaultAlias, { wait: true, points });
         }
         throwIfAborted(signal);
-        // What an earlier, longer version left behind.
-        const beyond = { key: "ordinal", range: { gte: passages.length } };
-        await client.delete(vaultAlias, { wait: true, filter: { must: [...ofDocument(documentId).must, beyond] } });
+        const points = toPoints(documentId, passages.slice(from), from);
+        const upsert = points.length > 0 ? [{ upsert: { points } }] : [];
+        await client.batchUpdate(vaultAlias, { wait: true, operations: [...upsert, { delete: { filter: beyond } }] });
       }),
 
     remove: (documentId) =>
@@ -130,11 +138,6 @@ async function connect({ url, apiKey }: QdrantOptions): Promise<QdrantClient> {
     timeout: timeoutMs,
     checkCompatibility: false,
   });
-}
-
-function checkOrder(documentId: string, passages: readonly PassagePoint[], from: number): void {
-  const isOff = passages.some((passage, i) => passage.documentId !== documentId || passage.ordinal !== from + i);
-  if (isOff) throw new NikaError("bug", "Passages were handed over out of order.");
 }
 
 const wrongEmbedder = (storedId: string): NikaError =>
