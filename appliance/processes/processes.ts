@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { NikaError } from "../../convex/model/error.ts";
@@ -31,13 +32,15 @@ export type ProcessesOptions = {
 export type Processes<Request, Reply> = {
   /**
    * Fails with `ProcessLostError`, with `cancelled` when the signal fires (the process that has it is ended, since nothing else
-   * stops it), or with what the handler threw.
+   * stops it). `bytes` go to the handler beside the request, by a pipe of their own that copies them once, and add twice their size
+   * to what the process may hold.
    */
-  call(request: Request, options: { signal: AbortSignal }): Promise<Reply>;
+  call(request: Request, options: { signal: AbortSignal; bytes?: Uint8Array }): Promise<Reply>;
   /** Ends all processes; open and later calls fail with `cancelled`. */
   close(): Promise<void>;
 };
 
+export type ProcessRequest = { readonly request: unknown; readonly bytesLength: number };
 export type ProcessReply =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly name: string; readonly message: string };
@@ -53,6 +56,7 @@ const politeness = 5;
 
 type Task = {
   readonly request: unknown;
+  readonly bytes: Uint8Array;
   readonly signal: AbortSignal;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -97,10 +101,11 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     pump();
   };
 
+  const allowedMiB = ({ task }: Runner): number => options.memoryMiBMax + (2 * (task?.bytes.length ?? 0)) / 1024 / 1024;
+
   const look = (): void => {
     const working = [...runners].filter((runner) => runner.task);
-    for (const runner of working)
-      if (memoryMiB(runner.child) > options.memoryMiBMax) lose(runner, new ProcessLostError("memory"));
+    for (const runner of working) if (memoryMiB(runner.child) > allowedMiB(runner)) lose(runner, new ProcessLostError("memory"));
     if (working.length > 0) return;
     clearInterval(watch);
     watch = undefined;
@@ -121,6 +126,8 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     const runner: Runner = { child, ended, isLost: false };
     let lastWords = "";
     child.stderr?.on("data", (text: Buffer) => (lastWords = (lastWords + text.toString()).slice(-2_000)));
+    // A process that ended cannot be written to; its end is told by "exit".
+    child.stdin?.on("error", () => {});
     child.on("message", (reply: ProcessReply) => finish(runner, reply));
     child.once("error", (cause) => lose(runner, new ProcessLostError("crashed", { cause })));
     child.once("exit", (code, signal) => {
@@ -145,7 +152,9 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     runner.task = task;
     watch ??= setInterval(look, watchMs);
     task.timer = setTimeout(() => lose(runner, new ProcessLostError("slow")), options.timeLimitMs);
-    runner.child.send(task.request as object, (cause) => cause && lose(runner, new ProcessLostError("crashed", { cause })));
+    const message: ProcessRequest = { request: task.request, bytesLength: task.bytes.length };
+    if (task.bytes.length > 0) runner.child.stdin?.write(task.bytes);
+    runner.child.send(message, (cause) => cause && lose(runner, new ProcessLostError("crashed", { cause })));
   };
 
   const pump = (): void => {
@@ -166,10 +175,17 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
   };
 
   return {
-    call: (request, { signal }) =>
+    call: (request, { signal, bytes = new Uint8Array() }) =>
       new Promise<Reply>((resolve, reject) => {
         if (isClosed || signal.aborted) return reject(cancelled());
-        const task: Task = { request, signal, resolve: resolve as (value: unknown) => void, reject, onAbort: () => abort(task) };
+        const task: Task = {
+          request,
+          bytes,
+          signal,
+          resolve: resolve as (value: unknown) => void,
+          reject,
+          onAbort: () => abort(task),
+        };
         signal.addEventListener("abort", task.onAbort, { once: true });
         queue.push(task);
         pump();
@@ -192,7 +208,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
 function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
   const child = fork(entry, [], {
     serialization: "advanced",
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    stdio: ["pipe", "ignore", "pipe", "ipc"],
     env: {},
     execArgv: [
       `--max-old-space-size=${Math.round(memoryMiBMax * heapShare)}`,
@@ -203,6 +219,7 @@ function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
     ],
   });
   child.unref();
+  for (const pipe of [child.stdin, child.stderr]) (pipe as Socket | null)?.unref();
   try {
     if (child.pid !== undefined) setPriority(child.pid, politeness);
   } catch {

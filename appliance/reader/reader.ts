@@ -31,7 +31,7 @@ export function openReader({
   return {
     read: async (bytes, { name, signal }) => {
       try {
-        const { reading, cause } = await processes.call({ bytes, name }, { signal });
+        const { reading, cause } = await processes.call({ name }, { signal, bytes });
         if (cause !== undefined) log(`could not read ${JSON.stringify(name)}: ${cause}`);
         return reading;
       } catch (error) {

@@ -6,7 +6,7 @@ import { UnreadableError } from "../../ml/parse/unreadable.ts";
 import type { Reading } from "../../functions/ports/reader.ts";
 import { serve } from "../processes/serve.ts";
 
-export type ReadRequest = { readonly bytes: Uint8Array; readonly name: string };
+export type ReadRequest = { readonly name: string };
 /** `cause` is for the log: what a library said about the file. */
 export type ReadReply = { readonly reading: Reading; readonly cause?: string };
 
@@ -14,7 +14,7 @@ export type ReadReply = { readonly reading: Reading; readonly cause?: string };
 const languageSampleChars = 6_000;
 const causeCharsMax = 300;
 
-serve(async ({ bytes, name }: ReadRequest): Promise<ReadReply> => {
+serve(async ({ name }: ReadRequest, bytes): Promise<ReadReply> => {
   try {
     const document = await parse(bytes, name);
     const passages = chunk(document);

@@ -132,8 +132,10 @@ function hardCut(text: string, from: number, to: number, charsMax: number): { fr
   const cuts: { from: number; to: number }[] = [];
   let start = from;
   while (to - start > charsMax) {
-    const space = text.lastIndexOf(" ", start + charsMax);
-    let end = space > start + charsMax / 2 ? space : start + charsMax;
+    // Looked for in a window, because in a text without any the search would run back to the beginning each time.
+    const half = Math.floor(charsMax / 2);
+    const space = text.slice(start + half, start + charsMax + 1).lastIndexOf(" ");
+    let end = space > 0 ? start + half + space : start + charsMax;
     if (isLowSurrogate(text.charCodeAt(end))) end -= 1;
     cuts.push({ from: start, to: end });
     start = text[end] === " " ? end + 1 : end;
@@ -147,9 +149,7 @@ function isLowSurrogate(code: number): boolean {
 }
 
 function lineBreaks(text: string, from: number, to: number): number {
-  let count = 0;
-  for (let at = text.indexOf("\n", from); at !== -1 && at < to; at = text.indexOf("\n", at + 1)) count += 1;
-  return count;
+  return text.slice(from, to).split("\n").length - 1;
 }
 
 /** Narrows a block's lines to some of them, counted from its first. Blocks without lines stay as they are. */

@@ -5,8 +5,8 @@ import { textBlocks } from "./text.ts";
 export const delimiters = [",", ";", "\t", "|"] as const;
 export type Delimiter = (typeof delimiters)[number];
 
-/** A cell costs some 60 bytes beyond its text; this keeps a table of tiny cells within the memory of a reading thread. */
-const cellsMax = 1_500_000;
+/** A cell costs some 60 bytes beyond its text; this keeps a table of tiny cells within the memory a reader has. */
+const cellsMax = 800_000;
 /** Characters looked at to tell the delimiter; a row of ten thousand columns still fits. */
 const sampleChars = 256 * 1024;
 /** Records looked at to tell the delimiter. */

@@ -1,3 +1,5 @@
+import { UnreadableError } from "./unreadable.ts";
+
 /** Bytes to text when the bytes are text at all: byte order marks, UTF-16 without one, UTF-8, and windows-1252 as the last guess. */
 
 /** Looked at in three places of the file: a binary file with a long text header is still binary. */
@@ -7,12 +9,19 @@ const controlShareMax = 0.03;
 /** Text of one language in a Latin single-byte encoding has at most one accented letter in four. */
 const highShareMax = 0.3;
 
-/** The text, line ends as "\n", in NFC and well-formed; undefined when the bytes are no text. */
-export function decodeText(bytes: Uint8Array): string | undefined {
-  const text = decode(bytes);
-  if (text === undefined) return undefined;
-  return tidied(text);
+/**
+ * The text, line ends as "\n", in NFC and well-formed; undefined when the bytes are no text. Fails with `tooManyPassages` when it
+ * would have more than `charsMax` characters, before memory is spent on it.
+ */
+export function decodeText(bytes: Uint8Array, charsMax: number): string | undefined {
+  const encoding = findEncoding(bytes);
+  if (encoding === undefined) return undefined;
+  if (charsAtLeast(bytes, encoding) > charsMax) throw new UnreadableError("tooManyPassages");
+  const text = encoding === "utf-8" ? decodeUtf8(bytes) : new TextDecoder(encoding).decode(bytes);
+  return text === undefined ? undefined : tidied(text);
 }
+
+type Encoding = "utf-8" | "utf-16le" | "utf-16be";
 
 /** What every parser does to text from outside: NFC, no lone surrogates, no NULs, one kind of line end. */
 export function tidied(text: string): string {
@@ -22,19 +31,26 @@ export function tidied(text: string): string {
   return clean.normalize("NFC");
 }
 
-function decode(bytes: Uint8Array): string | undefined {
-  const [a, b, c] = bytes;
-  if (a === 0xef && b === 0xbb && c === 0xbf) return new TextDecoder("utf-8").decode(bytes);
-  if (a === 0xff && b === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
-  if (a === 0xfe && b === 0xff) return new TextDecoder("utf-16be").decode(bytes);
-  const wide = wideEncoding(bytes);
-  if (wide) return new TextDecoder(wide).decode(bytes);
-  const shares = sharesOf(bytes);
-  if (shares.control > controlShareMax) return undefined;
+function findEncoding(bytes: Uint8Array): Encoding | undefined {
+  const [a, b] = bytes;
+  if (a === 0xff && b === 0xfe) return "utf-16le";
+  if (a === 0xfe && b === 0xff) return "utf-16be";
+  return wideEncoding(bytes) ?? (sharesOf(bytes).control > controlShareMax ? undefined : "utf-8");
+}
+
+/** Bytes that start a character. In UTF-8 the others are 10xxxxxx; other encodings only come out shorter by this count. */
+function charsAtLeast(bytes: Uint8Array, encoding: Encoding): number {
+  if (encoding !== "utf-8") return bytes.length / 2;
+  let chars = 0;
+  for (let at = 0; at < bytes.length; at += 1) if (((bytes[at] ?? 0) & 0xc0) !== 0x80) chars += 1;
+  return chars;
+}
+
+function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    return decodeBroken(bytes, shares.high);
+    return decodeBroken(bytes, sharesOf(bytes).high);
   }
 }
 

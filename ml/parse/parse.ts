@@ -17,7 +17,7 @@ type Parsed = { readonly blocks: Block[]; readonly title?: string; readonly page
 
 /**
  * What stands in a file, by its content; `name` only breaks ties and stands in for a missing title. Bytes are untrusted: fails
- * with `UnreadableError` for all that is wrong with them. Bounds on time and memory are the caller's (a thread that can be ended).
+ * with `UnreadableError` for all that is wrong with them. They may be detached afterwards. Bounds on time and memory are the caller's (a thread that can be ended).
  */
 export async function parse(bytes: Uint8Array, name: string): Promise<ParsedDocument> {
   return await parseNested(bytes, name, 0);
@@ -58,9 +58,8 @@ async function parseBinary(
 }
 
 async function parseText(bytes: Uint8Array, name: string, depth: number): Promise<ParsedDocument> {
-  const text = decodeText(bytes);
+  const text = decodeText(bytes, textCharsMax);
   if (text === undefined) throw new UnreadableError("unknownType");
-  if (text.length > textCharsMax) throw new UnreadableError("tooManyPassages");
   const kind = sniffText(text, name);
   if (typeof kind !== "string") return toDocument("csv", name, { blocks: await csvBlocks(text, kind.delimiter) });
   switch (kind) {

@@ -39,8 +39,8 @@ async function open(bytes: Uint8Array): Promise<PDFDocumentProxy> {
   const folder = (name: string): string => new URL(`${name}/`, import.meta.resolve("pdfjs-dist/package.json")).href;
   try {
     return await getDocument({
-      // A copy: pdf.js detaches the buffer it is given.
-      data: bytes.slice(),
+      // pdf.js detaches what it is given; a part of something larger has to be copied out.
+      data: bytes.byteLength === bytes.buffer.byteLength && !Buffer.isBuffer(bytes) ? bytes : new Uint8Array(bytes),
       cMapUrl: folder("cmaps"),
       cMapPacked: true,
       useWorkerFetch: false,
