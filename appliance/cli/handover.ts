@@ -21,8 +21,8 @@ export type Vault = {
   refuse(files: Refused[]): Promise<readonly Added[]>;
 };
 
-/** What has been handed over so far. Filled as it happens, so that it is true after an interruption too. */
-export type Tally = { added: Added[]; known: number; refused: Refused[] };
+/** What has been handed over so far, `known` and `refused` by name. Filled as it happens, so that it is true after an interruption too. */
+export type Tally = { added: Added[]; known: string[]; refused: Refused[] };
 
 /** Enough to keep a disk and a loopback connection busy without holding many files in memory. */
 const inFlightMax = 4;
@@ -62,13 +62,13 @@ async function handOverRound(
     const result = digests[index];
     if (result === undefined) continue; // Interrupted before its turn.
     if ("problem" in result) refuse(file, result.problem);
-    else if (inThisRun.has(result.sha256)) tally.known += 1;
+    else if (inThisRun.has(result.sha256)) tally.known.push(file.name);
     else fresh.push({ file, sha256: result.sha256 });
     if ("sha256" in result) inThisRun.add(result.sha256);
   }
   const known = new Set(fresh.length > 0 ? await vault.known(fresh.map(({ sha256 }) => sha256)) : []);
   const missing = fresh.filter(({ sha256 }) => !known.has(sha256)).map(({ file }) => file);
-  tally.known += fresh.length - missing.length;
+  tally.known.push(...fresh.filter(({ sha256 }) => known.has(sha256)).map(({ file }) => file.name));
 
   const uploads = await inParallel(missing, signal, (file) => uploadOrProblem(vault, file));
   const sent: { name: string; storageId: string }[] = [];
@@ -80,8 +80,10 @@ async function handOverRound(
   }
   if (sent.length > 0) {
     const added = await vault.add(sent);
-    tally.added.push(...added.filter(({ isNew, state }) => isNew || state === "waiting" || state === "reading"));
-    tally.known += added.filter(({ isNew, state }) => !isNew && state !== "waiting" && state !== "reading").length;
+    // Not new but open again: a document whose reading had failed and is tried once more.
+    const isOpen = ({ isNew, state }: Added): boolean => isNew || state === "waiting" || state === "reading";
+    tally.added.push(...added.filter(isOpen));
+    tally.known.push(...added.filter((one) => !isOpen(one)).map(({ name }) => name));
   }
   if (refused.length > 0) {
     await vault.refuse(refused);

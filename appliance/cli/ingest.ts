@@ -41,7 +41,7 @@ export async function runIngest(
   const entries = found.filter((entry) => entry.type !== "skipped");
   const skipped = found.filter((entry) => entry.type === "skipped");
   if (!options.json) announce(terminal, entries, skipped);
-  const tally: Tally = { added: [], known: 0, refused: [] };
+  const tally: Tally = { added: [], known: [], refused: [] };
   let reading: Reading | undefined;
   try {
     const handing = { terminal, client, tally, options };
@@ -99,10 +99,11 @@ async function sendAll(
 
 async function waitFor({ terminal, client, tally, options: { json, signal } }: Handing): Promise<Reading> {
   const ids = tally.added.map(({ id }) => id as Id<"documents">);
-  if (ids.length === 0) return { ready: 0, unreadable: [] };
-  const progress = await openProgress({ terminal, label: "Read", total: ids.length, isQuiet: json });
+  const total = ids.length + tally.known.length;
+  if (total === 0) return { ready: 0, unreadable: [] };
+  const progress = await openProgress({ terminal, label: "Read", total, isQuiet: json });
   try {
-    return await awaitRead(client, ids, { signal, onProgress: (done) => progress.update(done) });
+    return await awaitRead(client, { ids, names: tally.known, signal, onProgress: (done) => progress.update(done) });
   } finally {
     progress.stop();
   }
@@ -157,7 +158,7 @@ function toResult({ found, tally, skipped, reading, isInterrupted }: Outcome): I
   return {
     found,
     added: tally.added.map(({ id, name }) => ({ id, name })),
-    known: tally.known,
+    known: tally.known.length,
     skipped: skipped.map(({ name, why }) => ({ name, why })),
     ...(reading && { ready: reading.ready }),
     unreadable: [...refused, ...(reading?.unreadable ?? [])],
@@ -167,17 +168,16 @@ function toResult({ found, tally, skipped, reading, isInterrupted }: Outcome): I
 
 /** The closing lines for a person. */
 export function summaryLines(result: Ingested): string[] {
+  const done = result.ready ?? result.added.length;
   const counts = [
-    result.ready === undefined
-      ? `${countOf(result.added.length, "document")} handed over`
-      : `${countOf(result.ready, "document")} ready`,
+    done > 0 ? `${countOf(done, "document")} ${result.ready === undefined ? "handed over" : "ready"}` : "",
     result.known > 0 ? `${result.known.toLocaleString("en-US")} already known` : "",
     result.unreadable.length > 0 ? `${result.unreadable.length.toLocaleString("en-US")} unreadable` : "",
-  ];
+  ].filter((part) => part !== "");
   const problems = result.unreadable.slice(0, linesMax).map(({ name, message }) => `  ${oneLine(name)}: ${oneLine(message)}`);
   const rest = result.unreadable.length - problems.length;
   return [
-    `${counts.filter((part) => part !== "").join(", ")}.`,
+    counts.length > 0 ? `${counts.join(", ")}.` : "Nothing was handed over.",
     ...problems,
     ...(rest > 0 ? [`  and ${rest.toLocaleString("en-US")} more; \`nika documents --state unreadable\` lists them.`] : []),
     ...(result.ready === undefined && result.added.length > 0 && !result.isInterrupted

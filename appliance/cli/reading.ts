@@ -2,6 +2,7 @@
 import type { FunctionReturnType } from "convex/server";
 import { api } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
+import { toDocumentName } from "../../convex/model/document.ts";
 import type { Client } from "./client.ts";
 import { withLive, type Watch } from "./live.ts";
 
@@ -13,7 +14,13 @@ export type Reading = {
 type DocumentId = Id<"documents">;
 type DocumentView = FunctionReturnType<typeof api.documents.list>[number];
 
-export type ReadOptions = { readonly signal: AbortSignal; readonly onProgress: (done: number) => void };
+export type ReadOptions = {
+  readonly ids: readonly DocumentId[];
+  /** Of files that were known already, whose ids we were not told; they may still be waiting from an earlier run. */
+  readonly names: readonly string[];
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number) => void;
+};
 
 /** The longest list one query gives. */
 const listMax = 200;
@@ -23,31 +30,29 @@ const listMax = 200;
  */
 const nearEnd = 100;
 
-/** Resolves when none of `ids` is waiting or being read. Other people's documents do not hold it up once the queue is short. */
-export async function awaitRead(
-  client: Client,
-  ids: readonly DocumentId[],
-  { signal, onProgress }: ReadOptions,
-): Promise<Reading> {
-  const ours = new Set<string>(ids);
+/** Resolves when none of ours is waiting or being read. Other people's documents do not hold it up once the queue is short. */
+export async function awaitRead(client: Client, { ids, names, signal, onProgress }: ReadOptions): Promise<Reading> {
+  const ours = new Set<string>([...ids, ...names.map(toDocumentName)]);
+  const total = ids.length + names.length;
+  const isOurs = ({ id, name }: DocumentView): boolean => ours.has(id) || ours.has(name);
   await withLive<void>(await client.live(), signal, (watch, done) => {
     let isFollowing = false;
     watch(api.documents.counts, {}, (counts) => {
       const open = counts.waiting + counts.reading;
-      if (!isFollowing) onProgress(ours.size - Math.min(ours.size, open));
+      if (!isFollowing) onProgress(total - Math.min(total, open));
       if (open === 0) done();
       else if (open <= nearEnd && !isFollowing) {
         isFollowing = true;
-        followOpen(watch, ours, (left) => (left === 0 ? done() : onProgress(ours.size - left)));
+        followOpen(watch, isOurs, (left) => (left === 0 ? done() : onProgress(total - left)));
       }
     });
   });
-  onProgress(ours.size);
+  onProgress(total);
   return summarise(client, ids);
 }
 
 /** Calls `onLeft` with how many of ours are open, whenever that can be told. */
-function followOpen(watch: Watch, ours: ReadonlySet<string>, onLeft: (left: number) => void): void {
+function followOpen(watch: Watch, isOurs: (document: DocumentView) => boolean, onLeft: (left: number) => void): void {
   const open: { waiting?: readonly DocumentView[]; reading?: readonly DocumentView[] } = {};
   let isDue = false;
   const look = (): void => {
@@ -55,7 +60,7 @@ function followOpen(watch: Watch, ours: ReadonlySet<string>, onLeft: (left: numb
     const { waiting, reading } = open;
     // A full list may be missing some of ours; the next change tells more.
     if (!waiting || !reading || waiting.length >= listMax || reading.length >= listMax) return;
-    onLeft([...waiting, ...reading].filter(({ id }) => ours.has(id)).length);
+    onLeft([...waiting, ...reading].filter(isOurs).length);
   };
   for (const state of ["waiting", "reading"] as const)
     watch(api.documents.list, { state, limit: listMax }, (documents) => {
