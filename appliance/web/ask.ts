@@ -6,7 +6,7 @@ import { fetchToken } from "./session/session.ts";
 
 export type Inquiry =
   | { readonly state: "none" }
-  | { readonly state: "asking"; readonly question: string }
+  | { readonly state: "asking"; readonly question: string; readonly previous: Answer | undefined }
   | { readonly state: "answered"; readonly question: string; readonly answer: Answer }
   | { readonly state: "failed"; readonly question: string; readonly failure: Failure };
 
@@ -30,7 +30,7 @@ export function useAsking(): Asking {
     current.current?.abort();
     const controller = new AbortController();
     current.current = controller;
-    setInquiry({ state: "asking", question });
+    setInquiry((before) => ({ state: "asking", question, previous: answerOf(before) }));
     setEarlier((questions) => [question, ...questions.filter((one) => one !== question)].slice(0, earlierMax + 1));
     void requestAnswer(question, controller.signal).then(
       (answer) => controller.signal.aborted || setInquiry({ state: "answered", question, answer }),
@@ -44,6 +44,11 @@ export function useAsking(): Asking {
   }, []);
 
   return { inquiry, earlier, ask, stop };
+}
+
+function answerOf(inquiry: Inquiry): Answer | undefined {
+  if (inquiry.state === "asking") return inquiry.previous;
+  return inquiry.state === "answered" ? inquiry.answer : undefined;
 }
 
 async function requestAnswer(question: string, signal: AbortSignal): Promise<Answer> {

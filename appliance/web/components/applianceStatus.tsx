@@ -20,7 +20,7 @@ export function ApplianceStatus() {
       <span className="status-holds">{counts && status.holds(totalOf(counts), counts.passages)}</span>
       {about && (
         <span className="status-embedder">
-          {about.embedder.label}
+          {about.embedder.isBaseline ? status.baseline : about.embedder.label}
           <br />
           {about.embedder.isBaseline ? status.wordsNotMeanings : status.meanings}
         </span>

@@ -63,6 +63,9 @@ function useArrival(route: Route) {
   const title = navigation[route];
   useEffect(() => {
     document.title = `${title} · Nika`;
+    return () => {
+      document.title = "Nika";
+    };
   }, [title]);
   useEffect(() => {
     // In braces: newer browsers return a promise, which React would take for a clean-up.

@@ -77,7 +77,8 @@ function JobAction({ job }: { job: JobView }) {
         data-testid="job-retry"
         onClick={() => attempt(() => retry({ id }))}
       >
-        {words.activity.retry}
+        <Icon name="retry" />
+        <span className="button-text">{words.activity.retry}</span>
       </button>
     );
   // Forgetting cannot be stopped half-way.
@@ -90,7 +91,8 @@ function JobAction({ job }: { job: JobView }) {
       data-testid="job-cancel"
       onClick={() => attempt(() => cancel({ id }))}
     >
-      {words.activity.cancel}
+      <Icon name="close" />
+      <span className="button-text">{words.activity.cancel}</span>
     </button>
   );
 }

@@ -7,16 +7,18 @@ import { Icon } from "./icon.tsx";
 import { ProgressBar } from "./progressBar.tsx";
 
 /** Enough to see what is going on; a folder of a thousand is summed up. */
-const rowsMax = 6;
+const rowsMax = 5;
 
 /** The files on their way in, each with its progress, and what became of them. */
 export function UploadTray() {
-  const { words, number } = useSpeech();
+  const { words } = useSpeech();
   const { uploads, list } = useUploads();
   if (list.length === 0) return null;
   const ended = list.filter(isEnded).length;
   const isDone = ended === list.length;
-  const shown = list.toSorted((a, b) => weight(a.state) - weight(b.state)).slice(0, rowsMax);
+  // When all is over, what went in is on the list below; here stays what did not.
+  const told = isDone ? list.filter(({ state }) => state.type !== "added") : list;
+  const shown = told.toSorted((a, b) => weight(a.state) - weight(b.state)).slice(0, rowsMax);
   const hasFailed = list.some(({ state }) => state.type === "failed");
   return (
     <section className="tray" aria-label={words.uploads.label} data-testid="uploads">
@@ -39,16 +41,13 @@ export function UploadTray() {
           </button>
         )}
       </div>
-      <ProgressBar label={words.uploads.label} progress={{ done: ended, total: list.length }} />
+      {!isDone && <ProgressBar label={words.uploads.label} progress={{ done: ended, total: list.length }} />}
       <ul className="tray-list">
         {shown.map((upload) => (
           <UploadRow key={upload.key} upload={upload} />
         ))}
-        {list.length > rowsMax && <li className="tray-more">{words.uploads.more(list.length - rowsMax)}</li>}
+        {told.length > rowsMax && <li className="tray-more">{words.uploads.more(told.length - rowsMax)}</li>}
       </ul>
-      <span className="unseen" data-testid="upload-count">
-        {number(ended)}
-      </span>
     </section>
   );
 }

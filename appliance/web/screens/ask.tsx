@@ -24,7 +24,7 @@ export function AskScreen({ asking }: { asking: Asking }) {
       <QuestionBox asking={asking} />
       {inquiry.state === "none" && <Resting asking={asking} />}
       <div aria-live="polite" aria-busy={inquiry.state === "asking"}>
-        {inquiry.state === "asking" && <Searching />}
+        {inquiry.state === "asking" && <Searching previous={inquiry.previous} />}
         {inquiry.state === "failed" && <Failed asking={asking} />}
         {inquiry.state === "answered" && <Answered answer={inquiry.answer} />}
       </div>
@@ -65,13 +65,14 @@ function Resting({ asking }: { asking: Asking }) {
   );
 }
 
-function Searching() {
+/** An answer takes milliseconds, so the one before stays, paling, rather than to blink away. */
+function Searching({ previous }: { previous: Answer | undefined }) {
   const { ask } = useSpeech().words;
   return (
-    <>
+    <div className="searching">
       <p className="unseen">{ask.searching}</p>
-      <Skeleton rows={4} />
-    </>
+      {previous ? <Answered answer={previous} /> : <Skeleton rows={4} />}
+    </div>
   );
 }
 
@@ -96,7 +97,7 @@ function Answered({ answer }: { answer: Answer }) {
   if (passages.length === 0)
     return (
       <Empty title={ask.nothingFound} hint={ask.nothingFoundHint}>
-        <p className="fine">{embedder.isBaseline ? ask.baseline(embedder.label) : ask.neural(embedder.label)}</p>
+        <p className="fine">{embedder.isBaseline ? ask.baseline : ask.neural(embedder.label)}</p>
       </Empty>
     );
   return (
@@ -110,7 +111,7 @@ function Answered({ answer }: { answer: Answer }) {
         ))}
       </ol>
       <p className="fine">
-        {ask.quotations} {embedder.isBaseline ? ask.baseline(embedder.label) : ask.neural(embedder.label)}
+        {ask.quotations} {embedder.isBaseline ? ask.baseline : ask.neural(embedder.label)}
       </p>
     </>
   );

@@ -66,10 +66,8 @@ function About() {
   const { status } = words;
   const facts = [
     { term: status.version, value: about.version },
-    {
-      term: status.embedder,
-      value: `${about.embedder.label} (${about.embedder.isBaseline ? status.wordsNotMeanings : status.meanings})`,
-    },
+    { term: status.embedder, value: about.embedder.isBaseline ? status.baseline : about.embedder.label },
+    { term: "", value: about.embedder.isBaseline ? status.wordsNotMeanings : status.meanings },
     { term: status.state, value: about.mode.state === "embedded" ? status.embedded : "Convex" },
     { term: status.vectors, value: about.mode.vectors === "embedded" ? status.embedded : "Qdrant" },
   ];

@@ -45,6 +45,8 @@ export type Uploads = {
   settled(): Promise<void>;
 };
 
+/** Progress comes in bursts, and a folder may hold ten thousand files; nobody sees more than this. */
+const announceEveryMs = 50;
 /** More at once gains nothing on a phone's uplink and delays the first. */
 const sendsMax = 3;
 
@@ -57,9 +59,17 @@ export function openUploads(port: UploadPort): Uploads {
   let work = Promise.resolve();
   const listeners = new Set<() => void>();
 
-  const publish = (): void => {
-    shown = entries.map(({ key, name, sizeBytes, state }) => ({ key, name, sizeBytes, state }));
+  let isStale = false;
+  let isAnnounced = false;
+  const announce = (): void => {
+    isAnnounced = false;
     for (const listener of listeners) listener();
+  };
+  const publish = (): void => {
+    isStale = true;
+    if (isAnnounced) return;
+    isAnnounced = true;
+    setTimeout(announce, announceEveryMs);
   };
   const move = (moved: readonly Entry[], state: UploadState): void => {
     for (const entry of moved) entry.state = state;
@@ -70,7 +80,11 @@ export function openUploads(port: UploadPort): Uploads {
   };
 
   return {
-    list: () => shown,
+    list() {
+      if (isStale) shown = entries.map(({ key, name, sizeBytes, state }) => ({ key, name, sizeBytes, state }));
+      isStale = false;
+      return shown;
+    },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
