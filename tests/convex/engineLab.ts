@@ -18,10 +18,22 @@ import type { Lab } from "../contracts/lab.ts";
 
 const functionsDir = fileURLToPath(new URL("../../convex", import.meta.url));
 
+/** In a folder of its own, gone when it is closed. */
 export async function openEngineLab(): Promise<Lab> {
-  await using opened = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), "nika-lab-"));
-  opened.defer(() => rm(dir, { recursive: true, force: true }));
+  const lab = await openEngineLabIn(dir);
+  return {
+    ...lab,
+    async close() {
+      await lab.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** On what an earlier one left in that folder, if anything. */
+export async function openEngineLabIn(dir: string): Promise<Lab> {
+  await using opened = new AsyncDisposableStack();
   const keys = openKeys(dir);
   const server = createServer();
   let url = "";
