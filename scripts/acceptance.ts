@@ -6,9 +6,10 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isAlive } from "../appliance/cli/running.ts";
 import { makeCorpus } from "../tests/fixtures/corpus.ts";
 import type { Answer } from "../convex/model/answer.ts";
-import { findPid, freePort, isAlive, mustRun, run } from "./acceptance/installed.ts";
+import { findPid, freePort, mustRun, run } from "./acceptance/installed.ts";
 import { openPhone, seeJobMove, watchJobs, widthOf } from "./acceptance/page.ts";
 
 const documentCount = 100;
@@ -50,8 +51,9 @@ async function readAndAsk(): Promise<void> {
   for (const { question, document, answer } of [0, 6, 7].flatMap((at) => corpus.questions[at] ?? [])) {
     const { passages, tookMs } = JSON.parse((await mustRun(nika, ["ask", question, "--json"])).out) as Answer;
     const cited = passages[0]?.documentName ?? "nothing";
-    must(cited === document || cited.endsWith(`/${document}`), `"${question}" cites ${cited} and not ${document}`);
-    must(passages[0]?.text.includes(answer) === true, `the passage cited for "${question}" does not say ${answer}`);
+    must(cited.endsWith(`/${document}`), `"${question}" cites ${cited} and not ${document}`);
+    const saying = passages.findIndex(({ documentName, text }) => documentName === cited && text.includes(answer));
+    must(saying >= 0, `no passage cited for "${question}" says ${answer}`);
     say(`"${question}" cites ${cited} (${tookMs.toFixed(0)} ms)`);
   }
 }
@@ -68,9 +70,7 @@ async function lookAtPage(executablePath: string): Promise<void> {
   await watchJobs(page);
   phone.requests.length = 0;
   writeFileSync(join(dir, "long.md"), longText());
-  const ingesting = mustRun(nika, ["ingest", join(dir, "long.md"), "--wait", "--json"]);
-  const { progress } = await seeJobMove(page);
-  await ingesting;
+  const [progress] = await Promise.all([seeJobMove(page), mustRun(nika, ["ingest", join(dir, "long.md"), "--wait", "--json"])]);
   must(phone.requests.length === 0, `the page asked instead of being told: ${phone.requests.join(", ")}`);
   must(phone.sockets === 1, `the page opened ${phone.sockets} live connections and not one`);
   must(phone.errors.length === 0, `the page complained: ${phone.errors.join("; ")}`);
@@ -83,7 +83,7 @@ async function lookAtPage(executablePath: string): Promise<void> {
 function longText(): string {
   const section = (i: number) =>
     `## Section ${i}\n\n${`In year ${1500 + i} the harbour of the town counted ${i * 7} boats, and the clerk wrote each of them down. `.repeat(12)}\n\n`;
-  return `# The harbour book\n\n${Array.from({ length: 1_500 }, (_, i) => section(i)).join("")}`;
+  return `# The harbour book\n\n${Array.from({ length: 5_000 }, (_, i) => section(i)).join("")}`;
 }
 
 async function stop(): Promise<void> {

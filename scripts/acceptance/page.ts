@@ -12,9 +12,6 @@ const flags = [
   "--disable-sync",
 ];
 
-/** What was seen of a job while it ran. */
-export type Sighting = { readonly progress: readonly number[]; readonly state: string };
-
 export type Phone = AsyncDisposable & {
   readonly page: Page;
   /** Requests other than the live connection since the page had settled. */
@@ -57,31 +54,35 @@ export async function openPhone(url: string, { dir, executablePath }: { dir: str
   };
 }
 
-/** Runs inside the page, which has types of its own. Notes every state and every amount of progress that each job's row shows. */
+/**
+ * Runs inside the page, whose policy forbids evaluating text later on. Notes every amount of progress that each job's row shows; `moved`
+ * becomes the first job that was seen moving and then done.
+ */
 const watching = `
-  globalThis.seen = new Map();
-  const look = () => {
-    for (const row of document.querySelectorAll('[data-testid="job-row"]')) {
-      const job = seen.get(row.dataset.jobId) ?? { progress: [] };
-      job.state = row.dataset.state;
-      const amount = row.querySelector("progress[value]")?.value;
-      if (amount !== undefined && job.progress.at(-1) !== amount) job.progress.push(amount);
-      seen.set(row.dataset.jobId, job);
-    }
-  };
-  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
-  look();
+  globalThis.moved = new Promise((resolve, reject) => {
+    const seen = new Map();
+    const look = () => {
+      for (const row of document.querySelectorAll('[data-testid="job-row"]')) {
+        const progress = seen.get(row.dataset.jobId) ?? [];
+        seen.set(row.dataset.jobId, progress);
+        const amount = row.querySelector("progress[value]")?.value;
+        if (amount !== undefined && progress.at(-1) !== amount) progress.push(amount);
+        if (progress.length > 1 && row.dataset.state === "done") resolve(progress);
+      }
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+    setTimeout(() => reject(new Error("no job was seen moving: " + JSON.stringify([...seen.values()]))), 60_000);
+  });
+  undefined;
 `;
 
 export async function watchJobs(page: Page): Promise<void> {
   await page.evaluate(watching);
 }
 
-/** Waits until the page has shown a job's progress moving, and then the job done. */
-export async function seeJobMove(page: Page): Promise<Sighting> {
-  const moved = `[...seen.values()].find(({ progress, state }) => progress.length > 1 && state === "done")`;
-  const found = await page.waitForFunction(moved, undefined, { timeout: 60_000 });
-  return (await found.jsonValue()) as Sighting;
+/** The amounts of progress that the page showed of one job, once it has shown the job done. */
+export async function seeJobMove(page: Page): Promise<readonly number[]> {
+  return page.evaluate("moved");
 }
 
 /** How wide the page wants to be, in CSS pixels. */
