@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { ConvexClient } from "convex/browser";
+import { BaseConvexClient, type ConvexClient } from "convex/browser";
 import { anyApi, type ApiFromModules } from "convex/server";
 import { ConvexError } from "convex/values";
 import type { Core } from "../../../appliance/engine/core.ts";
 import { openCore } from "../../../appliance/engine/openCore.ts";
+import authConfig from "./app/auth.config.ts";
 import type * as http from "./app/http.ts";
 import type * as notes from "./app/notes.ts";
 import { issuer } from "./auth/issuer.ts";
@@ -144,7 +145,7 @@ test("the owner's token makes the owner", async () => {
   await seen.until((value) => value === null);
   client.setAuth(async () => ours.mint());
 
-  assert.equal(await seen.until((value) => value !== null), "https://test.internal|owner");
+  assert.equal(await seen.until((value) => value !== null), `${authConfig.providers[0]?.issuer}|owner`);
 });
 
 test("scheduled mutations and actions run once", async () => {
@@ -209,6 +210,68 @@ test("a client outlives its server and time does not go back for it", async () =
 
   assert.equal(await client.mutation(api.notes.bump, { name: "n" }), 2);
   assert.equal(seen.seen.at(-1), 2);
+});
+
+test("all that a client sees was true at one moment, however fast it changes", async () => {
+  await using served = await opened();
+  const names = ["a", "b", "c"];
+  const sums: number[] = [];
+  const watcher = new BaseConvexClient(
+    served.url,
+    () => {
+      const values = names.map((name) => watcher.localQueryResult("notes:count", { name }) as number | undefined);
+      if (values.every((value) => value !== undefined)) sums.push(values.reduce((sum, value) => sum + value, 0));
+    },
+    { logger: false },
+  );
+  for (const name of names) watcher.subscribe("notes:count", { name });
+  const writers = Array.from({ length: 4 }, () => served.client());
+  await Promise.all(
+    writers.flatMap((client, i) =>
+      Array.from({ length: 50 }, (_, n) =>
+        client.mutation(api.notes.move, { from: names[(i + n) % 3] ?? "a", to: names[(i + n + 1) % 3] ?? "b", amount: n }),
+      ),
+    ),
+  );
+  await watcher.close();
+
+  assert.ok(sums.length > 10);
+  assert.deepEqual(new Set(sums), new Set([0]));
+});
+
+test("a query that fails says why, and recovers when what it read changes", async () => {
+  await using served = await opened();
+  const client = served.client();
+  const seen = collector<number | string>();
+  client.onUpdate(api.notes.even, { name: "n" }, seen.push, (error) =>
+    seen.push(error instanceof ConvexError ? String(error.data) : ""),
+  );
+  await seen.until((value) => value === 0);
+  await client.mutation(api.notes.bump, { name: "n" });
+  await client.mutation(api.notes.bump, { name: "n" });
+  await seen.until((value) => value === 2);
+
+  assert.deepEqual(seen.seen, [0, "odd", 2]);
+});
+
+test("open pages keep their bounds over a new connection", async () => {
+  await using served = await opened();
+  const client = served.client();
+  await client.mutation(api.notes.fill, { count: 20 });
+  const seen = collector<Pages>();
+  const paginate = client.onPaginatedUpdate_experimental.bind(client) as unknown as Paginate;
+  paginate(api.notes.page, {}, { initialNumItems: 5 }, seen.push);
+  (await seen.until(({ results }) => results.length === 5)).loadMore(5);
+  await seen.until(({ results, status }) => results.length === 10 && status === "CanLoadMore");
+
+  for (const socket of served.sockets) socket.destroy();
+  await served.httpClient().mutation(api.notes.put, { rank: 2.5, text: "while away" });
+  const both = await seen.until(({ results }) => results.length === 11);
+
+  assert.deepEqual(
+    both.results.map(({ rank }) => rank),
+    [0, 1, 2, 2.5, 3, 4, 5, 6, 7, 8, 9],
+  );
 });
 
 test("many clients that write and watch at once agree in the end", async () => {

@@ -107,6 +107,38 @@ export const refuse = mutation({
 
 export const whoAmI = query({ args: {}, handler: async (ctx) => (await ctx.auth.getUserIdentity())?.tokenIdentifier ?? null });
 
+/** What leaves one arrives at the other: their sum never changes. */
+export const move = mutation({
+  args: { from: v.string(), to: v.string(), amount: v.number() },
+  handler: async (ctx, { from, to, amount }) => {
+    for (const [name, by] of [
+      [from, -amount],
+      [to, amount],
+    ] as const) {
+      const found = await ctx.db
+        .query("counters")
+        .withIndex("name", (q) => q.eq("name", name))
+        .unique();
+      if (found) await ctx.db.patch(found._id, { value: found.value + by });
+      else await ctx.db.insert("counters", { name, value: by });
+    }
+    return null;
+  },
+});
+
+/** Fails while the counter is odd. */
+export const even = query({
+  args: { name: v.string() },
+  handler: async (ctx, { name }) => {
+    const found = await ctx.db
+      .query("counters")
+      .withIndex("name", (q) => q.eq("name", name))
+      .unique();
+    if ((found?.value ?? 0) % 2 !== 0) throw new ConvexError("odd");
+    return found?.value ?? 0;
+  },
+});
+
 /** Lets a mutation and an action happen a little later. */
 export const schedule = mutation({
   args: { name: v.string(), inMs: v.number() },
