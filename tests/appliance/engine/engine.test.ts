@@ -12,7 +12,9 @@ import authConfig from "./app/auth.config.ts";
 import type * as http from "./app/http.ts";
 import type * as notes from "./app/notes.ts";
 import { issuer } from "./auth/issuer.ts";
+import { parseTs } from "../../../appliance/engine/sync/protocol.ts";
 import { adminKey, collector, serve, type Served } from "./served.ts";
+import { adding, bare, hello } from "./sync/wire.ts";
 
 type App = { notes: typeof notes; http: typeof http };
 type Pages = {
@@ -237,6 +239,31 @@ test("all that a client sees was true at one moment, however fast it changes", a
 
   assert.ok(sums.length > 10);
   assert.deepEqual(new Set(sums), new Set([0]));
+});
+
+test("no client is shown its mutation before it is answered, whoever else writes the same", async () => {
+  await using served = await opened();
+  await using one = await bare(served.url);
+  await using two = await bare(served.url);
+  for (const [i, socket] of [one, two].entries()) {
+    socket.send({ ...hello, sessionId: `session ${i}` });
+    socket.send(adding(0, "notes:count", { name: "n" }));
+  }
+  for (let requestId = 0; requestId < 150; requestId++)
+    for (const socket of [one, two]) socket.send({ type: "Mutation", requestId, udfPath: "notes:bump", args: [{ name: "n" }] });
+  await Promise.all([one, two].map((socket) => socket.until((message) => JSON.stringify(message).includes('"value":300,'))));
+
+  for (const { said } of [one, two]) {
+    let shown = 0n;
+    let answers = 0;
+    for (const message of said) {
+      if (message.type === "Transition") shown = parseTs((message["endVersion"] as { ts: string }).ts);
+      if (message.type !== "MutationResponse") continue;
+      assert.ok(parseTs(message["ts"]) > shown);
+      answers++;
+    }
+    assert.equal(answers, 150);
+  }
 });
 
 test("a query that fails says why, and recovers when what it read changes", async () => {
