@@ -41,13 +41,14 @@ type Reply =
 type Asked = { readonly request: IncomingMessage; readonly store: Store; readonly expected: Buffer };
 
 async function answer({ request, store, expected }: Asked): Promise<Reply> {
-  const url = new URL(request.url ?? "/", "http://store");
-  const pathname = url.pathname.length > 1 && url.pathname.endsWith("/") ? url.pathname.slice(0, -1) : url.pathname;
+  // Split by hand: a URL parser reads `//x` as a host and folds `..`, and what is checked must be what is routed.
+  const [target = "/", search = ""] = (request.url ?? "/").split("?", 2);
+  const pathname = target.length > 1 && target.endsWith("/") ? target.slice(0, -1) : target;
   if (!openPaths.includes(pathname)) checkKey(request, expected);
   const found = findRoute(request.method ?? "GET", pathname);
   if (!found) throw new Refusal(404, `Not found: the embedded store does not answer ${request.method} ${pathname}`);
   const body = await readBody(request);
-  const result = found.route.answer({ store, path: found.path, search: url.searchParams, body });
+  const result = found.route.answer({ store, path: found.path, search: new URLSearchParams(search), body });
   if (isObject(result) && typeof result["text"] === "string" && Object.keys(result).length === 1) {
     return { status: 200, text: result["text"] };
   }
