@@ -124,7 +124,7 @@ test("no body, however strange, makes the store fail: it is answered or refused 
 
   const from = random(10);
   const counts = { answered: 0, refused: 0 };
-  for (let i = 0; i < 1_500; i++) {
+  for (let i = 0; i < 700; i++) {
     const [method, path, body] = requests[from.below(requests.length)]!;
     const bad = spoiled(body, from);
     const status = await send(method, path, bad);
@@ -137,7 +137,7 @@ test("no body, however strange, makes the store fail: it is answered or refused 
     if (i % 100 === 0) await reset();
   }
 
-  assert.ok(counts.answered > 100 && counts.refused > 300, JSON.stringify(counts));
+  assert.ok(counts.answered > 50 && counts.refused > 150, JSON.stringify(counts));
   assert.deepEqual(store.logged, []);
 });
 

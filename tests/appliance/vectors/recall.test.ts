@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { openStore } from "./openStore.ts";
 import { clustered, isotropic, nearestOf, random } from "./random.ts";
 
-const [count, dimensions, questions, k] = [4_000, 384, 60, 10];
+const [count, dimensions, questions, k] = [3_000, 384, 50, 10];
 const from = random(5);
 
 for (const [name, draw] of [
