@@ -140,7 +140,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       return { result: { ok: false, message: clientMessage(request.requestId, entry) }, ts: null, logLines: [] };
     const task: Task = { type: "mutation", request: { ...request, path: entry.path }, ...(session ? { session } : {}) };
     const reply = await txn.perform(task);
-    if (reply.type === "mutation") return reply;
+    if (reply.type === "mutation") return { result: reply.result, ts: reply.ts, logLines: reply.logLines };
     throw new Error("The transaction thread gave a wrong answer.");
   };
 
@@ -151,7 +151,11 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     return reply as Extract<Reply, { type: T }>;
   };
 
-  const askerOf = (who: Who) => ({ who, identity: JSON.stringify(identityOf(who.identity)), requestId: who.requestId });
+  const askerOf = ({ identity, requestId }: Who) => ({
+    who: { identity, requestId },
+    identity: JSON.stringify(identityOf(identity)),
+    requestId,
+  });
 
   const act = async (request: CallRequest, isInside: boolean): Promise<ActionRun> => {
     const fail = (message: string, logLines: readonly string[] = []): ActionRun => ({

@@ -30,13 +30,17 @@ export type DriveOptions = {
 const seed = new Int32Array(4);
 
 /** `args` is the JSON text of the arguments object. */
-export function drive(options: DriveOptions, entry: FunctionEntry, args: string): Outcome & { readonly usedTime: boolean } {
+export function drive(
+  options: DriveOptions,
+  entry: FunctionEntry,
+  args: string,
+): { readonly outcome: Outcome; readonly usedTime: boolean } {
   const { run, realm } = options;
   randomFillSync(seed);
   realm.bridge.prepare(Math.floor(run.txn.nowMs), [seed[0]!, seed[1]!, seed[2]!, seed[3]!]);
   const outcome = driveOne(options, entry, `[${args}]`, 0);
   if (run.fault !== undefined) throw run.fault;
-  return { ...outcome, usedTime: realm.bridge.usedTime() };
+  return { outcome, usedTime: realm.bridge.usedTime() };
 }
 
 function driveOne(options: DriveOptions, entry: FunctionEntry, args: string, depth: number): Outcome {

@@ -39,17 +39,17 @@ export function openRunner({ code, map, env }: RunnerOptions): Runner {
       const log = (line: string) => {
         if (logLines.length < limits.logLinesMax) logLines.push(line);
       };
-      let outcome: Outcome & { usedTime: boolean } = drive({ run, realm, guarded, mapStack, log }, entry, args);
+      const driven = drive({ run, realm, guarded, mapStack, log }, entry, args);
       await new Promise<void>((resolve) => void setImmediate(resolve));
-      if (lost !== undefined && outcome.ok)
-        outcome = { ...unhandled(lost as { reason: unknown }, mapStack), usedTime: outcome.usedTime };
+      const unheard = lost as { readonly reason: unknown } | undefined;
+      const outcome = unheard && driven.outcome.ok ? unhandled(unheard.reason, mapStack) : driven.outcome;
       if (outcome.ok) spare = realm;
-      return { outcome, logLines, usedTime: outcome.usedTime };
+      return { outcome, logLines, usedTime: driven.usedTime };
     },
   };
 }
 
-function unhandled({ reason }: { readonly reason: unknown }, mapStack: StackMapper): Outcome {
+function unhandled(reason: unknown, mapStack: StackMapper): Outcome {
   const error = reason as { name?: string; message?: string; stack?: string } | undefined;
   const stack = (error?.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   return {
