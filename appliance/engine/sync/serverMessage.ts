@@ -1,4 +1,5 @@
 /** What the server says, as text ready to be sent. Values arrive as JSON text and are put in as they are, never parsed again. */
+import { randomUUID } from "node:crypto";
 import type { ActionRun, MutationRun } from "../core.ts";
 import type { Frame } from "../subscriptions/frame.ts";
 import { encodeTs, type Version } from "./protocol.ts";
@@ -21,13 +22,14 @@ const chunkChars = 4 * 1024 * 1024;
 const unchunkedCharsMax = 5 * 1024 * 1024;
 
 /** One message, or several that must go out with nothing between them. */
-export function transitionMessages(transition: TransitionText, transitionId: string): readonly string[] {
+export function transitionMessages(transition: TransitionText): readonly string[] {
   const { start, end, changes, clockSkewMs, nowMs } = transition;
   const skew = clockSkewMs === undefined ? "" : `,"clientClockSkew":${clockSkewMs}`;
   const text =
     `{"type":"Transition","startVersion":${versionText(start)},"endVersion":${versionText(end)},` +
     `"modifications":[${changes.map(changeText).join(",")}]${skew},"serverTs":${nowMs * 1e6}}`;
   if (text.length <= unchunkedCharsMax) return [text];
+  const transitionId = randomUUID();
   const totalParts = Math.ceil(text.length / chunkChars);
   return Array.from({ length: totalParts }, (_, partNumber) =>
     JSON.stringify({

@@ -6,7 +6,6 @@
  * for looked like this". A mutation is answered before any transition that shows it: the core resolves a mutation in the turn that
  * publishes its commit, and a transition is only begun in a later turn (setImmediate) or when results come in, which is later still.
  */
-import { randomUUID } from "node:crypto";
 import type { Asker, Authenticator } from "../auth/authenticator.ts";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
 import type { Core, MutationRun } from "../core.ts";
@@ -312,7 +311,7 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log }
     // Nothing changed in what it sees and nothing waits to be confirmed: silence is the right answer.
     const isNews = changes.length > 0 || owedTs !== undefined || end.querySet !== told.querySet || end.identity !== told.identity;
     if (!isNews) return;
-    const messages = transitionMessages({ start: told, end, changes, clockSkewMs, nowMs: nowMs() }, randomUUID());
+    const messages = transitionMessages({ start: told, end, changes, clockSkewMs, nowMs: nowMs() });
     told = end;
     if (owedTs !== undefined && owedTs <= end.ts) owedTs = undefined;
     unsentTransitions++;
