@@ -1,6 +1,7 @@
 /** The doctor's checks of the running appliance. Each asks through the door that clients use. */
 import { api } from "../../convex/_generated/api.js";
 import type { Answer } from "../../convex/model/answer.ts";
+import type { Config } from "../config.ts";
 import { toCliError } from "./exit.ts";
 import type { Check } from "./checkHost.ts";
 import { openClient, type Client } from "./client.ts";
@@ -9,21 +10,21 @@ import { embedderName } from "./status.ts";
 import { spanOf } from "./text.ts";
 
 const notRunning = { level: "warn", text: "not looked at: Nika is not running", advice: "Start it with `nika up`." } as const;
-const seeLog = (dataDir: string): string => `See ${dataDir}/log/nika.log; \`nika stop\` and \`nika up\` start it anew.`;
+const seeLog = ({ dataDir }: Config): string => `See ${dataDir}/log/nika.log; \`nika stop\` and \`nika up\` start it anew.`;
 
 /** Runs `look` against the appliance; a running one that does not answer is the failure to report. */
-async function asked(name: string, dataDir: string, look: (client: Client) => Promise<Omit<Check, "name">>): Promise<Check> {
-  if (findRun(dataDir) === undefined) return { name, ...notRunning };
+async function asked(name: string, config: Config, look: (client: Client) => Promise<Omit<Check, "name">>): Promise<Check> {
+  if (findRun(config.dataDir) === undefined) return { name, ...notRunning };
   try {
-    return { name, ...(await look(openClient(dataDir))) };
+    return { name, ...(await look(openClient(config))) };
   } catch (error) {
-    return { name, level: "fail", text: toCliError(error).message, advice: seeLog(dataDir) };
+    return { name, level: "fail", text: toCliError(error).message, advice: seeLog(config) };
   }
 }
 
 /** Health, then a query through the control plane. */
-export function engineCheck(dataDir: string): Promise<Check> {
-  return asked("State", dataDir, async (client) => {
+export function engineCheck(config: Config): Promise<Check> {
+  return asked("State", config, async (client) => {
     await client.get("/nika/health", { timeoutMs: 5_000 });
     const startedAt = performance.now();
     const http = await client.http();
@@ -33,19 +34,19 @@ export function engineCheck(dataDir: string): Promise<Check> {
 }
 
 /** One question goes the whole way: embedder, vectors, texts. */
-export function searchCheck(dataDir: string): Promise<Check> {
-  return asked("Search", dataDir, async (client) => {
+export function searchCheck(config: Config): Promise<Check> {
+  return asked("Search", config, async (client) => {
     const authorization = `Bearer ${await client.token()}`;
     const { tookMs } = await client.post<Answer>("/nika/ask", { authorization, body: { question: "Is Nika well?", limit: 1 } });
     return { level: "ok", text: `answers in ${spanOf(tookMs)}` };
   });
 }
 
-export function embedderCheck(dataDir: string): Promise<Check> {
-  return asked("Embedder", dataDir, async (client) => {
+export function embedderCheck(config: Config): Promise<Check> {
+  return asked("Embedder", config, async (client) => {
     const http = await client.http();
     const status = await http.query(api.appliance.status, {});
-    if (!status) return { level: "fail", text: "unknown: the appliance has not reported itself", advice: seeLog(dataDir) };
+    if (!status) return { level: "fail", text: "unknown: the appliance has not reported itself", advice: seeLog(config) };
     const text = embedderName(status.embedder);
     if (!status.embedder.isBaseline) return { level: "ok", text };
     return {

@@ -1,6 +1,7 @@
 /** The command line's way into the running appliance: the same doors every other client uses. */
 import type { ConvexClient, ConvexHttpClient } from "convex/browser";
 import { codes, NikaError, type Code } from "../../convex/model/error.ts";
+import type { Config } from "../config.ts";
 import { getRun, readAdminKey, type Run } from "./running.ts";
 
 type Request = { readonly body?: unknown; readonly authorization?: string; readonly timeoutMs?: number };
@@ -14,6 +15,8 @@ export type Client = {
   readonly adminAuthorization: string;
   /** An owner token, good for an hour. */
   token(): Promise<string>;
+  /** Where this command reaches the control plane. */
+  convexUrl(): Promise<string>;
   /** For one-shot queries and mutations. */
   http(): Promise<ConvexHttpClient>;
   /** For live queries. Close it, or the command does not end. */
@@ -24,20 +27,26 @@ export type Client = {
 const replyMs = 30_000;
 
 /** Fails with `unavailable` when no appliance runs on this data directory. */
-export function openClient(dataDir: string): Client {
+export function openClient({ dataDir, state }: Pick<Config, "dataDir" | "state">): Client {
   const run = getRun(dataDir);
   const adminAuthorization = `Convex ${readAdminKey(dataDir)}`;
   const send = <T>(method: "GET" | "POST", path: string, request: Request = {}): Promise<T> =>
-    sendTo<T>(`${run.url}${path}`, method, request);
+    sendTo<T>(`${run.localUrl}${path}`, method, request);
   const token = async (): Promise<string> =>
     (await send<{ token: string }>("POST", "/nika/token", { authorization: adminAuthorization })).token;
-  const convexUrl = async (): Promise<string> => (await send<{ convexUrl: string }>("GET", "/nika/config")).convexUrl;
+  // What the appliance tells is for browsers, which may be elsewhere. We are on its machine and take the short way.
+  const convexUrl = async (): Promise<string> => {
+    if (state.type === "convex") return state.url;
+    const told = (await send<{ convexUrl: string }>("GET", "/nika/config")).convexUrl;
+    return told === run.url ? run.localUrl : told;
+  };
   return {
     run,
     adminAuthorization,
     post: (path, request) => send("POST", path, request),
     get: (path, request) => send("GET", path, request),
     token,
+    convexUrl,
     async http() {
       const [{ ConvexHttpClient }, url, auth] = await Promise.all([import("convex/browser"), convexUrl(), token()]);
       return new ConvexHttpClient(url, { auth, logger: false, skipConvexDeploymentUrlCheck: true });

@@ -21,9 +21,9 @@ async function checkAll(config: Config): Promise<Check[]> {
     ["Clock", () => clockCheck(config.dataDir)],
     ["Memory", memoryCheck],
     ["Port", () => portCheck(config)],
-    ["State", () => engineCheck(config.dataDir)],
-    ["Search", () => searchCheck(config.dataDir)],
-    ["Embedder", () => embedderCheck(config.dataDir)],
+    ["State", () => engineCheck(config)],
+    ["Search", () => searchCheck(config)],
+    ["Embedder", () => embedderCheck(config)],
     ["Docker", dockerCheck],
   ];
   return Promise.all(

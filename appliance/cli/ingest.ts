@@ -122,7 +122,7 @@ function openVault(client: Client): Vault {
   };
   const uploadUrl = (): Promise<string> => {
     const now = session();
-    return (now.uploadUrl ??= now.http.then((http) => http.mutation(api.documents.uploadUrl, {})));
+    return (now.uploadUrl ??= now.http.then((http) => newUploadUrl(http, client)));
   };
   return {
     known: async (sha256s) => (await session().http).query(api.documents.known, { sha256s }),
@@ -133,6 +133,12 @@ function openVault(client: Client): Vault {
     refuse: async (files) => (await session().http).mutation(api.documents.refuse, { files }),
     upload: async (path) => send(await uploadUrl(), path),
   };
+}
+
+/** The address is made for browsers; we send to the same place by the way we came. */
+async function newUploadUrl(http: ConvexHttpClient, client: Client): Promise<string> {
+  const { pathname, search } = new URL(await http.mutation(api.documents.uploadUrl, {}));
+  return new URL(pathname + search, await client.convexUrl()).href;
 }
 
 /** A blob of the file is read as it is sent, so no file is ever whole in memory. */

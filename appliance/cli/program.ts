@@ -77,7 +77,7 @@ function addApplianceCommands(program: Command, context: Context): void {
     .addOption(jsonFlag())
     .action(async (flags: JsonFlag, command: Command) => {
       const { runStop } = await import("./stop.ts");
-      await runStop(context.terminal, configOf(command).dataDir, { json: flags.json === true });
+      await runStop(context.terminal, configOf(command), { json: flags.json === true });
     });
   program
     .command("link")
@@ -158,10 +158,10 @@ function addLookCommands(program: Command, context: Context): void {
     .summary("what runs, where, and how much it holds")
     .addOption(jsonFlag())
     .action(async (flags: JsonFlag, command: Command) => {
-      const { dataDir } = configOf(command);
+      const config = configOf(command);
       const { runStatus } = await import("./status.ts");
       const { openClient } = await import("./client.ts");
-      await runStatus(context.terminal, dataDir, { json: flags.json === true, open: () => openClient(dataDir) });
+      await runStatus(context.terminal, config.dataDir, { json: flags.json === true, open: () => openClient(config) });
     });
   program
     .command("jobs")
@@ -207,7 +207,7 @@ function configOf(command: Command, port?: number): Config {
 
 async function clientOf(command: Command): Promise<Client> {
   const { openClient } = await import("./client.ts");
-  return openClient(configOf(command).dataDir);
+  return openClient(configOf(command));
 }
 
 function version(): string {

@@ -8,7 +8,10 @@ import { systemCode } from "./exit.ts";
 export type Run = {
   readonly pid: number;
   readonly port: number;
+  /** Where people reach it; may be a public address. */
   readonly url: string;
+  /** Where this machine reaches it, whatever lies between it and the public address. */
+  readonly localUrl: string;
   readonly version: string;
   readonly startedAt: number;
 };
@@ -23,10 +26,12 @@ export function findRun(dataDir: string): Run | undefined {
     throw error;
   }
   if (typeof run.pid !== "number" || typeof run.url !== "string" || !isAlive(run.pid)) return undefined;
+  const port = run.port ?? Number(new URL(run.url).port);
   return {
     pid: run.pid,
     url: run.url.replace(/\/$/, ""),
-    port: run.port ?? Number(new URL(run.url).port),
+    localUrl: `http://127.0.0.1:${port}`,
+    port,
     version: run.version ?? "",
     startedAt: run.startedAt ?? 0,
   };

@@ -1,6 +1,7 @@
 /** `nika stop`: asks, then insists. */
 import { setTimeout as pause } from "node:timers/promises";
 import { NikaError } from "../../convex/model/error.ts";
+import type { Config } from "../config.ts";
 import { openClient } from "./client.ts";
 import { findRun, isAlive, isNikaProcess } from "./running.ts";
 import type { Terminal } from "./terminal.ts";
@@ -13,8 +14,8 @@ const lookMs = 25;
 
 export type Stopped = { readonly wasRunning: boolean; readonly pid?: number; readonly how?: "asked" | "terminated" | "killed" };
 
-export async function runStop(terminal: Terminal, dataDir: string, options: { json: boolean }): Promise<void> {
-  const stopped = await stop(dataDir);
+export async function runStop(terminal: Terminal, config: Config, options: { json: boolean }): Promise<void> {
+  const stopped = await stop(config);
   if (options.json) terminal.json(stopped);
   else terminal.line(sentenceOf(stopped));
 }
@@ -25,11 +26,11 @@ function sentenceOf({ wasRunning, pid, how }: Stopped): string {
   return `Nika (pid ${pid}) has stopped.`;
 }
 
-async function stop(dataDir: string): Promise<Stopped> {
-  const run = findRun(dataDir);
+async function stop(config: Config): Promise<Stopped> {
+  const run = findRun(config.dataDir);
   if (run === undefined) return { wasRunning: false };
   const { pid } = run;
-  const isAsked = await ask(dataDir);
+  const isAsked = await ask(config);
   if (isAsked && (await isGone(pid, graceMs))) return { wasRunning: true, pid, how: "asked" };
   if (!isAlive(pid)) return { wasRunning: true, pid, how: "asked" };
   // Left by a crash, and the number went to another program since.
@@ -42,9 +43,9 @@ async function stop(dataDir: string): Promise<Stopped> {
 }
 
 /** Whether the appliance took the request. One that hangs or refuses is ended by signal. */
-async function ask(dataDir: string): Promise<boolean> {
+async function ask(config: Config): Promise<boolean> {
   try {
-    const client = openClient(dataDir);
+    const client = openClient(config);
     await client.post("/nika/stop", { authorization: client.adminAuthorization, timeoutMs: 3_000 });
     return true;
   } catch {

@@ -22,9 +22,9 @@ const logBytesMax = 16 * 1024 * 1024;
 
 /** Says so and makes a fresh link when the appliance already runs. */
 export async function runUp(terminal: Terminal, config: Config, { link, signal }: UpOptions): Promise<void> {
-  const hasRun = await isAnswering(config.dataDir);
+  const hasRun = await isAnswering(config);
   if (!hasRun) await startInBackground(config, signal);
-  const client = openClient(config.dataDir);
+  const client = openClient(config);
   const url = terminal.style("bold", client.run.url);
   terminal.line(
     hasRun ? `Nika is already running at ${url} (pid ${client.run.pid}).` : `Nika is running at ${url} (pid ${client.run.pid}).`,
@@ -39,7 +39,7 @@ export async function runForeground(terminal: Terminal, config: Config, { link, 
   signal.addEventListener("abort", () => void appliance.stop(), { once: true });
   process.once("SIGTERM", () => void appliance.stop());
   terminal.line(`Nika is running at ${terminal.style("bold", appliance.url)}; Ctrl-C stops it.`);
-  if (link) await printLink(terminal, await makeLink(openClient(config.dataDir)));
+  if (link) await printLink(terminal, await makeLink(openClient(config)));
   if (signal.aborted) await appliance.stop();
   await appliance.stopped;
 }
@@ -56,14 +56,14 @@ async function printWelcome(terminal: Terminal, client: Client, hasLink: boolean
 }
 
 /** Whether the appliance of this data directory answers. One that lives but does not answer is an error: it must be stopped first. */
-async function isAnswering(dataDir: string): Promise<boolean> {
-  const run = findRun(dataDir);
+async function isAnswering(config: Config): Promise<boolean> {
+  const run = findRun(config.dataDir);
   if (run === undefined) return false;
   try {
-    await openClient(dataDir).get("/nika/health", { timeoutMs: healthMs });
+    await openClient(config).get("/nika/health", { timeoutMs: healthMs });
     return true;
   } catch (error) {
-    if (findRun(dataDir) === undefined || !isNikaProcess(run.pid)) return false;
+    if (findRun(config.dataDir) === undefined || !isNikaProcess(run.pid)) return false;
     throw new NikaError("unavailable", `Nika is running (pid ${run.pid}) but does not answer; \`nika stop\` ends it.`, {
       cause: error,
     });

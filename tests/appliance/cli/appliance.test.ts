@@ -137,6 +137,16 @@ test("stopping ends the process and leaves the data; the next start has it all",
   await run("stop");
 });
 
+test("behind a public address the command still takes the short way", async () => {
+  const env = { NIKA_PUBLIC_URL: "https://nika.invalid" };
+  const { code, stdout } = await nika(["up", "--port", "0", "--data", data], { env });
+  assert.equal(code, 0);
+  assert.match(stdout, /https:\/\/nika\.invalid\/#link=/);
+  writeFileSync(join(papers, "new.txt"), "The green boat was sold.\n");
+  assert.match((await run("ingest", join(papers, "new.txt"), "--wait")).stdout, /^1 document ready\.$/m);
+  await run("stop");
+});
+
 test("a port that is taken is a conflict, and nothing is left running", async () => {
   const other = createServer();
   await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));

@@ -15,8 +15,15 @@ function dataWith(runFile: string): string {
 }
 
 test("an appliance is found by the file it leaves while it runs", () => {
-  const dir = dataWith(JSON.stringify({ pid: process.pid, port: 7, url: "http://127.0.0.1:7/", version: "1", startedAt: 5 }));
-  assert.deepEqual(findRun(dir), { pid: process.pid, port: 7, url: "http://127.0.0.1:7", version: "1", startedAt: 5 });
+  const dir = dataWith(JSON.stringify({ pid: process.pid, port: 7, url: "https://nika.example/", version: "1", startedAt: 5 }));
+  assert.deepEqual(findRun(dir), {
+    pid: process.pid,
+    port: 7,
+    url: "https://nika.example",
+    localUrl: "http://127.0.0.1:7",
+    version: "1",
+    startedAt: 5,
+  });
 });
 
 test("what a crash left behind counts as not running", () => {
