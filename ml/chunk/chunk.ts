@@ -54,11 +54,21 @@ class Packer {
     if (text.trim() === "") return;
     const isMajor = level <= 2;
     if (isMajor) this.#endSection(level);
+    else this.#endBare(level);
     this.#path = [...this.#path.filter((heading) => heading.level < level), { level, text }];
     if (this.#open && !isMajor && this.#open.place.page === place.page) {
-      this.#addPiece({ kind: "prose", text, place, joiner: "\n\n", isHeading: true });
+      this.#addInnerHeading({ kind: "prose", text, place, joiner: "\n\n" });
     } else {
       this.#bare = { text, place, headings: this.#headings() };
+    }
+  }
+
+  #addInnerHeading(piece: Piece): void {
+    if (this.#open && this.#fits(this.#open, piece)) {
+      this.#open.addHeading(piece, this.#headings());
+    } else {
+      this.#close();
+      this.#bare = { text: piece.text, place: piece.place, headings: this.#headings() };
     }
   }
 
@@ -98,7 +108,7 @@ class Packer {
     if (!open) return;
     this.#open = undefined;
     const previous = this.#previous;
-    if (previous && open.length < runtChars && previous.kind === open.kind && previous.place.page === open.place.page) {
+    if (previous && open.length < runtChars && isSameSection(previous, open)) {
       previous.join(open);
       this.#passages[this.#passages.length - 1] = previous.toPassage();
       return;
@@ -110,17 +120,26 @@ class Packer {
   #endSection(nextLevel = 1): void {
     this.#close();
     this.#previous = undefined;
+    this.#endBare(nextLevel);
+  }
+
+  #endBare(nextLevel: number): void {
     const bare = this.#bare;
     this.#bare = undefined;
     // A heading with deeper ones below it is in their path already.
-    const covered = bare && nextLevel > (this.#path.at(-1)?.level ?? 0);
-    if (bare && !covered) this.#push({ text: bare.text, place: withHeadings(bare.place, bare.headings.slice(0, -1)) });
+    const isCovered = nextLevel > (this.#path.at(-1)?.level ?? 0);
+    if (bare && !isCovered) this.#push({ text: bare.text, place: withHeadings(bare.place, bare.headings.slice(0, -1)) });
   }
 
   #push(passage: Passage): void {
     if (this.#passages.length >= passagesPerDocumentMax) throw new UnreadableError("tooManyPassages");
     this.#passages.push(passage);
   }
+}
+
+function isSameSection(one: OpenPassage, other: OpenPassage): boolean {
+  const isAlike = one.headings.length === other.headings.length && one.headings.every((name, at) => other.headings[at] === name);
+  return isAlike && one.kind === other.kind && one.place.page === other.place.page;
 }
 
 function withHeadings(place: Place, headings: readonly string[]): Place {

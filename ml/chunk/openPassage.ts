@@ -10,7 +10,11 @@ export type OpenPassage = {
   /** Place of all pieces so far, without headings. */
   readonly place: Place;
   readonly length: number;
+  /** Outermost first; what all of the passage stands under. */
+  readonly headings: readonly string[];
   add(piece: Piece): void;
+  /** Adds a heading that stands inside the passage: from here on its own path is what `path` has in common with it. */
+  addHeading(heading: Piece, path: readonly string[]): void;
   /** Appends a whole other passage of the same kind. */
   join(other: OpenPassage): void;
   /** Takes back a heading that was added last, if one was. */
@@ -18,7 +22,8 @@ export type OpenPassage = {
   toPassage(): Passage;
 };
 
-export function openPassage(first: Piece, headings: readonly string[]): OpenPassage {
+export function openPassage(first: Piece, path: readonly string[]): OpenPassage {
+  let headings = path;
   const parts: { text: string; joiner: string; isHeading: boolean; place: Place }[] = [];
   let length = 0;
   let place = first.place;
@@ -28,6 +33,18 @@ export function openPassage(first: Piece, headings: readonly string[]): OpenPass
     length += piece.text.length + piece.joiner.length;
   };
   const text = (): string => parts.map((part, at) => (at === 0 ? part.text : part.joiner + part.text)).join("");
+  const addHeading = (heading: Piece, path: readonly string[]): void => {
+    const differing = headings.findIndex((name, at) => path[at] !== name);
+    const lost = differing === -1 ? [] : headings.slice(differing);
+    const top = parts[0];
+    // What the path no longer says, the text has to.
+    if (lost.length > 0 && top) {
+      parts[0] = { ...top, text: `${lost.join(" › ")}\n\n${top.text}` };
+      length += lost.join(" › ").length + 2;
+      headings = headings.slice(0, differing);
+    }
+    add({ ...heading, isHeading: true });
+  };
   add(first);
   return {
     kind: first.kind,
@@ -37,7 +54,11 @@ export function openPassage(first: Piece, headings: readonly string[]): OpenPass
     get length() {
       return length;
     },
+    get headings() {
+      return headings;
+    },
     add,
+    addHeading,
     join: (other) => {
       const { text, place } = other.toPassage();
       add({ kind: first.kind, text, place, joiner: first.kind === "prose" ? "\n\n" : "\n" });

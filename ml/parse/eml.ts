@@ -63,7 +63,7 @@ function headerBlock(mail: Email): Block {
     ["From", people(mail.from && [mail.from])],
     ["To", people(mail.to)],
     ["Cc", people(mail.cc)],
-    ["Date", (mail.date ?? "").slice(0, 25)],
+    ["Date", (mail.date ?? "").replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$/u, "$1 $2 UTC").slice(0, 40)],
     ["Subject", mail.subject ?? ""],
     [
       "Attachments",

@@ -42,6 +42,8 @@ export function textBlocks(text: string): Block[] {
 function isWrapped(line: string, next: string): boolean {
   if (line.length < wrappedLineCharsMin || /^\s*(?:[-*•>|]|\d+[.)]\s)/u.test(next)) return false;
   if (/\t|\s{3,}\S/u.test(line.trimStart()) || /\t|\s{3,}\S/u.test(next.trimStart())) return false;
+  // Code ends its lines with a sign, prose with a word or a comma.
+  if (/[;:{}()[\]<>=|&*/\\]$/u.test(line) || !/^\s*["'“«‘(]?[\p{L}\p{N}]/u.test(next)) return false;
   // A line that starts like a log or a record stands on its own.
   return !/^(?:\d{4}-\d\d-\d\d|\[|[\w.-]+[:=]\s)/u.test(next);
 }
