@@ -9,6 +9,8 @@ import { ProgressBar } from "./progressBar.tsx";
 /** Enough to see what is going on; a folder of a thousand is summed up. */
 const rowsMax = 5;
 
+const order: readonly UploadState["type"][] = ["sending", "failed", "refused", "checking", "waiting", "known", "added"];
+
 /** The files on their way in, each with its progress, and what became of them. */
 export function UploadTray() {
   const { words } = useSpeech();
@@ -18,14 +20,17 @@ export function UploadTray() {
   const isDone = ended === list.length;
   // When all is over, what went in is on the list below; here stays what did not.
   const told = isDone ? list.filter(({ state }) => state.type !== "added") : list;
-  const shown = told.toSorted((a, b) => weight(a.state) - weight(b.state)).slice(0, rowsMax);
+  const shown = told.toSorted((a, b) => weight(a) - weight(b)).slice(0, rowsMax);
+  const done = list.reduce((sum, upload) => sum + shareOf(upload), 0);
   const hasFailed = list.some(({ state }) => state.type === "failed");
   return (
     <section className="tray" aria-label={words.uploads.label} data-testid="uploads">
       <div className="tray-head">
         <p role="status">
           <strong>
-            {isDone && !hasFailed ? words.uploads.finished : words.uploads.sending(Math.min(ended + 1, list.length), list.length)}
+            {isDone && !hasFailed
+              ? words.uploads.finished
+              : words.uploads.sending(Math.min(Math.floor(done) + 1, list.length), list.length)}
           </strong>
           <span className="tray-sums">{sumsOf(list, words).join(" · ")}</span>
         </p>
@@ -41,7 +46,7 @@ export function UploadTray() {
           </button>
         )}
       </div>
-      {!isDone && <ProgressBar label={words.uploads.label} progress={{ done: ended, total: list.length }} />}
+      {!isDone && <ProgressBar label={words.uploads.label} progress={{ done, total: list.length }} />}
       <ul className="tray-list">
         {shown.map((upload) => (
           <UploadRow key={upload.key} upload={upload} />
@@ -59,7 +64,7 @@ function UploadRow({ upload }: { upload: Upload }) {
   return (
     <li className={`upload ${state.type}`} data-testid="upload-row" data-state={state.type}>
       <DocumentName name={name} />
-      <span className="upload-state">{toText(state, sizeBytes, words)}</span>
+      <span className="upload-state">{toText(upload, words)}</span>
       {progress ? <ProgressBar label={words.uploads.progress(name)} progress={progress} /> : null}
       {state.type === "refused" && <span className="upload-why">{words.problems[state.problem]}</span>}
       {state.type === "failed" && <span className="upload-why">{words.uploads.interrupted}</span>}
@@ -69,14 +74,22 @@ function UploadRow({ upload }: { upload: Upload }) {
 }
 
 /** What is moving first, then what needs the owner, then what waits, then what is over. */
-function weight(state: UploadState): number {
-  return ["sending", "failed", "refused", "checking", "waiting", "known", "added"].indexOf(state.type);
+function weight(upload: Upload): number {
+  if (upload.state.type === "sending" && shareOf(upload) === 1) return order.indexOf("added");
+  return order.indexOf(upload.state.type);
 }
 
-function toText(state: UploadState, sizeBytes: number, words: Words): string {
+/** How much of a file is through, from 0 to 1. */
+function shareOf({ state, sizeBytes }: Upload): number {
+  if (state.type === "sending") return Math.min(state.sentBytes / sizeBytes, 1);
+  return isEnded({ state }) ? 1 : 0;
+}
+
+function toText(upload: Upload, words: Words): string {
+  const { state } = upload;
   switch (state.type) {
     case "sending":
-      return words.uploads.sendingOne(Math.min(state.sentBytes / sizeBytes, 1));
+      return words.uploads.sendingOne(shareOf(upload));
     case "waiting":
     case "checking":
     case "added":

@@ -32,7 +32,7 @@ export const en = {
     version: "Version",
     state: "State",
     vectors: "Search",
-    embedded: "built in",
+    embedded: "Built in",
     baseline: "Built-in baseline",
     wordsNotMeanings: "Matches words, not meanings",
     meanings: "Matches meanings",

@@ -32,7 +32,7 @@ export const fr: Words = {
     version: "Version",
     state: "État",
     vectors: "Recherche",
-    embedded: "intégré",
+    embedded: "Intégré",
     baseline: "Encodeur de base intégré",
     wordsNotMeanings: "Compare les mots, pas le sens",
     meanings: "Compare le sens",

@@ -12,6 +12,7 @@ import { Skeleton } from "../components/skeleton.tsx";
 import { UploadTray } from "../components/uploadTray.tsx";
 import { useDocumentList } from "../documentList.ts";
 import { useSpeech } from "../language/language.tsx";
+import { useUploads } from "../upload/uploadsProvider.tsx";
 
 const states: readonly DocumentState[] = ["reading", "waiting", "ready", "unreadable", "forgetting"];
 
@@ -19,6 +20,7 @@ const states: readonly DocumentState[] = ["reading", "waiting", "ready", "unread
 export function DocumentsScreen() {
   const { words } = useSpeech();
   const counts = useQuery(api.documents.counts);
+  const { list } = useUploads();
   const isEmpty = counts !== undefined && totalOf(counts) === 0;
   return (
     <div className="screen documents">
@@ -27,13 +29,12 @@ export function DocumentsScreen() {
         <AddFiles />
       </div>
       <UploadTray />
-      {isEmpty ? (
+      {isEmpty && list.length === 0 && (
         <Empty title={words.documents.empty} hint={words.documents.emptyHint}>
           <p className="drop-hint">{words.documents.dropHint}</p>
         </Empty>
-      ) : (
-        <Shelf counts={counts} />
       )}
+      {!isEmpty && <Shelf counts={counts} />}
     </div>
   );
 }
