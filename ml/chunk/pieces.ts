@@ -114,15 +114,20 @@ function toCell(column: string, cell: string): string {
   return column === "" ? value : `${column}: ${value}`;
 }
 
-/** Neighbouring spans joined while they fit, evenly, so that the last is not a crumb. */
+/** Neighbouring spans joined into groups of about equal length, none above `charsMax`, so that the last is not a crumb. */
 function grouped(spans: readonly { from: number; to: number }[], charsMax: number): { from: number; to: number }[] {
-  const whole = (spans.at(-1)?.to ?? 0) - (spans[0]?.from ?? 0);
+  const start = spans[0]?.from ?? 0;
+  const whole = (spans.at(-1)?.to ?? 0) - start;
   const even = whole / Math.ceil(whole / charsMax);
   const groups: { from: number; to: number }[] = [];
+  let share = -1;
   for (const span of spans) {
+    // The group in whose share of the text the middle of the span lies.
+    const next = Math.floor(((span.from + span.to) / 2 - start) / even);
     const last = groups.at(-1);
-    if (last && span.to - last.from <= charsMax && last.to - last.from < even * 0.9) last.to = span.to;
+    if (last && next === share && span.to - last.from <= charsMax) last.to = span.to;
     else groups.push({ ...span });
+    share = next;
   }
   return groups;
 }

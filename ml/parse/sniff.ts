@@ -116,5 +116,6 @@ function isPlainlyTabular(head: string, delimiter: Delimiter): boolean {
   const lines = head.split("\n", 20).filter((line) => line.trim() !== "");
   const cells = lines.flatMap((line) => line.split(delimiter));
   const meanChars = cells.reduce((sum, cell) => sum + cell.length, 0) / Math.max(1, cells.length);
-  return meanChars < 40 && lines.every((line) => !/[.!?]\s+\p{Lu}/u.test(line));
+  const ended = lines.filter((line) => /[.!?]["'”’»)]*\s*$/u.test(line)).length;
+  return meanChars < 40 && ended < lines.length / 2 && lines.every((line) => !/[.!?]\s+\p{Lu}/u.test(line));
 }
