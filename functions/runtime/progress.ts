@@ -7,6 +7,8 @@ const flushEveryMs = 250; // Four steps a second look smooth; each costs one com
 
 export type Progress = {
   readonly report: (held: Held, done: number, total: number) => void;
+  /** The job has ended: nobody needs to know any more how far it got. */
+  readonly drop: (held: Held) => void;
   /** What it still had to say is not said. */
   readonly close: () => void;
 };
@@ -43,6 +45,7 @@ export function openProgress(state: State, log: (line: string) => void): Progres
       latest.set(held, { done, total });
       arm();
     },
+    drop: (held) => void latest.delete(held),
     close() {
       clearTimeout(timer);
       timer = undefined;

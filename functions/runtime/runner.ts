@@ -2,6 +2,7 @@ import { codes, toNikaError } from "../../convex/model/error.ts";
 import type { Outcome } from "../../convex/model/job.ts";
 import type { Ports } from "../define.ts";
 import type { Held } from "./held.ts";
+import type { Progress } from "./progress.ts";
 import { pick, type AnyJobFunction } from "./registry.ts";
 
 /** A job as it was claimed. */
@@ -11,23 +12,23 @@ export type RunnerOptions = {
   readonly find: (kind: string) => AnyJobFunction | undefined;
   readonly ports: Ports;
   readonly log: (line: string) => void;
-  readonly report: (held: Held, done: number, total: number) => void;
+  readonly progress: Progress;
 };
 
 export type Runner = (job: ClaimedJob, held: Held) => Promise<Outcome>;
 
 /** Runs one job to its outcome. Never throws: what a function throws becomes `failed`, and the cause goes to the log. */
-export function openRunner({ find, ports, log, report }: RunnerOptions): Runner {
+export function openRunner({ find, ports, log, progress }: RunnerOptions): Runner {
   return async (job, held) => {
     const f = find(job.kind);
     if (!f)
       return { type: "failed", code: "bug", message: `This version of Nika does not know how to do ${job.kind}.`, retry: false };
-    const progress = (done: number, total: number): void => {
-      if (!held.signal.aborted) report(held, done, total);
+    const report = (done: number, total: number): void => {
+      if (!held.signal.aborted) progress.report(held, done, total);
     };
     try {
       return await f.run(
-        { jobId: job.jobId, args: job.args, attempt: job.attempt, signal: held.signal, progress },
+        { jobId: job.jobId, args: job.args, attempt: job.attempt, signal: held.signal, progress: report },
         pick(ports, f.needs as (keyof Ports)[]),
       );
     } catch (thrown) {
@@ -36,6 +37,8 @@ export function openRunner({ find, ports, log, report }: RunnerOptions): Runner 
       const error = toNikaError(thrown);
       log(`${job.kind} ${job.jobId} try ${job.attempt}: ${error.code}: ${error.message}${causeOf(error)}`);
       return { type: "failed", code: error.code, message: error.message, retry: codes[error.code].retry };
+    } finally {
+      progress.drop(held);
     }
   };
 }

@@ -34,7 +34,7 @@ const joinWaitMs = 1_000;
 /** Does the work the control plane has: see README.md beside this file. */
 export function startRuntime({ state, ports, functions, workerName, slots, log }: RuntimeOptions): Runtime {
   const progress = openProgress(state, log);
-  const run = openRunner({ find: openRegistry(functions), ports, log, report: progress.report });
+  const run = openRunner({ find: openRegistry(functions), ports, log, progress });
   const stopping = new AbortController();
   let session: Session | undefined;
   let lastLostAt = -Infinity;
