@@ -286,7 +286,7 @@ main() {
   source_files >"$staging/files"
   unset NIKA_DATA NIKA_PORT # of another Nika this shell may work with
   local flags=("--task=$task" "--source=$source_dir" "--prefix=$prefix" "--release=$release" "--registry=$registry")
-  flags+=("--node-version=$node_version" "--npm=$npm_cli" ${port:+"--port=$port"})
+  flags+=("--node-version=$node_version" "--npm=$npm_cli" "--waited=$SECONDS" ${port:+"--port=$port"})
   "$node_dir/bin/node" "$source_dir/scripts/install/main.ts" "${flags[@]}" ${is_offline:+--offline} ${is_started:+--start} || exit
 }
 

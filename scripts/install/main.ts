@@ -22,6 +22,8 @@ type Options = {
   readonly port: number | undefined;
   readonly isOffline: boolean;
   readonly isStarted: boolean;
+  /** Seconds that the script took before it came to this. */
+  readonly waitedS: number;
 };
 
 const startedAt = performance.now();
@@ -102,9 +104,9 @@ function logOf(prefix: string): string {
   return join(prefix, "data", "log", "nika.log");
 }
 
-function report({ prefix, release, isStarted }: Options, status: number): void {
+function report({ prefix, release, isStarted, waitedS }: Options, status: number): void {
   const command = quoted(join(prefix, "bin", "nika"));
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  const seconds = (waitedS + (performance.now() - startedAt) / 1000).toFixed(0);
   say("");
   if (status !== 0)
     say(`Nika ${release} is installed but did not start; its log is ${logOf(prefix)}. Try again with: ${command} up`);
@@ -125,6 +127,7 @@ const { values } = parseArgs({
     port: { type: "string" },
     offline: { type: "boolean", default: false },
     start: { type: "boolean", default: false },
+    waited: { type: "string", default: "0" },
   },
 });
 const options: Options = {
@@ -133,6 +136,7 @@ const options: Options = {
   port: values.port === undefined ? undefined : Number(values.port),
   isOffline: values.offline,
   isStarted: values.start,
+  waitedS: Number(values.waited),
 };
 try {
   await (values.task === "keep" ? keep(options) : install(options));
