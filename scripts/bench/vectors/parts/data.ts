@@ -6,7 +6,13 @@ export const collection = {
   vectors: { text: { size: dimensions, distance: "Cosine" } },
   sparse_vectors: { bm25: { modifier: "idf" } },
 } as const;
-export const indexes = { tenant_id: "keyword", document_id: "keyword", language: "keyword", ordinal: "integer" } as const;
+export const indexes = {
+  tenant_id: "keyword",
+  document_id: "keyword",
+  language: "keyword",
+  domain: "keyword",
+  ordinal: "integer",
+} as const;
 
 const passagesPerDocument = 10;
 const termsPerPassage = 60;
@@ -27,6 +33,7 @@ export function passages(seed: number) {
           tenant_id: "owner",
           document_id: `document-${Math.floor(i / passagesPerDocument)}`,
           language: i % 3 ? "en" : "fr",
+          domain: `domain ${i % 100}`,
           ordinal: i % passagesPerDocument,
           title: "A title of ordinary length",
           text: "some forty words of a passage, again. ".repeat(22),
