@@ -2,7 +2,6 @@
 import { questionCharsMax, type Answer, type CitedPassage, type Highlight } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Client } from "./client.ts";
-import { embedderName } from "./status.ts";
 import type { Terminal } from "./terminal.ts";
 import { oneLine, printable, wrap } from "./text.ts";
 
@@ -25,7 +24,7 @@ export function answerLines(answer: Answer, terminal: Pick<Terminal, "width" | "
       "Nothing found. Add documents with `nika ingest PATH...`, see what is there with `nika documents`, or ask in other words.",
     ];
   const passages = answer.passages.flatMap((passage, index) => [...passageLines(passage, index + 1, terminal), ""]);
-  const closing = `${answer.tookMs < 1 ? "<1" : Math.round(answer.tookMs)} ms · ${embedderName(answer.embedder)}`;
+  const closing = `${answer.tookMs < 1 ? "<1" : Math.round(answer.tookMs)} ms · ${oneLine(answer.embedder.label)}`;
   return [...passages, ...wrap(closing, terminal.width).map((line) => terminal.style("dim", line))];
 }
 

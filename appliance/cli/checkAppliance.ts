@@ -6,7 +6,6 @@ import { toCliError } from "./exit.ts";
 import type { Check } from "./checkHost.ts";
 import { openClient, type Client } from "./client.ts";
 import { findRun } from "./running.ts";
-import { embedderName } from "./status.ts";
 import { spanOf } from "./text.ts";
 
 const notRunning = { level: "warn", text: "not looked at: Nika is not running", advice: "Start it with `nika up`." } as const;
@@ -47,7 +46,7 @@ export function embedderCheck(config: Config): Promise<Check> {
     const http = await client.http();
     const status = await http.query(api.appliance.status, {});
     if (!status) return { level: "fail", text: "unknown: the appliance has not reported itself", advice: seeLog(config) };
-    const text = embedderName(status.embedder);
+    const text = status.embedder.label;
     if (!status.embedder.isBaseline) return { level: "ok", text };
     return {
       level: "ok",

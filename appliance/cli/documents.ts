@@ -48,16 +48,20 @@ async function listAll(http: ConvexHttpClient, limit: number, state: DocumentSta
   return documents.slice(0, limit);
 }
 
-/** One line each: id, state, size, name, and what there is to say about it. */
+/** Where there is no room for ids, names do as well. */
+const idWidthMin = 120;
+
+/** One line each: its state, size and name, and what there is to say about it; the id too where there is room. */
 export function documentLines(documents: readonly DocumentView[], width: number): string[] {
   const rows = documents.map((document) => [
-    document.id,
+    ...(width >= idWidthMin ? [document.id] : []),
     document.state,
     sizeOf(document.sizeBytes),
     oneLine(document.name),
     remarkOf(document),
   ]);
-  return table(rows, { width, grow: 3, right: [2] });
+  const first = width >= idWidthMin ? 1 : 0;
+  return table(rows, { width, give: [first + 3, first + 2], right: [first + 1] });
 }
 
 function remarkOf({ state, problem, reading, progress }: DocumentView): string {

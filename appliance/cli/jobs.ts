@@ -23,17 +23,21 @@ export async function runJobs(terminal: Terminal, client: Client, { limit, json,
   for (const line of jobLines(jobs, Date.now(), terminal.width)) terminal.line(line);
 }
 
+/** Nothing on the command line takes a job's id, so it is shown where it costs nothing. */
+const idWidthMin = 140;
+
 /** Open ones first, as the control plane orders them. */
 export function jobLines(jobs: readonly JobView[], nowMs: number, width: number): string[] {
   const rows = jobs.map((job) => [
-    job.id,
+    ...(width >= idWidthMin ? [job.id] : []),
     job.kind,
     stateOf(job),
-    oneLine(job.label),
     whenOf(job, nowMs),
+    oneLine(job.label),
     oneLine(job.error?.message ?? ""),
   ]);
-  return table(rows, { width, grow: 3 });
+  const first = width >= idWidthMin ? 1 : 0;
+  return table(rows, { width, give: [first + 4, first + 3] });
 }
 
 function stateOf({ state, progress, attempts }: JobView): string {

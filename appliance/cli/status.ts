@@ -32,7 +32,7 @@ export async function runStatus(
     ["Data", dataDir],
     ["State", partName(appliance?.mode.state)],
     ["Vectors", partName(appliance?.mode.vectors)],
-    ["Embedder", embedderName(appliance?.embedder)],
+    ["Embedder", appliance?.embedder.label ?? "unknown"],
     ["Documents", documentLine(documents)],
     ["Jobs", `${jobs.ready + jobs.leased} open (${jobs.leased} running), ${jobs.dead} failed for good`],
   ];
@@ -42,12 +42,6 @@ export async function runStatus(
 function partName(mode: string | undefined): string {
   if (mode === undefined) return "unknown";
   return mode === "embedded" ? "embedded, in the same process" : mode === "convex" ? "a Convex backend" : "a Qdrant server";
-}
-
-/** Says plainly when it is the baseline: answers are weaker with it, and the owner should know why. */
-export function embedderName(embedder: { label: string; isBaseline: boolean } | undefined): string {
-  if (embedder === undefined) return "unknown";
-  return embedder.isBaseline ? `${embedder.label} (baseline: finds words and their kin, not meaning)` : embedder.label;
 }
 
 type Counts = { waiting: number; reading: number; ready: number; unreadable: number; forgetting: number; passages: number };

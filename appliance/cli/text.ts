@@ -81,26 +81,26 @@ function wrapLine(line: string, columns: number): string[] {
   return current.trim() === "" ? lines : [...lines, current.trimEnd()];
 }
 
-/** Rows as aligned columns; the column named by `grow` gives way when the whole is wider than `width`. */
-export function table(
-  rows: readonly (readonly string[])[],
-  options: { width: number; grow: number; right?: readonly number[] },
-): string[] {
+/** `give`: the columns that become narrower when the whole is wider than `width`, first to last, each down to `columnMin`. */
+export type TableOptions = { readonly width: number; readonly give: readonly number[]; readonly right?: readonly number[] };
+
+/** Narrower than this a text says nothing. */
+const columnMin = 12;
+
+/** Rows as aligned columns; without a width, which is to say piped, with a tab between columns, as `cut` likes them. */
+export function table(rows: readonly (readonly string[])[], { width, give, right = [] }: TableOptions): string[] {
+  if (!Number.isFinite(width)) return rows.map((row) => row.join("\t"));
   const count = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: count }, (_, column) => Math.max(0, ...rows.map((row) => columnsOf(row[column] ?? ""))));
-  const gaps = 2 * Math.max(0, count - 1);
-  const over = widths.reduce((sum, width) => sum + width, 0) + gaps - options.width;
-  const growing = widths[options.grow];
-  if (over > 0 && growing !== undefined) widths[options.grow] = Math.max(8, growing - over);
-  return rows.map((row) =>
-    row
-      .map((cell, column) => {
-        const width = widths[column] ?? 0;
-        return pad(fit(cell, width), width, options.right?.includes(column) ? "left" : "right");
-      })
-      .join("  ")
-      .trimEnd(),
-  );
+  let over = widths.reduce((sum, one) => sum + one, 0) + 2 * Math.max(0, count - 1) - width;
+  for (const column of give) {
+    const given = Math.min(Math.max(0, over), Math.max(0, (widths[column] ?? 0) - columnMin));
+    widths[column] = (widths[column] ?? 0) - given;
+    over -= given;
+  }
+  const cell = (text: string, column: number): string =>
+    pad(fit(text, widths[column] ?? 0), widths[column] ?? 0, right.includes(column) ? "left" : "right");
+  return rows.map((row) => row.map(cell).join("  ").trimEnd());
 }
 
 /** "3.4 MB"; decimal units, as disks and file managers use them. */

@@ -89,7 +89,7 @@ test("documents and jobs are listed, and the refused are among them", async () =
   assert.equal(documents.length, 6);
   const unreadable = await run("documents", "--state", "unreadable");
   assert.equal(unreadable.stdout.trim().split("\n").length, 3);
-  assert.match(unreadable.stdout, /papers\/empty\.txt {2}.*The file is empty\./);
+  assert.match(unreadable.stdout, /\tpapers\/empty\.txt\tThe file is empty\./);
   const jobs = await json<{ kind: string; state: string }[]>("jobs");
   assert.ok(jobs.length >= 3 && jobs.every(({ kind, state }) => kind === "documents.ingest" && state === "done"));
 });

@@ -43,7 +43,7 @@ test("a passage is shown with its rank, its source and the answering sentence ma
     "1. papers/lease.pdf · p. 3",
     "   The lease began in 2021. «It ends on 30 June 2031.» Notice is six months.",
     "",
-    "12 ms · Offline baseline (baseline: finds words and their kin, not meaning)",
+    "12 ms · Offline baseline",
   ]);
 });
 

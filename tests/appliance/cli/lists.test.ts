@@ -11,7 +11,7 @@ import { openProgress } from "../../../appliance/cli/progress.ts";
 type DocumentView = FunctionReturnType<typeof api.documents.list>[number];
 type JobView = FunctionReturnType<typeof api.jobs.list>[number];
 
-const wide = Number.POSITIVE_INFINITY;
+const wide = 200;
 
 function document(given: Partial<DocumentView>): DocumentView {
   return { id: "d1" as Id<"documents">, name: "papers/a.md", state: "waiting", sizeBytes: 1_200, addedAt: 0, ...given };
@@ -47,6 +47,7 @@ test("each document says what there is to say about its state", () => {
     "d1  ready       1.2 kB  papers/a.md  12 passages",
     "d1  unreadable  1.2 kB  b [2J.md     The file is empty.",
   ]);
+  assert.deepEqual(documentLines([document({ state: "ready", reading })], 80), ["ready  1.2 kB  papers/a.md  12 passages"]);
 });
 
 test("a job says whether it runs, waits for another try, or ended, and since when", () => {
@@ -60,9 +61,9 @@ test("a job says whether it runs, waits for another try, or ended, and since whe
     wide,
   );
   assert.deepEqual(lines, [
-    "j1  documents.ingest  running 50 %     a.md  for 2.0 s",
-    "j1  documents.ingest  again (1 tried)  a.md  in 5.0 s   It took too long.",
-    "j1  documents.ingest  done             a.md  60 s ago",
+    "j1  documents.ingest  running 50 %     for 2.0 s  a.md",
+    "j1  documents.ingest  again (1 tried)  in 5.0 s   a.md  It took too long.",
+    "j1  documents.ingest  done             60 s ago   a.md",
   ]);
 });
 
