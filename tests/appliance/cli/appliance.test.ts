@@ -9,6 +9,8 @@ import { isAlive } from "../../../appliance/cli/running.ts";
 import { nika, type Ran } from "./command.ts";
 import { scratchDir } from "./scratch.ts";
 
+// Registered before the folder's own removal, because hooks run in that order and a stop needs the folder.
+after(() => run("stop"));
 const dir = scratchDir();
 const data = join(dir, "data");
 const papers = join(dir, "papers");
@@ -32,7 +34,6 @@ before(() => {
   writeFileSync(join(papers, "broken.pdf"), "%PDF-1.7\nnot much of one");
   symlinkSync(".", join(papers, "round"));
 });
-after(() => run("stop"));
 
 test("the first start prints the address, a link and what to do next", async () => {
   const { code, stdout, stderr } = await run("up", "--port", "0");
