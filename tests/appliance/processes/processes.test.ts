@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import {
+  openProcesses,
+  ProcessLostError,
+  type Processes,
+  type ProcessesOptions,
+} from "../../../appliance/processes/processes.ts";
+import type { Deed } from "./misbehave.ts";
+
+const never = new AbortController().signal;
+
+function open(t: TestContext, options: Partial<ProcessesOptions> = {}): Processes<Deed, unknown> {
+  const processes = openProcesses<Deed, unknown>({
+    entry: new URL("misbehave.ts", import.meta.url),
+    processesMax: 1,
+    memoryMiBMax: 160,
+    timeLimitMs: 30_000,
+    idleMs: 30_000,
+    ...options,
+  });
+  t.after(() => processes.close());
+  return processes;
+}
+
+const lost = (reason: string) => (error: unknown) => error instanceof ProcessLostError && error.reason === reason;
+const cancelled = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "cancelled";
+
+test("bytes arrive whole, and the same process answers again", async (t) => {
+  const processes = open(t);
+  const bytes = new Uint8Array(3_000_000).fill(2);
+
+  assert.equal(await processes.call("sum", { signal: never, bytes }), 6_000_000);
+  assert.equal(await processes.call("sum", { signal: never, bytes: new Uint8Array([1, 2]) }), 3);
+  assert.equal(await processes.call("pid", { signal: never }), await processes.call("pid", { signal: never }));
+});
+
+test("a process that hangs is ended, and the next request gets another", async (t) => {
+  const processes = open(t, { timeLimitMs: 500 });
+  const hung = processes.call("spin", { signal: never });
+  const next = processes.call("sum", { signal: never, bytes: new Uint8Array([7]) });
+
+  await assert.rejects(hung, lost("slow"));
+  assert.equal(await next, 7);
+});
+
+test("a process that fills its heap, or buffers beside it, is ended and says so", async (t) => {
+  const processes = open(t);
+
+  await assert.rejects(processes.call("heap", { signal: never }), lost("memory"));
+  await assert.rejects(processes.call("buffers", { signal: never }), lost("memory"));
+  assert.equal(await processes.call("sum", { signal: never }), 0);
+});
+
+test("a process that grew large with a request is not used again", async (t) => {
+  const processes = open(t, { memoryMiBMax: 240 });
+  const before = await processes.call("pid", { signal: never });
+
+  await processes.call("big", { signal: never });
+
+  assert.notEqual(await processes.call("pid", { signal: never }), before);
+});
+
+test("a process that ends by itself, or a handler that throws, is told as a crash", async (t) => {
+  const processes = open(t);
+
+  await assert.rejects(processes.call("exit", { signal: never }), lost("crashed"));
+  await assert.rejects(
+    processes.call("throw", { signal: never }),
+    (error) => lost("crashed")(error) && /a reason/.test(String((error as Error).cause)),
+  );
+});
+
+test("a request can be called off while it waits and while it is worked on", async (t) => {
+  const processes = open(t);
+  const [first, second] = [new AbortController(), new AbortController()];
+  const working = processes.call("spin", { signal: first.signal });
+  const waiting = processes.call("sum", { signal: second.signal });
+
+  second.abort();
+  await assert.rejects(waiting, cancelled);
+  first.abort();
+  await assert.rejects(working, cancelled);
+  await assert.rejects(processes.call("sum", { signal: AbortSignal.abort() }), cancelled);
+  assert.equal(await processes.call("sum", { signal: never }), 0);
+});
+
+test("a process without work ends, and is started again when there is some", async (t) => {
+  const processes = open(t, { idleMs: 1 });
+  const first = (await processes.call("pid", { signal: never })) as number;
+  while (isRunning(first)) await new Promise((resolve) => setImmediate(resolve));
+
+  assert.notEqual(await processes.call("pid", { signal: never }), first);
+});
+
+test("a process has no environment, and may not write, start others or read beyond the program", async (t) => {
+  const processes = open(t);
+
+  assert.deepEqual(await processes.call("environment", { signal: never }), []);
+  for (const deed of ["write", "spawn", "read"] as const)
+    assert.equal(await processes.call(deed, { signal: never }), "ERR_ACCESS_DENIED", deed);
+});
+
+test("closing ends what runs, refuses what comes, and may be repeated", async (t) => {
+  const processes = open(t);
+  const pid = (await processes.call("pid", { signal: never })) as number;
+  const working = processes.call("spin", { signal: never });
+
+  await Promise.all([assert.rejects(working, cancelled), processes.close()]);
+  await processes.close();
+
+  assert.ok(!isRunning(pid));
+  await assert.rejects(processes.call("sum", { signal: never }), cancelled);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { openReader } from "../../../appliance/reader/reader.ts";
+import { makeHostile, type HostileFile } from "../../fixtures/hostile.ts";
+
+let dir = "";
+let files: HostileFile[] = [];
+
+before(() => {
+  dir = mkdtempSync(join(tmpdir(), "nika-hostile-"));
+  files = makeHostile(dir, { large: false }).filter((file) => file.level === "parse");
+});
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+test("every hostile file ends in a clear state, and reading goes on", async (t) => {
+  const reader = openReader();
+  t.after(() => reader.close());
+  const signal = new AbortController().signal;
+  const outcomes = await Promise.all(
+    files.map(async ({ name, expect }) => {
+      const reading = await reader.read(new Uint8Array(readFileSync(join(dir, name))), { name, signal });
+      const state = reading.type === "read" ? (`ready:${reading.format}` as const) : reading.problem;
+      const isSound =
+        reading.type !== "read" ||
+        reading.passages.every(({ text }) => text.isWellFormed() && !text.includes("\0") && text !== "");
+      return { name, state, isExpected: expect.includes(state), isSound };
+    }),
+  );
+
+  assert.ok(outcomes.length >= 40);
+  assert.deepEqual(
+    outcomes.filter(({ isExpected, isSound }) => !isExpected || !isSound),
+    [],
+  );
+});
