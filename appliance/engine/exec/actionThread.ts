@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { limits } from "../codec/limits.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { ActionSetup, FromAction, ToAction, WireRequest, WireResponse } from "./actionMessage.ts";
+import { compiledFolder } from "./compiled.ts";
 import type { Outcome } from "./driver.ts";
 
 export type ActionDone = { readonly outcome: Outcome; readonly logLines: readonly string[] };
@@ -57,9 +58,8 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
   const start = (): Worker => {
     const fresh = new Worker(new URL("./actionWorker.ts", import.meta.url), {
       workerData: options.setup,
-      env: options.env(),
+      env: { ...options.env(), NODE_COMPILE_CACHE: compiledFolder(options.setup.dir) },
       resourceLimits: { maxOldGenerationSizeMb: heapMb },
-      stdin: false,
     });
     fresh.on("message", (message: FromAction) => {
       const one = running.get(message.id);

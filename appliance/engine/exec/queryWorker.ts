@@ -14,6 +14,8 @@ import { packKeys, type PackedKeys } from "./packed.ts";
 import { openRunner } from "./runner.ts";
 import { watched } from "./watch.ts";
 
+const holdBackMs = 2;
+
 const port = parentPort;
 if (!port) throw new Error("This file is a worker.");
 const setup = workerData as WorkerSetup & { readonly secret: string };
@@ -31,8 +33,6 @@ const surroundings: Surroundings = {
 const runner = openRunner(setup);
 const begin = store.db.prepare("BEGIN");
 const end = store.db.prepare("COMMIT");
-const queue: BatchMessage[] = [];
-let isPumping = false;
 const readOnly: Guarded = {
   savepoint: () => {
     throw new Error("A query has nothing to undo.");
@@ -95,24 +95,21 @@ function packRanges(ranges: readonly ReadRange[]): PackedKeys {
   );
 }
 
-async function pump(): Promise<void> {
-  for (let batch = queue.shift(); batch; batch = queue.shift()) {
-    const reply = await runBatch(batch);
-    port?.postMessage(reply);
+/** One parcel at a time; its answers go back together, so that the price of a message is paid once. */
+port.on("message", (parcel: readonly BatchMessage[]) => {
+  void (async () => {
+    let replies: BatchReply[] = [];
+    let since = performance.now();
+    for (const batch of parcel) {
+      replies.push(await runBatch(batch));
+      // A slow query must not hold back the answers of quick ones before it.
+      if (performance.now() - since < holdBackMs && replies.length < parcel.length) continue;
+      port.postMessage(replies);
+      replies = [];
+      since = performance.now();
+    }
+    if (replies.length > 0) port.postMessage(replies);
     watch.published();
-  }
-  isPumping = false;
-}
-
-port.on("message", (message: BatchMessage | "close") => {
-  if (message === "close") {
-    store.close();
-    port.close();
-    return;
-  }
-  queue.push(message);
-  if (isPumping) return;
-  isPumping = true;
-  void pump();
+  })();
 });
 runner.warm();

@@ -17,6 +17,7 @@ const setup = workerData as WorkerSetup;
 const watch = watched(setup.watch);
 const queue: TaskMessage[] = [];
 let isPumping = false;
+let isClosing = false;
 
 type Group = { replies: { id: number; reply: Reply }[]; commits: Committed[]; hasScheduled: boolean };
 
@@ -99,15 +100,22 @@ try {
       await new Promise<void>((resolve) => void setImmediate(resolve));
     }
     isPumping = false;
+    if (isClosing) close();
   };
 
-  port.on("message", (message: TaskMessage | "close") => {
-    if (message === "close") {
-      tasks.store.close();
-      port.close();
+  /** After what was asked before is done. */
+  const close = (): void => {
+    tasks.store.close();
+    port.close();
+  };
+
+  port.on("message", (messages: readonly TaskMessage[] | "close") => {
+    if (messages === "close") {
+      isClosing = true;
+      if (!isPumping) close();
       return;
     }
-    queue.push(message);
+    queue.push(...messages);
     if (isPumping) return;
     isPumping = true;
     setImmediate(() => void pump());
