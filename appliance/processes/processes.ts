@@ -20,7 +20,10 @@ export type ProcessesOptions = {
   /** The module each process runs; it calls `serve` of serve.ts. */
   readonly entry: URL;
   readonly processesMax: number;
-  /** Memory a process may hold, buffers included; beyond it the process ends and its request fails with reason `memory`. */
+  /**
+   * Memory all of them may hold together, buffers included. When it is passed the largest ends; its request is tried once more on
+   * its own, with all of the memory, and fails with reason `memory` when that is not enough.
+   */
   readonly memoryMiBMax: number;
   /** A request that takes longer ends its process and fails with reason `slow`. */
   readonly timeLimitMs: number;
@@ -48,9 +51,9 @@ export type ProcessReply =
 /** How often memory is looked at while processes work; a file made to fill memory adds some 10 MiB in that time. */
 const watchMs = 25;
 /** Part of the memory that is for JavaScript objects; the rest is for buffers, code and the runtime itself. */
-const heapShare = 0.7;
-/** After answering, a process above this share of its limit is replaced rather than used again. */
-const shareKept = 0.75;
+const heapShare = 0.75;
+/** After answering, a process above this share of the memory is replaced rather than used again. */
+const shareKept = 0.4;
 /** One step politer than the appliance itself, so that a long ingest does not slow down answers. */
 const politeness = 5;
 
@@ -62,6 +65,8 @@ type Task = {
   readonly reject: (error: unknown) => void;
   readonly onAbort: () => void;
   timer?: NodeJS.Timeout;
+  /** Needs all of the memory, so it runs while nothing else does. */
+  isAlone: boolean;
 };
 
 type Runner = {
@@ -101,14 +106,32 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     pump();
   };
 
-  const allowedMiB = ({ task }: Runner): number => options.memoryMiBMax + (2 * (task?.bytes.length ?? 0)) / 1024 / 1024;
+  const working = (): Runner[] => [...runners].filter((runner) => runner.task);
 
   const look = (): void => {
-    const working = [...runners].filter((runner) => runner.task);
-    for (const runner of working) if (memoryMiB(runner.child) > allowedMiB(runner)) lose(runner, new ProcessLostError("memory"));
-    if (working.length > 0) return;
-    clearInterval(watch);
-    watch = undefined;
+    if (working().length === 0) {
+      clearInterval(watch);
+      watch = undefined;
+      return;
+    }
+    const held = [...runners]
+      .map((runner) => ({ runner, mib: memoryMiB(runner.child) }))
+      .toSorted((one, other) => other.mib - one.mib);
+    const given = working().reduce((sum, { task }) => sum + (2 * (task?.bytes.length ?? 0)) / 1024 / 1024, 0);
+    if (held.reduce((sum, { mib }) => sum + mib, 0) < options.memoryMiBMax + given) return;
+    const largest = held[0]?.runner;
+    if (largest) relieve(largest);
+  };
+
+  /** Ends a process for the memory it holds. It may only have been in company, so its request gets a second try without any. */
+  const relieve = (runner: Runner): void => {
+    const task = runner.task;
+    if (!task || task.isAlone) return lose(runner, new ProcessLostError("memory"));
+    task.isAlone = true;
+    clearTimeout(task.timer);
+    runner.task = undefined;
+    queue.unshift(task);
+    lose(runner, undefined);
   };
 
   const finish = (runner: Runner, reply: ProcessReply): void => {
@@ -133,7 +156,8 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     child.once("exit", (code, signal) => {
       const isMemory = /heap out of memory|allocation failed/iu.test(lastWords);
       const cause = new Error(`${signal ?? `exit code ${code}`} ${lastWords.trim()}`);
-      lose(runner, new ProcessLostError(isMemory ? "memory" : "crashed", { cause }));
+      if (isMemory) relieve(runner);
+      else lose(runner, new ProcessLostError("crashed", { cause }));
     });
     runners.add(runner);
     return runner;
@@ -158,11 +182,15 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
   };
 
   const pump = (): void => {
-    while (queue.length > 0) {
-      const free = [...runners].find((runner) => !runner.task) ?? (runners.size < options.processesMax ? start() : undefined);
-      const task = free && queue.shift();
-      if (!free || !task) return;
-      give(free, task);
+    for (let task = queue[0]; task; task = queue[0]) {
+      const busy = working();
+      if (busy.some((runner) => runner.task?.isAlone) || (task.isAlone && busy.length > 0)) return;
+      const idle = [...runners].filter((runner) => !runner.task);
+      if (idle.length === 0 && runners.size >= options.processesMax) return;
+      queue.shift();
+      const runner = idle[0] ?? start();
+      give(runner, task);
+      if (task.isAlone) for (const other of idle.slice(1)) lose(other, undefined);
     }
   };
 
@@ -185,6 +213,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
           resolve: resolve as (value: unknown) => void,
           reject,
           onAbort: () => abort(task),
+          isAlone: false,
         };
         signal.addEventListener("abort", task.onAbort, { once: true });
         queue.push(task);

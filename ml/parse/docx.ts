@@ -5,8 +5,8 @@ import { isCutOff, listZip, unpackZip, type ZipEntry } from "./zip.ts";
 
 /** Word writes some 20 parts; a thousand leaves room for embedded objects. */
 const entriesMax = 2_000;
-/** All XML of a thousand-page book is about 15 MB; mammoth needs some ten times that in memory. */
-const xmlBytesMax = 24 * 1024 * 1024;
+/** All XML of a thousand-page book is about 6 MB, and mammoth needs some forty times that in memory. */
+const xmlBytesMax = 8 * 1024 * 1024;
 /** XML packs well, but not better than this; what does was made to. Small parts are let be. */
 const ratioMax = 200;
 const ratioBytesMin = 2 * 1024 * 1024;
@@ -37,10 +37,10 @@ function refuseBombs(entries: readonly ZipEntry[]): void {
   if (entries.some((entry) => entry.isEncrypted)) throw new UnreadableError("encrypted");
   const wanted = entries.filter((entry) => isXml(entry.name));
   const unpacked = wanted.reduce((sum, entry) => sum + entry.unpackedBytes, 0);
-  if (unpacked > xmlBytesMax) throw new UnreadableError("bomb");
   for (const { packedBytes, unpackedBytes } of entries) {
     if (unpackedBytes > ratioBytesMin && unpackedBytes > packedBytes * ratioMax) throw new UnreadableError("bomb");
   }
+  if (unpacked > xmlBytesMax) throw new UnreadableError("tooLarge");
 }
 
 async function convert(parts: Map<string, Uint8Array>): Promise<{ html: string; title?: string }> {

@@ -14,7 +14,7 @@ function open(t: TestContext, options: Partial<ProcessesOptions> = {}): Processe
   const processes = openProcesses<Deed, unknown>({
     entry: new URL("misbehave.ts", import.meta.url),
     processesMax: 1,
-    memoryMiBMax: 160,
+    memoryMiBMax: 280,
     timeLimitMs: 30_000,
     idleMs: 30_000,
     ...options,
@@ -53,12 +53,20 @@ test("a process that fills its heap, or buffers beside it, is ended and says so"
 });
 
 test("a process that grew large with a request is not used again", async (t) => {
-  const processes = open(t, { memoryMiBMax: 240 });
+  const processes = open(t, { memoryMiBMax: 400 });
   const before = await processes.call("pid", { signal: never });
 
   await processes.call("big", { signal: never });
 
   assert.notEqual(await processes.call("pid", { signal: never }), before);
+});
+
+test("a request that had too little memory in company gets it alone", async (t) => {
+  const processes = open(t, { processesMax: 3, memoryMiBMax: 400 });
+
+  const answers = await Promise.all([1, 2, 3].map(() => processes.call("big", { signal: never })));
+
+  assert.deepEqual(answers, [1, 1, 1]);
 });
 
 test("a process that ends by itself, or a handler that throws, is told as a crash", async (t) => {
