@@ -3,6 +3,7 @@ import { NikaError } from "../../convex/model/error.ts";
 import { placeLabel } from "../../convex/model/place.ts";
 import { highlights } from "../../ml/retrieve/highlight.ts";
 import { detectLanguage } from "../../ml/retrieve/language.ts";
+import { rerank } from "../../ml/retrieve/rerank.ts";
 import { queryTerms } from "../../ml/retrieve/terms.ts";
 import { defineCall } from "../define.ts";
 import type { PassageHit } from "../ports/vectors.ts";
@@ -11,6 +12,9 @@ export type { Answer } from "../../convex/model/answer.ts";
 export type Question = { readonly question: string; readonly limit: number };
 
 const deadlineMs = 15_000; // Far above what a search takes; a store that is down is noticed before the asker gives up.
+
+/** Looked at more closely than the search does, to choose from. */
+const candidatesMin = 20;
 
 /** The passages that bear on a question, best first, with the sentences that answer it. */
 export const askVault = defineCall({
@@ -21,7 +25,8 @@ export const askVault = defineCall({
     const startedAt = performance.now();
     const question = checked(raw, limit);
     const vector = await embedder.query(question, signal);
-    const hits = await vectors.search({ vector, terms: queryTerms(question), limit }, signal);
+    const found = await vectors.search({ vector, terms: queryTerms(question), limit: Math.max(limit, candidatesMin) }, signal);
+    const hits = rerank(found, question).slice(0, limit);
     const language = detectLanguage(question);
     const best = Math.max(0, ...hits.map((hit) => hit.score));
     return {
