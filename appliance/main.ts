@@ -18,17 +18,17 @@ import { askVault } from "../functions/vault/ask.ts";
 import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
-import { openEngine } from "./engine/engine.ts";
+import { openEngine, type Engine } from "./engine/engine.ts";
 import { storageFiles } from "./files.ts";
 import { nikaRoutes } from "./http/routes.ts";
-import { openServer } from "./http/server.ts";
+import { openServer, type HttpServer } from "./http/server.ts";
 import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
 import { openReader } from "./reader/reader.ts";
 import { openKeys, type Keys } from "./secrets/keys.ts";
 import { openState } from "./state.ts";
-import { startVectors } from "./vectors/vectors.ts";
+import { openStore } from "./store.ts";
 
 const rootDir = fileURLToPath(new URL("..", import.meta.url));
 /** Work in progress gets this long to finish before its lease is handed back. */
@@ -50,20 +50,24 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const server = await openServer({ ...config, webDir: join(rootDir, "appliance/web/dist") });
   opened.defer(() => server.close());
 
-  const [backend, store] = await Promise.all([
-    openBackend({ config, keys, log, origin: () => server.origin }, opened),
-    openStore(config, keys, log, opened),
+  const [engine, store] = await Promise.all([
+    openBackend({ config, keys, log, origin: () => server.origin }),
+    openStore({ config: config.vectors, dir: join(config.dataDir, "vectors"), apiKey: keys.vectorsKey, log }),
   ]);
+  opened.defer(() => engine?.close());
+  opened.defer(() => store.close());
   const embedder = await openEmbedder({ modelsDir: config.models.dir, allowDownload: config.models.allowDownload, log });
   opened.defer(() => embedder.close());
   const reader = openReader({ log });
   opened.defer(() => reader.close());
 
   const ended = Promise.withResolvers<void>();
-  const convexUrl = config.state.type === "convex" ? config.state.url : `http://127.0.0.1:${server.port}`;
+  const convex = config.state.type === "convex" ? config.state : embedded(server, keys);
+  const state = openState(convex);
+  opened.defer(() => state.close());
   const ports: Ports = {
-    state: backend.connect(convexUrl, opened),
-    files: storageFiles({ convexUrl }),
+    state,
+    files: storageFiles({ convexUrl: convex.url }),
     reader,
     embedder,
     vectors: qdrantVectors({ ...store, tenantId: "owner", embedderId: embedder.id }),
@@ -73,16 +77,16 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     adminKey: keys.adminKey,
     signing: keys.signing,
     sessionKey: keys.session,
-    origin: () => server.origin,
-    convexUrl: () => (config.state.type === "convex" ? config.state.publicUrl : server.origin),
+    origin: server.origin,
+    convexUrl: convex.publicUrl,
     ask: (args, signal) => ask(args, ports, signal),
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),
   });
-  server.serve({ backend: backend.engine, routes, connectTo: connectable(config, server.origin) });
+  server.serve({ backend: engine, routes, connectTo: `${convex.publicUrl} ${convex.publicUrl.replace(/^http/, "ws")}` });
 
-  await ports.state.mutation(internal.appliance.report, {
+  await state.mutation(internal.appliance.report, {
     name: hostname(),
     version: config.version,
     mode: { state: config.state.type, vectors: config.vectors.type },
@@ -90,7 +94,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     startedAt: Date.now(),
   });
   const runtime = startRuntime({
-    state: ports.state,
+    state,
     ports,
     functions: jobFunctions,
     workerName: "appliance",
@@ -120,54 +124,36 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
 
 type BackendOptions = { readonly config: Config; readonly keys: Keys; readonly log: Log; readonly origin: () => string };
 
-/** The control plane: our engine in this process, or a Convex backend that was configured. Decided once and shown as `mode`. */
-async function openBackend({ config, keys, log, origin }: BackendOptions, opened: AsyncDisposableStack) {
+/** The control plane's backend: our engine in this process, or undefined when a Convex backend was configured, brought up to date. */
+async function openBackend({ config, keys, log, origin }: BackendOptions): Promise<Engine | undefined> {
   const env = { NIKA_JWKS: keys.jwksUrl };
   if (config.state.type === "convex") {
     const { url, adminKey, deploys } = config.state;
     if (deploys) await deployFunctions({ rootDir, url, adminKey, variables: env, log });
-    return { engine: undefined, connect: connectWith(adminKey) };
+    return undefined;
   }
   const dir = join(config.dataDir, "engine");
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const engine = await openEngine({ dir, functionsDir: join(rootDir, "convex"), env, adminKey: keys.adminKey, origin, log });
-  opened.defer(() => engine.close());
-  return { engine, connect: connectWith(keys.adminKey) };
+  // Only our own page may open the API from a browser; other programs on the machine need a token anyway.
+  return openEngine({
+    dir,
+    functionsDir: join(rootDir, "convex"),
+    env,
+    adminKey: keys.adminKey,
+    origin,
+    allowedOrigins: [],
+    log,
+  });
 }
 
-function connectWith(adminKey: string) {
-  return (url: string, opened: AsyncDisposableStack): Ports["state"] => {
-    const state = openState({ url, adminKey });
-    opened.defer(() => state.close());
-    return state;
-  };
-}
-
-/** Where the vectors are: our store in this process, or a Qdrant that was configured. */
-async function openStore(
-  config: Config,
-  keys: Keys,
-  log: Log,
-  opened: AsyncDisposableStack,
-): Promise<{ url: string; apiKey?: string }> {
-  if (config.vectors.type === "qdrant")
-    return { url: config.vectors.url, ...(config.vectors.apiKey && { apiKey: config.vectors.apiKey }) };
-  const dir = join(config.dataDir, "vectors");
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const store = await startVectors({ dir, apiKey: keys.vectorsKey, host: "127.0.0.1", log });
-  opened.defer(() => store.close());
-  return { url: store.url, apiKey: keys.vectorsKey };
+/** The embedded engine as a backend: this process goes the short way round, browsers by the name they know. */
+function embedded(server: HttpServer, keys: Keys): { url: string; publicUrl: string; adminKey: string } {
+  return { url: `http://127.0.0.1:${server.port}`, publicUrl: server.origin, adminKey: keys.adminKey };
 }
 
 /** Answers, then leaves one event behind; a failing event does not take the answer away. */
 async function ask(args: { question: string; limit: number }, ports: Ports, signal: AbortSignal): Promise<Answer> {
   return runCall(askVault, { args, ports, signal });
-}
-
-/** What the page's policy must let it connect to: the control plane, also when the page was opened under another name of this machine. */
-function connectable(config: Config, origin: string): string {
-  const url = config.state.type === "convex" ? new URL(config.state.publicUrl).origin : origin;
-  return `${url} ${url.replace(/^http/, "ws")}`;
 }
 
 /** Runs in this process until it is stopped. Says `ready` or `failed` to a parent that listens. */

@@ -27,9 +27,9 @@ export type RouteOptions = {
   readonly signing: SigningKey;
   readonly sessionKey: Buffer;
   /** Where this appliance is reached, without a slash at the end. */
-  readonly origin: () => string;
+  readonly origin: string;
   /** Where browsers reach the control plane. */
-  readonly convexUrl: () => string;
+  readonly convexUrl: string;
   readonly ask: (args: { question: string; limit: number }, signal: AbortSignal) => Promise<Answer>;
   readonly stop: () => void;
   readonly log: (line: string) => void;
@@ -46,11 +46,11 @@ export function nikaRoutes(options: RouteOptions): Routes {
   const sessions = openSessions(options.sessionKey);
   const table: Readonly<Record<string, Handler>> = {
     "GET /nika/health": (_request, response) => send(response, 200, { status: "ok", version: options.version, pid: process.pid }),
-    "GET /nika/config": (_request, response) => send(response, 200, { convexUrl: options.convexUrl(), version: options.version }),
+    "GET /nika/config": (_request, response) => send(response, 200, { convexUrl: options.convexUrl, version: options.version }),
     "POST /nika/links": (request, response) => {
       mustBeAdmin(request, options.adminKey);
       const { code, expiresAt } = sessions.link(options.now());
-      send(response, 200, { url: `${options.origin()}/#link=${code}`, expiresAt });
+      send(response, 200, { url: `${options.origin}/#link=${code}`, expiresAt });
     },
     "POST /nika/link": async (request, response) => openSession(request, response, sessions, options.now()),
     "POST /nika/token": (request, response) => {

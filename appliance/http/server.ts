@@ -30,6 +30,9 @@ export type HttpServer = {
   close(): Promise<void>;
 };
 
+/** A 64 MB file over a slow phone line takes its time; Node's own limit of five minutes would cut it off. */
+const uploadMsMax = 30 * 60_000;
+
 /** Listens at once, so that a taken port is known before anything else starts. Fails with `conflict`. */
 export async function openServer(options: ServerOptions): Promise<HttpServer> {
   let parts: Parameters<HttpServer["serve"]>[0] | undefined;
@@ -45,6 +48,7 @@ export async function openServer(options: ServerOptions): Promise<HttpServer> {
     if (request.method !== "GET" && request.method !== "HEAD") return refuse(response, 405, "Only GET works here.");
     if (!sendStatic(options.webDir, path, response, parts.connectTo)) refuse(response, 404, "There is nothing at this address.");
   });
+  server.requestTimeout = uploadMsMax;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy()); // A peer that goes away mid-handshake is no news.
     if (!isForUs(request, options.publicUrl) || !parts?.backend?.upgrade(request, socket, head)) socket.destroy();

@@ -27,8 +27,8 @@ server.serve({
     adminKey: keys.adminKey,
     signing: keys.signing,
     sessionKey: keys.session,
-    origin: () => server.origin,
-    convexUrl: () => server.origin,
+    origin: server.origin,
+    convexUrl: server.origin,
     ask: async (args) => {
       asked.push(args);
       if (args.question === "boom") throw new Error("secret detail");
