@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import type { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -244,7 +244,7 @@ function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
       "--max-semi-space-size=8",
       "--disable-warning=ExperimentalWarning",
       "--permission",
-      `--allow-fs-read=${fileURLToPath(new URL("../../", import.meta.url))}`,
+      ...programFolders().map((folder) => `--allow-fs-read=${folder}`),
     ],
   });
   child.unref();
@@ -255,6 +255,12 @@ function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
     // It may have ended already, or the system does not let us; both are told elsewhere or do not matter.
   }
   return child;
+}
+
+/** Where the program and its libraries lie; libraries may be a link to somewhere else. */
+function programFolders(): string[] {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  return [...new Set([root, `${realpathSync(root)}/`, `${realpathSync(`${root}node_modules`)}/`])];
 }
 
 /** Resident memory as the kernel counts it; 0 where there is no /proc, and then only the heap is bounded. */

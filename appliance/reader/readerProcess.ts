@@ -29,8 +29,8 @@ serve(async ({ name }: ReadRequest, bytes): Promise<ReadReply> => {
 
 function problemOf(error: unknown): UnreadableError["problem"] {
   if (error instanceof UnreadableError) return error.problem;
-  // A missing module is our fault and must not be blamed on a file.
-  if (error instanceof Error && "code" in error && String(error.code).includes("MODULE")) throw error;
+  // A module that is missing or may not be read is our fault and must not be blamed on a file.
+  if (error instanceof Error && "code" in error && /MODULE|ACCESS_DENIED/u.test(String(error.code))) throw error;
   // Strings and arrays have a largest size, and some files are made to reach it.
   if (error instanceof RangeError && /invalid (?:string|array)/iu.test(error.message)) return "tooSlow";
   // Any other surprise was caused by the bytes: the same code reads all other files.

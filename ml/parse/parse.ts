@@ -76,11 +76,18 @@ async function parseText(bytes: Uint8Array, name: string, depth: number): Promis
     case "json": {
       // Broken JSON is still text that somebody may look for.
       const parsed = jsonBlocks(text);
-      return parsed ? toDocument("json", name, parsed) : toDocument("text", name, { blocks: textBlocks(text) });
+      return parsed ? toDocument("json", name, parsed) : toDocument("text", name, readText(text));
     }
     case "text":
-      return toDocument("text", name, { blocks: textBlocks(text) });
+      return toDocument("text", name, readText(text));
   }
+}
+
+/** A short first line that stands alone and ends no sentence is what a plain text calls itself. */
+function readText(text: string): Parsed {
+  const blocks = textBlocks(text);
+  const first = blocks.length > 1 && blocks[0]?.type === "paragraph" ? blocks[0].text : "";
+  return /^[\p{L}\p{N}][^\n]{1,78}[\p{L}\p{N}?!)]$/u.test(first) ? { blocks, title: first } : { blocks };
 }
 
 function toDocument(format: ParsedDocument["format"], name: string, { blocks, title, pages }: Parsed): ParsedDocument {

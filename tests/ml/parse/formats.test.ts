@@ -8,7 +8,8 @@ test("plain text keeps its lines, joins wrapped prose and leaves lists as they a
   const passage = passageWith(document, "extra boat");
 
   assert.equal(document.format, "text");
-  assert.equal(document.title, "ferryTimetable.txt");
+  assert.equal(document.title, "The ferry at Aldmere");
+  assert.equal((await read("One sentence.\n\nAnother one.", "notes/a.txt")).title, "a.txt");
   assert.deepEqual(passage.place, { lines: { from: 1, to: 14 } });
   assert.match(passage.text, /between six in the morning/);
   assert.match(passage.text, /\n- no carts are taken\n/);
