@@ -66,11 +66,9 @@ async function undisturbed(files: readonly string[]): Promise<{ ready: number; p
 /** Every document by its id, with the passages its reading found. */
 async function everyDocument(client: ConvexClient): Promise<ReadonlyMap<string, number>> {
   const names = new Map<string, number>();
-  for (let cursor: string | null = null; ; ) {
-    const page: { page: { id: string; reading?: { passages: number } }[]; continueCursor: string; isDone: boolean } = await client.query(
-      api.documents.page,
-      { paginationOpts: { numItems: 200, cursor } },
-    );
+  for (let cursor: string | null = null; ;) {
+    const page: { page: { id: string; reading?: { passages: number } }[]; continueCursor: string; isDone: boolean } =
+      await client.query(api.documents.page, { paginationOpts: { numItems: 200, cursor } });
     for (const { id, reading } of page.page) names.set(id, reading?.passages ?? 0);
     if (page.isDone) return names;
     cursor = page.continueCursor;
@@ -83,8 +81,12 @@ async function inspect(dataDir: string, documents: ReadonlyMap<string, number>):
   const qdrant = new QdrantClient({ url: store.url, apiKey: "drill", checkCompatibility: false });
   const held = new Map<string, number[]>();
   let passages = 0;
-  for (let offset: string | number | undefined; ; ) {
-    const page = await qdrant.scroll("nika_vault", { limit: 1_000, with_payload: ["document_id", "ordinal"], ...(offset !== undefined && { offset }) });
+  for (let offset: string | number | undefined; ;) {
+    const page = await qdrant.scroll("nika_vault", {
+      limit: 1_000,
+      with_payload: ["document_id", "ordinal"],
+      ...(offset !== undefined && { offset }),
+    });
     for (const { payload } of page.points) {
       const id = String(payload?.["document_id"]);
       held.set(id, [...(held.get(id) ?? []), Number(payload?.["ordinal"])]);

@@ -27,7 +27,11 @@ export type LabAppliance = {
   stop(): Promise<void>;
 };
 
-export type LabOptions = { readonly dataDir: string; readonly environment?: Readonly<Record<string, string>>; readonly port?: number };
+export type LabOptions = {
+  readonly dataDir: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly port?: number;
+};
 
 export async function startLab({ dataDir, environment = {}, port = 0 }: LabOptions): Promise<LabAppliance> {
   const begun = performance.now();
@@ -108,7 +112,8 @@ function memoryOf(pid: number): number {
       // It ended while we looked.
     }
   }
-  const isBelow = (one: number): boolean => one === pid || (parents.has(one) && parents.get(one) !== 0 && isBelow(parents.get(one)!));
+  const isBelow = (one: number): boolean =>
+    one === pid || (parents.has(one) && parents.get(one) !== 0 && isBelow(parents.get(one)!));
   let kib = 0;
   for (const [one, size] of rss) if (isBelow(one)) kib += size;
   return kib / 1024;

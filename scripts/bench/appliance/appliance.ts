@@ -17,10 +17,19 @@ const dataDir = join(dir, "data");
 
 function figure(name: string, value: number, unit: string, goal?: { text: string; met: boolean }): void {
   console.log(
-    JSON.stringify({ name, value: Math.round(value * 100) / 100, unit, peer: null, ratio: null, goal: goal?.text ?? null, met: goal?.met ?? null }),
+    JSON.stringify({
+      name,
+      value: Math.round(value * 100) / 100,
+      unit,
+      peer: null,
+      ratio: null,
+      goal: goal?.text ?? null,
+      met: goal?.met ?? null,
+    }),
   );
 }
-const quantile = (values: readonly number[], q: number): number => values.toSorted((a, b) => a - b)[Math.floor(values.length * q)] ?? Number.NaN;
+const quantile = (values: readonly number[], q: number): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * q)] ?? Number.NaN;
 
 try {
   const corpus = makeCorpus(join(dir, "corpus"), documentCount, 1);
@@ -81,7 +90,10 @@ try {
 }
 
 /** From the moment the mutating client knows its change is durable to the moment another client's subscription shows it. */
-async function live(appliance: Awaited<ReturnType<typeof startLab>>, writer: Awaited<ReturnType<typeof appliance.client>>): Promise<void> {
+async function live(
+  appliance: Awaited<ReturnType<typeof startLab>>,
+  writer: Awaited<ReturnType<typeof appliance.client>>,
+): Promise<void> {
   const reader = await appliance.client();
   const open: (() => void)[] = [];
   for (let i = 0; i < 99; i++) open.push(reader.onUpdate(api.documents.find, { name: `nobody-${i}` }, () => {}));
