@@ -53,7 +53,7 @@ const watchMs = 25;
 /** Part of the memory that is for JavaScript objects; the rest is for buffers, code and the runtime itself. */
 const heapShare = 0.75;
 /** After answering, a process above this share of the memory is replaced rather than used again. */
-const shareKept = 0.4;
+const shareKept = 0.5;
 /** One step politer than the appliance itself, so that a long ingest does not slow down answers. */
 const politeness = 5;
 
@@ -79,7 +79,7 @@ type Runner = {
 
 /**
  * Processes and not threads: a thread that is ended does not give its memory back to the system, and one that runs out of memory can
- * take the appliance with it. They run without the environment and may only read the program's own files: no writing, no children.
+ * take the appliance with it. They run without our environment and may only read the program's own files: no writing, no children.
  */
 export function openProcesses<Request, Reply>(options: ProcessesOptions): Processes<Request, Reply> {
   const runners = new Set<Runner>();
@@ -238,10 +238,12 @@ function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
   const child = fork(entry, [], {
     serialization: "advanced",
     stdio: ["pipe", "ignore", "pipe", "ipc"],
-    env: {},
+    // Nothing of the surroundings; only that freed memory goes back to the system (glibc), which saves some 30 MB each.
+    env: { MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_MMAP_THRESHOLD_: "131072" },
     execArgv: [
       `--max-old-space-size=${Math.round(memoryMiBMax * heapShare)}`,
-      "--max-semi-space-size=8",
+      // Young objects are collected early: a few per cent slower, and 50 MB smaller.
+      "--max-semi-space-size=2",
       "--disable-warning=ExperimentalWarning",
       "--permission",
       ...programFolders().map((folder) => `--allow-fs-read=${folder}`),
