@@ -214,6 +214,6 @@ function joinedLines(lines: readonly Line[]): string {
 }
 
 function runsOn(last: Line, line: Line, widest: number): boolean {
-  if (last.text.includes("   ") || line.text.includes("   ") || /^(?:[-•–▪*]|\d+[.)])\s/u.test(line.text)) return false;
+  if (last.text.includes("   ") || line.text.includes("   ") || /^(?:[-•–▪*]|\d{1,2}[.)])\s/u.test(line.text)) return false;
   return last.right > widest - last.size * 8 || /^\p{Ll}/u.test(line.text);
 }

@@ -40,7 +40,7 @@ export function textBlocks(text: string): Block[] {
 
 /** Whether `next` carries on the sentence of `line`. `line` may already be several lines long. */
 function isWrapped(line: string, next: string): boolean {
-  if (line.length < wrappedLineCharsMin || /^\s*(?:[-*•>|]|\d+[.)]\s)/u.test(next)) return false;
+  if (line.length < wrappedLineCharsMin || /^\s*(?:[-*•>|]|\d{1,2}[.)]\s)/u.test(next)) return false;
   if (/\t|\s{3,}\S/u.test(line.trimStart()) || /\t|\s{3,}\S/u.test(next.trimStart())) return false;
   // Code ends its lines with a sign, prose with a word or a comma.
   if (/[;:{}()[\]<>=|&*/\\]$/u.test(line) || !/^\s*["'“«‘(]?[\p{L}\p{N}]/u.test(next)) return false;
