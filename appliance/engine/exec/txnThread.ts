@@ -80,7 +80,11 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
     });
     return new Promise((resolve, reject) => {
       worker.on("message", (message: GroupMessage | ReadyMessage | RefusedMessage) => {
-        if (message.type === "refused") return reject(new Error(message.message));
+        if (message.type === "refused") {
+          isGone = true;
+          void worker.terminate();
+          return reject(new Error(message.message));
+        }
         if (message.type === "ready") {
           live = { worker, guard };
           options.onReady(message);

@@ -6,9 +6,26 @@ import { DatabaseSync } from "node:sqlite";
 const walPages = 16_000;
 const cacheKib = 16 * 1024;
 const layoutVersion = 1;
+/** A thread that is being ended needs a moment to let go. */
+const lockWaitMs = 2000;
 
 export function databasePath(dir: string): string {
   return join(dir, "engine.sqlite");
+}
+
+/**
+ * Keeps every other engine, of this process or another, away from the database until it is closed. Held by the operating system, so it
+ * ends with the process, however that ends.
+ */
+export function lockDatabase(dir: string): DatabaseSync {
+  const lock = new DatabaseSync(join(dir, "engine.lock"), { timeout: lockWaitMs });
+  try {
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch {
+    lock.close();
+    throw new Error("The database is in use by another engine.");
+  }
 }
 
 /** The one connection that may write. Makes the file when absent; refuses one made by a newer Nika. */

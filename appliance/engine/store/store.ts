@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { noSchema, type Schema } from "../codec/schema.ts";
 import type { Validator } from "../codec/validator.ts";
 import { readCatalog, type Catalog } from "./catalog.ts";
-import { openForReading, openForWriting } from "./database.ts";
+import { lockDatabase, openForReading, openForWriting } from "./database.ts";
 import { openRows, type Rows } from "./rows.ts";
 
 type ClockRow = { readonly ts: bigint; readonly creationTime: number; readonly catalog: bigint };
@@ -11,6 +11,7 @@ type ClockRow = { readonly ts: bigint; readonly creationTime: number; readonly c
 export class Store {
   readonly db: DatabaseSync;
   readonly rows: Rows;
+  readonly #lock: DatabaseSync | undefined;
   schema: Schema = noSchema;
   #validators = new Map<string, Validator>();
   #catalog: Catalog;
@@ -22,6 +23,7 @@ export class Store {
   readonly #writeClock;
 
   constructor(dir: string, mode: "read" | "write") {
+    this.#lock = mode === "write" ? lockDatabase(dir) : undefined;
     this.db = mode === "write" ? openForWriting(dir) : openForReading(dir);
     this.rows = openRows(this.db);
     this.#readClock = this.db.prepare("SELECT ts, creationTime, catalog FROM clock");
@@ -101,6 +103,7 @@ export class Store {
 
   close(): void {
     if (this.db.isOpen) this.db.close();
+    if (this.#lock?.isOpen) this.#lock.close();
   }
 }
 
