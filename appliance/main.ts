@@ -97,7 +97,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     state,
     ports,
     functions: jobFunctions,
-    workerName: "appliance",
+    // A name stands for one worker: on a shared backend each machine needs its own, here the next start takes over from the last.
+    workerName: engine ? "appliance" : hostname(),
     slots: config.slots,
     log,
   });

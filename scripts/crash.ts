@@ -6,11 +6,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { QdrantClient } from "@qdrant/js-client-rest";
-import type { ConvexClient } from "convex/browser";
 import { startVectors } from "../appliance/vectors/vectors.ts";
 import { api } from "../convex/_generated/api.js";
 import { makeCorpus } from "../tests/fixtures/corpus.ts";
 import { startLab } from "./lab/appliance.ts";
+import { everyDocument } from "./lab/documents.ts";
 import { handOver, settled } from "./lab/ingest.ts";
 
 const [kills = 20, documentCount = 1_000, seed = 7] = process.argv.slice(2).map(Number);
@@ -33,7 +33,7 @@ try {
   const client = await appliance.client();
   const counts = await settled(client);
   const jobs = await client.query(api.jobs.counts, {});
-  const documents = await everyDocument(client);
+  const documents = new Map((await everyDocument(client)).map(({ id, reading }) => [id as string, reading?.passages ?? 0]));
   await appliance.stop();
   const store = await inspect(dataDir, documents);
 
@@ -61,18 +61,6 @@ async function undisturbed(files: readonly string[]): Promise<{ ready: number; p
   const counts = await settled(client);
   await appliance.stop();
   return counts;
-}
-
-/** Every document by its id, with the passages its reading found. */
-async function everyDocument(client: ConvexClient): Promise<ReadonlyMap<string, number>> {
-  const names = new Map<string, number>();
-  for (let cursor: string | null = null; ;) {
-    const page: { page: { id: string; reading?: { passages: number } }[]; continueCursor: string; isDone: boolean } =
-      await client.query(api.documents.page, { paginationOpts: { numItems: 200, cursor } });
-    for (const { id, reading } of page.page) names.set(id, reading?.passages ?? 0);
-    if (page.isDone) return names;
-    cursor = page.continueCursor;
-  }
 }
 
 /** Opens the store of a stopped appliance and reads every point: how many passages, and how many are doubled, missing or nobody's. */

@@ -20,7 +20,7 @@ export type LabAppliance = {
   client(): Promise<ConvexClient>;
   ask(question: string, limit?: number): Promise<Answer>;
   token(): Promise<string>;
-  /** Resident memory of the process and its children, MiB. */
+  /** Memory of the process and its children, MiB: proportional set size, so that pages they share count once. */
   memoryMiB(): number;
   /** SIGKILL, as a power cut would; resolves when the process is gone. */
   kill(): Promise<void>;
@@ -98,16 +98,16 @@ function ready(child: ChildProcess, said: () => string): Promise<{ url: string }
   });
 }
 
-/** VmRSS of a process and all below it, from /proc. */
+/** Pss of a process and all below it, from /proc. */
 function memoryOf(pid: number): number {
   const parents = new Map<number, number>();
-  const rss = new Map<number, number>();
+  const sizes = new Map<number, () => number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const status = readFileSync(`/proc/${name}/status`, "utf8");
       parents.set(Number(name), Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
-      rss.set(Number(name), Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0));
+      sizes.set(Number(name), () => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${name}/smaps_rollup`, "utf8"))?.[1] ?? 0));
     } catch {
       // It ended while we looked.
     }
@@ -115,6 +115,12 @@ function memoryOf(pid: number): number {
   const isBelow = (one: number): boolean =>
     one === pid || (parents.has(one) && parents.get(one) !== 0 && isBelow(parents.get(one)!));
   let kib = 0;
-  for (const [one, size] of rss) if (isBelow(one)) kib += size;
+  for (const [one, size] of sizes) {
+    try {
+      if (isBelow(one)) kib += size();
+    } catch {
+      // It ended while we looked.
+    }
+  }
   return kib / 1024;
 }
