@@ -170,7 +170,12 @@ export function describeValidator(validator: Validator): string {
       return "v.float64()";
     case "bigint":
       return "v.int64()";
-    default:
+    case "any":
+    case "boolean":
+    case "bytes":
+    case "commitTs":
+    case "null":
+    case "string":
       return `v.${validator.type}()`;
   }
 }

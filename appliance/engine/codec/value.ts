@@ -121,6 +121,11 @@ function ownField(value: Json | undefined, key: string): Json | undefined {
   return isPlainObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 }
 
+/** What should be a string, for a message or a look-up that will find nothing when it is none. */
+export function asText(value: Json | undefined): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "undefined");
+}
+
 /** As error messages write a value. */
 export function describeValue(value: Json): string {
   if (value === null || typeof value === "boolean") return String(value);

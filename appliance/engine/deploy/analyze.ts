@@ -30,7 +30,7 @@ function inspectModules(specials: { schema: boolean; crons: boolean; http: boole
     try {
       return modules[path]!();
     } catch (error) {
-      throw new Error(`Loading the module ${path} failed: ${String((error as Error)?.stack ?? error)}`);
+      throw new Error(`Loading the module ${path} failed: ${String((error as Error)?.stack ?? error)}`, { cause: error });
     }
   };
   for (const path of Object.keys(modules)) {

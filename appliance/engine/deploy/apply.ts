@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { decodeId } from "../codec/id.ts";
 import { noSchema, parseSchema, type Schema } from "../codec/schema.ts";
-import { DeveloperError, type JsonObject } from "../codec/value.ts";
+import { asText, DeveloperError, type JsonObject } from "../codec/value.ts";
 import type { WorkerSetup } from "../exec/message.ts";
 import { addIndex, addTable, byCreationTime, systemTables, type Table } from "../store/catalog.ts";
 import type { Jobs } from "../store/jobs.ts";
@@ -88,9 +88,9 @@ function checkAndFill(
       const wrong = schemaMismatch(store, table, document);
       if (wrong !== undefined)
         throw new DeveloperError(
-          `Document with ID "${String(document["_id"])}" in table "${table.name}" does not match the schema: ${wrong}`,
+          `Document with ID "${asText(document["_id"])}" in table "${table.name}" does not match the schema: ${wrong}`,
         );
-      const id = (decodeId(String(document["_id"])) as { id: Uint8Array }).id;
+      const id = (decodeId(asText(document["_id"])) as { id: Uint8Array }).id;
       for (const index of added) store.rows.addEntry(index.id, entryKey(index.fields, document, id), id);
       lower = Uint8Array.of(...key, 0);
     }

@@ -34,7 +34,7 @@ export async function loadApp(options: {
   const functionsDir = resolve(options.functionsDir);
   const cacheDir = join(options.dir, "functions");
   const env = createHash("sha256")
-    .update(JSON.stringify(Object.entries(options.env).toSorted()))
+    .update(JSON.stringify(Object.entries(options.env).toSorted(([a], [b]) => (a < b ? -1 : 1))))
     .digest("hex");
   const modules = findModules(functionsDir);
   const listed = modules.map((one) => one.file + (one.isNode ? " node" : "")).join("\n");

@@ -1,4 +1,5 @@
 /** The action thread as the main thread sees it: started when first needed, ended when idle or when an action overstays. */
+/* oxlint-disable unicorn/require-post-message-target-origin -- that rule is about windows; these are threads */
 import { Worker } from "node:worker_threads";
 import { limits } from "../codec/limits.ts";
 import type { FunctionEntry } from "../txn/functions.ts";

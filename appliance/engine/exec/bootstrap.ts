@@ -93,7 +93,7 @@ export function bootstrap(host: Host): Bridge {
     parse: { value: RealDate.parse, writable: true, configurable: true },
     UTC: { value: RealDate.UTC, writable: true, configurable: true },
   });
-  RealDate.prototype.constructor = FrozenDate as unknown as DateConstructor;
+  Object.defineProperty(RealDate.prototype, "constructor", { value: FrozenDate, writable: true, configurable: true });
   define("Date", FrozenDate);
   define("performance", { now, timeOrigin: 0 });
 
@@ -176,7 +176,7 @@ export function bootstrap(host: Host): Bridge {
       readonly encoding = "utf-8";
       encode(text = ""): Uint8Array {
         // A copy made here: the thread's arrays are not instances of this realm's classes.
-        return new Uint8Array(host.encode(String(text)));
+        return new Uint8Array(host.encode(text));
       }
       encodeInto(text: string, into: Uint8Array): { read: number; written: number } {
         const bytes = host.encode(text).subarray(0, into.length);
@@ -253,7 +253,9 @@ export function bootstrap(host: Host): Bridge {
         define(name, value);
         return value;
       },
-      set: (value) => define(name, value),
+      set: (value) => {
+        define(name, value);
+      },
     });
   // Garbage collection must not be seen: it differs from run to run.
   define(
@@ -282,10 +284,13 @@ export function bootstrap(host: Host): Bridge {
     try {
       const error = thrown as { name?: unknown; message?: unknown; stack?: unknown; data?: unknown; ConvexErrorSymbol?: unknown };
       if (typeof thrown !== "object" || thrown === null || !("message" in thrown))
-        return JSON.stringify({ name: "", message: typeof thrown === "object" ? JSON.stringify(thrown) : String(thrown) });
+        return JSON.stringify({
+          name: "",
+          message: typeof thrown === "object" ? JSON.stringify(thrown) : `${thrown as string}`,
+        });
       const isConvexError = error.ConvexErrorSymbol === Symbol.for("ConvexError");
       return JSON.stringify({
-        name: isConvexError ? "ConvexError" : String(error.name ?? "Error"),
+        name: isConvexError ? "ConvexError" : typeof error.name === "string" ? error.name : "Error",
         message: String(error.message),
         stack: typeof error.stack === "string" ? error.stack : "",
         data: isConvexError && typeof error.data === "string" ? error.data : undefined,

@@ -64,7 +64,7 @@ function driveChecked(options: DriveOptions, entry: FunctionEntry, args: string,
 
   const asker: Asker = { path: entry.path, kind: entry.kind === "query" ? "query" : "mutation" };
   realm.calls = { origin: run.origin, log: options.log, call: (op, text) => answered(run, op, text, asker) };
-  const [module = "", name = ""] = splitPath(entry.path);
+  const [module, name] = splitPath(entry.path);
   bridge.start(module, name, entry.kind === "query" ? "invokeQuery" : "invokeMutation", args);
   try {
     realm.drain();

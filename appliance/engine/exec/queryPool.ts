@@ -2,6 +2,7 @@
  * The query threads as the main thread sees them. Each has one parcel of batches at a time: what comes in meanwhile waits here, and the
  * next thread that is free takes it. They start when first needed.
  */
+/* oxlint-disable unicorn/require-post-message-target-origin -- that rule is about windows; these are threads */
 import { Worker } from "node:worker_threads";
 import { compiledFolder } from "./compiled.ts";
 import { clientMessage } from "./driver.ts";
@@ -125,7 +126,7 @@ export function openQueryPool(options: Options): QueryPool {
       isClosing = true;
       const waiting = [...queue, ...seats.flatMap((seat) => [...seat.parcel.values()])];
       queue = [];
-      await Promise.all(seats.map((seat) => seat.worker?.terminate()));
+      await Promise.all(seats.flatMap((seat) => (seat.worker ? [seat.worker.terminate()] : [])));
       for (const one of waiting) one.resolve({ id: one.message.id, fault: closing });
     },
   };

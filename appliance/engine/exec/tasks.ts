@@ -132,7 +132,7 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
       const reply: Reply = {
         type: "mutation",
         result: { ok: true, value: stored.value },
-        ts: BigInt(stored.ts),
+        ts: stored.ts,
         logLines: JSON.parse(stored.logLines) as string[],
       };
       return { reply, commits: [], hasScheduled: false };

@@ -1,4 +1,5 @@
 /** The transaction thread as the main thread sees it: tasks go in, durable groups come out. Restarts it when a run takes it down. */
+/* oxlint-disable unicorn/require-post-message-target-origin -- that rule is about windows; these are threads */
 import { Worker } from "node:worker_threads";
 import { clientMessage } from "./driver.ts";
 import { guardWorker, type Guard } from "./guard.ts";

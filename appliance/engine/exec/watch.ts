@@ -14,8 +14,6 @@ export function newWatchMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer(textAt + textBytes);
 }
 
-export type Watched = ReturnType<typeof watched>;
-
 /** The worker's side. */
 export function watched(memory: SharedArrayBuffer) {
   const words = new Int32Array(memory, 0, 4);

@@ -1,6 +1,7 @@
 /** Filter expressions, with Convex's semantics: one total order over all values, no coercions, a missing field is undefined. */
 import { compareValues } from "../codec/key.ts";
 import {
+  asText,
   DeveloperError,
   fieldAt,
   isPlainObject,
@@ -18,7 +19,7 @@ export function evaluate(expression: Json, document: JsonObject): Json | undefin
   if (!entry) throw new DeveloperError("Malformed filter expression.");
   const [operator, operand] = entry;
   if (operator === "$literal") return isUndefined(operand) ? undefined : operand;
-  if (operator === "$field") return fieldAt(document, String(operand));
+  if (operator === "$field") return fieldAt(document, asText(operand));
   if (operator === "$not") return !toBoolean(evaluate(operand, document));
   if (operator === "$neg") return negate(evaluate(operand, document));
   if (!Array.isArray(operand)) throw new DeveloperError(`Malformed filter expression ${operator}.`);

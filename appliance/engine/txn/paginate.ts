@@ -47,7 +47,9 @@ export function readPage(
   const page: string[] = [];
   const keys: Uint8Array[] = [];
   let isCut = false;
-  while (to !== undefined || page.length < request.pageSize) {
+  // Between two cursors a page has what lies there, however much that is.
+  const sizeMax = to === undefined ? request.pageSize : Infinity;
+  while (page.length < sizeMax) {
     const json = stream.next();
     if (json === undefined) break;
     page.push(json);

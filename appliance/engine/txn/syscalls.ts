@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { decodeId, encodeId } from "../codec/id.ts";
 import { limits } from "../codec/limits.ts";
 import {
+  asText,
   checkedSize,
   DeveloperError,
   isPlainObject,
@@ -153,7 +154,8 @@ function insert(run: Run, request: JsonObject, asker: Asker): string {
 }
 
 function patch(run: Run, request: JsonObject, asker: Asker): string {
-  return change(run, request, asker, "patch", (old, value) => {
+  mustWrite(asker);
+  return change(run, request, "patch", (old, value) => {
     const fields = withoutSystemFields(old);
     for (const key in value) {
       const field = value[key] as Json;
@@ -166,7 +168,8 @@ function patch(run: Run, request: JsonObject, asker: Asker): string {
 }
 
 function replace(run: Run, request: JsonObject, asker: Asker): string {
-  return change(run, request, asker, "replace", (old, value) => {
+  mustWrite(asker);
+  return change(run, request, "replace", (old, value) => {
     for (const key of ["_id", "_creationTime"]) if (value[key] !== undefined) mustBeSame(key, value[key], old);
     return withoutSystemFields(value);
   });
@@ -175,11 +178,9 @@ function replace(run: Run, request: JsonObject, asker: Asker): string {
 function change(
   run: Run,
   request: JsonObject,
-  asker: Asker,
   method: "patch" | "replace",
   merge: (old: JsonObject, value: JsonObject) => JsonObject,
 ): string {
-  mustWrite(asker);
   const value = request["value"];
   if (!isPlainObject(value) || toSpecial(value)) throw new DeveloperError(`\`db.${method}\` needs an object.`);
   const { table, id, old } = mustFind(run, request, method, method === "patch" ? "Update" : "Replace");
@@ -207,7 +208,7 @@ function mustFind(
     method,
   );
   const json = found && run.txn.get(found.table, found.id);
-  if (!json) throw new DeveloperError(`${word} on nonexistent document ID ${String(request["id"])}`);
+  if (!json) throw new DeveloperError(`${word} on nonexistent document ID ${asText(request["id"])}`);
   return { ...found, old: JSON.parse(json) as JsonObject };
 }
 
@@ -231,7 +232,7 @@ function refuseSystemFields(fields: JsonObject): void {
 }
 
 function count(run: Run, request: JsonObject): string {
-  const name = String(request["table"]);
+  const name = asText(request["table"]);
   run.txn.noteRead({ index: `${name}.by_id`, lower: new Uint8Array(0), upper: new Uint8Array(18).fill(0xff) });
   const table = run.txn.tableNamed(name);
   return JSON.stringify(table ? run.txn.store.rows.count(table.id) : 0);
@@ -290,8 +291,8 @@ function streamContext(run: Run) {
 }
 
 function normalizeId(run: Run, request: JsonObject): string {
-  const table = run.txn.tableNamed(String(request["table"]));
-  const text = String(request["idString"]);
+  const table = run.txn.tableNamed(asText(request["table"]));
+  const text = asText(request["idString"]);
   const decoded = table && decodeId(text);
   return JSON.stringify({ id: decoded?.table === table?.number && decoded ? text : null });
 }
@@ -308,7 +309,7 @@ export function functionNamed(run: Run, request: JsonObject): FunctionEntry {
   const path = addressedPath(request);
   const entry = path === undefined ? undefined : run.surroundings.functions.get(path);
   if (entry) return entry;
-  const [module = "", name = ""] = canonicalPath(path ?? String(request["name"])).split(":");
+  const [module = "", name = ""] = canonicalPath(path ?? asText(request["name"])).split(":");
   const isModuleKnown = [...run.surroundings.functions.keys()].some((one) => one.startsWith(`${module}:`));
   throw new DeveloperError(
     isModuleKnown
@@ -356,7 +357,7 @@ function cancelJob(run: Run, request: JsonObject, asker: Asker): string {
   const found = locate(run.txn, { id: request["id"], isSystem: true }, "cancel");
   const json = found && run.txn.get(found.table, found.id);
   if (!json || found.table.name !== "_scheduled_functions")
-    throw new DeveloperError(`Scheduled function ${String(request["id"])} not found.`);
+    throw new DeveloperError(`Scheduled function ${asText(request["id"])} not found.`);
   const document = JSON.parse(json) as JsonObject & { state: { kind: string } };
   // A running mutation is not interrupted, and what has ended stays as it is.
   if (document.state.kind !== "pending" && document.state.kind !== "inProgress") return "null";
@@ -366,7 +367,7 @@ function cancelJob(run: Run, request: JsonObject, asker: Asker): string {
 
 /** Writes how a job ended where both the scheduler and the app see it. */
 export function endJob(run: Run, document: JsonObject, state: JsonObject): void {
-  const { id } = decodeId(String(document["_id"])) as { id: Uint8Array };
+  const { id } = decodeId(asText(document["_id"])) as { id: Uint8Array };
   const table = run.txn.tableNamed("_scheduled_functions") as Table;
   run.txn.replace(table, id, document, { ...withoutSystemFields(document), completedTime: run.txn.nowMs, state });
   run.surroundings.jobs.move(id, "done", run.txn.nowMs);
@@ -375,7 +376,7 @@ export function endJob(run: Run, document: JsonObject, state: JsonObject): void 
 
 /** Reads the row too, so that the answer follows a delete. */
 function fileOf(run: Run, request: JsonObject): FileRow | undefined {
-  const text = String(request["storageId"]);
+  const text = asText(request["storageId"]);
   const decoded = decodeId(text);
   if (!decoded || decoded.table !== systemTables._storage) {
     const byUuid = run.surroundings.files.findByUuid(text);
@@ -435,7 +436,7 @@ function sign(secret: string, text: string): string {
 function storageDelete(run: Run, request: JsonObject, asker: Asker): string {
   mustWrite(asker);
   const file = fileOf(run, request);
-  if (!file) throw new DeveloperError(`StorageIdNotFound: storage id ${String(request["storageId"])} not found`);
+  if (!file) throw new DeveloperError(`StorageIdNotFound: storage id ${asText(request["storageId"])} not found`);
   const table = run.txn.tableNamed("_storage") as Table;
   const json = run.txn.get(table, file.id);
   if (json) run.txn.remove(table, file.id, JSON.parse(json) as JsonObject);
@@ -445,7 +446,7 @@ function storageDelete(run: Run, request: JsonObject, asker: Asker): string {
 
 function storageStore(run: Run, request: JsonObject, asker: Asker): string {
   mustWrite(asker);
-  const bytes = Buffer.from(String(request["blob"]), "base64");
+  const bytes = Buffer.from(asText(request["blob"]), "base64");
   const sha256 = writeBlob(run.surroundings.dir, bytes);
   const contentType = typeof request["contentType"] === "string" && request["contentType"] !== "" ? request["contentType"] : null;
   return JSON.stringify(addFile(run, { sha256, sizeBytes: bytes.length, contentType }).storageId);

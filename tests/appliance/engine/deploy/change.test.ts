@@ -37,7 +37,9 @@ test("an index that is new at a start holds the old rows too, and one that is go
   }
   writeFileSync(
     join(app.functionsDir, "schema.ts"),
-    schema(`defineTable({ text: v.string(), rank: v.number(), tags: v.optional(v.array(v.string())) }).index("by_rank", ["rank"]).index("by_text", ["text"])`),
+    schema(
+      `defineTable({ text: v.string(), rank: v.number(), tags: v.optional(v.array(v.string())) }).index("by_rank", ["rank"]).index("by_text", ["text"])`,
+    ),
   );
   writeFileSync(
     join(app.functionsDir, "byText.ts"),
@@ -58,8 +60,14 @@ test("a schema that the rows do not fit stops the start, names the row, and leav
     await using first = await openTestCore(app);
     id = await first.mutate<string>("notes:add", { text: "old", rank: 1 });
   }
-  writeFileSync(join(app.functionsDir, "schema.ts"), schema(`defineTable({ text: v.number(), rank: v.number() }).index("by_rank", ["rank"])`));
-  await assert.rejects(openTestCore(app), new RegExp(`Document with ID "${id}" in table "notes" does not match the schema: Value does not match validator`));
+  writeFileSync(
+    join(app.functionsDir, "schema.ts"),
+    schema(`defineTable({ text: v.number(), rank: v.number() }).index("by_rank", ["rank"])`),
+  );
+  await assert.rejects(
+    openTestCore(app),
+    new RegExp(`Document with ID "${id}" in table "notes" does not match the schema: Value does not match validator`),
+  );
   cpSync(join(engineApp, "schema.ts"), join(app.functionsDir, "schema.ts"));
   await using again = await openTestCore(app);
   assert.equal((await again.query<{ text: string }>("notes:get", { id })).text, "old");
@@ -80,7 +88,10 @@ test("nothing is bundled again while nothing changes, and a change is noticed", 
   const made = statSync(manifest).mtimeMs;
   await (await openTestCore(app)).core.close();
   assert.equal(statSync(manifest).mtimeMs, made);
-  writeFileSync(join(app.functionsDir, "extra.ts"), `import { queryGeneric as query } from "convex/server"; export const one = query({ handler: async () => 1 });`);
+  writeFileSync(
+    join(app.functionsDir, "extra.ts"),
+    `import { queryGeneric as query } from "convex/server"; export const one = query({ handler: async () => 1 });`,
+  );
   await using changed = await openTestCore(app);
   assert.equal(await changed.query("extra:one"), 1);
 });
@@ -89,7 +100,9 @@ test("a search index is refused by name", async () => {
   const app = makeApp();
   writeFileSync(
     join(app.functionsDir, "schema.ts"),
-    schema(`defineTable({ text: v.string(), rank: v.number() }).index("by_rank", ["rank"]).searchIndex("by_words", { searchField: "text" })`),
+    schema(
+      `defineTable({ text: v.string(), rank: v.number() }).index("by_rank", ["rank"]).searchIndex("by_words", { searchField: "text" })`,
+    ),
   );
   await assert.rejects(openTestCore(app), /not supported by the embedded engine yet/);
 });

@@ -31,7 +31,11 @@ test("after kill -9 at any moment, what was acknowledged is there, and once", as
   await using own = await openTestCore({ dir });
   const ranks = (await own.query<{ rank: number }[]>("notes:all")).map((one) => one.rank);
   assert.equal(new Set(ranks).size, ranks.length, "nothing is there twice");
-  assert.deepEqual([...acknowledged].filter((one) => !ranks.includes(one)), [], "nothing acknowledged is missing");
+  assert.deepEqual(
+    [...acknowledged].filter((one) => !ranks.includes(one)),
+    [],
+    "nothing acknowledged is missing",
+  );
   await own.core.close();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -40,7 +44,9 @@ test("when the disk is full, the mutation says so and nothing acknowledged is lo
   const dir = mkdtempSync(join(tmpdir(), "nika-core-"));
   await (await openTestCore({ dir })).core.close();
   // No file may grow beyond 4 MiB: the same to SQLite as a disk with no room.
-  const child = spawn("bash", ["-c", `trap '' XFSZ; ulimit -f 4096; exec "$0" "$@"`, process.execPath, writer, dir, "0"], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn("bash", ["-c", `trap '' XFSZ; ulimit -f 4096; exec "$0" "$@"`, process.execPath, writer, dir, "0"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) lines.push(line);
   const refused = lines.find((line) => line.startsWith("refused"));

@@ -14,7 +14,13 @@ async function write(): Promise<void> {
   for (;;) {
     const mine = number++;
     const args = JSON.stringify({ text: "x".repeat(200), rank: mine });
-    const { result } = await core.mutation({ path: "notes:add", args, identity: admin, requestId, session: { id: "writer", requestId: mine } });
+    const { result } = await core.mutation({
+      path: "notes:add",
+      args,
+      identity: admin,
+      requestId,
+      session: { id: "writer", requestId: mine },
+    });
     writeSync(1, result.ok ? `acknowledged ${mine}\n` : `refused ${mine} ${JSON.stringify(result.message)}\n`);
     if (!result.ok) {
       const [read] = await core.queries([{ path: "notes:firstByRank", args: "{}", identity: admin, requestId, journal: null }]);
