@@ -286,7 +286,7 @@ export function bootstrap(host: Host): Bridge {
       if (typeof thrown !== "object" || thrown === null || !("message" in thrown))
         return JSON.stringify({
           name: "",
-          message: typeof thrown === "object" ? JSON.stringify(thrown) : `${thrown as string}`,
+          message: typeof thrown === "string" ? thrown : (JSON.stringify(thrown) ?? "undefined"),
         });
       const isConvexError = error.ConvexErrorSymbol === Symbol.for("ConvexError");
       return JSON.stringify({
