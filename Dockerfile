@@ -9,7 +9,8 @@ RUN npm run build
 
 FROM node:24.21.0-bookworm-slim
 WORKDIR /app
-ENV NODE_ENV=production NIKA_DATA=/data
+# The same flags as appliance/nodeFlags.ts, which says why.
+ENV NODE_ENV=production NIKA_DATA=/data NODE_OPTIONS="--max-semi-space-size=4 --max-old-space-size=640"
 COPY --from=build /app /app
 RUN printf '#!/bin/sh\nexec node /app/appliance/cli/nika.ts "$@"\n' > /usr/local/bin/nika \
   && chmod 755 /usr/local/bin/nika \

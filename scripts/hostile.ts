@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { toDocumentName } from "../convex/model/document.ts";
 import { api } from "../convex/_generated/api.js";
 import { makeHostile } from "../tests/fixtures/hostile.ts";
 import { everyDocument } from "./lab/documents.ts";
@@ -53,7 +54,7 @@ try {
   if (/\n\s+at .+:\d+:\d+/.test(stderr)) problems.push(`a stack trace was shown:\n${stderr}`);
   const states = new Map(documents.map(({ name, ...rest }) => [name.split("/").slice(1).join("/"), rest]));
   for (const { name, expect } of files) {
-    const found = states.get(shown(name));
+    const found = states.get(toDocumentName(name));
     const state = !found
       ? "skipped"
       : found.state === "ready"
@@ -79,12 +80,6 @@ try {
   rmSync(dir, { recursive: true, force: true });
 }
 process.exit();
-
-/** Names as the command line hands them over: control characters replaced, overlong ones cut. */
-function shown(name: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return name.replaceAll(/[\u0000-\u001f\u007f]/g, "\uFFFD");
-}
 
 function newerThan(place: string, marker: string): string[] {
   const since = statSync(marker).mtimeMs;

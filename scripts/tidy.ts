@@ -23,7 +23,14 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
   ml: ["ml/parse/", "ml/chunk/", "ml/retrieve/", "ml/embed/"],
   functions: ["functions/define.ts", "functions/ports/"],
   // The command line starts the appliance, so it may know main.
-  appliance: ["appliance/config.ts", "appliance/main.ts", "appliance/state.ts", "appliance/secrets/", "appliance/processes/"],
+  appliance: [
+    "appliance/config.ts",
+    "appliance/main.ts",
+    "appliance/nodeFlags.ts",
+    "appliance/state.ts",
+    "appliance/secrets/",
+    "appliance/processes/",
+  ],
 };
 
 /** Each third-party library is imported by one folder, so that replacing it is a one-folder change. */

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } fr
 import { join } from "node:path";
 import { codes, NikaError, type Code } from "../../convex/model/error.ts";
 import type { Config } from "../config.ts";
+import { nodeFlags } from "../nodeFlags.ts";
 import { openClient, type Client } from "./client.ts";
 import { interrupted } from "./live.ts";
 import { makeLink, printLink } from "./link.ts";
@@ -74,7 +75,7 @@ async function startInBackground(config: Config, signal: AbortSignal): Promise<v
   const log = openLog(config.dataDir);
   const child = spawn(
     process.execPath,
-    ["--import", preloadUrl, mainPath, "--data", config.dataDir, "--port", String(config.port)],
+    [...nodeFlags, "--import", preloadUrl, mainPath, "--data", config.dataDir, "--port", String(config.port)],
     {
       cwd: config.dataDir,
       detached: true,

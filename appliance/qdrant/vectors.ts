@@ -1,7 +1,7 @@
 /** The vault in Qdrant, or in the embedded store that speaks its language: this folder cannot tell which. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { NikaError } from "../../convex/model/error.ts";
-import type { PassagePoint, Vectors } from "../../functions/ports/vectors.ts";
+import type { Vectors } from "../../functions/ports/vectors.ts";
 import { statusOf, toStoreError } from "./errors.ts";
 import { toHit, toNumbers, toPoint, toSparse } from "./points.ts";
 import { denseName, openVault, sparseName, vaultAlias, type StoredEmbedder } from "./vault.ts";
@@ -65,27 +65,28 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
   const ofTenant = { key: "tenant_id", match: { value: tenantId } };
   const ofDocument = (documentId: string) => ({ must: [ofTenant, { key: "document_id", match: { value: documentId } }] });
 
-  function toPoints(documentId: string, passages: readonly PassagePoint[], from: number) {
-    const isOff = passages.some((passage, i) => passage.documentId !== documentId || passage.ordinal !== from + i);
-    if (isOff) throw new NikaError("bug", "Passages were handed over out of order.");
-    return passages.map((passage) => toPoint(tenantId, passage));
-  }
-
   return {
     replace: (documentId, passages, signal) =>
       using(async ({ client, stored }) => {
         if (!isInForce(stored)) throw wrongEmbedder(stored.id);
-        // What an earlier, longer version left behind goes in the request of the last batch, so a short document is one write.
-        const beyond = { must: [...ofDocument(documentId).must, { key: "ordinal", range: { gte: passages.length } }] };
-        let from = 0;
-        for (; passages.length - from > passagesPerBatch; from += passagesPerBatch) {
+        let written = 0;
+        let points: ReturnType<typeof toPoint>[] = [];
+        for await (const passage of passages) {
           throwIfAborted(signal);
-          const points = toPoints(documentId, passages.slice(from, from + passagesPerBatch), from);
-          await client.upsert(vaultAlias, { wait: true, points });
+          // One batch is held back until another begins, so that the last one can take the rest away in the same write.
+          if (points.length === passagesPerBatch) {
+            await client.upsert(vaultAlias, { wait: true, points });
+            written += points.length;
+            points = [];
+          }
+          if (passage.documentId !== documentId || passage.ordinal !== written + points.length)
+            throw new NikaError("bug", "Passages were handed over out of order.");
+          points.push(toPoint(tenantId, passage));
         }
         throwIfAborted(signal);
-        const points = toPoints(documentId, passages.slice(from), from);
         const upsert = points.length > 0 ? [{ upsert: { points } }] : [];
+        // What an earlier, longer version of the document left behind.
+        const beyond = { must: [...ofDocument(documentId).must, { key: "ordinal", range: { gte: written + points.length } }] };
         await client.batchUpdate(vaultAlias, { wait: true, operations: [...upsert, { delete: { filter: beyond } }] });
       }),
 

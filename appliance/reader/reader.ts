@@ -10,7 +10,7 @@ export type ReaderOptions = {
   readonly processesMax?: number;
   /** The slowest sound file seen, a book of two thousand pages, took a third of this. */
   readonly timeLimitMs?: number;
-  /** All processes together: two at work take some 280, a heavy file gets all of it. With the rest of the appliance under 600 MB. */
+  /** All processes together: a heavy file gets all of it. With the rest of the appliance under 600 MB. */
   readonly memoryMiBMax?: number;
   readonly idleMs?: number;
 };
@@ -23,7 +23,7 @@ export function openReader({
   log = () => {},
   processesMax = 2,
   timeLimitMs = 60_000,
-  memoryMiBMax = 360,
+  memoryMiBMax = 270,
   idleMs = 20_000,
 }: ReaderOptions = {}): Reader & { close(): Promise<void> } {
   const entry = new URL("readerProcess.ts", import.meta.url);

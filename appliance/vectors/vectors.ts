@@ -27,7 +27,8 @@ export function startVectors(options: VectorsOptions): Promise<RunningVectors> {
     workerData,
     name: "vectors",
     // Half the default: bodies are parsed and dropped, and an idle store should hold on to little.
-    resourceLimits: { maxYoungGenerationSizeMb: 16 },
+    // What it keeps for each passage grows with the vault, so its ceiling is not the appliance's.
+    resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 4_096 },
   });
   let isClosing = false;
   let why = "the thread ended";

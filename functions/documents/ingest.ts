@@ -32,8 +32,7 @@ export const ingestDocument = defineFunction({
       await ports.vectors.remove(documentId);
       return { type: "done", result: reading };
     }
-    const points = await toPoints({ ...reading, documentId, name: file.name }, call, ports);
-    call.signal.throwIfAborted();
+    const points = toPoints({ ...reading, documentId, name: file.name }, call, ports);
     await ports.vectors.replace(documentId, points, call.signal);
     return { type: "done", result: { type: "read", reading: summaryOf(reading) } };
   },
@@ -58,13 +57,13 @@ async function read(
   }
 }
 
-async function toPoints(
+/** Made as they are taken, batch by batch: what was stored is let go before the next is embedded. */
+async function* toPoints(
   document: ReadDocument & { documentId: string; name: string },
   { signal, progress }: Call<"documents.ingest">,
   { embedder }: IngestPorts,
-): Promise<PassagePoint[]> {
+): AsyncGenerator<PassagePoint> {
   const { passages, title } = document;
-  const points: PassagePoint[] = [];
   progress(0, passages.length);
   for (let from = 0; from < passages.length; from += passagesPerBatchMax) {
     signal.throwIfAborted();
@@ -72,11 +71,10 @@ async function toPoints(
     const texts = batch.map(({ text, place }) => textToEmbed({ title, place, text }));
     const vectors = await embedder.passages(texts, signal);
     for (const [i, passage] of batch.entries()) {
-      points.push(toPoint(document, passage, { ordinal: from + i, vector: at(vectors, i), text: at(texts, i) }));
+      yield toPoint(document, passage, { ordinal: from + i, vector: at(vectors, i), text: at(texts, i) });
     }
-    progress(points.length, passages.length);
+    progress(from + batch.length, passages.length);
   }
-  return points;
 }
 
 function toPoint(

@@ -31,8 +31,11 @@ export type PassageHit = {
 
 /** The vault's passages. All calls fail with `unavailable` when the store does not answer. */
 export type Vectors = {
-  /** Replaces all passages of a document by these, in order; none is lost or doubled when it is cut off and repeated. */
-  replace(documentId: string, passages: readonly PassagePoint[], signal: AbortSignal): Promise<void>;
+  /**
+   * Replaces all passages of a document by these, which come in order and as they are made: a large document never lies in memory
+   * whole. None is lost or doubled when it is cut off and repeated. Fails with what the source fails with.
+   */
+  replace(documentId: string, passages: Iterable<PassagePoint> | AsyncIterable<PassagePoint>, signal: AbortSignal): Promise<void>;
   /** A document without passages is not an error. */
   remove(documentId: string): Promise<void>;
   /** Dense and lexical together, fused by rank; best first, at most `limit`. */

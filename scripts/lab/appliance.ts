@@ -7,6 +7,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConvexClient } from "convex/browser";
+import { nodeFlags } from "../../appliance/nodeFlags.ts";
 import type { Answer } from "../../convex/model/answer.ts";
 
 const mainFile = fileURLToPath(new URL("../../appliance/main.ts", import.meta.url));
@@ -35,7 +36,7 @@ export type LabOptions = {
 
 export async function startLab({ dataDir, environment = {}, port = 0 }: LabOptions): Promise<LabAppliance> {
   const begun = performance.now();
-  const child = spawn(process.execPath, [mainFile, "--data", dataDir, "--port", String(port)], {
+  const child = spawn(process.execPath, [...nodeFlags, mainFile, "--data", dataDir, "--port", String(port)], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     env: { ...process.env, NODE_COMPILE_CACHE: join(dataDir, "..", "compile-cache"), ...environment },
   });

@@ -12,8 +12,13 @@ export function fakeVectors(): Vectors {
   return {
     async replace(documentId, passages, signal) {
       stopped(signal);
-      for (const passage of passages) held.set(keyOf(documentId, passage.ordinal), passage);
-      for (const { ordinal } of of(documentId)) if (ordinal >= passages.length) held.delete(keyOf(documentId, ordinal));
+      let count = 0;
+      for await (const passage of passages) {
+        stopped(signal);
+        held.set(keyOf(documentId, passage.ordinal), passage);
+        count++;
+      }
+      for (const { ordinal } of of(documentId)) if (ordinal >= count) held.delete(keyOf(documentId, ordinal));
     },
     async remove(documentId) {
       for (const { ordinal } of of(documentId)) held.delete(keyOf(documentId, ordinal));
