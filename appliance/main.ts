@@ -79,7 +79,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     sessionKey: keys.session,
     origin: server.origin,
     convexUrl: convex.publicUrl,
-    ask: (args, signal) => ask(args, ports, signal),
+    ask: (args, signal) => ask(args, ports, { signal, log }),
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),
@@ -153,8 +153,17 @@ function embedded(server: HttpServer, keys: Keys): { url: string; publicUrl: str
 }
 
 /** Answers, then leaves one event behind; a failing event does not take the answer away. */
-async function ask(args: { question: string; limit: number }, ports: Ports, signal: AbortSignal): Promise<Answer> {
-  return runCall(askVault, { args, ports, signal });
+async function ask(
+  args: { question: string; limit: number },
+  ports: Ports,
+  { signal, log }: { signal: AbortSignal; log: Log },
+): Promise<Answer> {
+  const answer = await runCall(askVault, { args, ports, signal });
+  const event = { type: "asked" as const, name: args.question, text: `You asked: ${args.question}` };
+  ports.state
+    .mutation(internal.events.record, event)
+    .catch((error: unknown) => log(`ask: the event was not kept: ${String(error)}`));
+  return answer;
 }
 
 /** Runs in this process until it is stopped. Says `ready` or `failed` to a parent that listens. */

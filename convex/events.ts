@@ -16,16 +16,23 @@ export const list = ownerQuery({
       throw new NikaError("invalid", `The limit must be from 1 to ${listedMax}.`);
     }
     const events = await ctx.db.query("events").withIndex("by_at").order("desc").take(limit);
-    return events.map(({ _id, at, type, text, documentId }) => ({ id: _id, at, type, text, ...(documentId && { documentId }) }));
+    return events.map(({ _id, at, type, name, text, documentId }) => ({
+      id: _id,
+      at,
+      type,
+      name,
+      text,
+      ...(documentId && { documentId }),
+    }));
   },
 });
 
 /** For what happened outside any job. */
 export const record = systemMutation({
-  args: { type: vEventType, text: v.string(), documentId: v.optional(v.id("documents")) },
+  args: { type: vEventType, name: v.string(), text: v.string(), documentId: v.optional(v.id("documents")) },
   returns: v.null(),
-  handler: async (turn, { type, text, documentId }) => {
-    await recordEvent(turn, { type, text, ...(documentId && { documentId }) });
+  handler: async (turn, { type, name, text, documentId }) => {
+    await recordEvent(turn, { type, name, text, ...(documentId && { documentId }) });
     return null;
   },
 });

@@ -78,6 +78,7 @@ export default defineSchema({
   events: defineTable({
     at: v.number(),
     type: vEventType,
+    name: v.string(),
     text: v.string(),
     documentId: v.optional(v.id("documents")),
   }).index("by_at", ["at"]),

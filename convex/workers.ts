@@ -145,7 +145,11 @@ async function giveUp(turn: Turn, worker: Doc<"workers">): Promise<void> {
   // The epoch goes up first, in effect: should it only have been asleep, its next call finds that it is nobody.
   await turn.db.patch(worker._id, { isUp: false, epoch: worker.epoch + 1 });
   const freed = await freeJobs(turn, worker._id, orphaned);
-  await record(turn, { type: "workerLost", text: `The worker ${worker.name} went silent; ${freed} of its jobs go to others.` });
+  await record(turn, {
+    type: "workerLost",
+    name: worker.name,
+    text: `The worker ${worker.name} went silent; ${freed} of its jobs go to others.`,
+  });
 }
 
 async function freeJobs(turn: Turn, workerId: Id<"workers">, next: (job: Doc<"jobs">, now: number) => JobStep): Promise<number> {

@@ -7,6 +7,7 @@ export const vEventType = v.union(
   v.literal("documentForgotten"),
   v.literal("jobDead"),
   v.literal("workerLost"),
+  v.literal("asked"),
 );
 export type EventType = Infer<typeof vEventType>;
 
@@ -14,7 +15,9 @@ export const vEventView = v.object({
   id: v.id("events"),
   at: v.number(),
   type: vEventType,
-  /** One English sentence; a page that speaks another language goes by `type`. */
+  /** What it is about: a document, a worker, or the question itself. */
+  name: v.string(),
+  /** One English sentence; a page that speaks another language goes by `type` and `name`. */
   text: v.string(),
   documentId: v.optional(v.id("documents")),
 });

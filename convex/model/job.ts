@@ -1,6 +1,6 @@
 /** The whole life of a job, as values. No clock, no database: callers pass `now`. */
 import { v, type Infer } from "convex/values";
-import { vProblem, vProgress, vReading } from "./document.ts";
+import { problemMessages, vProblem, vProgress, vReading } from "./document.ts";
 import { codes } from "./error.ts";
 import { vKind } from "./kinds.ts";
 
@@ -92,7 +92,17 @@ export function claimed(job: JobLife, now: number): JobStep {
 /** What a job becomes once its worker has reported. */
 export function settled(job: JobLife, outcome: Outcome, now: number): JobStep {
   const { attempts, deaths } = job;
-  if (outcome.type === "done") return { state: "done", readyAt: now, attempts, deaths };
+  if (outcome.type === "done") {
+    // The work was done; that there was nothing to read is what it found, and what its row should say.
+    const found = outcome.result?.type === "unreadable" ? problemMessages[outcome.result.problem] : undefined;
+    return {
+      state: "done",
+      readyAt: now,
+      attempts,
+      deaths,
+      ...(found !== undefined && { error: { code: "unreadable", message: found } }),
+    };
+  }
   if (job.cancelAsked === true) return { state: "cancelled", readyAt: now, attempts, deaths };
   if (outcome.type === "snoozed") {
     // The worker chose to wait, so it costs no attempt.

@@ -84,7 +84,12 @@ async function ingestEnded(turn: Turn, document: Document, step: JobStep, outcom
   if (step.state === "done" && result?.type === "unreadable") {
     const message = problemMessages[result.problem];
     await becomeUnreadable(turn, document, { problem: result.problem, message });
-    return record(turn, { type: "documentUnreadable", text: `${document.name}: ${message}`, documentId: document._id });
+    return record(turn, {
+      type: "documentUnreadable",
+      name: document.name,
+      text: `${document.name}: ${message}`,
+      documentId: document._id,
+    });
   }
   if (step.state === "cancelled") {
     return becomeUnreadable(turn, document, {
@@ -94,13 +99,23 @@ async function ingestEnded(turn: Turn, document: Document, step: JobStep, outcom
   }
   const message = step.error?.message ?? problemMessages.failed;
   await becomeUnreadable(turn, document, { problem: "failed", message });
-  return record(turn, { type: "jobDead", text: `${document.name} could not be read: ${message}`, documentId: document._id });
+  return record(turn, {
+    type: "jobDead",
+    name: document.name,
+    text: `${document.name} could not be read: ${message}`,
+    documentId: document._id,
+  });
 }
 
 async function becomeReady(turn: Turn, document: Document, reading: ReadingSummary): Promise<void> {
   const { jobId: _jobId, problem: _problem, ...kept } = document;
   await replaceDocument(turn, document, { ...kept, state: "ready", readyAt: turn.now, reading });
-  await record(turn, { type: "documentReady", text: `${document.name} is ready.`, documentId: document._id });
+  await record(turn, {
+    type: "documentReady",
+    name: document.name,
+    text: `${document.name} is ready.`,
+    documentId: document._id,
+  });
 }
 
 async function becomeUnreadable(turn: Turn, document: Document, problem: { problem: Problem; message: string }): Promise<void> {
@@ -111,11 +126,16 @@ async function becomeUnreadable(turn: Turn, document: Document, problem: { probl
 async function forgetEnded(turn: Turn, document: Document, step: JobStep): Promise<void> {
   if (step.state === "done") {
     await deleteDocument(turn, document);
-    return record(turn, { type: "documentForgotten", text: `${document.name} is forgotten.` });
+    return record(turn, { type: "documentForgotten", name: document.name, text: `${document.name} is forgotten.` });
   }
   // It stays on its way out, to be tried again by the owner: a half-forgotten document must not look like a kept one.
   const { jobId: _jobId, ...kept } = document;
   await replaceDocument(turn, document, kept);
   const message = step.error?.message ?? "it was stopped.";
-  return record(turn, { type: "jobDead", text: `${document.name} could not be forgotten: ${message}`, documentId: document._id });
+  return record(turn, {
+    type: "jobDead",
+    name: document.name,
+    text: `${document.name} could not be forgotten: ${message}`,
+    documentId: document._id,
+  });
 }

@@ -124,7 +124,7 @@ test("of many ended jobs and events the last ones are kept", async () => {
     for (let i = 0; i < endedKeptMax + 5; i += 1) {
       const ended = { state: "done" as const, readyAt: i, isDue: false, attempts: 1, deaths: 0, endedAt: start + i };
       await ctx.db.insert("jobs", { kind, args: { documentId }, label: `${i}`, rank: 1, ...ended });
-      await ctx.db.insert("events", { at: start + i, type: "documentReady", text: `${i}` });
+      await ctx.db.insert("events", { at: start + i, type: "documentReady", name: "x", text: `${i}` });
     }
     for await (const row of ctx.db.query("tallies")) {
       if (row.noun === "jobs") await ctx.db.patch(row._id, { counts: { ...row.counts, done: endedKeptMax + 5 } });

@@ -55,6 +55,21 @@ test("a question is answered by the passage that says so, with its place and the
   assert.equal((await appliance.ask("what does an anchor cost?")).passages[0]?.documentName, "prices.csv");
 });
 
+test("a question leaves one line behind, and an unreadable file tells its job why", async () => {
+  const question = "who owns the anchor?";
+  const kept = new Promise<void>((done) => {
+    const stop = client.onUpdate(api.events.list, {}, (events) => {
+      if (!events.some(({ type, name }) => type === "asked" && name === question)) return;
+      stop();
+      done();
+    });
+  });
+  await appliance.ask(question);
+  await kept;
+  const jobs = await client.query(api.jobs.list, {});
+  assert.equal(jobs.find(({ label }) => label === "empty.txt")?.error?.code, "unreadable");
+});
+
 test("the same bytes under another name are the same document", async () => {
   writeFileSync(join(dir, "copy of boat.txt"), "The blue boat is moored at berth 14. Its engine was serviced in March.\n");
   const before = await client.query(api.documents.counts, {});

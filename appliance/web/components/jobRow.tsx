@@ -22,16 +22,18 @@ export const JobRow = memo(function JobRow({ job }: { job: JobView }) {
   const { words, language } = useSpeech();
   const { label, state, progress, error } = job;
   const isUnfinished = state === "leased";
+  // The work is done; what it found is that the document cannot be read.
+  const hasFound = state === "done" && error !== undefined;
   return (
     <li className={`row job ${state}`} data-testid="job-row" data-state={state} data-job-id={job.id}>
       <div className="row-head">
-        <span className={`job-sign ${state}`}>
-          <Icon name={icons[state]} />
+        <span className={`job-sign ${hasFound ? "dead" : state}`}>
+          <Icon name={hasFound ? "alert" : icons[state]} />
         </span>
         <span className="row-name">
           <DocumentName name={label} />
           <span className="row-facts">{useFacts(job).join(" · ")}</span>
-          {error && state !== "done" && <span className="row-why">{sentenceOf(error, language, words)}</span>}
+          {error && <span className="row-why">{sentenceOf(error, language, words)}</span>}
         </span>
         <JobAction job={job} />
       </div>

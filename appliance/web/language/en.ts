@@ -161,6 +161,7 @@ export const en = {
     documentForgotten: (name: string) => `${name} is forgotten.`,
     jobDead: (name: string) => `Work on ${name} was given up.`,
     workerLost: (name: string) => `The worker ${name} went silent; others took over its jobs.`,
+    asked: (name: string) => `You asked: ${name}`,
   },
   settings: {
     title: "Settings",

@@ -177,6 +177,7 @@ export const fr: Words = {
     documentForgotten: (name) => `${name} est oublié.`,
     jobDead: (name) => `Le travail sur ${name} a été abandonné.`,
     workerLost: (name) => `L’ouvrier ${name} ne répond plus ; d’autres reprennent ses tâches.`,
+    asked: (name) => `Vous avez demandé : ${name}`,
   },
   settings: {
     title: "Réglages",

@@ -75,13 +75,10 @@ test("what was thrown is understood as Convex carries it, as HTTP carries it, an
   assert.equal(toFailure("anything else").code, "bug");
 });
 
-test("an event keeps the document's name in French, and its own text when it cannot be taken apart", () => {
-  const ready = { type: "documentReady", text: "notes/a is ready.txt is ready." } as const;
+test("an event is told in French by its type and name, in English by its own sentence", () => {
+  const ready = { type: "documentReady", name: "notes/a.txt", text: "notes/a.txt is ready." } as const;
   assert.equal(eventSentence(ready, "en", en), ready.text);
-  assert.equal(eventSentence(ready, "fr", fr), "notes/a is ready.txt est prêt.");
-  const dead = { type: "jobDead", text: "a: b.txt could not be read: It took too long." } as const;
-  assert.equal(eventSentence(dead, "fr", fr), "Le travail sur a: b.txt a été abandonné.");
-  assert.equal(eventSentence({ type: "documentReady", text: "Something new." }, "fr", fr), "Something new.");
+  assert.equal(eventSentence(ready, "fr", fr), "notes/a.txt est prêt.");
 });
 
 test("the language is the chosen one, else the browser's first that Nika speaks, else English", () => {
