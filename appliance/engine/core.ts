@@ -18,6 +18,8 @@ export type CallRequest = {
   readonly identity: Identity;
   /** 16 hex digits, for logs and error messages. */
   readonly requestId: string;
+  /** Who had it called, for the log; a client when left out. */
+  readonly caller?: RunNote["caller"];
 };
 
 /** JSON text of the value, or what the client is told. `data` is the JSON text of a ConvexError's payload. */
@@ -47,6 +49,19 @@ export type MutationRun = {
   readonly logLines: readonly string[];
 };
 export type ActionRun = { readonly result: Result; readonly logLines: readonly string[] };
+
+/** One run that is over. Its arguments and its value are not in it: what a log keeps, somebody reads. */
+export type RunNote = {
+  readonly path: string;
+  readonly kind: "query" | "mutation" | "action" | "httpAction";
+  readonly caller: "Client" | "Action" | "Scheduler" | "Cron";
+  readonly requestId: string;
+  /** How long it ran, without waiting for its turn. */
+  readonly ms: number;
+  readonly logLines: readonly string[];
+  /** Why it failed, with a mapped stack; undefined when it did well. */
+  readonly error?: string | undefined;
+};
 
 /** What one durable commit changed: the old and new key of every index entry touched. Published in ts order. */
 export type Commit = { readonly ts: bigint; readonly writes: readonly { readonly index: string; readonly key: Uint8Array }[] };
@@ -86,6 +101,8 @@ export type CoreOptions = {
   /** Public origin of the API, for storage URLs and CONVEX_CLOUD_URL; called late, when the port is known. */
   readonly origin: () => string;
   readonly log: (line: string) => void;
+  /** Told of every run of a function, nested ones excepted. Must be quick and must not throw. */
+  readonly onRun?: (note: RunNote) => void;
 };
 
 export type Core = {
@@ -104,6 +121,9 @@ export type Core = {
   http(request: Request, route: HttpRoute, identity: Identity): Promise<Response>;
   /** Called on every commit before the mutations in it resolve. Returns how to stop listening. */
   onCommit(listener: (commit: Commit) => void): () => void;
+
+  /** Publishes a commit that changes no row: what was read from this pseudo-index is no longer true. */
+  touch(index: string): Promise<void>;
 
   /** Makes a file known: the bytes already lie, fsynced, at `filePath(sha256)`. */
   storeFile(file: {

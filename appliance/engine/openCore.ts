@@ -15,6 +15,7 @@ import type {
   QueryRun,
   ReadRange,
   Result,
+  RunNote,
   StoredFile,
 } from "./core.ts";
 import { loadApp } from "./deploy/load.ts";
@@ -108,6 +109,13 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     return entry.kind === kind ? entry : kindMismatch(entry, kind);
   };
 
+  const note = (request: CallRequest, kind: RunNote["kind"], ran: Ran): void => {
+    const { result, logLines, ms } = ran;
+    const { requestId, caller = "Client" } = request;
+    const error = result.ok ? undefined : withoutHead(result.message, requestId);
+    options.onRun?.({ path: canonicalPath(request.path), kind, caller, requestId, ms, logLines, error });
+  };
+
   const queries = async (
     requests: readonly (CallRequest & { readonly journal: string | null })[],
     isInside = false,
@@ -117,6 +125,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       const entry = found[at];
       return typeof entry === "object" ? [{ ...one, path: entry.path }] : [];
     });
+    const since = performance.now();
     const reply = good.length > 0 ? await pool.run(good) : { ts: publishedTs, runs: [] };
     // A reader may see a commit before the news of it came here; nobody is told of a time that was not published.
     if (reply.ts > publishedTs) await new Promise<void>((resolve) => awaiting.push({ ts: reply.ts, resolve }));
@@ -124,7 +133,9 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     return requests.map((request, at) => {
       const entry = found[at];
       if (typeof entry === "string") return refusedQuery(request, entry, reply.ts);
-      return toQueryRun(runs.next().value as BatchRun, reply.ts);
+      const run = runs.next().value as BatchRun;
+      note(request, "query", { ...run, ms: run.ms ?? performance.now() - since });
+      return toQueryRun(run, reply.ts);
     });
   };
 
@@ -139,8 +150,14 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     if (typeof entry === "string")
       return { result: { ok: false, message: clientMessage(request.requestId, entry) }, ts: null, logLines: [] };
     const task: Task = { type: "mutation", request: { ...request, path: entry.path }, ...(session ? { session } : {}) };
+    const since = performance.now();
     const reply = await txn.perform(task);
-    if (reply.type === "mutation") return { result: reply.result, ts: reply.ts, logLines: reply.logLines };
+    if (reply.type === "mutation") {
+      const { result, ts, logLines, ms } = reply;
+      // One that did well without taking time was done before and is only told again.
+      if (ms !== undefined || !result.ok) note(request, "mutation", { result, logLines, ms: ms ?? performance.now() - since });
+      return { result, ts, logLines };
+    }
     throw new Error("The transaction thread gave a wrong answer.");
   };
 
@@ -158,6 +175,13 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   });
 
   const act = async (request: CallRequest, isInside: boolean): Promise<ActionRun> => {
+    const since = performance.now();
+    const run = await actUnnoted(request, isInside);
+    if (typeof find(request, "action", isInside) !== "string") note(request, "action", { ...run, ms: performance.now() - since });
+    return run;
+  };
+
+  const actUnnoted = async (request: CallRequest, isInside: boolean): Promise<ActionRun> => {
     const fail = (message: string, logLines: readonly string[] = []): ActionRun => ({
       result: { ok: false, message: clientMessage(request.requestId, message) },
       logLines,
@@ -184,7 +208,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       if (op === "1.0/actions/query" || op === "1.0/actions/mutation" || op === "1.0/actions/action") {
         const path = addressedPath(asked);
         if (path === undefined) return "!Components are not supported by the embedded engine yet.";
-        const request = { ...who, path, args: JSON.stringify(asked["args"] ?? {}) };
+        const request = { ...who, path, args: JSON.stringify(asked["args"] ?? {}), caller: "Action" as const };
         return toAnswer(await call(op, request), who.requestId);
       }
       if (op === "1.0/actions/vectorSearch") return "!Vector search is not supported by the embedded engine yet.";
@@ -228,7 +252,17 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     http: async (request, route, identity) => {
       const requestId = randomBytes(8).toString("hex");
       const who = { identity, requestId };
+      const since = performance.now();
       const { response, logLines } = await actions.http(askerOf(who), route, await toWire(request));
+      options.onRun?.({
+        path: `${route.method} ${route.path}`,
+        kind: "httpAction",
+        caller: "Client",
+        requestId,
+        ms: performance.now() - since,
+        logLines,
+        error: response.status >= 500 ? `The response has status ${response.status}.` : undefined,
+      });
       for (const line of logLines) options.log(`${route.method} ${route.path}: ${line}`);
       return new Response(isBodiless(response.status) ? null : (response.body as Uint8Array<ArrayBuffer>), {
         status: response.status,
@@ -239,13 +273,15 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       commitListeners.add(listener);
       return () => commitListeners.delete(listener);
     },
+    touch: async (index) => void (await ask({ type: "touch", index }, "done")),
     storeFile: async (file) => (await ask({ type: "storeFile", file }, "file")).file as StoredFile,
     findFile: async (uuid) => (await ask({ type: "findFile", uuid }, "file")).file,
     filePath: (sha256) => blobPath(options.dir, sha256),
     isUploadToken: (token) => isUploadToken(secret, token, Date.now()),
     nextDueMs: async () => (await ask({ type: "nextDue" }, "due")).atMs,
     runDue: async (nowMs) => {
-      const { jobs, logs } = await ask({ type: "runDue", nowMs, condemned: [] }, "jobs");
+      const { jobs, logs, notes } = await ask({ type: "runDue", nowMs, condemned: [] }, "jobs");
+      for (const one of notes) options.onRun?.(one);
       for (const line of logs) options.log(line);
       return jobs;
     },
@@ -263,6 +299,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   };
 }
 
+type Ran = { readonly result: Result; readonly logLines: readonly string[]; readonly ms: number };
 type Who = { readonly identity: Identity; readonly requestId: string };
 
 function argsProblem(entry: FunctionEntry, args: string, tableOf: (number: number) => string | undefined): string | undefined {
@@ -279,10 +316,14 @@ function argsProblem(entry: FunctionEntry, args: string, tableOf: (number: numbe
 /** A result for the action that asked; the request id is its own and is not said twice. */
 function toAnswer(result: Result, requestId: string): string {
   if (result.ok) return `=${result.value}`;
-  const message = result.message.slice(
-    result.message.startsWith(clientMessage(requestId, "")) ? clientMessage(requestId, "").length : 0,
-  );
+  const message = withoutHead(result.message, requestId);
   return result.data === undefined ? `!${message}` : `?[${JSON.stringify(message)},${result.data}]`;
+}
+
+/** What went wrong, without the words that open every message for a client. */
+function withoutHead(message: string, requestId: string): string {
+  const head = clientMessage(requestId, "");
+  return message.startsWith(head) ? message.slice(head.length) : message;
 }
 
 async function toWire(request: Request): Promise<WireRequest> {
@@ -296,7 +337,7 @@ function isBodiless(status: number): boolean {
 }
 
 function toQueryRun(run: BatchRun, ts: bigint): QueryRun {
-  const { reads, ...rest } = run;
+  const { reads, ms: _, ...rest } = run;
   const keys = unpackKeys(reads);
   const ranges = reads.names.map((index, at): ReadRange => ({
     index,

@@ -155,6 +155,12 @@ export function fakeCore(options: FakeCoreOptions): FakeCore {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    async touch(index) {
+      const now = BigInt(Date.now()) * 1_000_000n;
+      ts = now > ts ? now : ts + 1n;
+      const commit = { ts, writes: [{ index, key: new Uint8Array(0) }] };
+      for (const listener of listeners) listener(commit);
+    },
     async storeFile(file) {
       const uuid = randomUUID();
       const stored = { ...file, uuid, storageId: `storage${files.size}` };

@@ -1,5 +1,5 @@
 /** What the main thread and the workers say to each other. Plain data only. */
-import type { CallRequest, DueJob, Identity, Result, StoredFile } from "../core.ts";
+import type { CallRequest, DueJob, Identity, Result, RunNote, StoredFile } from "../core.ts";
 import type { CronDefinition } from "../deploy/schedule.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { PackedKeys } from "./packed.ts";
@@ -18,6 +18,8 @@ export type WorkerSetup = {
   readonly env: Readonly<Record<string, string>>;
   /** See watch.ts. */
   readonly watch: SharedArrayBuffer;
+  /** Jobs that are in the main thread's hands: a new transaction thread must not take them for interrupted ones. */
+  readonly held?: readonly string[];
 };
 
 export type Task =
@@ -49,16 +51,29 @@ export type Task =
       readonly outcome: { readonly ok: true } | { readonly ok: false; readonly message: string };
     }
   | { readonly type: "sweep" }
-  | { readonly type: "observe"; readonly ts: bigint };
+  | { readonly type: "observe"; readonly ts: bigint }
+  | { readonly type: "touch"; readonly index: string };
 
 export type TaskMessage = { readonly id: number; readonly origin: string; readonly task: Task };
 
 export type Reply =
-  | { readonly type: "mutation"; readonly result: Result; readonly ts: bigint | null; readonly logLines: readonly string[] }
+  | {
+      readonly type: "mutation";
+      readonly result: Result;
+      readonly ts: bigint | null;
+      readonly logLines: readonly string[];
+      /** How long it ran; undefined when it did not, or was ended before it could say. */
+      readonly ms?: number;
+    }
   | { readonly type: "value"; readonly value: string }
   | { readonly type: "file"; readonly file: StoredFile | undefined }
   | { readonly type: "due"; readonly atMs: number | undefined }
-  | { readonly type: "jobs"; readonly jobs: readonly DueJob[]; readonly logs: readonly string[] }
+  | {
+      readonly type: "jobs";
+      readonly jobs: readonly DueJob[];
+      readonly logs: readonly string[];
+      readonly notes: readonly RunNote[];
+    }
   | { readonly type: "done" }
   | { readonly type: "failed"; readonly message: string; readonly data?: string };
 
@@ -91,6 +106,8 @@ export type BatchRun = {
   readonly reads: PackedKeys;
   readonly usedIdentity: boolean;
   readonly usedTime: boolean;
+  /** How long the function itself ran; undefined when it was ended before it could say. */
+  readonly ms?: number;
 };
 export type BatchReply =
   | { readonly id: number; readonly ts: bigint; readonly runs: readonly BatchRun[] }

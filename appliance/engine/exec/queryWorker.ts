@@ -54,7 +54,7 @@ async function runOne(
     scheduledId: null,
   });
   watch.begin(options.batch);
-  const { outcome, logLines, usedTime } = await runner.run(
+  const { outcome, logLines, usedTime, ms } = await runner.run(
     functions.get(request.path) as FunctionEntry,
     request.args,
     run,
@@ -70,6 +70,7 @@ async function runOne(
     reads: packRanges(run.txn.reads()),
     usedIdentity: run.usedIdentity,
     usedTime,
+    ms,
   };
 }
 

@@ -7,7 +7,12 @@ import type { Run } from "../txn/syscalls.ts";
 import { drive, type Guarded, type Outcome, type StackMapper } from "./driver.ts";
 import { bundleName, compileBundle, openRealm, type Realm } from "./realm.ts";
 
-export type Ran = { readonly outcome: Outcome; readonly logLines: readonly string[]; readonly usedTime: boolean };
+export type Ran = {
+  readonly outcome: Outcome;
+  readonly logLines: readonly string[];
+  readonly usedTime: boolean;
+  readonly ms: number;
+};
 
 export type Runner = {
   /** Resolves after promises nobody waited for have had the chance to fail the run. */
@@ -39,12 +44,14 @@ export function openRunner({ code, map, env }: RunnerOptions): Runner {
       const log = (line: string) => {
         if (logLines.length < limits.logLinesMax) logLines.push(line);
       };
+      const since = performance.now();
       const driven = drive({ run, realm, guarded, mapStack, log }, entry, args);
+      const ms = performance.now() - since;
       await new Promise<void>((resolve) => void setImmediate(resolve));
       const unheard = lost as { readonly reason: unknown } | undefined;
       const outcome = unheard && driven.outcome.ok ? unhandled(unheard.reason, mapStack) : driven.outcome;
       if (outcome.ok) spare = realm;
-      return { outcome, logLines, usedTime: driven.usedTime };
+      return { outcome, logLines, usedTime: driven.usedTime, ms };
     },
   };
 }

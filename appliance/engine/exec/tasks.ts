@@ -1,7 +1,7 @@
 /** What the transaction thread does for each kind of task. Every one that writes does so in a savepoint of its own. */
 import { decodeId } from "../codec/id.ts";
 import { DeveloperError, type JsonObject } from "../codec/value.ts";
-import type { DueJob, Identity } from "../core.ts";
+import type { DueJob, Identity, RunNote } from "../core.ts";
 import { applyDeployment } from "../deploy/apply.ts";
 import { nextRunMs, type CronSchedule } from "../deploy/schedule.ts";
 import { encodeId } from "../codec/id.ts";
@@ -14,7 +14,7 @@ import { addFile, answer, closeStreams, endJob, openRun, type Run, type Surround
 import { Transaction, type Write } from "../txn/transaction.ts";
 import { clientMessage, type Guarded, type Outcome } from "./driver.ts";
 import type { ReadyMessage, Reply, TableNames, Task, TaskMessage, WorkerSetup } from "./message.ts";
-import { openRunner } from "./runner.ts";
+import { openRunner, type Runner } from "./runner.ts";
 import { openSavepoints } from "./savepoints.ts";
 import type { watched } from "./watch.ts";
 
@@ -30,16 +30,23 @@ const nobody: Identity = { type: "none" };
 /** What a client whose session already ran this mutation is told again. */
 type StoredRequest = { readonly ts: bigint; readonly value: string; readonly logLines: string };
 
-export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>) {
-  const store = new Store(setup.dir, "write");
+/** What tests put in place of the thread's own: a database in memory, and a runner for functions that were never bundled. */
+export type TaskParts = {
+  readonly store: Store;
+  readonly runner: Runner;
+  readonly functions: ReadonlyMap<string, FunctionEntry>;
+};
+
+export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<typeof watched>, parts: Partial<TaskParts> = {}) {
+  const store = parts.store ?? new Store(setup.dir, "write");
   const { db } = store;
   const jobs = openJobs(db);
   const files = openFiles(db, setup.dir);
   const logs: string[] = [];
   const secret = applyDeployment({ store, jobs, setup, log: (line) => logs.push(line) });
-  const functions = new Map(setup.functions.map((one) => [one.path, one]));
+  const functions = parts.functions ?? new Map(setup.functions.map((one) => [one.path, one]));
   const surroundings: Surroundings = { dir: setup.dir, functions, jobs, files, secret };
-  const runner = openRunner(setup);
+  const runner = parts.runner ?? openRunner(setup);
   const openSavepoint = openSavepoints(db);
   const findRequest = db.prepare("SELECT ts, value, logLines FROM sessionRequests WHERE session = ? AND request = ?");
   findRequest.setReadBigInts(true);
@@ -107,22 +114,22 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
   const runAtomically = async (
     options: { readonly run: Run; readonly entry: FunctionEntry; readonly args: string },
     after: (value: string, logLines: readonly string[]) => void,
-  ): Promise<{ readonly outcome: Outcome; readonly logLines: readonly string[] }> => {
+  ): Promise<{ readonly outcome: Outcome; readonly logLines: readonly string[]; readonly ms: number }> => {
     const { run, entry, args } = options;
     const guarded = guardedBy(run);
     const savepoint = guarded.savepoint();
     try {
-      const { outcome, logLines } = await runner.run(entry, args, run, guarded);
+      const { outcome, logLines, ms } = await runner.run(entry, args, run, guarded);
       closeStreams(run);
       if (outcome.ok) {
         after(outcome.value, logLines);
         savepoint.keep();
       } else savepoint.undo();
-      return { outcome, logLines };
+      return { outcome, logLines, ms };
     } catch (error) {
       if (!db.isTransaction) throw error;
       savepoint.undo();
-      return { outcome: { ok: false, message: faultMessage(error) }, logLines: [] };
+      return { outcome: { ok: false, message: faultMessage(error) }, logLines: [], ms: 0 };
     }
   };
 
@@ -140,17 +147,21 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
     const entry = functions.get(request.path) as FunctionEntry;
     const run = newRun({ origin, identity: request.identity, requestId: request.requestId });
     watch.begin(id);
-    const { outcome, logLines } = await runAtomically({ run, entry, args: request.args }, (value, lines) => {
+    const { outcome, logLines, ms } = await runAtomically({ run, entry, args: request.args }, (value, lines) => {
       if (session) addRequest.run(session.id, session.requestId, run.txn.ts, value, JSON.stringify(lines), run.txn.nowMs);
     });
     watch.end();
     if (!outcome.ok) {
       const result = { ...outcome, message: clientMessage(request.requestId, outcome.message) };
-      return { reply: { type: "mutation", result, ts: null, logLines }, commits: [], hasScheduled: false };
+      return { reply: { type: "mutation", result, ts: null, logLines, ms }, commits: [], hasScheduled: false };
     }
     // A mutation that wrote nothing still has its place in time: its session's row, if nothing else, was committed at it.
     const commits = [{ ts: run.txn.ts, writes: run.txn.writes }];
-    return { reply: { type: "mutation", result: outcome, ts: run.txn.ts, logLines }, commits, hasScheduled: run.hasScheduled };
+    return {
+      reply: { type: "mutation", result: outcome, ts: run.txn.ts, logLines, ms },
+      commits,
+      hasScheduled: run.hasScheduled,
+    };
   };
 
   const syscall = ({ origin }: TaskMessage, task: Task & { type: "syscall" }): Performed => {
@@ -174,18 +185,20 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
     message: TaskMessage,
     job: JobRow,
     isCondemned: boolean,
-  ): Promise<{ commits: readonly Committed[]; log?: string }> => {
+  ): Promise<{ commits: readonly Committed[]; log?: string; note?: RunNote }> => {
     const id = encodeId(systemTables._scheduled_functions, job.id);
     const entry = functions.get(job.path);
     const run = newRun({ origin: message.origin, scheduledId: id });
     let failure = isCondemned ? timeoutMessage : entry ? undefined : `Couldn't find ${job.path}.`;
+    let ran: Noted = { logLines: [], ms: 0 };
     if (entry && failure === undefined) {
       watch.begin(message.id, id);
       const guard = guardedBy(run).savepoint();
       setState(run, job, "running", { kind: "inProgress" });
-      const { outcome } = await runAtomically({ run, entry, args: job.args }, () => {
+      const { outcome, logLines, ms } = await runAtomically({ run, entry, args: job.args }, () => {
         endJob(run, documentOf(run, job), { kind: "success" });
       });
+      ran = { logLines, ms };
       watch.end();
       if (outcome.ok) guard.keep();
       else {
@@ -193,10 +206,11 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
         failure = outcome.message;
       }
     }
-    if (failure === undefined) return { commits: committed(run) };
+    const note = noteOf(job.path, "Scheduler", { ...ran, error: failure });
+    if (failure === undefined) return { commits: committed(run), note };
     const reason = failure;
     atomically(run, () => endJob(run, documentOf(run, job), { kind: "failed", error: reason }));
-    return { commits: committed(run), log: `scheduled ${job.path} failed: ${reason}` };
+    return { commits: committed(run), log: `scheduled ${job.path} failed: ${reason}`, note };
   };
 
   const documentOf = (run: Run, job: { readonly id: Uint8Array }): JsonObject => {
@@ -234,13 +248,18 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
       return {
         commits: [],
         log: undefined,
+        note: undefined,
         job: { id: cronId(cron.name), path: cron.path, args: cron.args, kind: "action" as const },
       };
     }
     let failure = options.isCondemned ? timeoutMessage : entry ? undefined : `Couldn't find ${cron.path}.`;
+    let ran: Noted = { logLines: [], ms: 0 };
     if (entry && failure === undefined) {
       watch.begin(message.id, cronId(cron.name));
-      const { outcome } = await runAtomically({ run, entry, args: cron.args }, () => jobs.moveCron(cron.name, nextMs, false));
+      const { outcome, logLines, ms } = await runAtomically({ run, entry, args: cron.args }, () =>
+        jobs.moveCron(cron.name, nextMs, false),
+      );
+      ran = { logLines, ms };
       watch.end();
       if (!outcome.ok) failure = outcome.message;
     }
@@ -248,6 +267,7 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
     return {
       commits: committed(run),
       log: failure === undefined ? undefined : `cron "${cron.name}" failed: ${failure}`,
+      note: noteOf(cron.path, "Cron", { ...ran, error: failure }),
       job: undefined,
     };
   };
@@ -256,11 +276,13 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
     const commits: Committed[] = [];
     const claimed: DueJob[] = [];
     const lines: string[] = [];
+    const notes: RunNote[] = [];
     for (const cron of jobs.dueCrons(task.nowMs)) {
       const isCondemned = task.condemned.includes(cronId(cron.name));
-      const { commits: made, log, job } = await runCron(message, cron, { nowMs: task.nowMs, isCondemned });
+      const { commits: made, log, note, job } = await runCron(message, cron, { nowMs: task.nowMs, isCondemned });
       commits.push(...made);
       if (log !== undefined) lines.push(log);
+      if (note) notes.push(note);
       if (job) claimed.push(job);
     }
     for (const job of jobs.due(task.nowMs, jobsPerCall)) {
@@ -272,11 +294,12 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
         claimed.push({ id, path: job.path, args: job.args, kind: "action" });
         continue;
       }
-      const { commits: made, log } = await runJob(message, job, task.condemned.includes(id));
+      const { commits: made, log, note } = await runJob(message, job, task.condemned.includes(id));
       commits.push(...made);
       if (log !== undefined) lines.push(log);
+      if (note) notes.push(note);
     }
-    return { reply: { type: "jobs", jobs: claimed, logs: lines }, commits, hasScheduled: commits.length > 0 };
+    return { reply: { type: "jobs", jobs: claimed, logs: lines, notes }, commits, hasScheduled: commits.length > 0 };
   };
 
   const settleJob = ({ origin }: TaskMessage, task: Task & { type: "settleJob" }): Performed => {
@@ -355,11 +378,17 @@ export function openTasks(setup: WorkerSetup, watch: ReturnType<typeof watched>)
       case "observe":
         store.observe(task.ts);
         return quietly({ type: "done" });
+      case "touch": {
+        const { ts } = newRun({ origin: message.origin }).txn;
+        const writes = [{ index: task.index, key: new Uint8Array(0) }];
+        return { reply: { type: "done" }, commits: [{ ts, writes }], hasScheduled: false };
+      }
     }
   };
 
   return {
     store,
+    surroundings,
     ready,
     warm: () => runner.warm(),
     /** What fails without the transaction being lost fails alone; the rest is the group's. */
@@ -410,6 +439,13 @@ function faultMessage(error: unknown): string {
     return "The disk is full: nothing was changed. Free some space and try again.";
   if (errcode !== undefined) return `The database could not be written: ${text}. Nothing was changed.`;
   return `Internal error: ${text}`;
+}
+
+type Noted = Pick<RunNote, "logLines" | "ms">;
+
+/** A scheduled run has no request of its own. */
+function noteOf(path: string, caller: RunNote["caller"], rest: Noted & Pick<RunNote, "error">): RunNote {
+  return { path, kind: "mutation", caller, requestId: "", ...rest };
 }
 
 function toStoredFile(row: FileRow) {

@@ -85,7 +85,7 @@ async function runAction(core: Core, { id, path, args }: DueJob): Promise<void> 
   const identity = { type: "admin" } as const;
   const requestId = randomBytes(8).toString("hex");
   try {
-    const { result } = await core.action({ path, args, identity, requestId });
+    const { result } = await core.action({ path, args, identity, requestId, caller: "Scheduler" });
     await core.settleJob(id, result.ok ? { ok: true } : { ok: false, message: result.message });
   } catch (error) {
     await core.settleJob(id, { ok: false, message: "Transient error while executing action" });
