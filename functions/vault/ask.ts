@@ -62,6 +62,6 @@ function cite(hit: PassageHit, asked: { question: string; language: string; best
     placeLabel: placeLabel(place, asked.language === "fr" ? "fr" : "en"),
     // Scores of fused ranks mean nothing by themselves, so the best of this answer is the measure.
     score: asked.best > 0 ? Math.max(0, hit.score / asked.best) : 0,
-    highlights: highlights(text, asked.question),
+    highlights: highlights(text, asked.question, [title, ...(place.headings ?? [])].join(" ")),
   };
 }

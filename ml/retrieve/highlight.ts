@@ -13,16 +13,20 @@ const asksNumber =
 
 type Scored = { readonly span: Span; readonly score: number };
 
+/** What the title and headings say already, a sentence need not: "When does the lease end?", under "Lease", asks about the end. */
+const aboutShare = 0.4;
+
 /**
  * The sentences of `text` that bear on `question`, in order, as UTF-16 offsets. A word counts more the fewer sentences of the
- * passage have it. Empty when they share no word: then nothing in the wording shows why the passage was found.
+ * passage have it, and less when `about` (its title and headings) has it. Empty when they share no word: then nothing in the wording
+ * shows why the passage was found.
  */
-export function highlights(text: string, question: string): Span[] {
+export function highlights(text: string, question: string, about = ""): Span[] {
   const asked = termsOf(question);
   if (asked.size === 0) return [];
   const spans = sentences(text);
   const found = spans.map((span) => new Set([...termsOf(text.slice(span.from, span.to))].filter((term) => asked.has(term))));
-  const weights = weightsOf(found);
+  const weights = weightsOf(found, termsOf(about));
   const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
   if (total === 0) return [];
   const wantsNumber = asksNumber.test(question);
@@ -36,10 +40,12 @@ function termsOf(text: string): Set<string> {
   return new Set((content.length > 0 ? content : all).map((word) => word.stem));
 }
 
-function weightsOf(found: readonly Set<string>[]): Map<string, number> {
+function weightsOf(found: readonly Set<string>[], about: ReadonlySet<string>): Map<string, number> {
   const frequency = new Map<string, number>();
   for (const terms of found) for (const term of terms) frequency.set(term, (frequency.get(term) ?? 0) + 1);
-  return new Map([...frequency].map(([term, df]) => [term, Math.log(1 + (found.length + 0.5) / df)]));
+  const weigh = (term: string, df: number): number =>
+    Math.log(1 + (found.length + 0.5) / df) * (about.has(term) ? aboutShare : 1);
+  return new Map([...frequency].map(([term, df]) => [term, weigh(term, df)]));
 }
 
 // oxlint-disable-next-line max-params -- private, and each is a different thing
@@ -52,7 +58,7 @@ function scoreOf(text: string, span: Span, terms: Set<string>, weights: Map<stri
   // A line without an end is a title or a label: it names the thing and says nothing about it.
   const isLabel = length < 80 && !/[.!?…:;]|\d/u.test(text.slice(span.from, span.to));
   // Very long sentences contain everything by chance.
-  return (score * (hasNumber ? 1.25 : 1) * (isLabel ? 0.6 : 1)) / (1 + Math.max(0, length - 300) / 600);
+  return (score * (hasNumber ? 1.5 : 1) * (isLabel ? 0.6 : 1)) / (1 + Math.max(0, length - 300) / 600);
 }
 
 function pick(scored: readonly Scored[], total: number): Span[] {

@@ -70,6 +70,13 @@ test("the sentence that answers is marked, not the one that only shares a word",
   assert.deepEqual(marked(text, "How much is the travel budget?"), ["The travel budget is 12,400 euros per year."]);
 });
 
+test("what the heading says already does not decide which sentence answers", () => {
+  const text = "The lease runs from 1 July 2021. It ends on 30 June 2031. Either side may end it earlier.";
+  const marked = (about: string): string[] =>
+    highlights(text, "When does the lease of the workshop end?", about).map(({ from, to }) => text.slice(from, to));
+  assert.deepEqual(marked("Workshop lease Term"), ["It ends on 30 June 2031."]);
+});
+
 test("marks are offsets in UTF-16, also after letters of two units", () => {
   const text = "\u{1F600}\u{1F600} Bonjour. La clé est chez le meunier. Au revoir.";
 
