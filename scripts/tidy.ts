@@ -36,7 +36,7 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
 /** Each third-party library is imported by one folder, so that replacing it is a one-folder change. */
 const homes: Readonly<Record<string, readonly string[]>> = {
   // The seam itself: words on the left, clients on the right.
-  convex: ["convex/", "functions/", "appliance/state.ts", "appliance/cli/", "appliance/web/"],
+  convex: ["convex/", "functions/", "appliance/state.ts", "appliance/cli/", "appliance/web/", "appliance/engine/testing/"],
   "@qdrant/js-client-rest": ["appliance/qdrant/"],
   "@xenova/transformers": ["appliance/embedder/"],
   ws: ["appliance/engine/"],

@@ -55,12 +55,8 @@ function driveOne(options: DriveOptions, entry: FunctionEntry, args: string, dep
 function driveChecked(options: DriveOptions, entry: FunctionEntry, args: string, depth: number): Outcome {
   const { run, realm } = options;
   const { bridge } = realm;
-  const tableOf = (number: number) => run.txn.store.catalog.tableOfNumber(number)?.name;
-  const values = JSON.parse(args) as Json[];
-  if (checkedSize(values) > limits.argsBytesMax)
-    throw new DeveloperError("FunctionArgumentsTooLarge: the arguments are over 16 MiB.");
-  const wrong = findArgsMismatch(entry.args, values, tableOf);
-  if (wrong !== undefined) return { ok: false, message: wrong };
+  const wrong = argsRefusal(run, entry, args);
+  if (wrong) return wrong;
 
   const asker: Asker = { path: entry.path, kind: entry.kind === "query" ? "query" : "mutation" };
   realm.calls = { origin: run.origin, log: options.log, call: (op, text) => answered(run, op, text, asker) };
@@ -82,21 +78,34 @@ function driveChecked(options: DriveOptions, entry: FunctionEntry, args: string,
     const outcome = bridge.outcome();
     if (outcome === "") return { ok: false, message: "Uncaught Error: Returned promise will never resolve" };
     if (outcome.startsWith("!")) return failure(JSON.parse(outcome.slice(1)) as Thrown, options.mapStack);
-    return checkedResult(entry, outcome.slice(1), tableOf);
+    return checkedResult(run, entry, outcome.slice(1));
   } finally {
     bridge.finish();
   }
 }
 
-function checkedResult(entry: FunctionEntry, value: string, tableOf: (number: number) => string | undefined): Outcome {
+function tableOf(run: Run): (number: number) => string | undefined {
+  return (number) => run.txn.store.catalog.tableOfNumber(number)?.name;
+}
+
+/** Why a run with these arguments may not begin; undefined when it may. */
+export function argsRefusal(run: Run, entry: FunctionEntry, args: string): Outcome | undefined {
+  const values = JSON.parse(args) as Json[];
+  if (checkedSize(values) > limits.argsBytesMax)
+    throw new DeveloperError("FunctionArgumentsTooLarge: the arguments are over 16 MiB.");
+  const message = findArgsMismatch(entry.args, values, tableOf(run));
+  return message === undefined ? undefined : { ok: false, message };
+}
+
+export function checkedResult(run: Run, entry: FunctionEntry, value: string): Outcome {
   if (value.length > limits.resultBytesMax) return { ok: false, message: "TooLargeFunctionResult: the result is over 16 MiB." };
   if (!entry.returns) return { ok: true, value };
-  const wrong = findMismatch(entry.returns, JSON.parse(value) as Json, tableOf);
+  const wrong = findMismatch(entry.returns, JSON.parse(value) as Json, tableOf(run));
   return wrong === undefined ? { ok: true, value } : { ok: false, message: `ReturnsValidationError: ${wrong}` };
 }
 
 /** One syscall, in the form the realm reads. What is not the developer's fault ends the run instead. */
-function answered(run: Run, op: string, text: string, asker: Asker): string {
+export function answered(run: Run, op: string, text: string, asker: Asker): string {
   try {
     return `=${answer(run, op, text, asker)}`;
   } catch (error) {
@@ -112,18 +121,12 @@ function answered(run: Run, op: string, text: string, asker: Asker): string {
 function nested(options: DriveOptions, text: string, asker: Asker, depth: number): string {
   try {
     const request = JSON.parse(text) as JsonObject;
-    const wanted = request["udfType"] === "mutation" ? "mutation" : "query";
-    if (wanted === "mutation" && asker.kind === "query") throw new DeveloperError("A query can't run a mutation.");
-    if (depth + 1 > limits.nestingOfRunsMax)
-      throw new DeveloperError(`Functions may call each other ${limits.nestingOfRunsMax} deep at most.`);
-    const entry = functionNamed(options.run, request);
-    if (entry.kind !== wanted) throw new DeveloperError(kindMismatch(entry, wanted));
-    const savepoint = wanted === "mutation" ? options.guarded.savepoint() : undefined;
+    const entry = nestedEntry(options.run, request, asker, depth);
+    const savepoint = entry.kind === "mutation" ? options.guarded.savepoint() : undefined;
     const outcome = driveOne(options, entry, `[${JSON.stringify(request["args"] ?? {})}]`, depth + 1);
     if (outcome.ok) savepoint?.keep();
     else savepoint?.undo();
-    if (outcome.ok) return `=${outcome.value}`;
-    return outcome.data === undefined ? `!${outcome.message}` : `?${JSON.stringify([outcome.message, JSON.parse(outcome.data)])}`;
+    return toAnswer(outcome);
   } catch (error) {
     if (!(error instanceof DeveloperError)) {
       options.run.fault ??= error;
@@ -131,6 +134,23 @@ function nested(options: DriveOptions, text: string, asker: Asker, depth: number
     }
     return `!${error.message}`;
   }
+}
+
+/** What `ctx.runQuery` or `ctx.runMutation` names, when it may run here. */
+export function nestedEntry(run: Run, request: JsonObject, asker: Asker, depth: number): FunctionEntry {
+  const wanted = request["udfType"] === "mutation" ? "mutation" : "query";
+  if (wanted === "mutation" && asker.kind === "query") throw new DeveloperError("A query can't run a mutation.");
+  if (depth + 1 > limits.nestingOfRunsMax)
+    throw new DeveloperError(`Functions may call each other ${limits.nestingOfRunsMax} deep at most.`);
+  const entry = functionNamed(run, request);
+  if (entry.kind !== wanted) throw new DeveloperError(kindMismatch(entry, wanted));
+  return entry;
+}
+
+/** How a nested run ended, in the form its parent reads. */
+export function toAnswer(outcome: Outcome): string {
+  if (outcome.ok) return `=${outcome.value}`;
+  return outcome.data === undefined ? `!${outcome.message}` : `?${JSON.stringify([outcome.message, JSON.parse(outcome.data)])}`;
 }
 
 export function kindMismatch(entry: FunctionEntry, wanted: string): string {
@@ -143,7 +163,7 @@ export function splitPath(path: string): readonly [string, string] {
   return [path.slice(0, colon), path.slice(colon + 1)];
 }
 
-function refusal(error: DeveloperError): Outcome {
+export function refusal(error: DeveloperError): Outcome {
   const message = `Uncaught Error: ${error.message}`;
   return error.data === undefined ? { ok: false, message } : { ok: false, message, data: JSON.stringify(error.data) };
 }

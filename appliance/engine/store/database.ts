@@ -30,7 +30,15 @@ export function lockDatabase(dir: string): DatabaseSync {
 
 /** The one connection that may write. Makes the file when absent; refuses one made by a newer Nika. */
 export function openForWriting(dir: string): DatabaseSync {
-  const db = new DatabaseSync(databasePath(dir), { timeout: 10_000 });
+  return prepared(new DatabaseSync(databasePath(dir), { timeout: 10_000 }));
+}
+
+/** For tests: gone when it is closed. */
+export function openInMemory(): DatabaseSync {
+  return prepared(new DatabaseSync(":memory:"));
+}
+
+function prepared(db: DatabaseSync): DatabaseSync {
   // Before the first table: it cannot be changed afterwards without rewriting the file.
   db.exec("PRAGMA auto_vacuum = INCREMENTAL");
   db.exec("PRAGMA journal_mode = WAL");

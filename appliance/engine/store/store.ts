@@ -3,7 +3,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { noSchema, type Schema } from "../codec/schema.ts";
 import type { Validator } from "../codec/validator.ts";
 import { readCatalog, type Catalog } from "./catalog.ts";
-import { lockDatabase, openForReading, openForWriting } from "./database.ts";
+import { lockDatabase, openForReading, openForWriting, openInMemory } from "./database.ts";
 import { openRows, type Rows } from "./rows.ts";
 
 type ClockRow = { readonly ts: bigint; readonly creationTime: number; readonly catalog: bigint };
@@ -22,13 +22,14 @@ export class Store {
   readonly #readClock;
   readonly #writeClock;
 
-  constructor(dir: string, mode: "read" | "write") {
+  /** In `memory` the folder is not looked at. */
+  constructor(dir: string, mode: "read" | "write" | "memory") {
     this.#lock = mode === "write" ? lockDatabase(dir) : undefined;
-    this.db = mode === "write" ? openForWriting(dir) : openForReading(dir);
+    this.db = mode === "write" ? openForWriting(dir) : mode === "memory" ? openInMemory() : openForReading(dir);
     this.rows = openRows(this.db);
     this.#readClock = this.db.prepare("SELECT ts, creationTime, catalog FROM clock");
     this.#readClock.setReadBigInts(true);
-    this.#writeClock = mode === "write" ? this.db.prepare("UPDATE clock SET ts = ?, creationTime = ?, catalog = ?") : undefined;
+    this.#writeClock = mode !== "read" ? this.db.prepare("UPDATE clock SET ts = ?, creationTime = ?, catalog = ?") : undefined;
     const { ts, creationTime, catalog } = this.#clock();
     this.#ts = ts;
     this.#creationTime = creationTime;
