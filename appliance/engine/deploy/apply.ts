@@ -14,7 +14,7 @@ import { canonicalPath } from "../txn/functions.ts";
 import { entryKey, schemaMismatch } from "../txn/transaction.ts";
 import { firstRunMs } from "./schedule.ts";
 
-type Apply = { readonly store: Store; readonly jobs: Jobs; readonly setup: WorkerSetup; readonly log: (line: string) => void };
+type Apply = { readonly store: Store; readonly jobs: Jobs; readonly setup: Omit<WorkerSetup, "watch">; readonly log: (line: string) => void };
 
 const slice = 1000; // Rows held in memory at once.
 
@@ -98,7 +98,7 @@ function checkAndFill(
   }
 }
 
-function applyCrons(jobs: Jobs, setup: WorkerSetup, log: (line: string) => void): void {
+function applyCrons(jobs: Jobs, setup: Apply["setup"], log: (line: string) => void): void {
   const nowMs = Date.now();
   const held = new Map(jobs.crons().map((one) => [one.name, one]));
   for (const cron of setup.crons) {
