@@ -26,13 +26,12 @@ export const askVault = defineCall({
     const question = checked(raw, limit);
     const vector = await embedder.query(question, signal);
     const found = await vectors.search({ vector, terms: queryTerms(question), limit: Math.max(limit, candidatesMin) }, signal);
-    const hits = rerank(found, question).slice(0, limit);
+    const hits = rerank(found, question, { needsWords: embedder.isBaseline }).slice(0, limit);
     const language = detectLanguage(question);
-    const best = Math.max(0, ...hits.map((hit) => hit.score));
     return {
       question,
       language,
-      passages: hits.map((hit) => cite(hit, { question, language, best })),
+      passages: hits.map((hit) => cite(hit, { question, language })),
       embedder: { id: embedder.id, label: embedder.label, isBaseline: embedder.isBaseline },
       tookMs: Math.round((performance.now() - startedAt) * 10) / 10,
     };
@@ -50,7 +49,7 @@ function checked(raw: string, limit: number): string {
   return question;
 }
 
-function cite(hit: PassageHit, asked: { question: string; language: string; best: number }): CitedPassage {
+function cite(hit: PassageHit, asked: { question: string; language: string }): CitedPassage {
   const { documentId, documentName, title, ordinal, text, place } = hit;
   return {
     documentId,
@@ -60,8 +59,7 @@ function cite(hit: PassageHit, asked: { question: string; language: string; best
     text,
     place,
     placeLabel: placeLabel(place, asked.language === "fr" ? "fr" : "en"),
-    // Scores of fused ranks mean nothing by themselves, so the best of this answer is the measure.
-    score: asked.best > 0 ? Math.max(0, hit.score / asked.best) : 0,
+    score: hit.score,
     highlights: highlights(text, asked.question, [title, ...(place.headings ?? [])].join(" ")),
   };
 }

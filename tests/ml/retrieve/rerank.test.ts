@@ -31,6 +31,17 @@ test("a clear lead in the search is not overturned by a lone shared word", () =>
   assert.equal(order("when is rent due", straggler, leader)[0], "leader");
 });
 
+test("what shares no word with the question is left out when words are all that counts, but not a word with a slip in it", () => {
+  const related = passage("related", "The insurance covers storms.", 0.5);
+  const stray = passage("stray", "The ferry leaves at six.", 1);
+  const left = (question: string, needsWords: boolean): string[] =>
+    rerank([stray, related], question, { needsWords }).map(({ name }) => name);
+  assert.deepEqual(left("insurance", true), ["related"]);
+  assert.deepEqual(left("insurrance", true), ["related"]);
+  assert.deepEqual(left("budget", true), []);
+  assert.equal(left("budget", false).length, 2);
+});
+
 test("scores stay between 0 and 1, ties keep their order, and nothing is lost or invented", () => {
   const same = [passage("a", "same words", 1), passage("b", "same words", 1), passage("c", "other", 0.2)];
   const ranked = rerank(same, "same words");
