@@ -27,6 +27,7 @@ import { unpackKeys } from "./exec/packed.ts";
 import { openQueryPool, type QueryPool } from "./exec/queryPool.ts";
 import { openTxnThread } from "./exec/txnThread.ts";
 import { blobFolder, blobPath } from "./store/files.ts";
+import { vectorSearch } from "./search/vectorQuery.ts";
 import { addressedPath, canonicalPath, type FunctionEntry } from "./txn/functions.ts";
 import { identityOf, isUploadToken } from "./txn/syscalls.ts";
 
@@ -211,7 +212,11 @@ export async function openCore(options: CoreOptions): Promise<Core> {
         const request = { ...who, path, args: JSON.stringify(asked["args"] ?? {}), caller: "Action" as const };
         return toAnswer(await call(op, request), who.requestId);
       }
-      if (op === "1.0/actions/vectorSearch") return "!Vector search is not supported by the embedded engine yet.";
+      if (op === "1.0/actions/vectorSearch") {
+        const [found] = (await pool.run([{ ...who, path: vectorSearch, args: JSON.stringify(asked["query"]), journal: null }]))
+          .runs;
+        return toAnswer((found as BatchRun).result, who.requestId);
+      }
       const plain = op.replace("1.0/actions/", "1.0/");
       const reply = await txn.perform({ type: "syscall", op: plain, args: text, ...who });
       if (reply.type === "value") return `=${reply.value}`;

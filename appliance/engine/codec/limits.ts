@@ -28,6 +28,9 @@ export const limits = {
   logLineLengthMax: 32 * 1024,
   indexesPerTableMax: 32,
   fieldsPerIndexMax: 16,
+  searchIndexesPerTableMax: 4,
+  dimensionsMin: 2,
+  dimensionsMax: 4096,
   /** JavaScript time of one query or mutation, then everything including waits. */
   userTimeMs: 1000,
   wallTimeMs: 15_000,

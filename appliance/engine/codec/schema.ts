@@ -4,9 +4,18 @@ import { DeveloperError } from "./value.ts";
 import type { Validator } from "./validator.ts";
 
 export type IndexDefinition = { readonly name: string; readonly fields: readonly string[] };
+export type SearchDefinition = { readonly name: string; readonly searchField: string; readonly filterFields: readonly string[] };
+export type VectorDefinition = {
+  readonly name: string;
+  readonly vectorField: string;
+  readonly dimensions: number;
+  readonly filterFields: readonly string[];
+};
 export type TableDefinition = {
   readonly name: string;
   readonly indexes: readonly IndexDefinition[];
+  readonly texts: readonly SearchDefinition[];
+  readonly vectors: readonly VectorDefinition[];
   /** Absent when any document may be stored. */
   readonly document: Validator | undefined;
 };
@@ -17,8 +26,10 @@ type ExportedSchema = {
   readonly tables: readonly {
     readonly tableName: string;
     readonly indexes?: readonly { readonly indexDescriptor: string; readonly fields: readonly string[] }[];
-    readonly searchIndexes?: readonly unknown[];
-    readonly vectorIndexes?: readonly unknown[];
+    readonly searchIndexes?: readonly (Omit<SearchDefinition, "name"> & { readonly indexDescriptor: string })[];
+    readonly vectorIndexes?: readonly (Omit<VectorDefinition, "name"> & { readonly indexDescriptor: string })[];
+    readonly stagedSearchIndexes?: readonly unknown[];
+    readonly stagedVectorIndexes?: readonly unknown[];
     readonly documentType?: Validator | null;
   }[];
 };
@@ -30,15 +41,40 @@ export function parseSchema(text: string): Schema {
   const exported = JSON.parse(text) as ExportedSchema;
   const tables = exported.tables.map((table): TableDefinition => {
     const named = `Table "${table.tableName}"`;
-    if (table.searchIndexes?.length || table.vectorIndexes?.length)
-      throw new DeveloperError(`${named} has a search or vector index: not supported by the embedded engine yet.`);
+    if (table.stagedSearchIndexes?.length || table.stagedVectorIndexes?.length)
+      throw new DeveloperError(`${named} has a staged search or vector index: not supported by the embedded engine yet.`);
     const indexes = (table.indexes ?? []).map((one) => ({ name: one.indexDescriptor, fields: one.fields }));
     if (indexes.length > limits.indexesPerTableMax)
       throw new DeveloperError(`${named} has ${indexes.length} indexes; ${limits.indexesPerTableMax} is the most.`);
     for (const index of indexes)
       if (index.fields.length > limits.fieldsPerIndexMax)
         throw new DeveloperError(`${named}: index ${index.name} has more than ${limits.fieldsPerIndexMax} fields.`);
-    return { name: table.tableName, indexes, document: table.documentType ?? undefined };
+    const texts = (table.searchIndexes ?? []).map(({ indexDescriptor: name, searchField, filterFields }) => ({
+      name,
+      searchField,
+      filterFields,
+    }));
+    const vectors = (table.vectorIndexes ?? []).map(({ indexDescriptor: name, vectorField, dimensions, filterFields }) => ({
+      name,
+      vectorField,
+      dimensions,
+      filterFields,
+    }));
+    checkSearches(named, texts, vectors);
+    return { name: table.tableName, indexes, texts, vectors, document: table.documentType ?? undefined };
   });
   return { isEnforced: exported.schemaValidation ?? true, tables };
+}
+
+function checkSearches(named: string, texts: readonly SearchDefinition[], vectors: readonly VectorDefinition[]): void {
+  if (texts.length > limits.searchIndexesPerTableMax || vectors.length > limits.searchIndexesPerTableMax)
+    throw new DeveloperError(`${named} may have ${limits.searchIndexesPerTableMax} search and as many vector indexes.`);
+  for (const { name, filterFields } of [...texts, ...vectors])
+    if (filterFields.length > limits.fieldsPerIndexMax)
+      throw new DeveloperError(`${named}: index ${name} has more than ${limits.fieldsPerIndexMax} filter fields.`);
+  for (const { name, dimensions } of vectors)
+    if (!Number.isInteger(dimensions) || dimensions < limits.dimensionsMin || dimensions > limits.dimensionsMax)
+      throw new DeveloperError(
+        `${named}: vector index ${name} has ${dimensions} dimensions; it may have ${limits.dimensionsMin} to ${limits.dimensionsMax}.`,
+      );
 }

@@ -7,7 +7,10 @@ import { decodeId } from "../codec/id.ts";
 import { noSchema, parseSchema, type Schema } from "../codec/schema.ts";
 import { asText, DeveloperError, type JsonObject } from "../codec/value.ts";
 import type { WorkerSetup } from "../exec/message.ts";
-import { addIndex, addTable, byCreationTime, systemTables, type Table } from "../store/catalog.ts";
+import { addIndex, addTable, byCreationTime, definitionText, systemTables, type Table } from "../store/catalog.ts";
+import type { SearchDefinition, VectorDefinition } from "../codec/schema.ts";
+import type { TextIndex } from "../search/texts.ts";
+import type { VectorIndex } from "../search/vectors.ts";
 import type { Jobs } from "../store/jobs.ts";
 import type { Store } from "../store/store.ts";
 import { canonicalPath } from "../txn/functions.ts";
@@ -68,9 +71,42 @@ function applySchema(store: Store, schema: Schema, log: (line: string) => void):
       .filter((one) => !kept(one.name, one.fields))
       .map((one) => ({ id: addIndex(store.db, table.id, one), ...one }));
     for (const one of added) log(`index ${table.name}.${one.name} added`);
-    checkAndFill(store, table, added);
+    const searches = changeSearches(store, table, schema, log);
+    checkAndFill(store, { ...table, ...searches }, added);
   }
   store.noteCatalogChange();
+}
+
+/** Drops the text and vector indexes that are gone or different. Returns those that are new and still empty. */
+function changeSearches(
+  store: Store,
+  table: Table,
+  schema: Schema,
+  log: (line: string) => void,
+): { readonly texts: readonly TextIndex[]; readonly vectors: readonly VectorIndex[] } {
+  const definition = schema.tables.find((one) => one.name === table.name);
+  const wanted = new Map(
+    [...(definition?.texts ?? []), ...(definition?.vectors ?? [])].map((one) => [`${table.name}.${one.name}`, one]),
+  );
+  for (const index of [...table.texts, ...table.vectors]) {
+    const same = wanted.get(index.name);
+    if (same && definitionText(same) === definitionText(index)) {
+      wanted.delete(index.name);
+      continue;
+    }
+    store.searches.drop(index.id);
+    store.db.prepare("DELETE FROM indexes WHERE id = ?").run(index.id);
+    log(`index ${index.name} removed`);
+  }
+  const add = <T extends SearchDefinition | VectorDefinition>(one: T): T & { id: number; name: string } => {
+    log(`index ${table.name}.${one.name} added`);
+    return { ...one, id: addIndex(store.db, table.id, one), name: `${table.name}.${one.name}` };
+  };
+  const isNew = (one: { readonly name: string }) => wanted.has(`${table.name}.${one.name}`);
+  return {
+    texts: (definition?.texts ?? []).filter(isNew).map(add),
+    vectors: (definition?.vectors ?? []).filter(isNew).map(add),
+  };
 }
 
 /** One walk over a table: every row is held against the schema and gets its entries in the new indexes. */
@@ -92,6 +128,7 @@ function checkAndFill(
         );
       const id = (decodeId(asText(document["_id"])) as { id: Uint8Array }).id;
       for (const index of added) store.rows.addEntry(index.id, entryKey(index.fields, document, id), id);
+      store.searches.change(table, { id, old: undefined, now: document });
       lower = Uint8Array.of(...key, 0);
     }
     if (rows.length < slice) return;

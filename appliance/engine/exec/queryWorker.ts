@@ -12,6 +12,7 @@ import { clientMessage, type Guarded } from "./driver.ts";
 import type { BatchMessage, BatchReply, BatchRun, QueryRequest, WorkerSetup } from "./message.ts";
 import { packKeys, type PackedKeys } from "./packed.ts";
 import { openRunner } from "./runner.ts";
+import { searchVectors, vectorSearch } from "../search/vectorQuery.ts";
 import { watched } from "./watch.ts";
 
 const holdBackMs = 2;
@@ -44,6 +45,12 @@ async function runOne(
   options: { readonly ts: bigint; readonly origin: string; readonly batch: number },
 ): Promise<BatchRun> {
   const { ts, origin } = options;
+  if (request.path === vectorSearch) {
+    watch.begin(options.batch);
+    const result = searchVectors(store, request.args);
+    watch.end();
+    return { result, journal: null, logLines: [], reads: packRanges([]), usedIdentity: false, usedTime: false };
+  }
   const run = openRun({
     surroundings,
     txn: new Transaction(store, { ts, nowMs: Date.now(), isWritable: false }),

@@ -1,6 +1,8 @@
 /** Which tables and indexes there are. Each thread keeps its own copy and reloads it when the clock row says that it changed. */
 import type { DatabaseSync } from "node:sqlite";
-import type { IndexDefinition } from "../codec/schema.ts";
+import type { IndexDefinition, SearchDefinition, VectorDefinition } from "../codec/schema.ts";
+import type { TextIndex } from "../search/texts.ts";
+import type { VectorIndex } from "../search/vectors.ts";
 
 export type Index = {
   readonly id: number;
@@ -14,6 +16,8 @@ export type Table = {
   readonly number: number;
   /** Those with rows of their own: by_creation_time and the app's. */
   readonly indexes: readonly Index[];
+  readonly texts: readonly TextIndex[];
+  readonly vectors: readonly VectorIndex[];
 };
 
 export type Catalog = {
@@ -38,10 +42,15 @@ export function readCatalog(db: DatabaseSync, version: number): Catalog {
   }[];
   const rows = db.prepare("SELECT id, name, number FROM tables").all() as { id: number; name: string; number: number }[];
   for (const { id, name, number } of rows) {
-    const own = indexes
-      .filter((one) => one.tableId === id)
-      .map((one) => ({ id: one.id, name: `${name}.${one.name}`, fields: JSON.parse(one.fields) as string[] }));
-    const table = { id, name, number, indexes: own };
+    const table = { id, name, number, indexes: [] as Index[], texts: [] as TextIndex[], vectors: [] as VectorIndex[] };
+    for (const one of indexes) {
+      if (one.tableId !== id) continue;
+      const known = { id: one.id, name: `${name}.${one.name}` };
+      const definition = JSON.parse(one.fields) as string[] | Omit<TextIndex, "id" | "name"> | Omit<VectorIndex, "id" | "name">;
+      if (Array.isArray(definition)) table.indexes.push({ ...known, fields: definition });
+      else if ("searchField" in definition) table.texts.push({ ...known, ...definition });
+      else table.vectors.push({ ...known, ...definition });
+    }
     byName.set(name, table);
     byNumber.set(number, table);
   }
@@ -68,10 +77,25 @@ export function addTable(db: DatabaseSync, name: string, wanted?: number): void 
   addIndex(db, Number(lastInsertRowid), { name: byCreationTime, fields: [] });
 }
 
+/** What the `fields` column holds: a list for an ordinary index, an object for those that are searched. */
+export function definitionText(index: IndexDefinition | SearchDefinition | VectorDefinition): string {
+  if ("fields" in index) return JSON.stringify(index.fields);
+  const { filterFields } = index;
+  return JSON.stringify(
+    "searchField" in index
+      ? { searchField: index.searchField, filterFields }
+      : { vectorField: index.vectorField, dimensions: index.dimensions, filterFields },
+  );
+}
+
 /** Adds the definition only; whoever calls fills in the rows. Returns its id. */
-export function addIndex(db: DatabaseSync, tableId: number, index: IndexDefinition): number {
+export function addIndex(
+  db: DatabaseSync,
+  tableId: number,
+  index: IndexDefinition | SearchDefinition | VectorDefinition,
+): number {
   const { lastInsertRowid } = db
     .prepare("INSERT INTO indexes (tableId, name, fields) VALUES (?, ?, ?)")
-    .run(tableId, index.name, JSON.stringify(index.fields));
+    .run(tableId, index.name, definitionText(index));
   return Number(lastInsertRowid);
 }

@@ -5,7 +5,6 @@ import { DatabaseSync } from "node:sqlite";
 /** Bound how much of the WAL a checkpoint copies at once: 64 MB, so that fsync stalls stay rare. */
 const walPages = 16_000;
 const cacheKib = 16 * 1024;
-const layoutVersion = 1;
 /** A thread that is being ended needs a moment to let go. */
 const lockWaitMs = 2000;
 
@@ -47,14 +46,14 @@ function prepared(db: DatabaseSync): DatabaseSync {
   db.exec(`PRAGMA cache_size = -${cacheKib}`);
   db.exec("PRAGMA foreign_keys = OFF");
   const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-  if (found > layoutVersion) {
+  if (found > layouts.length) {
     db.close();
     throw new Error("The database was written by a newer Nika; start that version instead.");
   }
-  if (found < layoutVersion) {
+  if (found < layouts.length) {
     db.exec("BEGIN IMMEDIATE");
-    db.exec(layout);
-    db.exec(`PRAGMA user_version = ${layoutVersion}`);
+    for (const layout of layouts.slice(found)) db.exec(layout);
+    db.exec(`PRAGMA user_version = ${layouts.length}`);
     db.exec("COMMIT");
   }
   return db;
@@ -68,7 +67,7 @@ export function openForReading(dir: string): DatabaseSync {
 
 // docs.json is the whole document in Convex's encoding, so that reading one copies text. `idx` holds every index but by_id, which is
 // the primary key of docs. Keys end in creation time and id, so they are unique.
-const layout = `
+const first = `
 CREATE TABLE clock (one INTEGER PRIMARY KEY CHECK (one = 1), ts INTEGER NOT NULL, creationTime REAL NOT NULL, catalog INTEGER NOT NULL);
 INSERT INTO clock VALUES (1, 0, 0, 0);
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -87,3 +86,15 @@ CREATE TABLE files (id BLOB PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, sha256 TEXT 
 CREATE INDEX filesBySha256 ON files (sha256);
 CREATE TABLE deadBlobs (sha256 TEXT PRIMARY KEY, sinceMs REAL NOT NULL) WITHOUT ROWID;
 `;
+
+// Of text indexes: which documents hold a term, what is known of each, and of all together. Of vector indexes: floats of four bytes.
+const searching = `
+CREATE TABLE searchTerms (indexId INTEGER NOT NULL, term TEXT NOT NULL, id BLOB NOT NULL, hits INTEGER NOT NULL, PRIMARY KEY (indexId, term, id)) WITHOUT ROWID;
+CREATE TABLE searchDocuments (indexId INTEGER NOT NULL, id BLOB NOT NULL, length INTEGER NOT NULL, createdMs REAL NOT NULL, filters BLOB NOT NULL,
+  PRIMARY KEY (indexId, id)) WITHOUT ROWID;
+CREATE TABLE searchTotals (indexId INTEGER PRIMARY KEY, documents INTEGER NOT NULL, length INTEGER NOT NULL);
+CREATE TABLE searchVectors (indexId INTEGER NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, filters BLOB NOT NULL, PRIMARY KEY (indexId, id)) WITHOUT ROWID;
+`;
+
+/** Each brings the file one version further; how many were run stands in its header. */
+const layouts = [first, searching];

@@ -5,12 +5,14 @@ import type { Validator } from "../codec/validator.ts";
 import { readCatalog, type Catalog } from "./catalog.ts";
 import { lockDatabase, openForReading, openForWriting, openInMemory } from "./database.ts";
 import { openRows, type Rows } from "./rows.ts";
+import { openSearches, type Searches } from "../search/searches.ts";
 
 type ClockRow = { readonly ts: bigint; readonly creationTime: number; readonly catalog: bigint };
 
 export class Store {
   readonly db: DatabaseSync;
   readonly rows: Rows;
+  readonly searches: Searches;
   readonly #lock: DatabaseSync | undefined;
   schema: Schema = noSchema;
   #validators = new Map<string, Validator>();
@@ -27,6 +29,7 @@ export class Store {
     this.#lock = mode === "write" ? lockDatabase(dir) : undefined;
     this.db = mode === "write" ? openForWriting(dir) : mode === "memory" ? openInMemory() : openForReading(dir);
     this.rows = openRows(this.db);
+    this.searches = openSearches(this.db);
     this.#readClock = this.db.prepare("SELECT ts, creationTime, catalog FROM clock");
     this.#readClock.setReadBigInts(true);
     this.#writeClock = mode !== "read" ? this.db.prepare("UPDATE clock SET ts = ?, creationTime = ?, catalog = ?") : undefined;

@@ -3,12 +3,13 @@ import type { Catalog, Index, Table } from "../store/catalog.ts";
 import { afterPrefix, compareKeys, encodeKey } from "../codec/key.ts";
 import { decodeId } from "../codec/id.ts";
 import { DeveloperError, type Json } from "../codec/value.ts";
+import { toTextQuery, type SearchFilter, type TextQuery } from "../search/textQuery.ts";
 import { isUndefined } from "./expression.ts";
 
 export type QuerySource =
   | { readonly type: "FullTableScan"; readonly tableName: string; readonly order: Order }
   | { readonly type: "IndexRange"; readonly indexName: string; readonly range: readonly Bound[]; readonly order: Order }
-  | { readonly type: "Search"; readonly indexName: string };
+  | { readonly type: "Search"; readonly indexName: string; readonly filters: readonly SearchFilter[] };
 type Order = "asc" | "desc" | null;
 type Bound = { readonly type: "Eq" | "Gt" | "Gte" | "Lt" | "Lte"; readonly fieldPath: string; readonly value: Json };
 
@@ -23,12 +24,14 @@ export type ResolvedSource = {
   readonly lower: Uint8Array;
   readonly upper: Uint8Array;
   readonly isDescending: boolean;
+  /** Set for a text search: its rows come by rank, and its keys are places in that order. */
+  readonly search?: TextQuery;
 };
 
 const everything = { lower: new Uint8Array(0), upper: afterPrefix(new Uint8Array(0)) };
 
 export function resolveSource(catalog: Catalog, source: QuerySource): ResolvedSource {
-  if (source.type === "Search") throw new DeveloperError("Search indexes are not supported by the embedded engine yet.");
+  if (source.type === "Search") return resolveSearch(catalog, source);
   const isDescending = source.order === "desc";
   if (source.type === "FullTableScan") {
     const table = catalog.table(source.tableName);
@@ -46,6 +49,16 @@ export function resolveSource(catalog: Catalog, source: QuerySource): ResolvedSo
   if (!index && !source.indexName.endsWith(".by_creation_time")) throw new DeveloperError(`Index ${source.indexName} not found.`);
   const fields = [...(index?.fields ?? []), "_creationTime"];
   return { tableName, table, index, readName, ...spanOf(source.range, fields, source.indexName), isDescending };
+}
+
+function resolveSearch(catalog: Catalog, source: QuerySource & { readonly type: "Search" }): ResolvedSource {
+  const readName = source.indexName;
+  const tableName = readName.slice(0, readName.indexOf("."));
+  const table = catalog.table(tableName);
+  const found = table?.texts.find((one) => one.name === readName);
+  if (!found) throw new DeveloperError(`Index ${readName} not found.`);
+  const search = toTextQuery(found, source.filters);
+  return { tableName, table, index: undefined, readName, ...everything, isDescending: false, search };
 }
 
 function spanOf(range: readonly Bound[], fields: readonly string[], name: string): { lower: Uint8Array; upper: Uint8Array } {

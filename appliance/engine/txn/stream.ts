@@ -5,12 +5,14 @@
 import { limits } from "../codec/limits.ts";
 import { afterKey, compareKeys } from "../codec/key.ts";
 import { DeveloperError, type Json, type JsonObject } from "../codec/value.ts";
-import type { IndexRow, Rows } from "../store/rows.ts";
+import type { IndexRow, Rows, Span } from "../store/rows.ts";
 import type { ReadRange } from "../core.ts";
 import { evaluate, toBoolean } from "./expression.ts";
 import { resolveSource, type QuerySource, type ResolvedSource } from "./range.ts";
 import type { Budget } from "./budget.ts";
 import type { Catalog } from "../store/catalog.ts";
+import type { Hit, Texts } from "../search/texts.ts";
+import type { TextQuery } from "../search/textQuery.ts";
 
 export type Query = { readonly source: QuerySource; readonly operators: readonly Operator[] };
 type Operator = { readonly filter: Json } | { readonly limit: number };
@@ -19,6 +21,9 @@ export type StreamContext = {
   readonly rows: Rows;
   readonly catalog: Catalog;
   readonly budget: Budget;
+  readonly texts: Texts;
+  /** Remembers what a search read; what a walk read is told by `range`. */
+  noteRead(range: ReadRange): void;
   /** Goes up with every write of the transaction. */
   writeCount(): number;
 };
@@ -39,6 +44,8 @@ export class Stream {
   #seenWrites: number;
   #lastKey: Uint8Array | undefined;
   #isExhausted = false;
+  /** Of a search: all that was found, in order. */
+  #hits: readonly Hit[] | undefined;
   rowsRead = 0;
   bytesRead = 0;
 
@@ -105,11 +112,12 @@ export class Stream {
     this.#batch = [];
     this.#at = 0;
     this.#isLastBatch = false;
+    this.#hits = undefined;
     this.#seenWrites = this.#context.writeCount();
   }
 
   #fetch(): void {
-    const { table, index, isDescending } = this.source;
+    const { table, index, isDescending, search } = this.source;
     const lower = !isDescending && this.#lastKey ? afterKey(this.#lastKey) : this.#lower;
     const upper = isDescending && this.#lastKey ? this.#lastKey : this.#upper;
     const limit = this.#batchSize;
@@ -121,8 +129,23 @@ export class Stream {
       return;
     }
     const span = { lower, upper, isDescending, limit };
-    this.#batch = index ? this.#context.rows.scan(table.id, index.id, span) : this.#context.rows.scanById(table.id, span);
+    if (search) this.#batch = this.#hitRows(search, table.id, span);
+    else this.#batch = index ? this.#context.rows.scan(table.id, index.id, span) : this.#context.rows.scanById(table.id, span);
     this.#isLastBatch = this.#batch.length < limit;
+  }
+
+  /** A result also depends on each document it shows. */
+  #hitRows(search: TextQuery, tableId: number, { lower, upper, limit }: Span): IndexRow[] {
+    const { rows, texts, noteRead } = this.#context;
+    if (!this.#hits) {
+      this.#hits = texts.find(search.index.id, search.terms, search.filters);
+      for (const range of search.reads) noteRead(range);
+    }
+    const between = this.#hits.filter(({ key }) => compareKeys(key, lower) >= 0 && compareKeys(key, upper) < 0);
+    return between.slice(0, limit).map(({ key, id }) => {
+      noteRead({ index: `${this.source.tableName}.by_id`, lower: id, upper: afterKey(id) });
+      return { key, json: rows.get(tableId, id) as string };
+    });
   }
 
   get lastKey(): Uint8Array | undefined {
@@ -137,6 +160,7 @@ export class Stream {
   /** What the result depends on so far; undefined when nothing was walked. */
   range(): ReadRange | undefined {
     const index = this.source.readName;
+    if (this.source.search) return undefined;
     if (this.#isExhausted) return { index, lower: this.#lower, upper: this.#upper };
     if (!this.#lastKey) return undefined;
     return this.source.isDescending

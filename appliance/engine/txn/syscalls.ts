@@ -17,7 +17,7 @@ import {
   type Json,
   type JsonObject,
 } from "../codec/value.ts";
-import type { Identity } from "../core.ts";
+import type { Identity, ReadRange } from "../core.ts";
 import { systemTables, type Table } from "../store/catalog.ts";
 import { blobPath, writeBlob, type FileRow, type Files } from "../store/files.ts";
 import type { Jobs } from "../store/jobs.ts";
@@ -282,6 +282,8 @@ function streamContext(run: Run) {
   const { store, budget } = run.txn;
   return {
     rows: store.rows,
+    texts: store.searches.texts,
+    noteRead: (range: ReadRange) => run.txn.noteRead(range),
     budget,
     get catalog() {
       return store.catalog;

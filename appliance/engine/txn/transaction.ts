@@ -165,6 +165,8 @@ export class Transaction {
   #writeEntries(table: Table, id: Uint8Array, old: JsonObject | undefined, now: JsonObject | undefined): void {
     this.writeCount++;
     this.writes.push({ index: `${table.name}.by_id`, key: id });
+    if (table.texts.length > 0 || table.vectors.length > 0)
+      this.writes.push(...this.store.searches.change(table, { id, old, now }));
     for (const index of table.indexes) {
       const before = old && entryKey(index.fields, old, id);
       const after = now && entryKey(index.fields, now, id);

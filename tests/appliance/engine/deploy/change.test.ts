@@ -96,12 +96,12 @@ test("nothing is bundled again while nothing changes, and a change is noticed", 
   assert.equal(await changed.query("extra:one"), 1);
 });
 
-test("a search index is refused by name", async () => {
+test("a staged search index is refused by name", async () => {
   const app = makeApp();
   writeFileSync(
     join(app.functionsDir, "schema.ts"),
     schema(
-      `defineTable({ text: v.string(), rank: v.number() }).index("by_rank", ["rank"]).searchIndex("by_words", { searchField: "text" })`,
+      `defineTable({ text: v.string(), rank: v.number() }).index("by_rank", ["rank"]).searchIndex("by_words", { searchField: "text", staged: true })`,
     ),
   );
   await assert.rejects(openTestCore(app), /not supported by the embedded engine yet/);
