@@ -143,6 +143,8 @@ async function openBackend({ config, keys, log, origin }: BackendOptions): Promi
     adminKey: keys.adminKey,
     origin,
     allowedOrigins: [],
+    // The Functions page is the owner's.
+    isOperator: (identity) => identity.type === "user" && identity.attributes["subject"] === "owner",
     log,
   });
 }

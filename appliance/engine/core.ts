@@ -59,6 +59,8 @@ export type RunNote = {
   /** How long it ran, without waiting for its turn. */
   readonly ms: number;
   readonly logLines: readonly string[];
+  /** It did not run: the answer was known, and still true. */
+  readonly isCached?: true;
   /** Why it failed, with a mapped stack; undefined when it did well. */
   readonly error?: string | undefined;
 };

@@ -7,13 +7,17 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { openAuthenticator } from "./auth/authenticator.ts";
-import type { Core, CoreOptions, Deployment } from "./core.ts";
+import type { Core, CoreOptions, Deployment, Identity, RunNote } from "./core.ts";
 import { originRule } from "./http/cors.ts";
 import { openRouter } from "./http/router.ts";
 import { sweepUploads } from "./http/upload.ts";
+import { withLiveStatistics } from "./logs/liveStatistics.ts";
+import { openRunLog, type RunLog } from "./logs/runLog.ts";
 import { openScheduler } from "./scheduler/scheduler.ts";
+import type { Question } from "./subscriptions/computations.ts";
 import { openLiveQueries } from "./subscriptions/liveQueries.ts";
 import { openSockets } from "./sync/sockets.ts";
+import { canonicalPath } from "./txn/functions.ts";
 
 export type EngineOptions = CoreOptions & {
   readonly adminKey: string;
@@ -21,6 +25,8 @@ export type EngineOptions = CoreOptions & {
   readonly allowedOrigins?: readonly string[];
   /** The clock that tokens and timers go by; the real one when left out. */
   readonly nowMs?: () => number;
+  /** Who may see how functions do, besides admins; nobody when left out. */
+  readonly isOperator?: (identity: Identity) => boolean;
 };
 
 export type EngineStats = {
@@ -42,19 +48,28 @@ export type Engine = {
   close(): Promise<void>;
 };
 
-/** Around a core that is open already; `close` closes it too. */
-export async function engineAround(core: Core, options: Omit<EngineOptions, "functionsDir" | "env">): Promise<Engine> {
+/** Around a core that is open already; `close` closes it too. `runs` is what that core tells its runs to. */
+export async function engineAround(
+  bare: Core,
+  options: Omit<EngineOptions, "functionsDir" | "env">,
+  runs?: RunLog,
+): Promise<Engine> {
   const { log, adminKey, origin } = options;
   const nowMs = options.nowMs ?? Date.now;
+  const isOperator = options.isOperator ?? (() => false);
+  const core = runs ? withLiveStatistics({ core: bare, runs, isOperator, nowMs }) : bare;
   const requestId = (): string => randomBytes(8).toString("hex");
   const uploadsDir = join(options.dir, "uploads");
   await sweepUploads(uploadsDir);
   const auth = openAuthenticator({ adminKey, providers: core.deployment.authProviders, nowMs });
-  const queries = openLiveQueries({ core, nowMs, requestId });
+  const onKnown = ({ path }: Question): void => {
+    if (!path.startsWith("_system/")) runs?.add(knownAnswer(path, requestId()));
+  };
+  const queries = openLiveQueries({ core, nowMs, requestId, onKnown });
   const isAllowedOrigin = originRule(options.allowedOrigins, origin);
   const parts = { core, queries, auth, requestId, log, nowMs, isAllowedOrigin };
   const sockets = openSockets(parts);
-  const router = openRouter({ ...parts, origin, uploadsDir });
+  const router = openRouter({ ...parts, origin, uploadsDir, runs });
   const scheduler = openScheduler({ core, nowMs, log });
   let closing: Promise<void> | undefined;
   return {
@@ -74,11 +89,16 @@ export async function engineAround(core: Core, options: Omit<EngineOptions, "fun
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { openCore } = await import("./openCore.ts");
-  const core = await openCore(options);
+  const runs = openRunLog(options.nowMs ?? Date.now);
+  const core = await openCore({ ...options, onRun: runs.add });
   try {
-    return await engineAround(core, options);
+    return await engineAround(core, options, runs);
   } catch (error) {
     await core.close();
     throw error;
   }
+}
+
+function knownAnswer(path: string, requestId: string): RunNote {
+  return { path: canonicalPath(path), kind: "query", caller: "Client", requestId, ms: 0, logLines: [], isCached: true };
 }

@@ -7,11 +7,14 @@ import { functionRoutes, type FunctionParts } from "./functions.ts";
 import { runHttpAction } from "./httpActions.ts";
 import { Refusal, sendError, sendJsonText, sendText } from "./reply.ts";
 import { upload } from "./upload.ts";
+import type { RunLog } from "../logs/runLog.ts";
+import { streamLogs } from "../logs/streamLogs.ts";
 
 export type RouterParts = FunctionParts & {
   readonly origin: () => string;
   readonly isAllowedOrigin: OriginRule;
   readonly uploadsDir: string;
+  readonly runs?: RunLog | undefined;
   readonly log: (line: string) => void;
 };
 
@@ -50,6 +53,8 @@ export function openRouter(parts: RouterParts): Router {
       if (method !== "GET" && method !== "HEAD") throw new Refusal(405, "invalid", "Stored files are only read.");
       return download(parts.core, request, response, pathname.slice("/api/storage/".length));
     }
+    if (pathname === "/api/stream_function_logs")
+      return sendJsonText(response, 200, await streamLogs({ auth: parts.auth, runs: parts.runs }, request, url));
     const route = findFunction(method, pathname);
     if (!route) throw new NikaError("missing", `There is nothing at ${method} ${pathname}.`);
     return sendJsonText(response, 200, await route(request, url));

@@ -50,9 +50,12 @@ export type LiveQueries = {
   close(): void;
 };
 
-export type LiveQueriesOptions = { readonly core: Core; readonly nowMs: () => number; readonly requestId: () => string };
+export type LiveQueriesOptions = { readonly core: Core; readonly nowMs: () => number; readonly requestId: () => string;
+  /** A question that needed no run, because its answer was known. */
+  readonly onKnown?: (question: Question) => void;
+};
 
-export function openLiveQueries({ core, nowMs, requestId }: LiveQueriesOptions): LiveQueries {
+export function openLiveQueries({ core, nowMs, requestId, onKnown }: LiveQueriesOptions): LiveQueries {
   const startTs = core.ts();
   const computations = openComputations(nowMs);
   const log = openWriteLog();
@@ -151,6 +154,7 @@ export function openLiveQueries({ core, nowMs, requestId }: LiveQueriesOptions):
         computations.unwatch(computation, watcher);
       },
     };
+    if (subscription.isTrue() && result()?.run.result.ok) onKnown?.(question);
     inners.set(subscription, {
       isOpen: () => isOpen,
       question: () => ({ ...question, journal: nextJournal() }),
