@@ -236,7 +236,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 
   const actions = openActionThread<Who>({
     setup: { dir: options.dir, functionsDir: options.functionsDir, ...app.node },
-    env: () => ({ ...env, CONVEX_CLOUD_URL: options.origin(), CONVEX_SITE_URL: options.origin() }),
+    env: () => ({ ...env, CONVEX_CLOUD_URL: options.origin(), CONVEX_SITE_URL: `${options.origin()}/http` }),
     answer: answerAction,
     log: options.log,
   });
@@ -258,7 +258,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       const requestId = randomBytes(8).toString("hex");
       const who = { identity, requestId };
       const since = performance.now();
-      const { response, logLines } = await actions.http(askerOf(who), route, await toWire(request));
+      const { response, logLines } = await actions.http(askerOf(who), route, toWire(request));
       options.onRun?.({
         path: `${route.method} ${route.path}`,
         kind: "httpAction",
@@ -269,7 +269,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
         error: response.status >= 500 ? `The response has status ${response.status}.` : undefined,
       });
       for (const line of logLines) options.log(`${route.method} ${route.path}: ${line}`);
-      return new Response(isBodiless(response.status) ? null : (response.body as Uint8Array<ArrayBuffer>), {
+      return new Response(isBodiless(response.status) ? null : response.body, {
         status: response.status,
         headers: response.headers.map(([name, value]) => [name, value] as [string, string]),
       });
@@ -331,9 +331,8 @@ function withoutHead(message: string, requestId: string): string {
   return message.startsWith(head) ? message.slice(head.length) : message;
 }
 
-async function toWire(request: Request): Promise<WireRequest> {
-  const body = request.body ? new Uint8Array(await request.arrayBuffer()) : null;
-  return { url: request.url, method: request.method, headers: [...request.headers], body };
+function toWire(request: Request): WireRequest {
+  return { url: request.url, method: request.method, headers: [...request.headers], body: request.body };
 }
 
 /** Statuses for which `Response` takes no body at all. */

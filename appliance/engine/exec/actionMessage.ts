@@ -1,5 +1,6 @@
 /** What the main thread and the action thread say to each other. */
 import type { FunctionEntry } from "../txn/functions.ts";
+import type { Body } from "./bodies.ts";
 import type { Outcome } from "./driver.ts";
 
 export type ActionSetup = { readonly dir: string; readonly code: string; readonly map: string; readonly functionsDir: string };
@@ -8,12 +9,12 @@ export type WireRequest = {
   readonly url: string;
   readonly method: string;
   readonly headers: readonly (readonly [string, string])[];
-  readonly body: Uint8Array | null;
+  readonly body: Body | null;
 };
 export type WireResponse = {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
-  readonly body: Uint8Array;
+  readonly body: Body | null;
 };
 
 /** `identity` is JSON text of what `getUserIdentity()` returns. */
@@ -30,4 +31,6 @@ export type ToAction =
 export type FromAction =
   | { readonly type: "ask"; readonly id: number; readonly ask: number; readonly op: string; readonly args: string }
   | { readonly type: "done"; readonly id: number; readonly outcome: Outcome; readonly logLines: readonly string[] }
-  | { readonly type: "response"; readonly id: number; readonly response: WireResponse; readonly logLines: readonly string[] };
+  | { readonly type: "response"; readonly id: number; readonly response: WireResponse; readonly logLines: readonly string[] }
+  /** After "response": its body is over, and this was logged meanwhile. */
+  | { readonly type: "ended"; readonly id: number; readonly logLines: readonly string[] };

@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import { limits } from "../codec/limits.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { ActionSetup, FromAction, ToAction, WireRequest, WireResponse } from "./actionMessage.ts";
+import { watchedBody } from "./bodies.ts";
 import { compiledFolder } from "./compiled.ts";
 import type { Outcome } from "./driver.ts";
 
@@ -28,7 +29,13 @@ type Options<Who> = {
   readonly log: (line: string) => void;
 };
 
-type Running<Who> = { readonly who: Who; readonly done: (message: FromAction) => void; readonly fail: (message: string) => void };
+type Running<Who> = {
+  readonly who: Who;
+  /** Hears of the response when its body is still to come. */
+  readonly begun: (message: FromAction) => void;
+  readonly done: (message: FromAction) => void;
+  readonly fail: (message: string) => void;
+};
 
 const idleMs = 30_000;
 const heapMb = 512;
@@ -64,6 +71,10 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
     });
     fresh.on("message", (message: FromAction) => {
       const one = running.get(message.id);
+      if (message.type === "response") {
+        one?.begun(message);
+        return;
+      }
       if (message.type !== "ask") {
         settle(message.id);
         one?.done(message);
@@ -82,7 +93,11 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
     return fresh;
   };
 
-  const begin = (who: Who, send: (id: number) => ToAction): Promise<FromAction> =>
+  const begin = (
+    who: Who,
+    send: (id: number) => ToAction,
+    { begun = () => {}, transfer = [] }: { begun?: Running<Who>["begun"]; transfer?: ReadableStream[] } = {},
+  ): Promise<FromAction> =>
     new Promise((resolve, reject) => {
       clearTimeout(idle);
       worker ??= start();
@@ -93,6 +108,7 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
       }, limits.actionTimeMs).unref();
       running.set(id, {
         who,
+        begun,
         done: (message) => {
           clearTimeout(overstay);
           resolve(message);
@@ -102,7 +118,7 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
           reject(new Error(message));
         },
       });
-      worker.postMessage(send(id));
+      worker.postMessage(send(id), transfer);
     });
 
   return {
@@ -115,11 +131,30 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
         return { outcome: { ok: false, message: (error as Error).message }, logLines: [] };
       }
     },
-    http: async ({ who, identity, requestId }, route, request) => {
-      const message = await begin(who, (id) => ({ type: "http", id, identity, requestId, route, request }));
-      if (message.type === "response") return message;
-      throw new Error("The action thread gave a wrong answer.");
-    },
+    http: ({ who, identity, requestId }, route, request) =>
+      new Promise((resolve, reject) => {
+        const over = new AbortController();
+        const begun = (message: FromAction) => {
+          if (message.type !== "response") return;
+          const { body } = message.response;
+          // A body whose thread has ended would otherwise be waited for in vain.
+          resolve({
+            ...message,
+            response: { ...message.response, body: body && watchedBody(body, { step: untilAborted(over.signal) }) },
+          });
+        };
+        const transfer = request.body ? [request.body] : [];
+        begin(who, (id) => ({ type: "http", id, identity, requestId, route, request }), { begun, transfer }).then(
+          (message) => {
+            if (message.type === "ended")
+              for (const line of message.logLines) options.log(`${route.method} ${route.path}: ${line}`);
+          },
+          (error: Error) => {
+            reject(error);
+            over.abort(error);
+          },
+        );
+      }),
     close: async () => {
       clearTimeout(idle);
       const dead = worker;
@@ -127,4 +162,14 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
       await dead?.terminate();
     },
   };
+}
+
+/** Waits for the work, but no longer than until the signal. */
+function untilAborted(signal: AbortSignal): <T>(work: () => Promise<T>) => Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error));
+  });
+  // Nobody may be reading at that moment.
+  aborted.catch(() => {});
+  return (work) => Promise.race([work(), aborted]);
 }

@@ -13,6 +13,7 @@ import { limits } from "../codec/limits.ts";
 import { blobPath, writeBlob } from "../store/files.ts";
 import type { StoredFile } from "../core.ts";
 import type { ActionSetup, FromAction, ToAction, WireResponse } from "./actionMessage.ts";
+import { watchedBody } from "./bodies.ts";
 import { failure, splitPath, type Outcome } from "./driver.ts";
 import { bundleName, logLine } from "./realm.ts";
 import { openStackMapper } from "./runner.ts";
@@ -40,7 +41,7 @@ const asking = new Map<number, Asking>();
 let lastAsk = 0;
 const mapStack = openStackMapper(setup.map);
 
-const say = (message: FromAction): void => port.postMessage(message);
+const say = (message: FromAction, transfer: ReadableStream[] = []): void => port.postMessage(message, transfer);
 
 function current(): Context {
   const context = contexts.getStore();
@@ -144,20 +145,37 @@ async function runHttp(message: ToAction & { type: "http" }): Promise<void> {
         new Request(request.url, {
           method: request.method,
           headers: request.headers.map(([key, value]) => [key, value] as [string, string]),
-          body: request.body as Uint8Array<ArrayBuffer> | null,
+          body: request.body,
+          ...(request.body ? { duplex: "half" } : {}),
         }),
       );
-      return { status: answer.status, headers: [...answer.headers], body: new Uint8Array(await answer.arrayBuffer()) };
+      return { status: answer.status, headers: [...answer.headers], body: answer.body };
     } catch (error) {
       const outcome = describe(error);
       const text = { code: `[Request ID: ${message.requestId}] Server Error`, trace: outcome.ok ? "" : outcome.message };
       const body = Buffer.from(
         JSON.stringify(outcome.ok || outcome.data === undefined ? text : { ...text, data: JSON.parse(outcome.data) as unknown }),
       );
-      return { status: 500, headers: [["content-type", "application/json"]], body };
+      return { status: 500, headers: [["content-type", "application/json"]], body: new Response(body).body };
     }
   });
-  say({ type: "response", id, response, logLines: context.logLines });
+  const logLines = [...context.logLines];
+  const end = (): void => say({ type: "ended", id, logLines: context.logLines.slice(logLines.length) });
+  if (!response.body) {
+    say({ type: "response", id, response, logLines });
+    return end();
+  }
+  // What makes the bytes may still ask of the deployment, and log.
+  const body = watchedBody(response.body, { step: (work) => contexts.run(context, work), onEnd: once(end) });
+  say({ type: "response", id, response: { ...response, body }, logLines }, [body]);
+}
+
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work();
+    isDone = true;
+  };
 }
 
 function describe(thrown: unknown): Outcome {

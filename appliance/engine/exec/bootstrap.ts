@@ -137,8 +137,8 @@ export function bootstrap(host: Host): Bridge {
   });
 
   const env = Object.assign(Object.create(null) as object, host.env);
-  for (const name of ["CONVEX_CLOUD_URL", "CONVEX_SITE_URL"])
-    Object.defineProperty(env, name, { get: () => host.origin(), enumerable: true });
+  Object.defineProperty(env, "CONVEX_CLOUD_URL", { get: () => host.origin(), enumerable: true });
+  Object.defineProperty(env, "CONVEX_SITE_URL", { get: () => `${host.origin()}/http`, enumerable: true });
   define("process", { env });
   define("global", realm);
   define("self", realm);

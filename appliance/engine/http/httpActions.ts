@@ -1,6 +1,6 @@
 /** The app's own HTTP endpoints (http.ts), under /http. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
+import { Readable, type Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Authenticator } from "../auth/authenticator.ts";
 import type { Core, HttpRoute, Identity } from "../core.ts";
@@ -26,11 +26,23 @@ export async function runHttpAction(
   const route = findRoute(core.deployment.httpRoutes, request.method === "HEAD" ? "GET" : (request.method ?? ""), path);
   if (!route) throw new NikaError("missing", `No HttpAction routed for ${path}`);
   mustFit(Number(request.headers["content-length"] ?? 0), bodyBytesMax);
-  const answer = await core.http(toRequest(request, `${origin()}${path}${url.search}`), route, await identityOf(auth, request));
+  const limit = limited(bodyBytesMax);
+  let tooLarge: Error | undefined;
+  limit.on("error", (error) => (tooLarge = error));
+  const asked = toRequest(request, `${origin()}${path}${url.search}`, limit);
+  const answer = await core.http(asked, route, await identityOf(auth, request));
+  // Whatever the app made of a body that broke off.
+  if (tooLarge) throw tooLarge;
   response.statusCode = answer.status;
   for (const [name, value] of answer.headers) if (!hopHeaders.has(name)) response.appendHeader(name, value);
-  if (request.method === "HEAD" || !answer.body) response.end();
-  else await pipeline(Readable.fromWeb(answer.body), response);
+  response.flushHeaders();
+  if (request.method === "HEAD" || !answer.body) {
+    await answer.body?.cancel();
+    response.end();
+  } else await pipeline(Readable.fromWeb(answer.body), response);
+  // What the app did not read must not stand in the way of the connection's next request.
+  request.unpipe();
+  request.resume();
 }
 
 /** An exact path before a prefix, a long prefix before a short one. */
@@ -46,14 +58,13 @@ export function findRoute(routes: readonly HttpRoute[], method: string, path: st
   return best;
 }
 
-function toRequest(request: IncomingMessage, url: string): Request {
+function toRequest(request: IncomingMessage, url: string, limit: Transform): Request {
   const headers = new Headers();
   for (const [name, values] of Object.entries(request.headersDistinct))
     if (!hopHeaders.has(name)) for (const value of values ?? []) headers.append(name, value);
   const method = request.method === "HEAD" ? "GET" : (request.method ?? "GET");
   const hasBody = method !== "GET" && (request.headers["content-length"] ?? request.headers["transfer-encoding"]) !== undefined;
   if (!hasBody) return new Request(url, { method, headers });
-  const limit = limited(bodyBytesMax);
   // A broken upload must break the reader's stream too.
   request.on("error", (error) => limit.destroy(error));
   const body = Readable.toWeb(request.pipe(limit));
