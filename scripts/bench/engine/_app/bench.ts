@@ -25,3 +25,27 @@ export const put = mutationGeneric({
     return null;
   },
 });
+
+/** A run of slots, all in one transaction. */
+export const putMany = mutationGeneric({
+  args: { from: v.number(), count: v.number(), n: v.number() },
+  handler: async (ctx, { from, count, n }) => {
+    for (let slot = from; slot < from + count; slot++) {
+      const found = await ctx.db
+        .query("slots")
+        .withIndex("slot", (q) => q.eq("slot", slot))
+        .unique();
+      if (found) await ctx.db.patch(found._id, { n });
+      else await ctx.db.insert("slots", { slot, n });
+    }
+    return null;
+  },
+});
+
+export const add = mutationGeneric({
+  args: { slot: v.number(), n: v.number() },
+  handler: async (ctx, args) => {
+    await ctx.db.insert("slots", args);
+    return null;
+  },
+});
