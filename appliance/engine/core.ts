@@ -66,7 +66,12 @@ export type RunNote = {
 };
 
 /** What one durable commit changed: the old and new key of every index entry touched. Published in ts order. */
-export type Commit = { readonly ts: bigint; readonly writes: readonly { readonly index: string; readonly key: Uint8Array }[] };
+export type Commit = {
+  readonly ts: bigint;
+  readonly writes: readonly { readonly index: string; readonly key: Uint8Array }[];
+  /** What was written up to `ts` is not known, because the thread that saved it died: anything may have changed. */
+  readonly isGap?: true;
+};
 
 export type StoredFile = {
   readonly storageId: string;

@@ -88,6 +88,10 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       tables = new Map(ready.tables);
       publish(ready.ts);
     },
+    onGap: (ts) => {
+      for (const listener of commitListeners) listener({ ts, writes: [], isGap: true });
+      publish(ts);
+    },
     log: options.log,
   });
   for (const line of txn.ready.logs) options.log(line);

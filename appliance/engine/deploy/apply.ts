@@ -3,7 +3,7 @@
  * and removed, crons compared by name. Fails, changing nothing, when a row does not fit.
  */
 import { randomBytes } from "node:crypto";
-import { decodeId } from "../codec/id.ts";
+import { decodeId, encodeId } from "../codec/id.ts";
 import { noSchema, parseSchema, type Schema } from "../codec/schema.ts";
 import { asText, DeveloperError, type JsonObject } from "../codec/value.ts";
 import type { WorkerSetup } from "../exec/message.ts";
@@ -34,7 +34,7 @@ export function applyDeployment({ store, jobs, setup, log }: Apply): string {
       store.writeMeta("schema", setup.schemaHash);
     }
     applyCrons(jobs, setup, log);
-    failInterrupted(store, jobs, log);
+    failInterrupted({ store, jobs, log, held: new Set(setup.held) });
     let secret = store.readMeta("secret");
     if (secret === undefined) {
       secret = randomBytes(32).toString("hex");
@@ -154,10 +154,11 @@ function applyCrons(jobs: Jobs, setup: Apply["setup"], log: (line: string) => vo
 }
 
 /** Actions that were running when the process ended are over: whether they did their work, nobody knows. */
-function failInterrupted(store: Store, jobs: Jobs, log: (line: string) => void): void {
-  jobs.stopCrons();
+function failInterrupted({ store, jobs, log, held }: Omit<Apply, "setup"> & { readonly held: ReadonlySet<string> }): void {
+  for (const { name } of jobs.runningCrons()) if (!held.has(`cron:${name}`)) jobs.stopCron(name);
   const table = store.catalog.table("_scheduled_functions");
   for (const job of jobs.inState("running", Infinity, Number.MAX_SAFE_INTEGER)) {
+    if (held.has(encodeId(systemTables._scheduled_functions, job.id))) continue;
     const json = table && store.rows.get(table.id, job.id);
     if (table && json) {
       const state = { kind: "failed", error: "Transient error while executing action" };

@@ -1,6 +1,7 @@
 /** The transaction thread as the main thread sees it: tasks go in, durable groups come out. Restarts it when a run takes it down. */
 /* oxlint-disable unicorn/require-post-message-target-origin -- that rule is about windows; these are threads */
 import { Worker } from "node:worker_threads";
+import { NikaError } from "../../../convex/model/error.ts";
 import { clientMessage } from "./driver.ts";
 import { guardWorker, type Guard } from "./guard.ts";
 import type { GroupMessage, ReadyMessage, RefusedMessage, Reply, Task, TaskMessage, WorkerSetup } from "./message.ts";
@@ -9,7 +10,10 @@ import { newWatchMemory, watchman } from "./watch.ts";
 
 export type TxnThread = {
   readonly ready: ReadyMessage;
-  /** Settles after the group that holds it is durable and `onGroup` has returned. */
+  /**
+   * Settles after the group that holds it is durable and `onGroup` has returned. Rejects when a mutation with a session could not be
+   * done now: it may be sent again, and is done once however often it is.
+   */
   perform(task: Task): Promise<Reply>;
   close(): Promise<void>;
 };
@@ -19,17 +23,35 @@ type Options = {
   readonly origin: () => string;
   readonly onGroup: (group: GroupMessage) => void;
   readonly onReady: (ready: ReadyMessage) => void;
+  /** A thread died while it saved: up to `ts`, something may have become durable that nobody was told of. */
+  readonly onGap: (ts: bigint) => void;
   readonly log: (line: string) => void;
+  /** The worker's file; another one in tests. */
+  readonly file?: URL;
 };
-type Waiting = { readonly message: TaskMessage; readonly resolve: (reply: Reply) => void };
+type Waiting = {
+  readonly message: TaskMessage;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+  /** How many threads died with it for reasons unknown. */
+  readonly deaths: number;
+};
+/** What becomes of a task whose thread has died: it is answered or done again. */
+type Verdict = Reply | TaskMessage;
 
 const timedOut = "Function execution timed out (maximum duration: 1s)";
+const inDoubt = "The engine failed while it was saving: this may or may not have been saved. Look before you try again.";
+const restartAfterMs = 1000; // For when a new thread cannot start either, as on a full disk.
+const deathsMax = 2; // After as many unexplained deaths, whatever began last is held to be the reason.
 const youngMb = 6; // Measured: more is not faster here, and it is never given back.
 const heapMb = 256; // The engine's caches and one realm; a run that needs more is out of bounds.
 
 /** Fails with what the thread says when the app cannot be brought up. */
 export async function openTxnThread(options: Options): Promise<TxnThread> {
+  const file = options.file ?? new URL("./txnWorker.ts", import.meta.url);
   const waiting = new Map<number, Waiting>();
+  /** Jobs handed out to be run and not settled yet. */
+  const held = new Set<string>();
   const outbox: TaskMessage[] = [];
   let lastId = 0;
   let isClosing = false;
@@ -39,45 +61,40 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
 
   const failAll = (message: string): void => {
     failure = message;
-    for (const { message: sent, resolve } of waiting.values()) resolve(failed(sent.task, message));
+    for (const one of waiting.values()) refuse(one, message);
     waiting.clear();
+    outbox.length = 0;
   };
 
   const start = (): Promise<ReadyMessage> => {
     const memory = newWatchMemory();
-    const worker = new Worker(new URL("./txnWorker.ts", import.meta.url), {
-      workerData: { ...options.setup, watch: memory } satisfies WorkerSetup,
+    const worker = new Worker(file, {
+      workerData: { ...options.setup, watch: memory, held: [...held] } satisfies WorkerSetup,
       resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: youngMb },
       // Their own, so that nothing of the machine's is in reach; the cache spares each thread the stripping of types (12 MB, 50 ms).
       env: { NODE_COMPILE_CACHE: compiledFolder(options.setup.dir) },
     });
     let isGone = false;
-    let isDead = false;
-    const restart = (blame: (message: TaskMessage) => Reply | TaskMessage): void => {
+    let isReady = false;
+    const restart = (blame: (one: Waiting) => Verdict, isInDoubt = false): void => {
       if (isGone) return;
       isGone = true;
       live = undefined;
       for (const [id, one] of waiting) {
-        const verdict = blame(one.message);
-        if ("task" in verdict) waiting.set(id, { ...one, message: verdict });
-        else {
-          waiting.delete(id);
-          one.resolve(verdict);
+        const verdict = blame(one);
+        if ("task" in verdict) {
+          waiting.set(id, { ...one, message: verdict, deaths: one.deaths + 1 });
+          continue;
         }
+        waiting.delete(id);
+        one.resolve(verdict);
       }
       if (isClosing) return closed();
-      start().then(
-        () => {
-          outbox.length = 0;
-          live?.worker.postMessage([...waiting.values()].map((one) => one.message));
-          if (waiting.size > 0) live?.guard.start();
-        },
-        (error: Error) => failAll(error.message),
-      );
+      revive(isInDoubt);
     };
     const guard = guardWorker(worker, memory, (culprit) => {
       options.log(`a run was ended for using too much time${culprit ? "" : ", and nobody could be blamed"}`);
-      restart((message) => (culprit && message.id === culprit.task ? condemned(message, culprit.unit) : message));
+      restart(({ message }) => (culprit && message.id === culprit.task ? condemned(message, culprit.unit) : message));
     });
     return new Promise((resolve, reject) => {
       worker.on("message", (message: GroupMessage | ReadyMessage | RefusedMessage) => {
@@ -87,6 +104,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
           return reject(new Error(message.message));
         }
         if (message.type === "ready") {
+          isReady = true;
           live = { worker, guard };
           options.onReady(message);
           return resolve(message);
@@ -95,6 +113,8 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         for (const { id, reply } of message.replies) {
           const one = waiting.get(id);
           waiting.delete(id);
+          if (reply.type === "jobs") for (const job of reply.jobs) held.add(job.id);
+          if (one?.message.task.type === "settleJob") held.delete(one.message.task.id);
           one?.resolve(reply);
         }
         if (waiting.size === 0) guard.stop();
@@ -103,23 +123,40 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         guard.stop();
         reject(error);
         options.log(`the transaction thread failed: ${error.message}`);
-        isDead = true;
       });
       // What it had said before it died has been heard by now.
       worker.on("exit", () => {
         guard.stop();
         if (isClosing) return closed();
-        if (!isDead) return;
         const man = watchman(memory);
-        const culprit = man.present() ? man.culprit() : undefined;
-        const isUnknown = man.wasCommitting();
-        restart((message) => {
-          if (isUnknown)
-            return failed(message.task, "The engine failed while it was saving; whether this was saved is not known.");
-          return message.id === culprit?.task ? condemned(message, culprit.unit) : message;
-        });
+        if (!isReady) return reject(new Error("The transaction thread ended before it was ready."));
+        if (man.wasKilled()) return;
+        if (man.wasCommitting()) return restart(({ message }) => doubted(message), true);
+        const culprit = man.culprit();
+        const isKnown = man.present() !== undefined;
+        restart(({ message, deaths }) =>
+          message.id === culprit.task && (isKnown || deaths >= deathsMax) ? condemned(message, culprit.unit) : message,
+        );
       });
     });
+  };
+
+  /** Brings up the next thread, however long that takes; until then what is asked fails. */
+  const revive = (isInDoubt: boolean): void => {
+    if (isClosing) return;
+    start().then(
+      ({ ts }) => {
+        failure = undefined;
+        outbox.length = 0;
+        if (isInDoubt) options.onGap(ts);
+        live?.worker.postMessage(isClosing ? "close" : [...waiting.values()].map((one) => one.message));
+        if (waiting.size > 0) live?.guard.start();
+      },
+      (error: Error) => {
+        failAll(error.message);
+        setTimeout(() => revive(isInDoubt), restartAfterMs).unref();
+      },
+    );
   };
 
   const ready = await start();
@@ -136,10 +173,11 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
   return {
     ready,
     perform: (task) =>
-      new Promise((resolve) => {
-        if (isClosing || failure !== undefined) return resolve(failed(task, failure ?? "The engine is closing."));
+      new Promise((resolve, reject) => {
         const message: TaskMessage = { id: ++lastId & 0x7fff_ffff, origin: options.origin(), task };
-        waiting.set(message.id, { message, resolve });
+        const one: Waiting = { message, resolve, reject, deaths: 0 };
+        if (isClosing || failure !== undefined) return refuse(one, failure ?? "The engine is closing.");
+        waiting.set(message.id, one);
         send(message);
       }),
     close: async () => {
@@ -161,6 +199,27 @@ function condemned(message: TaskMessage, unit: string): Reply | TaskMessage {
   const { task } = message;
   if (task.type !== "runDue") return failed(task, `Uncaught Error: ${timedOut}`);
   return { ...message, task: { ...task, condemned: [...task.condemned, unit] } };
+}
+
+/** Its thread died while it saved, so it may be durable. What can be asked twice is; who cannot be helped is told the truth. */
+function doubted(message: TaskMessage): Verdict {
+  const { task } = message;
+  switch (task.type) {
+    case "mutation":
+      // Its session's row, written with it, says whether it was done.
+      return task.session ? message : failed(task, inDoubt);
+    case "syscall":
+    case "storeFile":
+      return failed(task, inDoubt);
+    default:
+      return message;
+  }
+}
+
+/** Nothing was done. Who has a session tries again by itself; everybody else is told. */
+function refuse({ message: { task }, resolve, reject }: Waiting, message: string): void {
+  if (task.type === "mutation" && task.session) reject(new NikaError("unavailable", message));
+  else resolve(failed(task, message));
 }
 
 function failed(task: Task, message: string): Reply {

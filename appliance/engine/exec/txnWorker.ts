@@ -118,7 +118,14 @@ try {
     queue.push(...messages);
     if (isPumping) return;
     isPumping = true;
-    setImmediate(() => void pump());
+    setImmediate(() => {
+      // Nothing may be left half-done in silence: the thread ends, and the main thread takes it from there.
+      pump().catch((error: unknown) =>
+        setImmediate(() => {
+          throw error;
+        }),
+      );
+    });
   });
   port.postMessage(tasks.ready);
   tasks.warm();

@@ -8,10 +8,15 @@ const phases = { idle: 0, running: 1, committing: 2, killed: 3 } as const;
 const slots = { phase: 0, task: 1, unit: 2, unitLength: 3 } as const;
 const startSlot = 2; // As a Float64 index: bytes 16 to 24.
 const textAt = 24;
-const textBytes = 256;
+const textBytes = 4096; // The name of a cron has no limit of its own.
 
 export function newWatchMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer(textAt + textBytes);
+}
+
+/** One clock for all threads that no administrator sets: when the wall clock steps, no run has grown older. */
+function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
 }
 
 /** The worker's side. */
@@ -26,7 +31,7 @@ export function watched(memory: SharedArrayBuffer) {
       text.set(bytes);
       words[slots.unitLength] = bytes.length;
       words[slots.task] = task;
-      start[0] = Date.now();
+      start[0] = monotonicMs();
       Atomics.add(words, slots.unit, 1);
       Atomics.compareExchange(words, slots.phase, phases.idle, phases.running);
     },
@@ -56,17 +61,20 @@ export function watchman(memory: SharedArrayBuffer) {
     /** Ordinal of the present run and how long it has gone on; undefined between runs. */
     present(): { readonly unit: number; readonly forMs: number } | undefined {
       const startedAt = start[0] as number;
-      return startedAt === 0 ? undefined : { unit: Atomics.load(words, slots.unit), forMs: Date.now() - startedAt };
+      return startedAt === 0 ? undefined : { unit: Atomics.load(words, slots.unit), forMs: monotonicMs() - startedAt };
     },
     /** True when the thread may now be ended: it is running that very unit and will not commit any more. */
     condemn(unit: number): boolean {
       if (Atomics.load(words, slots.unit) !== unit || start[0] === 0) return false;
       return Atomics.compareExchange(words, slots.phase, phases.running, phases.killed) === phases.running;
     },
+    /** The run that goes on, or the last one. */
     culprit(): Culprit {
       const bytes = Buffer.from(new Uint8Array(memory, textAt, words[slots.unitLength])).toString();
       return { task: words[slots.task] as number, unit: bytes };
     },
+    /** Whether it was ended from here, so that its end is no surprise. */
+    wasKilled: () => Atomics.load(words, slots.phase) === phases.killed,
     /** For a thread that died by itself: whether what it was doing may have become durable. */
     wasCommitting: () => Atomics.load(words, slots.phase) === phases.committing,
   };

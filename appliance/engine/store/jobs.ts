@@ -45,7 +45,8 @@ export function openJobs(db: DatabaseSync) {
   );
   const moveCron = db.prepare("UPDATE crons SET nextMs = ?, isRunning = ? WHERE name = ?");
   const dropCron = db.prepare("DELETE FROM crons WHERE name = ?");
-  const stopCrons = db.prepare("UPDATE crons SET isRunning = 0 WHERE isRunning = 1");
+  const runningCrons = db.prepare("SELECT name FROM crons WHERE isRunning = 1");
+  const stopCron = db.prepare("UPDATE crons SET isRunning = 0 WHERE name = ?");
   return {
     add: (job: JobRow) => void add.run(job.id, job.path, job.args, job.kind, job.atMs),
     state: (id: Uint8Array) => (state.get(id) as { state: JobState } | undefined)?.state,
@@ -60,6 +61,7 @@ export function openJobs(db: DatabaseSync) {
     putCron: (cron: CronRow) => void putCron.run(cron.name, cron.path, cron.args, cron.schedule, cron.nextMs),
     moveCron: (name: string, nextMs: number, isRunning: boolean) => void moveCron.run(nextMs, isRunning ? 1 : 0, name),
     dropCron: (name: string) => void dropCron.run(name),
-    stopCrons: () => void stopCrons.run(),
+    runningCrons: () => runningCrons.all() as { name: string }[],
+    stopCron: (name: string) => void stopCron.run(name),
   };
 }

@@ -149,8 +149,9 @@ export function openComputations(nowMs: () => number): Computations {
       computation.key = run.usedIdentity ? `${shared}\0${identityKey}` : shared;
       if (isFiled && !filed.has(computation.key)) filed.set(computation.key, computation);
     },
-    takeIn({ ts, writes }) {
+    takeIn({ ts, writes, isGap }) {
       const touched = new Set<Computation>();
+      if (isGap) for (const computation of filed.values()) touched.add(computation);
       for (const write of writes) readers.visit(write, (computation) => touched.add(computation));
       for (const computation of touched) {
         if (!computation.result) continue;

@@ -32,6 +32,12 @@ export function openWriteLog(): WriteLog {
   };
   return {
     add(commit) {
+      if (commit.isGap) {
+        commits = [];
+        writeCount = 0;
+        forgottenTs = commit.ts;
+        return;
+      }
       commits.push(commit);
       writeCount += commit.writes.length;
       // In steps, so that a commit does not pay for copying the whole log.
