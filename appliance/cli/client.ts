@@ -4,7 +4,12 @@ import { codes, NikaError, type Code } from "../../convex/model/error.ts";
 import type { Config } from "../config.ts";
 import { getRun, readAdminKey, type Run } from "./running.ts";
 
-type Request = { readonly body?: unknown; readonly authorization?: string; readonly timeoutMs?: number };
+type Request = {
+  readonly body?: unknown;
+  readonly authorization?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+};
 
 export type Client = {
   readonly run: Run;
@@ -17,11 +22,21 @@ export type Client = {
   token(): Promise<string>;
   /** Where this command reaches the control plane. */
   convexUrl(): Promise<string>;
+  /** To the control plane itself, with its administrator's key. */
+  admin<T>(method: "GET" | "POST", path: string, request?: Request): Promise<T>;
+  /** The same for queries: one-shot, and live (close that). */
+  adminHttp(): Promise<ConvexHttpClient>;
+  adminLive(): Promise<ConvexClient>;
   /** For one-shot queries and mutations. */
   http(): Promise<ConvexHttpClient>;
   /** For live queries. Close it, or the command does not end. */
   live(): Promise<ConvexClient>;
 };
+
+/** An administrator has no name of his own; functions that look for one find the owner. */
+const asOwner = Buffer.from(
+  JSON.stringify({ issuer: "https://nika.internal", subject: "owner", tokenIdentifier: "https://nika.internal|owner" }),
+).toString("base64");
 
 /** Long enough for a machine that swaps, short enough to notice a hung appliance. */
 const replyMs = 30_000;
@@ -40,8 +55,21 @@ export function openClient({ dataDir, state }: Pick<Config, "dataDir" | "state">
     const told = (await send<{ convexUrl: string }>("GET", "/nika/config")).convexUrl;
     return told === run.url ? run.localUrl : told;
   };
+  const controlKey = (): string => (state.type === "convex" ? state.adminKey : readAdminKey(dataDir));
   return {
     run,
+    admin: async (method, path, request) =>
+      sendTo(`${await convexUrl()}${path}`, method, { ...request, authorization: `Convex ${controlKey()}:${asOwner}` }),
+    async adminHttp() {
+      const [{ ConvexHttpClient }, url] = await Promise.all([import("convex/browser"), convexUrl()]);
+      return asAdmin(new ConvexHttpClient(url, { logger: false, skipConvexDeploymentUrlCheck: true }), controlKey());
+    },
+    async adminLive() {
+      const [{ ConvexClient }, url] = await Promise.all([import("convex/browser"), convexUrl()]);
+      const client = new ConvexClient(url, { logger: false, skipConvexDeploymentUrlCheck: true });
+      asAdmin(client.client, controlKey());
+      return client;
+    },
     adminAuthorization,
     post: (path, request) => send("POST", path, request),
     get: (path, request) => send("GET", path, request),
@@ -60,7 +88,11 @@ export function openClient({ dataDir, state }: Pick<Config, "dataDir" | "state">
   };
 }
 
-async function sendTo<T>(url: string, method: "GET" | "POST", { body, authorization, timeoutMs = replyMs }: Request): Promise<T> {
+async function sendTo<T>(
+  url: string,
+  method: "GET" | "POST",
+  { body, authorization, timeoutMs = replyMs, signal }: Request,
+): Promise<T> {
   const response = await fetch(url, {
     method,
     headers: {
@@ -68,7 +100,7 @@ async function sendTo<T>(url: string, method: "GET" | "POST", { body, authorizat
       ...(body === undefined ? {} : { "content-type": "application/json" }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
   }).catch((error: unknown) => {
     if (error instanceof Error && error.name === "TimeoutError")
       throw new NikaError("timeout", "Nika took too long to answer; see `nika doctor`.", { cause: error });
@@ -90,4 +122,10 @@ function refusal(status: number, text: string): NikaError {
   return new NikaError("unavailable", `Nika answered with an unexpected status ${status}; see its log.`, {
     cause: text.slice(0, 500),
   });
+}
+
+/** Convex's own tools reach what is not in the clients' types. */
+function asAdmin<T extends object>(client: T, key: string): T {
+  (client as unknown as { setAdminAuth(key: string): void }).setAdminAuth(key);
+  return client;
 }

@@ -2,6 +2,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { passagesPerAnswerMax } from "../../convex/model/answer.ts";
 import type { DocumentState } from "../../convex/model/document.ts";
+import { NikaError } from "../../convex/model/error.ts";
 import { loadConfig, toPort, type Config } from "../config.ts";
 import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
@@ -22,6 +23,9 @@ type JsonFlag = { readonly json?: true };
 const documentStates: readonly DocumentState[] = ["waiting", "reading", "ready", "unreadable", "forgetting"];
 /** What the control plane gives in one query. */
 const jobsMax = 200;
+/** What a log's first page and a table's page hold. */
+const logEntriesMax = 1000;
+const dataRowsMax = 1000;
 
 export function buildProgram(context: Context): Command {
   const program = new Command("nika");
@@ -175,6 +179,7 @@ function addLookCommands(program: Command, context: Context): void {
       const options = { limit: flags.limit, json: flags.json === true, watch: flags.watch === true, signal: context.signal };
       await runJobs(context.terminal, client, options);
     });
+  addFunctionCommands(program, context);
   program
     .command("doctor")
     .summary("look for what is wrong, and what to do about it")
@@ -191,9 +196,56 @@ function addLookCommands(program: Command, context: Context): void {
     .action(() => context.terminal.line(`nika ${version()} (node ${process.version}, ${process.platform} ${process.arch})`));
 }
 
+function addFunctionCommands(program: Command, context: Context): void {
+  program
+    .command("logs")
+    .summary("what the functions did: how long each ran, what it said, why it failed")
+    .option("--follow", "go on with what comes, until Ctrl-C")
+    .option("--limit <n>", "how many runs to begin with", countFlag(logEntriesMax), 50)
+    .addOption(new Option("--json", "one JSON list; with --follow, a JSON document on each line"))
+    .action(async (flags: JsonFlag & { limit: number; follow?: true }, command: Command) => {
+      const client = await clientOf(command);
+      const { runLogs } = await import("./logs.ts");
+      await runLogs(context.terminal, client, followOptions(flags, context));
+    });
+  program
+    .command("run")
+    .summary("call a function as the owner; internal ones too")
+    .argument("<function>", "its name, such as documents:counts")
+    .argument("[arguments]", "one JSON object")
+    .addOption(jsonFlag())
+    .action(async (path: string, args: string | undefined, flags: JsonFlag, command: Command) => {
+      const client = await clientOf(command);
+      const { runFunction } = await import("./runFunction.ts");
+      await runFunction(context.terminal, client, { path, args, json: flags.json === true });
+    });
+  program
+    .command("data")
+    .summary("the tables and how many rows each has, or the rows of one, newest first")
+    .argument("[table]", "the table to look into")
+    .option("--follow", "go on with what changes, until Ctrl-C; needs a table")
+    .option("--limit <n>", "how many rows", countFlag(dataRowsMax), 20)
+    .addOption(new Option("--json", "one JSON list; with --follow, a JSON document on each line"))
+    .action(async (name: string | undefined, flags: JsonFlag & { limit: number; follow?: true }, command: Command) => {
+      if (flags.follow && name === undefined) throw new NikaError("invalid", "Say which table to follow.");
+      const client = await clientOf(command);
+      const { runData } = await import("./data.ts");
+      await runData(context.terminal, client, name, followOptions(flags, context));
+    });
+}
+
+/** Only a command that follows promises to heed the signal. */
+function followOptions(flags: JsonFlag & { readonly limit: number; readonly follow?: true }, context: Context) {
+  const follow = flags.follow === true;
+  return { limit: flags.limit, json: flags.json === true, follow, signal: follow ? context.signal : undefined };
+}
+
 /** `ask <question...>`: that every command has flags need not be said on every line. */
 function termOf(command: Command): string {
-  const operands = command.registeredArguments.map((operand) => `<${operand.name()}${operand.variadic ? "..." : ""}>`);
+  const operands = command.registeredArguments.map((operand) => {
+    const name = `${operand.name()}${operand.variadic ? "..." : ""}`;
+    return operand.required ? `<${name}>` : `[${name}]`;
+  });
   return [command.name(), ...operands].join(" ");
 }
 

@@ -170,7 +170,9 @@ export function refusal(error: DeveloperError): Outcome {
 
 /** A thrown error in the words for the client. */
 export function failure(thrown: Thrown, mapStack: StackMapper): Outcome {
-  const lines = (thrown.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !line.includes("nika:bootstrap"));
+  // Frames of the engine's own say nothing to the app's author, and name places of this machine.
+  const isOurs = /nika:bootstrap|\bfile:\/\/|\bnode:/;
+  const lines = (thrown.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !isOurs.test(line));
   const stack = lines.length > 0 ? `\n${mapStack(lines.join("\n"))}` : "";
   const head = thrown.name === "" ? `Uncaught ${thrown.message}` : `Uncaught ${thrown.name}: ${thrown.message}`;
   const message = head + stack;

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 export type Ran = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 type RunOptions = { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string };
 
-const entry = fileURLToPath(new URL("../../../appliance/cli/nika.ts", import.meta.url));
+export const entry = fileURLToPath(new URL("../../../appliance/cli/nika.ts", import.meta.url));
 
 /** stdin, stdout and stderr are pipes, so this is the command as scripts see it. */
 export function nika(words: readonly string[], { env = {}, cwd }: RunOptions = {}): Promise<Ran> {
