@@ -131,10 +131,7 @@ function surface({ engine, identity, importModule }: Surface) {
     query: caller("query"),
     mutation: caller("mutation"),
     action: caller("action"),
-    run: async (handler: Handler) => {
-      engine.filesFolder();
-      return valueOf(await engine.callInline("mutation", wrapped("mutation", handler), identity));
-    },
+    run: async (handler: Handler) => valueOf(await engine.callInline("mutation", wrapped("mutation", handler), identity)),
     fetch: async (path: string, init?: RequestInit): Promise<Response> => {
       if (!path.startsWith("/")) throw new Error("The path given to `t.fetch` begins with a slash.");
       const url = new URL(`https://test.convex.site${path}`);

@@ -2,8 +2,8 @@
  * The engine's core for one test: its codec, store, transactions and scheduler as they are, over a database in memory, without threads
  * and sockets. One transaction is open at a time; actions run beside it.
  */
-import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findArgsMismatch, findMismatch } from "../codec/validator.ts";
@@ -37,7 +37,7 @@ const nobody: Identity = { type: "none" };
 /** `schema` is the JSON text of the exported schema. */
 export function openTestEngine({ schema, modules }: { readonly schema: string | null; readonly modules: Modules }) {
   const owner = {};
-  const dir = join(tmpdir(), `nika-convex-test-${randomUUID()}`);
+  const dir = filesFolder();
   const store = new Store(dir, "memory");
   const { db } = store;
   const runner = openSameRealmRunner(modules, owner);
@@ -59,7 +59,6 @@ export function openTestEngine({ schema, modules }: { readonly schema: string | 
   const rollback = db.prepare("ROLLBACK");
   const armed = new Set<string>();
   const inFlight = new Set<Promise<void>>();
-  let hasFolder = false;
   let lastId = 0;
   let tail: Promise<unknown> = Promise.resolve();
 
@@ -70,16 +69,6 @@ export function openTestEngine({ schema, modules }: { readonly schema: string | 
       () => {},
     );
     return mine;
-  };
-
-  /** The folder for files is made with the first one, and goes with the process. */
-  const filesFolder = (): string => {
-    if (!hasFolder) {
-      mkdirSync(blobFolder(dir), { recursive: true });
-      process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
-      hasFolder = true;
-    }
-    return dir;
   };
 
   const perform = (task: Task): Promise<{ readonly reply: Reply; readonly thrown?: Called["thrown"] }> =>
@@ -267,7 +256,7 @@ export function openTestEngine({ schema, modules }: { readonly schema: string | 
 
   const storeBlob = async (blob: Blob): Promise<string> => {
     const bytes = new Uint8Array(await blob.arrayBuffer());
-    const sha256 = writeBlob(filesFolder(), bytes);
+    const sha256 = writeBlob(dir, bytes);
     const file = { sha256, sizeBytes: bytes.length, contentType: blob.type === "" ? null : blob.type };
     const { reply } = await perform({ type: "storeFile", file });
     if (reply.type !== "file" || !reply.file) throw new Error("The file could not be stored.");
@@ -284,14 +273,24 @@ export function openTestEngine({ schema, modules }: { readonly schema: string | 
   return {
     call,
     callInline,
-    /** For functions that store files from inside a mutation. */
-    filesFolder,
     http: (identity: Identity, work: () => Promise<Response>): Promise<Response> => within(actionFrame("http", identity), work),
     isRunningJobs: () => inFlight.size > 0,
     finishRunningJobs: async () => {
       while (inFlight.size > 0) await Promise.all(inFlight);
     },
   };
+}
+
+let folder: string | undefined;
+
+/** One for all tests of a process, because files lie under their hash. It goes with the process. */
+function filesFolder(): string {
+  if (folder !== undefined) return folder;
+  const made = mkdtempSync(join(tmpdir(), "nika-convex-test-"));
+  mkdirSync(blobFolder(made));
+  process.once("exit", () => rmSync(made, { recursive: true, force: true }));
+  folder = made;
+  return made;
 }
 
 const callKinds: Readonly<Record<string, Kind>> = {
