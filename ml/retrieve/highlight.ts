@@ -1,5 +1,5 @@
 import { sentences, type Span } from "./sentences.ts";
-import { words } from "./words.ts";
+import { contentStems } from "./words.ts";
 
 /** Sentences shown for one passage; more is no longer pointing. */
 const highlightsMax = 3;
@@ -22,22 +22,16 @@ const aboutShare = 0.4;
  * shows why the passage was found.
  */
 export function highlights(text: string, question: string, about = ""): Span[] {
-  const asked = termsOf(question);
+  const asked = contentStems(question);
   if (asked.size === 0) return [];
   const spans = sentences(text);
-  const found = spans.map((span) => new Set([...termsOf(text.slice(span.from, span.to))].filter((term) => asked.has(term))));
-  const weights = weightsOf(found, termsOf(about));
+  const found = spans.map((span) => new Set([...contentStems(text.slice(span.from, span.to))].filter((term) => asked.has(term))));
+  const weights = weightsOf(found, contentStems(about));
   const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
   if (total === 0) return [];
   const wantsNumber = asksNumber.test(question);
   const scored = spans.map((span, at) => ({ span, score: scoreOf(text, span, found[at] ?? new Set(), weights, wantsNumber) }));
   return pick(scored, total);
-}
-
-function termsOf(text: string): Set<string> {
-  const all = words(text);
-  const content = all.filter((word) => !word.isStop);
-  return new Set((content.length > 0 ? content : all).map((word) => word.stem));
 }
 
 function weightsOf(found: readonly Set<string>[], about: ReadonlySet<string>): Map<string, number> {

@@ -1,5 +1,5 @@
 import { sentences } from "./sentences.ts";
-import { words } from "./words.ts";
+import { contentStems } from "./words.ts";
 
 /** How much a passage's own wording counts beside its rank in the search: all of the question in it, and in one sentence of it. */
 const passageShare = 0.5;
@@ -22,7 +22,7 @@ type Held = ReadonlyMap<string, number>;
  * shares no word with the question is left out: right when the embedder matches words and its nearest is merely the least far.
  */
 export function rerank<C extends Candidate>(candidates: readonly C[], question: string, { needsWords = false } = {}): C[] {
-  const asked = contentOf(question);
+  const asked = contentStems(question);
   const best = Math.max(...candidates.map(({ score }) => score));
   if (asked.size === 0 || !(best > 0)) return [...candidates];
   const held = candidates.map(({ title, text }) => heldOf(`${title}\n${text}`, asked));
@@ -41,14 +41,8 @@ export function rerank<C extends Candidate>(candidates: readonly C[], question: 
     .map(({ candidate, score }) => ({ ...candidate, score }));
 }
 
-function contentOf(text: string): Set<string> {
-  const all = words(text);
-  const content = all.filter((word) => !word.isStop);
-  return new Set((content.length > 0 ? content : all).map((word) => word.stem));
-}
-
 function heldOf(text: string, asked: ReadonlySet<string>): Held {
-  const here = contentOf(text);
+  const here = contentStems(text);
   const held = new Map<string, number>();
   for (const term of asked) {
     if (here.has(term)) held.set(term, 1);

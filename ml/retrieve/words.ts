@@ -53,6 +53,13 @@ export function words(text: string): Word[] {
   return found;
 }
 
+/** The stems that say what a text is about: without function words, unless there is nothing else. */
+export function contentStems(text: string): Set<string> {
+  const all = words(text);
+  const content = all.filter((word) => !word.isStop);
+  return new Set((content.length > 0 ? content : all).map((word) => word.stem));
+}
+
 function wordsOf(raw: string): readonly Word[] {
   const known = cache.get(raw);
   if (known) return known;
