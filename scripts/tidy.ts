@@ -28,6 +28,7 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/main.ts",
     "appliance/nodeFlags.ts",
     "appliance/state.ts",
+    "appliance/backup.ts",
     "appliance/secrets/",
     "appliance/processes/",
   ],

@@ -191,6 +191,32 @@ function addLookCommands(program: Command, context: Context): void {
       if (hasFailed) context.exit(findingsExit);
     });
   program
+    .command("backup")
+    .summary("save the control plane's state to a file, while Nika runs or not")
+    .description(
+      "Saves the control plane's state (tables, scheduled work and stored files; not keys, passages or models) to one tar, as it is at " +
+        "one moment. Whoever has the file can read all of it. Restore it with `nika restore`.",
+    )
+    .requiredOption("--state-only <file>", "the file to write; it must not exist yet")
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag & { stateOnly: string }, command: Command) => {
+      const { runBackup } = await import("./backup.ts");
+      await runBackup(context.terminal, configOf(command), { file: flags.stateOnly, json: flags.json === true });
+    });
+  program
+    .command("restore")
+    .summary("put a saved state in the place of the present one; Nika must be stopped")
+    .description(
+      "Puts a state that `nika backup` saved in the place of the present one, once all of it was checked. The present one is kept in a " +
+        "folder beside it. Nika must be stopped.",
+    )
+    .requiredOption("--state-only <file>", "the file to read")
+    .addOption(jsonFlag())
+    .action(async (flags: JsonFlag & { stateOnly: string }, command: Command) => {
+      const { runRestore } = await import("./backup.ts");
+      await runRestore(context.terminal, configOf(command), { file: flags.stateOnly, json: flags.json === true });
+    });
+  program
     .command("version")
     .summary("the version of Nika and of what runs it")
     .action(() => context.terminal.line(`nika ${version()} (node ${process.version}, ${process.platform} ${process.arch})`));

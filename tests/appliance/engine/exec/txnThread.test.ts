@@ -17,7 +17,7 @@ async function opened(file: URL): Promise<Own> {
   const env = { COLOUR: "green", ISSUER: "https://issuer.test" };
   const origin = (): string => "http://127.0.0.1:6452";
   const log = (): void => undefined;
-  const app = await loadApp({ dir, functionsDir: engineApp, env, origin, log });
+  const app = await loadApp({ dir, functionsDir: engineApp, env });
   const { functions, schema, crons } = app.analysis;
   const gaps: bigint[] = [];
   const txn = await openTxnThread({
