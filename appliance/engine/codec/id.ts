@@ -43,10 +43,12 @@ export function encodeId(table: number, id: Uint8Array): string {
   return text;
 }
 
+const decoded = new Uint8Array(24); // 37 digits hold 23 bytes.
+
 /** Undefined for anything that is not exactly what `encodeId` writes. */
 export function decodeId(text: string): DecodedId | undefined {
   if (text.length < 31 || text.length > 37) return undefined;
-  const bytes: number[] = [];
+  let size = 0;
   let buffer = 0;
   let bits = 0;
   for (let at = 0; at < text.length; at++) {
@@ -56,22 +58,34 @@ export function decodeId(text: string): DecodedId | undefined {
     bits += 5;
     if (bits >= 8) {
       bits -= 8;
-      bytes.push((buffer >> bits) & 255);
+      decoded[size++] = (buffer >> bits) & 255;
     }
   }
+  // A digit too many, or bits in the last one that stand for nothing.
+  if (bits >= 5 || (buffer & ((1 << bits) - 1)) !== 0) return undefined;
   let table = 0;
   let scale = 1;
   let length = 0;
   for (;;) {
-    const byte = bytes[length++];
-    if (byte === undefined || length > 5) return undefined;
+    if (length === 5) return undefined;
+    const byte = decoded[length++]!;
     table += (byte & 127) * scale;
     scale *= 128;
-    if (byte < 128) break;
+    if (byte < 128) {
+      // Zero at the end of a longer number would be a second way to write it.
+      if (byte === 0) return undefined;
+      break;
+    }
   }
-  if (table === 0 || table > 0xffff_ffff || bytes.length !== length + internalIdBytes + 2) return undefined;
-  const id = Uint8Array.from(bytes.slice(length, length + internalIdBytes));
-  return encodeId(table, id) === text ? { table, id } : undefined;
+  if (table > 0xffff_ffff || size !== length + internalIdBytes + 2) return undefined;
+  let low = 0;
+  let high = 0;
+  for (let at = 0; at < size - 2; at++) {
+    low = (low + decoded[at]!) & 255;
+    high = (high + low) & 255;
+  }
+  if (decoded[size - 2] !== low || decoded[size - 1] !== high) return undefined;
+  return { table, id: decoded.slice(length, length + internalIdBytes) };
 }
 
 const random = new Uint8Array(14 * 256);

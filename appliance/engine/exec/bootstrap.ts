@@ -40,6 +40,17 @@ export function bootstrap(host: Host): Bridge {
   type Frame = { readonly waiting: Waiting[]; outcome: string };
   const realm = globalThis as unknown as Record<string, unknown>;
   const frames: Frame[] = [];
+  type Exports = Record<string, Record<string, unknown>>;
+  const loaded = new Map<string, Exports>();
+  /** Asked of the bundle once: it makes a new object of all exports each time. */
+  const exportsOf = (module: string): Exports | undefined => {
+    let exports = loaded.get(module);
+    if (!exports) {
+      exports = (realm["__modules"] as Record<string, () => Exports>)[module]?.();
+      if (exports) loaded.set(module, exports);
+    }
+    return exports;
+  };
   let frame: Frame = { waiting: [], outcome: "" };
   let nowMs = 0;
   let usedTime = false;
@@ -312,8 +323,7 @@ export function bootstrap(host: Host): Bridge {
       const mine: Frame = { waiting: [], outcome: "" };
       frame = mine;
       try {
-        const modules = realm["__modules"] as Record<string, () => Record<string, Record<string, unknown>>>;
-        const registered = modules[module]?.()[name];
+        const registered = exportsOf(module)?.[name];
         if (typeof registered?.[invoke] !== "function") throw new Error(`Couldn't find "${name}" in module "${module}.js".`);
         void (registered[invoke] as (args: string) => Promise<string>)(args).then(
           (value) => void (mine.outcome = `=${value}`),

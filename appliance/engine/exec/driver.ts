@@ -27,7 +27,17 @@ export type DriveOptions = {
   readonly log: (line: string) => void;
 };
 
-const seed = new Int32Array(4);
+// Many at once: asking the system for each costs more than many a query.
+const seeds = new Int32Array(4 * 256);
+let seedsTaken = seeds.length;
+
+function nextSeed(): readonly number[] {
+  if (seedsTaken === seeds.length) {
+    randomFillSync(seeds);
+    seedsTaken = 0;
+  }
+  return Array.from({ length: 4 }, () => seeds[seedsTaken++]!);
+}
 
 /** `args` is the JSON text of the arguments object. */
 export function drive(
@@ -36,8 +46,7 @@ export function drive(
   args: string,
 ): { readonly outcome: Outcome; readonly usedTime: boolean } {
   const { run, realm } = options;
-  randomFillSync(seed);
-  realm.bridge.prepare(Math.floor(run.txn.nowMs), [seed[0]!, seed[1]!, seed[2]!, seed[3]!]);
+  realm.bridge.prepare(Math.floor(run.txn.nowMs), nextSeed());
   const outcome = driveOne(options, entry, `[${args}]`, 0);
   if (run.fault !== undefined) throw run.fault;
   return { outcome, usedTime: realm.bridge.usedTime() };
@@ -123,7 +132,9 @@ function nested(options: DriveOptions, text: string, asker: Asker, depth: number
     const request = JSON.parse(text) as JsonObject;
     const entry = nestedEntry(options.run, request, asker, depth);
     const savepoint = entry.kind === "mutation" ? options.guarded.savepoint() : undefined;
+    const widen = options.run.txn.budget.narrow(request["transactionLimits"]);
     const outcome = driveOne(options, entry, `[${JSON.stringify(request["args"] ?? {})}]`, depth + 1);
+    widen();
     if (outcome.ok) savepoint?.keep();
     else savepoint?.undo();
     return toAnswer(outcome);

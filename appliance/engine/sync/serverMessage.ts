@@ -89,5 +89,17 @@ function changeText(change: Change): string {
 }
 
 function versionText({ querySet, identity, ts }: Version): string {
-  return `{"querySet":${querySet},"identity":${identity},"ts":"${encodeTs(ts)}"}`;
+  return `{"querySet":${querySet},"identity":${identity},"ts":"${textOfTs(ts)}"}`;
+}
+
+let before: readonly [bigint, string] = [0n, encodeTs(0n)];
+let latest = before;
+
+/** When one commit wakes a thousand sockets, they are all told of the same two moments. */
+function textOfTs(ts: bigint): string {
+  if (ts === latest[0]) return latest[1];
+  if (ts === before[0]) return before[1];
+  before = latest;
+  latest = [ts, encodeTs(ts)];
+  return latest[1];
 }

@@ -70,7 +70,7 @@ function serve(ws: WebSocket, options: SocketsOptions, lives: Set<Life>): void {
       send(text, onFlushed) {
         life.saidMs = options.nowMs();
         if (ws.bufferedAmount > unsentBytesMax) ws.terminate();
-        ws.send(text, () => onFlushed?.());
+        ws.send(bytesOf(text), { binary: false }, () => onFlushed?.());
       },
       close: (code, reason) => ws.close(code, reason),
     },
@@ -88,6 +88,21 @@ function serve(ws: WebSocket, options: SocketsOptions, lives: Set<Life>): void {
     lives.delete(life);
     session.end();
   });
+}
+
+/** In characters. A longer one is not kept until the next. */
+const keptTextMax = 64 * 1024;
+let lastText = "";
+let lastBytes = Buffer.alloc(0);
+
+/** One commit sends the same words to many sockets: they are put into bytes once. */
+function bytesOf(text: string): Buffer {
+  if (text.length > keptTextMax) return Buffer.from(text);
+  if (text !== lastText) {
+    lastText = text;
+    lastBytes = Buffer.from(text);
+  }
+  return lastBytes;
 }
 
 function beat(lives: ReadonlySet<Life>, nowMs: number): void {

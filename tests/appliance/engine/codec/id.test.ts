@@ -49,6 +49,20 @@ test("anything but an id is refused", () => {
     assert.equal(decodeId(text), undefined, text);
 });
 
+test("no two texts are one id", () => {
+  const digits = "0123456789abcdefghjkmnpqrstvwxyz";
+  let read = 0;
+  for (let round = 0; round < 50_000; round++) {
+    const id = encodeId(randomInt(1, 2 ** randomInt(1, 33)), Uint8Array.from(randomBytes(16)));
+    const at = randomInt(id.length);
+    const text = [id.slice(0, at) + digits[randomInt(32)] + id.slice(at + 1), `${id}0`, id.slice(0, -1)][randomInt(10)] ?? id;
+    const found = decodeId(text);
+    if (found) assert.equal(encodeId(found.table, found.id), text);
+    if (found) read++;
+  }
+  assert.ok(read > 10_000);
+});
+
 test("new ids differ and carry their day", () => {
   const ids = Array.from({ length: 1000 }, () => newInternalId(86_400_000 * 300));
   assert.equal(new Set(ids.map((id) => Buffer.from(id).toString("hex"))).size, 1000);
