@@ -15,7 +15,8 @@ import type { StoredFile } from "../core.ts";
 import type { ActionSetup, FromAction, ToAction, WireResponse } from "./actionMessage.ts";
 import { watchedBody } from "./bodies.ts";
 import { failure, splitPath, type Outcome } from "./driver.ts";
-import { bundleName, logLine } from "./realm.ts";
+import { logLine } from "./logLine.ts";
+import { bundleName } from "./realm.ts";
 import { openStackMapper } from "./runner.ts";
 
 type Context = {
@@ -24,6 +25,7 @@ type Context = {
   readonly requestId: string;
   readonly path: string;
   readonly logLines: string[];
+  readonly timers: Map<string, number>;
   lost: unknown;
 };
 type Registered = Record<string, unknown> & {
@@ -98,11 +100,34 @@ for (const [method, level] of [
   ["error", "ERROR"],
   ["debug", "DEBUG"],
   ["trace", "LOG"],
+  ["table", "LOG"],
 ] as const)
-  console[method] = (...args: unknown[]) => {
-    const lines = contexts.getStore()?.logLines;
-    if (lines && lines.length < limits.logLinesMax) lines.push(logLine(level, args));
-  };
+  console[method] = (...args: unknown[]) => write(level, args);
+
+function write(level: string, args: readonly unknown[]): void {
+  const lines = contexts.getStore()?.logLines;
+  if (lines && lines.length < limits.logLinesMax) lines.push(logLine(level, args, mapStack));
+}
+
+console.dir = (value: unknown) => write("LOG", [value]);
+console.assert = (condition: unknown, ...args: unknown[]) => {
+  if (!condition) write("ERROR", ["Assertion failed", ...args]);
+};
+// Node's own would be shared by all actions of the thread.
+console.time = (label = "default") => {
+  const { timers } = current();
+  if (timers.has(label)) write("WARN", [`Timer '${label}' already exists`]);
+  else timers.set(label, performance.now());
+};
+console.timeLog = (label = "default", ...args: unknown[]) => {
+  const since = current().timers.get(label);
+  if (since === undefined) write("WARN", [`Timer '${label}' does not exist`]);
+  else write("LOG", [`${label}: ${(performance.now() - since).toFixed(3)}ms`, ...args]);
+};
+console.timeEnd = (label = "default") => {
+  console.timeLog(label);
+  current().timers.delete(label);
+};
 
 // A promise nobody waited for must not take the other actions down; it fails the one it belongs to, when that can be told.
 process.on("unhandledRejection", (reason) => {
@@ -116,7 +141,7 @@ new vm.Script(readFileSync(setup.code, "utf8"), { filename: bundleName }).runInT
 const modules = globals["__modules"] as Record<string, () => Record<string, Registered | undefined>>;
 
 async function runAction(message: ToAction & { type: "run" }): Promise<void> {
-  const context: Context = { ...message, path: message.entry.path, logLines: [], lost: undefined };
+  const context: Context = { ...message, path: message.entry.path, logLines: [], timers: new Map(), lost: undefined };
   const outcome = await contexts.run(context, async (): Promise<Outcome> => {
     try {
       const [module, name] = splitPath(message.entry.path);
@@ -135,7 +160,13 @@ async function runAction(message: ToAction & { type: "run" }): Promise<void> {
 
 async function runHttp(message: ToAction & { type: "http" }): Promise<void> {
   const { id, route, request } = message;
-  const context: Context = { ...message, path: `${route.method} ${route.path}`, logLines: [], lost: undefined };
+  const context: Context = {
+    ...message,
+    path: `${route.method} ${route.path}`,
+    logLines: [],
+    timers: new Map(),
+    lost: undefined,
+  };
   const response = await contexts.run(context, async (): Promise<WireResponse> => {
     try {
       const router = modules["http"]?.()["default"] as unknown as Router;

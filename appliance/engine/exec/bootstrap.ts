@@ -86,6 +86,9 @@ export function bootstrap(host: Host): Bridge {
     },
   });
 
+  // The engine's own frames stand between those of the app and count too.
+  (Error as unknown as { stackTraceLimit: number }).stackTraceLimit = 32;
+
   // Time stands still during a run.
   const RealDate = Date;
   const now = (): number => {
@@ -123,7 +126,8 @@ export function bootstrap(host: Host): Bridge {
     (level: string) =>
     (...args: unknown[]) =>
       host.log(level, args);
-  const timers = new Map<string, number>();
+  const timers = new Set<string>();
+  const counts = new Map<string, number>();
   define("console", {
     log: log("LOG"),
     info: log("INFO"),
@@ -131,19 +135,33 @@ export function bootstrap(host: Host): Bridge {
     error: log("ERROR"),
     debug: log("DEBUG"),
     trace: log("LOG"),
-    dir: log("LOG"),
+    dir: (value: unknown) => host.log("LOG", [value]),
     assert: (condition: unknown, ...args: unknown[]) => {
       if (!condition) host.log("ERROR", ["Assertion failed", ...args]);
     },
-    time: (label = "default") => void timers.set(label, nowMs),
-    timeLog: (label = "default") => host.log("LOG", [`${label}: 0ms`]),
-    timeEnd: (label = "default") => {
-      timers.delete(label);
-      host.log("LOG", [`${label}: 0ms`]);
+    // The clock stands still, so what is measured took no time.
+    time: (label = "default") => {
+      if (timers.has(label)) host.log("WARN", [`Timer '${label}' already exists`]);
+      timers.add(label);
     },
-    group: log("LOG"),
+    timeLog: (label = "default", ...args: unknown[]) => {
+      if (timers.has(label)) host.log("LOG", [`${label}: 0ms`, ...args]);
+      else host.log("WARN", [`Timer '${label}' does not exist`]);
+    },
+    timeEnd: (label = "default") => {
+      if (timers.delete(label)) host.log("LOG", [`${label}: 0ms`]);
+      else host.log("WARN", [`Timer '${label}' does not exist`]);
+    },
+    count: (label = "default") => {
+      counts.set(label, (counts.get(label) ?? 0) + 1);
+      host.log("LOG", [`${label}: ${counts.get(label)}`]);
+    },
+    countReset: (label = "default") => void counts.delete(label),
+    group: (...args: unknown[]) => {
+      if (args.length > 0) host.log("LOG", args);
+    },
+    groupCollapsed: log("LOG"),
     groupEnd: () => {},
-    count: log("LOG"),
     table: log("LOG"),
   });
 
@@ -317,6 +335,8 @@ export function bootstrap(host: Host): Bridge {
       usedTime = false;
       [a, b, c, d] = [w, x, y, z | 1];
       frames.length = 0;
+      timers.clear();
+      counts.clear();
     },
     start: (module, name, invoke, args) => {
       frames.push(frame);

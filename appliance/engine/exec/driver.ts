@@ -181,10 +181,12 @@ export function refusal(error: DeveloperError): Outcome {
 
 /** A thrown error in the words for the client. */
 export function failure(thrown: Thrown, mapStack: StackMapper): Outcome {
-  // Frames of the engine's own say nothing to the app's author, and name places of this machine.
-  const isOurs = /nika:bootstrap|\bfile:\/\/|\bnode:/;
-  const lines = (thrown.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line) && !isOurs.test(line));
-  const stack = lines.length > 0 ? `\n${mapStack(lines.join("\n"))}` : "";
+  // The message stands at the head of a stack, and may hold the stack of another error.
+  const { stack: whole = "", message: told } = thrown;
+  const frames = whole.includes(told) ? whole.slice(whole.indexOf(told) + told.length) : whole;
+  const lines = frames.split("\n").filter((line) => /^\s+at /.test(line));
+  const mapped = mapStack(lines.join("\n"));
+  const stack = mapped === "" ? "" : `\n${mapped}`;
   const head = thrown.name === "" ? `Uncaught ${thrown.message}` : `Uncaught ${thrown.name}: ${thrown.message}`;
   const message = head + stack;
   return thrown.data === undefined ? { ok: false, message } : { ok: false, message, data: thrown.data };

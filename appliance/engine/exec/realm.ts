@@ -1,9 +1,9 @@
 /** A vm context with the app's bundle in it and nothing of ours within its reach. Not a security border; see README.md. */
 import { createHash } from "node:crypto";
-import { inspect } from "node:util";
 import vm from "node:vm";
-import { limits } from "../codec/limits.ts";
 import { bootstrap, type Bridge, type Host } from "./bootstrap.ts";
+import type { StackMapper } from "./driver.ts";
+import { logLine } from "./logLine.ts";
 
 export type RealmCalls = {
   /** Answers a syscall as `Host.call` says. */
@@ -30,7 +30,13 @@ export function compileBundle(source: string): vm.Script {
   return new vm.Script(source, { filename: bundleName });
 }
 
-export function openRealm(bundle: vm.Script, env: Readonly<Record<string, string>>): Realm {
+export type RealmOptions = {
+  readonly bundle: vm.Script;
+  readonly env: Readonly<Record<string, string>>;
+  readonly mapStack: StackMapper;
+};
+
+export function openRealm({ bundle, env, mapStack }: RealmOptions): Realm {
   const context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
     microtaskMode: "afterEvaluate",
     codeGeneration: { strings: false, wasm: true },
@@ -38,7 +44,7 @@ export function openRealm(bundle: vm.Script, env: Readonly<Record<string, string
   const silent: RealmCalls = { call: () => "!There is nothing to call while a module loads.", log: () => {}, origin: "" };
   const host: Host = {
     call: (op, args) => realm.calls.call(op, args),
-    log: (level, args) => realm.calls.log(logLine(level, args)),
+    log: (level, args) => realm.calls.log(logLine(level, args, mapStack)),
     digest: (algorithm, bytes) => createHash(algorithm.replace("-", "").toLowerCase()).update(bytes).digest(),
     encode: (text) => Buffer.from(text, "utf8"),
     decode: (label, options, bytes) => new TextDecoder(label, options).decode(bytes),
@@ -55,11 +61,4 @@ export function openRealm(bundle: vm.Script, env: Readonly<Record<string, string
   realm.bridge.prepare(0, [1, 2, 3, 4]);
   bundle.runInContext(context);
   return realm;
-}
-
-/** `[LOG] 'text' { a: 1 }`, as Convex's clients expect it. */
-export function logLine(level: string, args: readonly unknown[]): string {
-  const text = args.map((one) => inspect(one, { depth: 6, maxStringLength: limits.logLineLengthMax })).join(" ");
-  const line = `[${level}] ${text}`;
-  return line.length > limits.logLineLengthMax ? `${line.slice(0, limits.logLineLengthMax)} (truncated due to length)` : line;
 }

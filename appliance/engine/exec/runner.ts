@@ -34,10 +34,10 @@ export function openRunner({ code, map, env }: RunnerOptions): Runner {
   });
   return {
     warm: () => {
-      spare ??= openRealm(bundle, env);
+      spare ??= openRealm({ bundle, env, mapStack });
     },
     run: async (entry, args, run, guarded) => {
-      const realm = spare ?? openRealm(bundle, env);
+      const realm = spare ?? openRealm({ bundle, env, mapStack });
       spare = undefined;
       lost = undefined;
       const logLines: string[] = [];
@@ -63,7 +63,7 @@ function unhandled(reason: unknown, mapStack: StackMapper): Outcome {
     ok: false,
     message: [
       `Uncaught ${error?.name ?? "Error"}: ${error?.message ?? String(reason)}`,
-      ...(stack.length > 0 ? [mapStack(stack.join("\n"))] : []),
+      ...[mapStack(stack.join("\n"))].filter((lines) => lines !== ""),
     ].join("\n"),
   };
 }
@@ -73,18 +73,28 @@ export function openStackMapper(path: string): StackMapper {
   let map: SourceMap | undefined;
   const position = new RegExp(`${bundleName}:(\\d+):(\\d+)`, "g");
   return (stack) => {
-    if (!stack.includes(bundleName)) return stack;
+    if (!stack.includes(bundleName)) return withoutForeign(stack);
     map ??= new SourceMap(JSON.parse(readFileSync(path, "utf8")) as ConstructorParameters<typeof SourceMap>[0]);
     const found = map;
-    return stack
-      .replace(position, (whole, line: string, column: string) => {
-        const entry = found.findEntry(Number(line) - 1, Number(column) - 1);
-        return "originalSource" in entry
-          ? `../convex/${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
-          : whole;
-      })
+    const mapped = withoutForeign(stack).replace(position, (whole, line: string, column: string) => {
+      const entry = found.findEntry(Number(line) - 1, Number(column) - 1);
+      return "originalSource" in entry
+        ? `../convex/${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
+        : whole;
+    });
+    return mapped
       .split("\n")
-      .filter((line) => !/node_modules|nika:bundle/.test(line))
+      .filter((line) => !(isFrame.test(line) && line.includes("node_modules")))
       .join("\n");
   };
+}
+
+const isFrame = /^\s+at /;
+
+/** Frames of the engine say nothing to the app's author, and where it lies is nobody's business. */
+function withoutForeign(stack: string): string {
+  return stack
+    .split("\n")
+    .filter((line) => !(isFrame.test(line) && /file:\/\/|node:|nika:(?!functions)/.test(line)))
+    .join("\n");
 }
