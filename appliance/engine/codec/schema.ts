@@ -41,6 +41,9 @@ export function parseSchema(text: string): Schema {
   const exported = JSON.parse(text) as ExportedSchema;
   const tables = exported.tables.map((table): TableDefinition => {
     const named = `Table "${table.tableName}"`;
+    if (!isName(table.tableName))
+      throw new DeveloperError(`${named}: a table's name is letters, digits and underscores, a letter first, 64 at most.`);
+    checkFields(named, table.documentType ?? undefined);
     if (table.stagedSearchIndexes?.length || table.stagedVectorIndexes?.length)
       throw new DeveloperError(`${named} has a staged search or vector index: not supported by the embedded engine yet.`);
     const indexes = (table.indexes ?? []).map((one) => ({ name: one.indexDescriptor, fields: one.fields }));
@@ -60,10 +63,30 @@ export function parseSchema(text: string): Schema {
       dimensions,
       filterFields,
     }));
+    for (const { name } of [...indexes, ...texts, ...vectors])
+      if (!isName(name) || reserved.has(name))
+        throw new DeveloperError(
+          `${named}: "${name}" cannot name an index: letters, digits and underscores, a letter first, 64 at most, and not by_id or by_creation_time.`,
+        );
     checkSearches(named, texts, vectors);
     return { name: table.tableName, indexes, texts, vectors, document: table.documentType ?? undefined };
   });
   return { isEnforced: exported.schemaValidation ?? true, tables };
+}
+
+const reserved = new Set(["by_id", "by_creation_time"]);
+
+function isName(text: string): boolean {
+  return /^[A-Za-z][A-Za-z0-9_]{0,63}$/.test(text);
+}
+
+/** Fields that begin with an underscore are the system's. */
+function checkFields(named: string, document: Validator | undefined): void {
+  if (document?.type === "union") for (const one of document.value) checkFields(named, one);
+  if (document?.type !== "object") return;
+  for (const field in document.value)
+    if (field.startsWith("_") && field !== "_id" && field !== "_creationTime")
+      throw new DeveloperError(`${named}: field "${field}" begins with an underscore, which only system fields may.`);
 }
 
 function checkSearches(named: string, texts: readonly SearchDefinition[], vectors: readonly VectorDefinition[]): void {

@@ -22,6 +22,7 @@ import {
   type HttpRouter,
   type OptionalRestArgs,
   type SchemaDefinition,
+  type TransactionMetrics,
   type UserIdentity,
 } from "convex/server";
 import { ConvexError, convexToJson, jsonToConvex, type JSONValue, type Value } from "convex/values";
@@ -70,7 +71,11 @@ export type TestConvex<Schema extends AnySchema> = TestConvexForDataModel<DataMo
 export type ConvexTestOptions<Schema extends AnySchema> = {
   readonly schema?: Schema;
   readonly modules?: ModuleImports;
+  /** Lower limits for each transaction, to see how the app meets them. Convex's own always hold. */
+  readonly transactionLimits?: Partial<TransactionLimits> | boolean;
 };
+
+type TransactionLimits = Record<keyof TransactionMetrics, number>;
 
 /** An engine of its own for each test. The modules are those of the whole functions folder, with `_generated`. */
 export function convexTest<Schema extends AnySchema>(
@@ -80,8 +85,9 @@ export function convexTest<Schema extends AnySchema>(
   const options = isSchema(schemaOrOptions) ? { schema: schemaOrOptions, modules } : { modules, ...schemaOrOptions };
   if (!options.modules)
     throw new Error('convexTest needs the modules of the functions folder: pass import.meta.glob("./convex/**/*.*s").');
+  const limits = typeof options.transactionLimits === "object" ? options.transactionLimits : {};
   const app = openModules(options.modules);
-  const engine = openTestEngine({ schema: exported(options.schema), modules: app });
+  const engine = openTestEngine({ schema: exported(options.schema), modules: app, limits });
   const as = (identity: Identity) => surface({ engine, identity, importModule: app.importModule });
   const mine = {
     ...as({ type: "none" }),

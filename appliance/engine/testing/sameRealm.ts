@@ -35,7 +35,8 @@ type Drive = {
   readonly thrown: (reason: unknown) => void;
 };
 
-export function openSameRealmRunner(modules: Modules, owner: object): SameRealmRunner {
+/** `limits` are lower ones than Convex's, by the names of `ctx.meta.getTransactionMetrics()`. */
+export function openSameRealmRunner(modules: Modules, owner: object, limits: JsonObject): SameRealmRunner {
   let thrown: { readonly reason: unknown } | undefined;
   return {
     warm: () => {},
@@ -44,6 +45,7 @@ export function openSameRealmRunner(modules: Modules, owner: object): SameRealmR
       const keep = (reason: unknown) => {
         thrown = { reason };
       };
+      run.txn.budget.narrow(limits);
       const outcome = await drive({ run, guarded, modules, owner, thrown: keep }, entry, `[${args}]`, 0);
       if (run.fault !== undefined) throw run.fault;
       return { outcome, logLines: [], usedTime: true, ms: 0 };
@@ -139,7 +141,9 @@ async function nested(options: Drive, text: string, asker: Asker, depth: number)
     const request = JSON.parse(text) as JsonObject;
     const entry = nestedEntry(options.run, request, asker, depth);
     const savepoint = entry.kind === "mutation" ? options.guarded.savepoint() : undefined;
+    const widen = options.run.txn.budget.narrow(request["transactionLimits"]);
     const outcome = await drive(options, entry, `[${JSON.stringify(request["args"] ?? {})}]`, depth + 1);
+    widen();
     if (outcome.ok) savepoint?.keep();
     else savepoint?.undo();
     return toAnswer(outcome);

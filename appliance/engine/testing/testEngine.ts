@@ -35,12 +35,20 @@ const readOnly: Guarded = { savepoint: () => ({ keep: () => {}, undo: () => {} }
 const nobody: Identity = { type: "none" };
 
 /** `schema` is the JSON text of the exported schema. */
-export function openTestEngine({ schema, modules }: { readonly schema: string | null; readonly modules: Modules }) {
+export function openTestEngine({
+  schema,
+  modules,
+  limits,
+}: {
+  readonly schema: string | null;
+  readonly modules: Modules;
+  readonly limits: JsonObject;
+}) {
   const owner = {};
   const dir = filesFolder();
   const store = new Store(dir, "memory");
   const { db } = store;
-  const runner = openSameRealmRunner(modules, owner);
+  const runner = openSameRealmRunner(modules, owner, limits);
   const setup = {
     dir,
     functions: [],

@@ -1,6 +1,6 @@
 /** What one run has used of its limits. */
 import { limits } from "../codec/limits.ts";
-import { DeveloperError } from "../codec/value.ts";
+import { DeveloperError, isPlainObject, type Json } from "../codec/value.ts";
 
 type Used = { used: number; max: number; name: string };
 
@@ -17,6 +17,16 @@ export function openBudget() {
     limits.scheduledArgsBytesMax,
     "Too large total size of the arguments of scheduled functions",
   );
+  const meters: Readonly<Record<string, Used>> = {
+    bytesRead,
+    bytesWritten,
+    databaseQueries,
+    documentsRead,
+    documentsWritten,
+    functionsScheduled,
+    scheduledFunctionArgsBytes,
+  };
+  const written = [documentsWritten, bytesWritten, functionsScheduled, scheduledFunctionArgsBytes];
   return {
     read(bytes: number) {
       spend(documentsRead, 1);
@@ -31,17 +41,27 @@ export function openBudget() {
       spend(functionsScheduled, 1);
       spend(scheduledFunctionArgsBytes, bytes);
     },
+    /** Lowers limits by name, as a nested call may ask; raising them does nothing. Returns how to lift it again. */
+    narrow(wanted: Json | undefined): () => void {
+      const before = Object.values(meters).map((one) => ({ one, max: one.max }));
+      for (const [name, max] of Object.entries(isPlainObject(wanted) ? wanted : {})) {
+        const one = meters[name];
+        if (one && typeof max === "number" && max < one.max) one.max = max;
+      }
+      return () => {
+        for (const { one, max } of before) one.max = max;
+      };
+    },
+    /** Returns how to forget what was written since, when it has been rolled back. */
+    markWritten(): () => void {
+      const before = written.map(({ used }) => used);
+      return () => {
+        for (const [at, one] of written.entries()) one.used = before[at] as number;
+      };
+    },
     metrics: () =>
       Object.fromEntries(
-        Object.entries({
-          bytesRead,
-          bytesWritten,
-          databaseQueries,
-          documentsRead,
-          documentsWritten,
-          functionsScheduled,
-          scheduledFunctionArgsBytes,
-        }).map(([name, { used, max }]) => [name, { used, remaining: Math.max(0, max - used) }]),
+        Object.entries(meters).map(([name, { used, max }]) => [name, { used, remaining: Math.max(0, max - used) }]),
       ),
   };
 }

@@ -217,7 +217,13 @@ function mustWrite(asker: Asker): void {
 }
 
 function mustBeSame(key: string, value: Json | undefined, old: JsonObject): void {
-  if (value !== old[key]) throw new DeveloperError(`Provided \`${key}\` field value does not match the document's \`${key}\`.`);
+  if (value === old[key]) return;
+  const [given, kept] = [JSON.stringify(value), JSON.stringify(old[key])];
+  throw new DeveloperError(
+    key === "_id"
+      ? `Provided \`_id\` field value ${given} does not match the document ID ${kept}`
+      : `Provided \`${key}\` field value ${given} does not match the document's \`${key}\` ${kept}`,
+  );
 }
 
 function withoutSystemFields(document: JsonObject): JsonObject {

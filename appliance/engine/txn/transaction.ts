@@ -23,7 +23,7 @@ import { openBudget, type Budget } from "./budget.ts";
 
 export type Write = Commit["writes"][number];
 
-type Mark = { readonly writes: number; readonly catalog: number };
+type Mark = { readonly writes: number; readonly catalog: number; readonly unspend: () => void };
 
 /** Reading it stands for "which tables exist". */
 const tablesIndex = "_tables.by_name";
@@ -47,12 +47,13 @@ export class Transaction {
   }
 
   mark(): Mark {
-    return { writes: this.writes.length, catalog: this.store.catalog.version };
+    return { writes: this.writes.length, catalog: this.store.catalog.version, unspend: this.budget.markWritten() };
   }
 
   /** Forgets the writes made since the mark, because their savepoint was rolled back. The reads stay. */
   rewind(mark: Mark): void {
     this.writes.length = mark.writes;
+    mark.unspend();
     this.writeCount++;
     if (this.store.catalog.version !== mark.catalog) this.store.noteCatalogChange();
   }
@@ -233,7 +234,7 @@ export function locate(
     );
   if (typeof request.table === "string" && request.table !== table.name)
     throw new DeveloperError(
-      `Invalid argument \`id\` for \`db.${method}\`: ID "${text as string}" is from table \`${table.name}\`, not from \`${request.table}\`.`,
+      `Invalid argument \`id\`, expected ID in table '${request.table}' but got ID in table '${table.name}'`,
     );
   return { table, id: decoded.id };
 }
