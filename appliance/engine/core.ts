@@ -3,6 +3,9 @@
  * subscriptions are built on top and know nothing of threads or SQLite; the core knows nothing of sockets.
  */
 
+import type { AdminWork } from "./admin/work.ts";
+import type { DeploymentChanges } from "./deploy/deployable.ts";
+
 /** Who asks. `user` carries what `ctx.auth.getUserIdentity()` returns; `admin` may reach internal functions. */
 export type Identity =
   | { readonly type: "none" }
@@ -101,8 +104,10 @@ export type Deployment = {
 export type CoreOptions = {
   /** Holds the database and the files; made when absent. */
   readonly dir: string;
-  /** Folder of the app's functions, as `npx convex` would push it. */
-  readonly functionsDir: string;
+  /** Folder of the app's functions. Left out: the app is what was last pushed with `npx convex deploy`. */
+  readonly functionsDir?: string | undefined;
+  /** An app to put in force with this opening, in the form `deploy/push.ts` gives; kept in the database when it holds. */
+  readonly push?: string | undefined;
   /** The deployment's environment variables. */
   readonly env: Readonly<Record<string, string>>;
   /** Public origin of the API, for storage URLs and CONVEX_CLOUD_URL; called late, when the port is known. */
@@ -114,6 +119,10 @@ export type CoreOptions = {
 
 export type Core = {
   readonly deployment: Deployment;
+  /** What only administrators may ask; see admin/work.ts. */
+  administer?(work: AdminWork): Promise<string>;
+  /** Changes of the deployment itself; see deploy/deployable.ts. */
+  readonly changes?: DeploymentChanges;
   /** Latest published commit, or start, in nanoseconds. Never goes backwards, over restarts and clock steps too. */
   ts(): bigint;
   /** A client has seen this time; later commits come after it. Ignored when more than an hour ahead of the clock. */

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { openAuthenticator } from "./auth/authenticator.ts";
+import { openAuthenticator, type Authenticator } from "./auth/authenticator.ts";
 import type { Core, CoreOptions, Deployment, Identity, RunNote } from "./core.ts";
 import { originRule } from "./http/cors.ts";
 import { openRouter } from "./http/router.ts";
@@ -61,7 +61,14 @@ export async function engineAround(
   const requestId = (): string => randomBytes(8).toString("hex");
   const uploadsDir = join(options.dir, "uploads");
   await sweepUploads(uploadsDir);
-  const auth = openAuthenticator({ adminKey, providers: core.deployment.authProviders, nowMs });
+  const authenticator = () => openAuthenticator({ adminKey, providers: core.deployment.authProviders, nowMs });
+  let currentAuth = authenticator();
+  core.changes?.onChange(() => (currentAuth = authenticator()));
+  // Asked anew each time, because a push may bring other providers.
+  const auth: Authenticator = {
+    identify: (credential) => currentAuth.identify(credential),
+    identifyHeader: (header) => currentAuth.identifyHeader(header),
+  };
   const onKnown = ({ path }: Question): void => {
     if (!path.startsWith("_system/")) runs?.add(knownAnswer(path, requestId()));
   };
@@ -69,11 +76,13 @@ export async function engineAround(
   const isAllowedOrigin = originRule(options.allowedOrigins, origin);
   const parts = { core, queries, auth, requestId, log, nowMs, isAllowedOrigin };
   const sockets = openSockets(parts);
-  const router = openRouter({ ...parts, origin, uploadsDir, runs });
+  const router = openRouter({ ...parts, origin, uploadsDir, runs, dir: options.dir });
   const scheduler = openScheduler({ core, nowMs, log });
   let closing: Promise<void> | undefined;
   return {
-    deployment: core.deployment,
+    get deployment() {
+      return core.deployment;
+    },
     handle: router,
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
     stats: () => ({ sockets: sockets.count(), ...queries.stats() }),
@@ -88,9 +97,9 @@ export async function engineAround(
 }
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { openCore } = await import("./openCore.ts");
+  const [{ openCore }, { openDeployable }] = await Promise.all([import("./openCore.ts"), import("./deploy/deployable.ts")]);
   const runs = openRunLog(options.nowMs ?? Date.now);
-  const core = await openCore({ ...options, onRun: runs.add });
+  const core = await openDeployable({ ...options, onRun: runs.add }, openCore);
   try {
     return await engineAround(core, options, runs);
   } catch (error) {

@@ -18,7 +18,9 @@ import type {
   RunNote,
   StoredFile,
 } from "./core.ts";
+import { isSystemPath } from "./admin/systemQueries.ts";
 import { loadApp } from "./deploy/load.ts";
+import { dropUnpacked, pushedKey, readStored, unpackPushed } from "./deploy/stored.ts";
 import type { WireRequest } from "./exec/actionMessage.ts";
 import { openActionThread } from "./exec/actionThread.ts";
 import { clientMessage, kindMismatch } from "./exec/driver.ts";
@@ -38,7 +40,15 @@ const sweepEveryMs = 10 * 60 * 1000;
 /** Fails when the folder cannot be bundled or loaded, when rows do not fit its schema, or when another engine holds the database. */
 export async function openCore(options: CoreOptions): Promise<Core> {
   mkdirSync(blobFolder(options.dir), { recursive: true, mode: 0o700 });
-  const app = await loadApp(options);
+  const stored = readStored(options.dir);
+  // What the embedding program sets, it has the last word on.
+  const env = { ...stored.env, ...options.env };
+  const pushed = options.push ?? stored.pushed;
+  const unpacked =
+    options.functionsDir === undefined
+      ? unpackPushed(options.dir, pushed ?? "[]")
+      : { functionsDir: options.functionsDir, cacheDir: options.dir };
+  const app = await loadApp({ dir: unpacked.cacheDir, functionsDir: unpacked.functionsDir, env });
   const { analysis } = app;
   const functions = new Map(analysis.functions.map((one) => [one.path, one]));
   const commitListeners = new Set<(commit: Commit) => void>();
@@ -68,7 +78,6 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     if (group.hasScheduled) for (const listener of scheduleListeners) listener();
   };
 
-  const env = { ...options.env };
   const setup = {
     dir: options.dir,
     functions: analysis.functions,
@@ -77,6 +86,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       .update(analysis.schema ?? "")
       .digest("hex"),
     crons: analysis.crons,
+    httpRoutes: analysis.httpRoutes,
+    meta: options.push === undefined ? [] : [[pushedKey, options.push] as const],
     ...app.isolate,
     env,
   };
@@ -95,6 +106,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     log: options.log,
   });
   for (const line of txn.ready.logs) options.log(line);
+  if (options.functionsDir === undefined) dropUnpacked(options.dir, unpacked.cacheDir);
   const { secret } = txn.ready;
   const pool: QueryPool = openQueryPool({
     setup: { ...setup, secret },
@@ -107,7 +119,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   /** The function a client may call under that name, or what it is told. */
   const find = (request: CallRequest, kind: FunctionEntry["kind"], isInside = false): FunctionEntry | string => {
     const path = canonicalPath(request.path);
-    const entry = functions.get(path);
+    const entry = functions.get(path) ?? systemEntry(path, request.identity);
     const mayReachAll = isInside || request.identity.type === "admin";
     if (!entry || (entry.visibility === "internal" && !mayReachAll))
       return `Could not find ${mayReachAll ? "" : "public "}function for '${path.replace(/:default$/, "")}'. Did you forget to run \`npx convex dev\` or \`npx convex deploy\`?`;
@@ -116,6 +128,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 
   const note = (request: CallRequest, kind: RunNote["kind"], ran: Ran): void => {
     const { result, logLines, ms } = ran;
+    // The command line's looks into the deployment are no business of the app's log.
+    if (request.path.startsWith("_system/")) return;
     const { requestId, caller = "Client" } = request;
     const error = result.ok ? undefined : withoutHead(result.message, requestId);
     options.onRun?.({ path: canonicalPath(request.path), kind, caller, requestId, ms, logLines, error });
@@ -239,7 +253,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   };
 
   const actions = openActionThread<Who>({
-    setup: { dir: options.dir, functionsDir: options.functionsDir, ...app.node },
+    setup: { dir: options.dir, functionsDir: unpacked.functionsDir, ...app.node },
     env: () => ({ ...env, CONVEX_CLOUD_URL: options.origin(), CONVEX_SITE_URL: `${options.origin()}/http` }),
     answer: answerAction,
     log: options.log,
@@ -282,6 +296,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       commitListeners.add(listener);
       return () => commitListeners.delete(listener);
     },
+    administer: async (work) => (await ask({ type: "admin", work }, "value")).value,
     touch: async (index) => void (await ask({ type: "touch", index }, "done")),
     storeFile: async (file) => (await ask({ type: "storeFile", file }, "file")).file as StoredFile,
     findFile: async (uuid) => (await ask({ type: "findFile", uuid }, "file")).file,
@@ -342,6 +357,12 @@ function toWire(request: Request): WireRequest {
 /** Statuses for which `Response` takes no body at all. */
 function isBodiless(status: number): boolean {
   return status === 204 || status === 205 || status === 304;
+}
+
+/** The deployment's own queries are there for administrators. */
+function systemEntry(path: string, identity: Identity): FunctionEntry | undefined {
+  if (!isSystemPath(path) || identity.type !== "admin") return undefined;
+  return { path, kind: "query", visibility: "internal", args: { type: "any" }, returns: null };
 }
 
 function toQueryRun(run: BatchRun, ts: bigint): QueryRun {

@@ -17,7 +17,12 @@ import { canonicalPath } from "../txn/functions.ts";
 import { entryKey, schemaMismatch } from "../txn/transaction.ts";
 import { firstRunMs } from "./schedule.ts";
 
-type Apply = { readonly store: Store; readonly jobs: Jobs; readonly setup: Omit<WorkerSetup, "watch">; readonly log: (line: string) => void };
+type Apply = {
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly setup: Omit<WorkerSetup, "watch">;
+  readonly log: (line: string) => void;
+};
 
 const slice = 1000; // Rows held in memory at once.
 
@@ -33,6 +38,7 @@ export function applyDeployment({ store, jobs, setup, log }: Apply): string {
       applySchema(store, schema, log);
       store.writeMeta("schema", setup.schemaHash);
     }
+    for (const [key, value] of setup.meta ?? []) store.writeMeta(key, value);
     applyCrons(jobs, setup, log);
     failInterrupted({ store, jobs, log, held: new Set(setup.held) });
     let secret = store.readMeta("secret");

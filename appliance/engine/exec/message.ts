@@ -1,5 +1,6 @@
 /** What the main thread and the workers say to each other. Plain data only. */
-import type { CallRequest, DueJob, Identity, Result, RunNote, StoredFile } from "../core.ts";
+import type { AdminWork } from "../admin/work.ts";
+import type { CallRequest, DueJob, HttpRoute, Identity, Result, RunNote, StoredFile } from "../core.ts";
 import type { CronDefinition } from "../deploy/schedule.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { PackedKeys } from "./packed.ts";
@@ -16,6 +17,9 @@ export type WorkerSetup = {
   readonly code: string;
   readonly map: string;
   readonly env: Readonly<Record<string, string>>;
+  readonly httpRoutes?: readonly HttpRoute[];
+  /** Settings to keep in the database when the deployment holds. */
+  readonly meta?: readonly (readonly [string, string])[];
   /** See watch.ts. */
   readonly watch: SharedArrayBuffer;
   /** Jobs that are in the main thread's hands: a new transaction thread must not take them for interrupted ones. */
@@ -52,7 +56,8 @@ export type Task =
     }
   | { readonly type: "sweep" }
   | { readonly type: "observe"; readonly ts: bigint }
-  | { readonly type: "touch"; readonly index: string };
+  | { readonly type: "touch"; readonly index: string }
+  | { readonly type: "admin"; readonly work: AdminWork };
 
 export type TaskMessage = { readonly id: number; readonly origin: string; readonly task: Task };
 

@@ -1,5 +1,6 @@
 /** One of the query pool: a read-only connection and a realm. A batch of queries sees one snapshot. */
 import { parentPort, workerData } from "node:worker_threads";
+import { isSystemPath, runSystemQuery } from "../admin/systemQueries.ts";
 import { noSchema, parseSchema } from "../codec/schema.ts";
 import type { ReadRange } from "../core.ts";
 import { openFiles } from "../store/files.ts";
@@ -61,12 +62,9 @@ async function runOne(
     scheduledId: null,
   });
   watch.begin(options.batch);
-  const { outcome, logLines, usedTime, ms } = await runner.run(
-    functions.get(request.path) as FunctionEntry,
-    request.args,
-    run,
-    readOnly,
-  );
+  const { outcome, logLines, usedTime, ms } = isSystemPath(request.path)
+    ? runSystemQuery(run, request.path, request.args, setup)
+    : await runner.run(functions.get(request.path) as FunctionEntry, request.args, run, readOnly);
   watch.end();
   closeStreams(run);
   const result = outcome.ok ? outcome : { ...outcome, message: clientMessage(request.requestId, outcome.message) };

@@ -1,4 +1,5 @@
 /** What the transaction thread does for each kind of task. Every one that writes does so in a savepoint of its own. */
+import { administer } from "../admin/work.ts";
 import { decodeId } from "../codec/id.ts";
 import { DeveloperError, type JsonObject } from "../codec/value.ts";
 import type { DueJob, Identity, RunNote } from "../core.ts";
@@ -344,6 +345,16 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     return { reply: { type: "done" }, commits: committed(run), hasScheduled: false };
   };
 
+  const administered = ({ origin }: TaskMessage, task: Task & { type: "admin" }): Performed => {
+    const run = newRun({ origin });
+    try {
+      const value = atomically(run, () => administer(run, task.work));
+      return { reply: { type: "value", value }, commits: committed(run), hasScheduled: false };
+    } catch (error) {
+      return { reply: refusalOrThrow(error), commits: [], hasScheduled: false };
+    }
+  };
+
   const fileOfId = (storageId: string): Reply => {
     const decoded = decodeId(storageId);
     const row = decoded?.table === systemTables._storage ? files.find(decoded.id) : files.findByUuid(storageId);
@@ -378,6 +389,8 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       case "observe":
         store.observe(task.ts);
         return quietly({ type: "done" });
+      case "admin":
+        return administered(message, task);
       case "touch": {
         const { ts } = newRun({ origin: message.origin }).txn;
         const writes = [{ index: task.index, key: new Uint8Array(0) }];

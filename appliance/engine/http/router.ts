@@ -1,6 +1,7 @@
 /** Which request goes where. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { NikaError } from "../../../convex/model/error.ts";
+import { adminRoutes } from "../admin/routes.ts";
 import { allowOrigin, answerPreflight, type OriginRule } from "./cors.ts";
 import { download } from "./download.ts";
 import { functionRoutes, type FunctionParts } from "./functions.ts";
@@ -14,6 +15,8 @@ export type RouterParts = FunctionParts & {
   readonly origin: () => string;
   readonly isAllowedOrigin: OriginRule;
   readonly uploadsDir: string;
+  /** Holds the engine's data. */
+  readonly dir: string;
   readonly runs?: RunLog | undefined;
   readonly log: (line: string) => void;
 };
@@ -25,6 +28,7 @@ const name = "nika";
 
 export function openRouter(parts: RouterParts): Router {
   const findFunction = functionRoutes(parts);
+  const findAdmin = adminRoutes(parts);
 
   async function answer(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const { pathname } = url;
@@ -55,6 +59,8 @@ export function openRouter(parts: RouterParts): Router {
     }
     if (pathname === "/api/stream_function_logs")
       return sendJsonText(response, 200, await streamLogs({ auth: parts.auth, runs: parts.runs }, request, url));
+    const admin = findAdmin(method, pathname);
+    if (admin) return admin(request, response, url);
     const route = findFunction(method, pathname);
     if (!route) throw new NikaError("missing", `There is nothing at ${method} ${pathname}.`);
     return sendJsonText(response, 200, await route(request, url));

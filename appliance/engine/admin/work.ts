@@ -1,0 +1,71 @@
+/** What an administrator may have the transaction thread do. Each is one transaction: all of it happens, or nothing. */
+import { parseSchema } from "../codec/schema.ts";
+import { asText, type JsonObject } from "../codec/value.ts";
+import type { Store } from "../store/store.ts";
+import type { Run } from "../txn/syscalls.ts";
+import { schemaMismatch } from "../txn/transaction.ts";
+
+export type AdminWork =
+  /** Settings of the deployment; null removes one. */
+  | { readonly type: "writeMeta"; readonly changes: readonly (readonly [string, string | null])[] }
+  /** Whether the rows there are fit a schema that is not in force yet. */
+  | { readonly type: "checkSchema"; readonly schema: string };
+
+/** Pseudo-index under which settings are read and written; the key is the setting's name. */
+export const metaIndex = "_meta";
+/** Pseudo-index that every query reads: a write to it runs everything again. */
+export const deploymentIndex = "_deployment";
+
+/** Returns JSON text. Fails with DeveloperError for what the administrator can mend. */
+export function administer(run: Run, work: AdminWork): string {
+  const { store } = run.txn;
+  switch (work.type) {
+    case "writeMeta":
+      for (const [key, value] of work.changes) {
+        if (value === null) store.db.prepare("DELETE FROM meta WHERE key = ?").run(key);
+        else store.writeMeta(key, value);
+        run.txn.writes.push({ index: metaIndex, key: Buffer.from(key) });
+      }
+      return "null";
+    case "checkSchema":
+      return JSON.stringify(findSchemaBreach(store, work.schema) ?? null);
+  }
+}
+
+export type SchemaBreach = { readonly tableName: string; readonly message: string };
+
+const slice = 1000; // Rows held in memory at once.
+
+/** The first row that a schema would refuse. */
+function findSchemaBreach(store: Store, text: string): SchemaBreach | undefined {
+  const { schema } = store;
+  try {
+    store.useSchema(parseSchema(text));
+    for (const table of store.catalog.tables()) {
+      if (table.name.startsWith("_") || !store.documentValidator(table.name)) continue;
+      let lower: Uint8Array = new Uint8Array(0);
+      for (;;) {
+        const rows = store.rows.scanById(table.id, {
+          lower,
+          upper: new Uint8Array(18).fill(0xff),
+          isDescending: false,
+          limit: slice,
+        });
+        for (const { key, json } of rows) {
+          const document = JSON.parse(json) as JsonObject;
+          const wrong = schemaMismatch(store, table, document);
+          if (wrong !== undefined)
+            return {
+              tableName: table.name,
+              message: `Document with ID "${asText(document["_id"])}" in table "${table.name}" does not match the schema: ${wrong}`,
+            };
+          lower = Uint8Array.of(...key, 0);
+        }
+        if (rows.length < slice) break;
+      }
+    }
+    return undefined;
+  } finally {
+    store.useSchema(schema);
+  }
+}
