@@ -1,7 +1,8 @@
 /** Which screen is shown, kept in the fragment, so that the back button works and a reload stays. */
 import { useSyncExternalStore } from "react";
 
-export const routes = ["ask", "documents", "activity"] as const;
+/** The last has a tab only where there is room; elsewhere the way to it leads through the one before. */
+export const routes = ["ask", "documents", "activity", "functions"] as const;
 export type Route = (typeof routes)[number];
 
 export function useRoute(): Route {

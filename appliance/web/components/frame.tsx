@@ -6,6 +6,7 @@ import { useRoute, type Route } from "../route.ts";
 import { ActivityScreen } from "../screens/activity.tsx";
 import { AskScreen } from "../screens/ask.tsx";
 import { DocumentsScreen } from "../screens/documents.tsx";
+import { FunctionsScreen } from "../screens/functions.tsx";
 import { SettingsSheet } from "../screens/settingsSheet.tsx";
 import { ApplianceStatus, ConnectionBanner } from "./applianceStatus.tsx";
 import { Broken } from "./broken.tsx";
@@ -48,6 +49,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {route === "ask" && <AskScreen asking={asking} />}
           {route === "documents" && <DocumentsScreen />}
           {route === "activity" && <ActivityScreen />}
+          {route === "functions" && <FunctionsScreen />}
         </Broken>
       </main>
       <DropOverlay />

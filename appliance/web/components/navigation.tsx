@@ -13,7 +13,7 @@ export function Navigation({ route }: { route: Route }) {
       {routes.map((one) => (
         <a
           key={one}
-          className="tab"
+          className={`tab tab-${one}`}
           href={toHref(one)}
           aria-current={one === route ? "page" : undefined}
           data-testid={`tab-${one}`}

@@ -3,10 +3,12 @@ import { api } from "../../../convex/_generated/api.js";
 import { isOpen, type JobCounts, type JobView } from "../../../convex/model/job.ts";
 import type { EventView } from "../../../convex/model/event.ts";
 import { Empty } from "../components/empty.tsx";
+import { Icon } from "../components/icon.tsx";
 import { JobRow } from "../components/jobRow.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { eventSentence } from "../language/eventSentence.ts";
 import { useSpeech } from "../language/language.tsx";
+import { toHref } from "../route.ts";
 
 const jobsShown = 50;
 const eventsShown = 30;
@@ -23,6 +25,10 @@ export function ActivityScreen() {
         <h1>{words.activity.title}</h1>
         <Sums counts={counts} />
       </div>
+      <a className="functions-link" href={toHref("functions")} data-testid="functions-link">
+        {words.functions.look}
+        <Icon name="chevron" />
+      </a>
       <div className="columns">
         <div>
           {jobs === undefined && <Skeleton rows={5} />}

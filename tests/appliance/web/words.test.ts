@@ -32,6 +32,7 @@ const alike = new Set([
   "documents.pages",
   "documents.format",
   "formats.json",
+  "functions.kinds.action",
   "formats.pdf",
   "formats.markdown",
   "settings.english",
