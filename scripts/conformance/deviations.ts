@@ -1,2 +1,93 @@
-/** Tests of convex-test that the embedded engine does not pass, each with why. A key is a file, or a file and a test's full name. */
-export const deviations: Readonly<Record<string, string>> = {};
+/**
+ * Tests of convex-test that the embedded engine does not pass, and why. A failure counts as a deviation only when it says what is
+ * expected here, so that a test cannot begin to fail for another reason unseen.
+ */
+export type Deviation = {
+  readonly file: string;
+  /** Full names; all tests of the file when absent. */
+  readonly tests?: readonly string[];
+  /** What the failure says. */
+  readonly says: string;
+  readonly reason: string;
+  /** The engine owes it: the real backend does as convex-test does. Otherwise convex-test differs from the real backend. */
+  readonly isOwed?: true;
+};
+
+const components = "Components are not supported by the embedded engine yet.";
+const ownWords = "Only the words differ: these are the real backend's, and convex-test has its own.";
+
+export const deviations: readonly Deviation[] = [
+  { file: "components.test.ts", says: components, reason: "Refused by name until components are built.", isOwed: true },
+  { file: "argumentsValidation.test.ts", says: components, reason: "Refused by name until components are built.", isOwed: true },
+  { file: "getFunctionMetadata.test.ts", says: components, reason: "Refused by name until components are built.", isOwed: true },
+  { file: "argumentsValidation.test.ts", says: "ArgumentValidationError", reason: ownWords },
+  { file: "returnsValidation.test.ts", says: "ReturnsValidationError", reason: ownWords },
+  { file: "schemaValidation.test.ts", says: "Failed to insert or update a document", reason: ownWords },
+  { file: "bandwidth.test.ts", says: "Too many bytes", reason: ownWords },
+  { file: "bandwidth.test.ts", says: "Too many documents", reason: ownWords },
+  { file: "bandwidth.test.ts", says: "Too many writes", reason: ownWords },
+  { file: "nestedLimits.test.ts", says: "Too many documents", reason: ownWords },
+  { file: "nestedLimits.test.ts", says: "Uncaught Error: Too many", reason: ownWords },
+  {
+    file: "indexes.test.ts",
+    tests: ["gt,lt,lt in range of indexed field"],
+    says: "Already defined lower bound",
+    reason: ownWords,
+  },
+  {
+    file: "getDeploymentMetadata.test.ts",
+    says: "class: 'selfHosted'",
+    reason: "A deployment tells its own name and class; convex-test made some up.",
+  },
+  {
+    file: "pagination.test.ts",
+    tests: ["paginate with deletes and indexes", "paginate with deletes and composite index"],
+    says: "expected false to deeply equal true",
+    reason: "The last row of an index fills the page: the end is known only once it is reached, with the next, empty page.",
+  },
+  {
+    file: "textSearch.test.ts",
+    says: "to match object",
+    reason: "Results come by relevance, and the newest first among equals; convex-test gives them in order of insertion.",
+  },
+  {
+    file: "schema.test.ts",
+    tests: ["field names must be identifiers union"],
+    says: "to throw an error",
+    reason: "A field may have any printable ASCII name; only a leading $ or, at the top, an underscore is refused.",
+  },
+  {
+    file: "mutations.test.ts",
+    tests: ["snapshot query does not see pending writes", "snapshot query sees previously committed writes"],
+    says: "withoutWrites",
+    reason: "`useStaleSnapshot` reads what its mutation reads, pending writes too.",
+    isOwed: true,
+  },
+  {
+    file: "mutations.test.ts",
+    tests: ["patch undefined"],
+    says: "does not fit messages.embedding",
+    reason: "A vector of the wrong length is refused when it is written, not left out of the index.",
+    isOwed: true,
+  },
+  {
+    file: "vectorSearch.test.ts",
+    says: "does not fit messages.embedding",
+    reason: "A vector of the wrong length is refused when it is written, not left out of the index.",
+    isOwed: true,
+  },
+  {
+    file: "bandwidth.test.ts",
+    tests: ["index range limit exceeded throws"],
+    says: "instead of rejecting",
+    reason: "Reads by id are not counted as index ranges.",
+    isOwed: true,
+  },
+  {
+    file: "bandwidth.test.ts",
+    tests: ["getTransactionMetrics returns bandwidth stats"],
+    says: "to be",
+    reason: "What is read is measured as it is stored, so that reading it does not mean taking it apart.",
+    isOwed: true,
+  },
+];
