@@ -68,6 +68,21 @@ test("the log has each run, and goes on with what comes", async () => {
   });
 });
 
+test("tables are listed with their rows, and a table's rows come live", async () => {
+  const tables = JSON.parse((await run("data", "--json")).stdout) as { table: string; rows: number }[];
+  assert.equal(tables.find((one) => one.table === "settings")?.rows, 1);
+  assert.deepEqual(await run("data", "nothing"), {
+    code: 66,
+    stdout: "",
+    stderr: 'nika: There is no table "nothing"; `nika data` lists them.\n',
+  });
+  await following(["data", "settings", "--json"], async (until) => {
+    await until((line) => line.includes('"theme":"light"'));
+    await run("run", "settings:set", '{"theme": "auto"}');
+    await until((line) => line.includes('"theme":"auto"'));
+  });
+});
+
 test("an error is told by its sentence and its place in the app", () => {
   const message =
     "[Request ID: 0123456789abcdef] Server Error\nUncaught TypeError: x is not\na function\n    at pick (../convex/model/pick.ts:3:1)\n    at handler (../convex/a.ts:9:1)";

@@ -9,15 +9,16 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { ConvexClient, ConvexHttpClient } from "convex/browser";
-import { anyApi, makeFunctionReference } from "convex/server";
+import { anyApi, makeFunctionReference, type ApiFromModules } from "convex/server";
 import { openEngine, type Engine } from "../../../../appliance/engine/engine.ts";
 import type { LogEntry, LogPage } from "../../../../appliance/engine/logs/runLog.ts";
 import type { Statistics } from "../../../../appliance/engine/logs/statistics.ts";
 import { collector } from "../served.ts";
+import type * as app from "./app/say.ts";
 
 const adminKey = "nika|0123456789abcdef";
 const dir = mkdtempSync(join(tmpdir(), "engine-logs-"));
-const say = anyApi["say"]!;
+const { say } = anyApi as unknown as ApiFromModules<{ say: typeof app }>;
 const stats = makeFunctionReference<"query", Record<string, never>, Statistics>("_system/nika/functions:stats");
 let server: Server;
 let engine: Engine;
@@ -60,11 +61,11 @@ async function follow(cursor: number, wanted: readonly string[]): Promise<readon
 test("every kind of run leaves an entry, nested and scheduled ones too, and no argument is in it", async () => {
   const { newCursor } = await read(0);
   const client = new ConvexHttpClient(url, { logger: false });
-  await client.mutation(say["aloud"]!, { secret: "open sesame" });
-  await client.mutation(say["later"]!, {});
-  await client.action(say["through"]!, {});
-  await assert.rejects(client.query(say["stumble"]!, {}), /it stumbled/);
-  await assert.rejects(client.mutation(say["aloud"]!, { secret: 271_828 }), /271828/);
+  await client.mutation(say.aloud, { secret: "open sesame" });
+  await client.mutation(say.later, {});
+  await client.action(say.through, {});
+  await assert.rejects(client.query(say.stumble, {}), /it stumbled/);
+  await assert.rejects(client.mutation(say.aloud, { secret: 271_828 } as never), /271828/);
   const entries = await follow(newCursor, ["say:aloud", "say:later", "say:add", "say:through", "say:count", "say:stumble"]);
   const one = (path: string): LogEntry => entries.find(({ identifier }) => identifier === path) as LogEntry;
   const { executionTime, timestamp, requestId, ...aloud } = one("say:aloud");
@@ -97,7 +98,7 @@ test("only admins read the log", async () => {
 
 test("`npx convex logs` prints what was logged and goes on with what comes", async () => {
   const client = new ConvexHttpClient(url, { logger: false });
-  await client.mutation(say["aloud"]!, { secret: "" });
+  await client.mutation(say.aloud, { secret: "" });
   const child = spawn(
     process.execPath,
     [join(import.meta.dirname, "../../../../node_modules/convex/bin/main.js"), "logs", "--history", "50", "--success"],
@@ -113,7 +114,7 @@ test("`npx convex logs` prints what was logged and goes on with what comes", asy
   try {
     await lines.until((line) => /\[CONVEX M\(say:aloud\)\] \[LOG\] 'said' \{ times: 1 \}/.test(line));
     await lines.until((line) => /\[CONVEX M\(say:aloud\)\] Function executed in \d+ ms/.test(line));
-    await assert.rejects(client.query(say["stumble"]!, { again: 1 }));
+    await assert.rejects(client.query(say.stumble, { again: 1 } as never));
     await lines.until((line) => /\[CONVEX Q\(say:stumble\)\] Uncaught Error: it stumbled|ArgumentValidationError/.test(line));
   } finally {
     child.kill();
@@ -132,8 +133,8 @@ test("how functions do is a live query of the admin's, and nobody else's", async
   const callsOf = ({ functions }: Statistics): number => functions.find(({ path }) => path === "say:count")?.calls ?? 0;
   const first = callsOf(await seen.until(() => true));
   const reader = new ConvexHttpClient(url, { logger: false });
-  await reader.query(say["count"]!, {});
-  await reader.query(say["count"]!, {});
+  await reader.query(say.count, {});
+  await reader.query(say.count, {});
   const later = await seen.until((value) => callsOf(value) === first + 2);
   assert.equal(later.errors.find(({ message }) => message === "Error: it stumbled")?.place, "say.ts:34");
   assert.ok(later.functions.every(({ path }) => !path.startsWith("_system/")));
