@@ -1,11 +1,14 @@
 /** What Convex's command line asks over HTTP. Every one of these needs the admin key, in the header or, for pushes, in the body. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import { brotliDecompress } from "node:zlib";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { DeveloperError } from "../codec/value.ts";
 import type { Core } from "../core.ts";
 import type { DeploymentChanges, EnvChange } from "../deploy/deployable.ts";
-import { readJsonObject } from "../http/body.ts";
+import { openPushes } from "../deploy/push.ts";
+import { readBody, readJsonObject } from "../http/body.ts";
 import { sendJsonText } from "../http/reply.ts";
 
 export type AdminParts = {
@@ -18,6 +21,10 @@ export type AdminParts = {
 
 type AdminRoute = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 
+const packedPushBytesMax = 64 * 1024 * 1024;
+const pushBytesMax = 256 * 1024 * 1024;
+const unpack = promisify(brotliDecompress);
+
 /** A route found here checks who asks by itself. */
 export function adminRoutes(parts: AdminParts): (method: string, path: string) => AdminRoute | undefined {
   const { core } = parts;
@@ -29,11 +36,33 @@ export function adminRoutes(parts: AdminParts): (method: string, path: string) =
       sendJsonText(response, 200, JSON.stringify(await plainly(() => work(request, url))));
     };
 
+  const pushes = openPushes(parts);
+  const pushing =
+    (work: (body: Readonly<Record<string, unknown>>) => Promise<unknown>): AdminRoute =>
+    async (request, response) => {
+      const body = await readPush(request);
+      const key = body["adminKey"];
+      await mustBeAdmin(parts.auth, typeof key === "string" ? `Convex ${key}` : request.headers.authorization);
+      sendJsonText(response, 200, JSON.stringify(await plainly(() => work(body))));
+    };
+
   const table: Readonly<Record<string, AdminRoute>> = {
     "POST /api/update_environment_variables": answering(async (request) => {
       await changesOf(core).setEnv(envChangesOf((await readJsonObject(request))["changes"]));
       return null;
     }),
+    // No hashes are kept: every push brings all of its modules.
+    "POST /api/get_config_hashes": pushing(async () => ({
+      config: { functions: "convex/" },
+      moduleHashes: [],
+      udfServerVersion: null,
+      nodeVersion: null,
+    })),
+    "POST /api/deploy2/evaluate_schema": pushing(async () => ({ componentSchemaEvaluations: {}, newComponentDefinitions: [] })),
+    "POST /api/deploy2/start_push": pushing((body) => pushes.start(body)),
+    "POST /api/deploy2/wait_for_schema": pushing((body) => pushes.waitForSchema(body)),
+    "POST /api/deploy2/finish_push": pushing((body) => pushes.finish(body)),
+    "POST /api/deploy2/report_push_completed": pushing(async () => null),
     "GET /api/v1/get_canonical_urls": answering(async () => canonicalUrls(parts.origin())),
   };
   return (method, path) => table[`${method} ${path}`];
@@ -71,4 +100,18 @@ function envChangesOf(value: unknown): readonly EnvChange[] {
       throw new NikaError("invalid", "Each change has a name, and a value or null.");
     return { name, value: text };
   });
+}
+
+/** The command line packs large bodies. What unpacks to more than a push may be is refused while it is unpacked. */
+async function readPush(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+  const packed = await readBody(request, packedPushBytesMax);
+  let body: unknown;
+  try {
+    const bytes = request.headers["content-encoding"] === "br" ? await unpack(packed, { maxOutputLength: pushBytesMax }) : packed;
+    body = JSON.parse(bytes.toString());
+  } catch (cause) {
+    throw new NikaError("invalid", "The body of this push cannot be read.", { cause });
+  }
+  if (typeof body === "object" && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
+  throw new NikaError("invalid", "The body must be a JSON object.");
 }
