@@ -24,6 +24,13 @@ export type Performed = { readonly reply: Reply; readonly commits: readonly Comm
 
 const jobsPerCall = 100; // So that clients' mutations get a turn between them.
 const sweptPerCall = 500;
+const pagesGivenBack = 4000; // 16 MB a sweep, so that no mutation waits long for it.
+/**
+ * Answers kept of one session, at most about. Requests of a session are done in order, and a socket takes no more than 1,000 at a time, so
+ * what lies this far back was seen by its client.
+ */
+const requestsKept = 4096;
+const requestsPruned = 512;
 const sessionsKeptMs = 14 * 24 * 3600 * 1000;
 const jobsKeptMs = 7 * 24 * 3600 * 1000;
 const blobsKeptMs = 10 * 60 * 1000;
@@ -54,6 +61,8 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
   const addRequest = db.prepare(
     "INSERT INTO sessionRequests (session, request, ts, value, logLines, atMs) VALUES (?, ?, ?, ?, ?, ?)",
   );
+  const giveBack = db.prepare(`PRAGMA incremental_vacuum(${pagesGivenBack})`);
+  const dropEarlier = db.prepare("DELETE FROM sessionRequests WHERE session = ? AND request < ?");
   const dropRequests = db.prepare("DELETE FROM sessionRequests WHERE atMs < ?");
   const ready: ReadyMessage = {
     type: "ready",
@@ -150,6 +159,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     watch.begin(id);
     const { outcome, logLines, ms } = await runAtomically({ run, entry, args: request.args }, (value, lines) => {
       if (session) addRequest.run(session.id, session.requestId, run.txn.ts, value, JSON.stringify(lines), run.txn.nowMs);
+      if (session && session.requestId % requestsPruned === 0) dropEarlier.run(session.id, session.requestId - requestsKept);
     });
     watch.end();
     if (!outcome.ok) {
@@ -341,6 +351,8 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
         if (json) run.txn.remove(table, job.id, JSON.parse(json) as JsonObject);
         jobs.drop(job.id);
       }
+      // Pages that nothing uses go back to the file system, some at a time.
+      giveBack.all();
     });
     return { reply: { type: "done" }, commits: committed(run), hasScheduled: false };
   };

@@ -4,6 +4,8 @@ import { DatabaseSync } from "node:sqlite";
 
 /** Bound how much of the WAL a checkpoint copies at once: 64 MB, so that fsync stalls stay rare. */
 const walPages = 16_000;
+/** What a long reader made the WAL grow by is given back at the next checkpoint that can. */
+const walBytesKept = 64 * 1024 * 1024;
 const cacheKib = 16 * 1024;
 /** A thread that is being ended needs a moment to let go. */
 const lockWaitMs = 2000;
@@ -43,6 +45,7 @@ function prepared(db: DatabaseSync): DatabaseSync {
   db.exec("PRAGMA journal_mode = WAL");
   db.exec("PRAGMA synchronous = FULL");
   db.exec(`PRAGMA wal_autocheckpoint = ${walPages}`);
+  db.exec(`PRAGMA journal_size_limit = ${walBytesKept}`);
   db.exec(`PRAGMA cache_size = -${cacheKib}`);
   db.exec("PRAGMA foreign_keys = OFF");
   const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
