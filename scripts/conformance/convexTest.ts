@@ -101,11 +101,14 @@ export function convexTest(first, modules) {
 
 function runSuite(cwd: string, files: readonly string[]): Results {
   const outputFile = join(cwd, "results.json");
+  // What a killed worker leaves behind goes with the scratch folder.
+  const temporary = join(cwd, "tmp");
   rmSync(outputFile, { force: true });
+  mkdirSync(temporary, { recursive: true });
   const { stdout, stderr } = spawnSync(
     process.execPath,
     ["node_modules/vitest/vitest.mjs", "run", "--reporter=json", `--outputFile=${outputFile}`, "--testTimeout=10000", ...files],
-    { cwd, encoding: "utf8", env: { ...process.env, CI: "1" } },
+    { cwd, encoding: "utf8", env: { ...process.env, CI: "1", TMPDIR: temporary } },
   );
   if (!existsSync(outputFile)) throw new Error(`vitest gave no results.\n${stdout}\n${stderr}`);
   return JSON.parse(readFileSync(outputFile, "utf8")) as Results;

@@ -19,6 +19,7 @@ import {
 import type { Runner } from "../exec/runner.ts";
 import { addressedPath, type FunctionEntry } from "../txn/functions.ts";
 import type { Asker, Run } from "../txn/syscalls.ts";
+import { makeFilesFolder } from "./filesFolder.ts";
 import { unwrapped, within, type Frame } from "./frames.ts";
 import { shownName, type Modules } from "./modules.ts";
 
@@ -93,7 +94,7 @@ function openFrame(
     waiting++;
     const answer = tail.then(async () => {
       await loadNamed(modules, args);
-      return op === "1.0/runUdf" ? nested(args) : answered(run, op, args, asker);
+      return op === "1.0/runUdf" ? nested(args) : ask(op, args);
     });
     tail = answer.then(
       () => waiting--,
@@ -101,12 +102,15 @@ function openFrame(
     );
     return answer.then(unwrapped);
   };
+  const ask = (op: string, args: string): string => {
+    if (op === "1.0/storageStore") makeFilesFolder();
+    return answered(run, op, args, asker);
+  };
   const frame: Frame = {
     owner,
     isTransaction: true,
-    syscall: (op, args) => unwrapped(answered(run, op, args, asker)),
-    asyncSyscall: async (op, args) =>
-      waiting > 0 || namesFunctions.has(op) ? wait(op, args) : unwrapped(answered(run, op, args, asker)),
+    syscall: (op, args) => unwrapped(ask(op, args)),
+    asyncSyscall: async (op, args) => (waiting > 0 || namesFunctions.has(op) ? wait(op, args) : unwrapped(ask(op, args))),
     jsSyscall: (op) => {
       throw new Error(`Unknown operation ${op}`);
     },

@@ -3,9 +3,7 @@
  * and sockets. One transaction is open at a time; actions run beside it.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { findArgsMismatch, findMismatch } from "../codec/validator.ts";
 import { DeveloperError, type Json, type JsonObject } from "../codec/value.ts";
 import type { DueJob, Identity, Result } from "../core.ts";
@@ -13,11 +11,12 @@ import { clientMessage, failure, kindMismatch, toAnswer, type Guarded, type Outc
 import type { Reply, Task } from "../exec/message.ts";
 import { openTasks } from "../exec/tasks.ts";
 import { searchVectors } from "../search/vectorQuery.ts";
-import { blobFolder, blobPath, writeBlob } from "../store/files.ts";
+import { blobPath, writeBlob } from "../store/files.ts";
 import { Store } from "../store/store.ts";
 import { addressedPath, type FunctionEntry } from "../txn/functions.ts";
 import { closeStreams, identityOf, openRun } from "../txn/syscalls.ts";
 import { Transaction } from "../txn/transaction.ts";
+import { filesDir, makeFilesFolder } from "./filesFolder.ts";
 import { currentFrame, unwrapped, within, type Frame } from "./frames.ts";
 import { shownName, type Modules, type Registered } from "./modules.ts";
 import { loadNamed, openSameRealmRunner, toOutcome } from "./sameRealm.ts";
@@ -45,7 +44,7 @@ export function openTestEngine({
   readonly limits: JsonObject;
 }) {
   const owner = {};
-  const dir = filesFolder();
+  const dir = filesDir;
   const store = new Store(dir, "memory");
   const { db } = store;
   const runner = openSameRealmRunner(modules, owner, limits);
@@ -264,6 +263,7 @@ export function openTestEngine({
 
   const storeBlob = async (blob: Blob): Promise<string> => {
     const bytes = new Uint8Array(await blob.arrayBuffer());
+    makeFilesFolder();
     const sha256 = writeBlob(dir, bytes);
     const file = { sha256, sizeBytes: bytes.length, contentType: blob.type === "" ? null : blob.type };
     const { reply } = await perform({ type: "storeFile", file });
@@ -287,18 +287,6 @@ export function openTestEngine({
       while (inFlight.size > 0) await Promise.all(inFlight);
     },
   };
-}
-
-let folder: string | undefined;
-
-/** One for all tests of a process, because files lie under their hash. It goes with the process. */
-function filesFolder(): string {
-  if (folder !== undefined) return folder;
-  const made = mkdtempSync(join(tmpdir(), "nika-convex-test-"));
-  mkdirSync(blobFolder(made));
-  process.once("exit", () => rmSync(made, { recursive: true, force: true }));
-  folder = made;
-  return made;
 }
 
 const callKinds: Readonly<Record<string, Kind>> = {

@@ -112,6 +112,29 @@ test("arguments, documents and schemas are checked as on a deployment", async ()
   assert.throws(() => convexTest(schema), /needs the modules/);
 });
 
+test("a nested call keeps to limits of its own, and what it undid is not counted", async () => {
+  const t = open();
+  const limited = (documentsWritten: number) =>
+    t.mutation(async (ctx) => {
+      await ctx.runMutation(notes.failing, {}).catch(() => {});
+      await ctx.runMutation(notes.tryTwice, {}, { transactionLimits: { documentsWritten } });
+      return (await ctx.meta.getTransactionMetrics()).documentsWritten.used;
+    });
+  await assert.rejects(limited(0), /Too many writes in a single function execution \(limit: 0\)/);
+  assert.equal(await limited(2), 1);
+  const tight = convexTest({ schema, modules, transactionLimits: { documentsRead: 0 } });
+  await tight.mutation(notes.add, { text: "a" });
+  await assert.rejects(tight.query(notes.list), /Too many documents read/);
+});
+
+test("a schema that a deploy would refuse is refused at once", () => {
+  const refused = (tables: Parameters<typeof defineSchema>[0], why: RegExp) =>
+    assert.throws(() => convexTest(defineSchema(tables), modules), why);
+  refused({ "a-b": defineTable({}) }, /a table's name is letters/);
+  refused({ a: defineTable({ _mine: v.string() }) }, /field "_mine" begins with an underscore/);
+  refused({ a: defineTable({ x: v.string() }).index("a-b", ["x"]) }, /"a-b" cannot name an index/);
+});
+
 test("an action runs beside transactions, as the one who is signed in", async () => {
   const t = open();
   assert.equal(await t.withIdentity({ name: "Ada" }).action(notes.addTwo), "Ada");
@@ -139,6 +162,8 @@ test("HTTP actions answer, and files are kept", async () => {
   assert.equal(await (await t.fetch("/hello")).text(), "hi");
   assert.equal((await t.fetch("/nowhere")).status, 404);
   const id = await t.action(async (ctx) => ctx.storage.store(new Blob(["bytes"], { type: "text/plain" })));
+  const other = await t.run(async (ctx) => ctx.storage.store(new Blob(["more"])));
+  assert.notEqual(other, id);
   assert.equal(await t.action(async (ctx) => (await ctx.storage.get(id as never))?.text() ?? null), "bytes");
 });
 
