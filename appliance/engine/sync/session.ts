@@ -33,6 +33,8 @@ const closePolicy = 1008;
 export type Wire = {
   /** `onFlushed` is called once the text has left for the network, or never will. */
   send(text: string, onFlushed?: () => void): void;
+  /** What is sent until the returned function is called may leave at once, as a whole. */
+  together?(): () => void;
   /** `reason` begins with a word that the client derives its waiting time from. */
   close(code: number, reason: string): void;
 };
@@ -229,11 +231,14 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log }
   function answerMutation(number: number, run: MutationRun): void {
     if (run.ts !== null) queries.advance(run.ts);
     if (isEnded) return;
+    if (!run.result.ok) return wire.send(mutationResponse(number, run));
+    // Unless queries must run first, its transition comes in the next turn: one way to the network for both.
+    const release = wire.together?.();
     wire.send(mutationResponse(number, run));
-    if (!run.result.ok) return;
     const ts = run.ts ?? 0n;
     if (owedTs === undefined || ts > owedTs) owedTs = ts;
     wake();
+    if (release) setImmediate(release);
   }
 
   function startAction({ path, args, requestId: number }: ClientMessage & { type: "Mutation" | "Action" }): void {

@@ -45,7 +45,7 @@ export function openSockets(options: SocketsOptions): Sockets {
         socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         return true;
       }
-      server.handleUpgrade(request, socket, head, (ws) => serve(ws, options, lives));
+      server.handleUpgrade(request, socket, head, (ws) => serve({ ws, socket }, options, lives));
       return true;
     },
     count: () => lives.size,
@@ -61,7 +61,7 @@ export function openSockets(options: SocketsOptions): Sockets {
   };
 }
 
-function serve(ws: WebSocket, options: SocketsOptions, lives: Set<Life>): void {
+function serve({ ws, socket }: { ws: WebSocket; socket: Duplex }, options: SocketsOptions, lives: Set<Life>): void {
   const life: Life = { ws, heardMs: options.nowMs(), saidMs: options.nowMs() };
   lives.add(life);
   const session: Session = openSession({
@@ -71,6 +71,10 @@ function serve(ws: WebSocket, options: SocketsOptions, lives: Set<Life>): void {
         life.saidMs = options.nowMs();
         if (ws.bufferedAmount > unsentBytesMax) ws.terminate();
         ws.send(bytesOf(text), { binary: false }, () => onFlushed?.());
+      },
+      together() {
+        socket.cork();
+        return () => socket.uncork();
       },
       close: (code, reason) => ws.close(code, reason),
     },
