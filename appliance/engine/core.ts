@@ -28,7 +28,13 @@ export type CallRequest = {
 /** JSON text of the value, or what the client is told. `data` is the JSON text of a ConvexError's payload. */
 export type Result =
   | { readonly ok: true; readonly value: string }
-  | { readonly ok: false; readonly message: string; readonly data?: string };
+  | {
+      readonly ok: false;
+      readonly message: string;
+      readonly data?: string;
+      /** There was no room on the disk; nothing was changed, and later it may work. */
+      readonly isFull?: true;
+    };
 
 /** Half-open range of keys in one index, compared as bytes. A point is [key, key + 0x00). Pseudo-indexes carry config reads. */
 export type ReadRange = { readonly index: string; readonly lower: Uint8Array; readonly upper: Uint8Array };

@@ -1,6 +1,7 @@
 /** Joins the engine's parts: the app loaded, the transaction thread, the query pool, the action thread, behind the one type `Core`. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
+import { NikaError } from "../../convex/model/error.ts";
 import { limits } from "./codec/limits.ts";
 import { findArgsMismatch, findMismatch } from "./codec/validator.ts";
 import { checkedSize, DeveloperError, type Json, type JsonObject } from "./codec/value.ts";
@@ -182,7 +183,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 
   const ask = async <T extends Reply["type"]>(task: Task, type: T): Promise<Extract<Reply, { type: T }>> => {
     const reply = await txn.perform(task);
-    if (reply.type === "failed") throw new DeveloperError(reply.message);
+    if (reply.type === "failed")
+      throw reply.isFull ? new NikaError("full", reply.message) : new DeveloperError(reply.message);
     if (reply.type !== type) throw new Error("The transaction thread gave a wrong answer.");
     return reply as Extract<Reply, { type: T }>;
   };

@@ -80,7 +80,7 @@ export type Reply =
       readonly notes: readonly RunNote[];
     }
   | { readonly type: "done" }
-  | { readonly type: "failed"; readonly message: string; readonly data?: string };
+  | { readonly type: "failed"; readonly message: string; readonly data?: string; readonly isFull?: true };
 
 /** One durable group: what it answers, and what it changed, in order of time. */
 export type GroupMessage = {

@@ -139,7 +139,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     } catch (error) {
       if (!db.isTransaction) throw error;
       savepoint.undo();
-      return { outcome: { ok: false, message: faultMessage(error) }, logLines: [], ms: 0 };
+      return { outcome: { ok: false, message: faultMessage(error), ...fullness(error) }, logLines: [], ms: 0 };
     }
   };
 
@@ -449,19 +449,23 @@ function faultReply(error: unknown): (task: Task) => Reply {
     task.type === "mutation"
       ? {
           type: "mutation",
-          result: { ok: false, message: clientMessage(task.request.requestId, message) },
+          result: { ok: false, message: clientMessage(task.request.requestId, message), ...fullness(error) },
           ts: null,
           logLines: [],
         }
-      : { type: "failed", message };
+      : { type: "failed", message, ...fullness(error) };
+}
+
+/** SQLITE_FULL, of which the low byte is the kind of failure; or what a file says. */
+function fullness(error: unknown): { readonly isFull?: true } {
+  const { errcode, code } = error as { errcode?: number; code?: unknown };
+  return (errcode !== undefined && (errcode & 0xff) === 13) || code === "ENOSPC" || code === "EDQUOT" ? { isFull: true } : {};
 }
 
 function faultMessage(error: unknown): string {
   const { errcode } = error as { errcode?: number };
   const text = error instanceof Error ? error.message : String(error);
-  // SQLITE_FULL; the low byte is the kind of failure.
-  if (errcode !== undefined && (errcode & 0xff) === 13)
-    return "The disk is full: nothing was changed. Free some space and try again.";
+  if (fullness(error).isFull) return "The disk is full: nothing was changed. Free some space and try again.";
   if (errcode !== undefined) return `The database could not be written: ${text}. Nothing was changed.`;
   return `Internal error: ${text}`;
 }

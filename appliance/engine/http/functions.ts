@@ -109,6 +109,7 @@ async function run({ core, queries, requestId }: FunctionParts, kind: Kind, call
     case "mutation": {
       const done = await core.mutation(request);
       if (done.ts !== null) queries.advance(done.ts);
+      if (!done.result.ok && done.result.isFull) throw new NikaError("full", done.result.message);
       return done;
     }
     case "action":

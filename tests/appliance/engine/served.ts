@@ -25,10 +25,10 @@ export type Served = AsyncDisposable & {
   restart(open: (dir: string, origin: () => string) => Promise<Core>): Promise<void>;
 };
 
-type Options = Partial<Pick<EngineOptions, "allowedOrigins" | "nowMs">>;
+type Options = Partial<Pick<EngineOptions, "allowedOrigins" | "nowMs" | "dir">>;
 
 export async function serve(open: (dir: string, origin: () => string) => Promise<Core>, options: Options = {}): Promise<Served> {
-  const dir = await mkdtemp(join(tmpdir(), "engine-"));
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), "engine-")));
   const sockets = new Set<Duplex>();
   const clients: ConvexClient[] = [];
   const logged: string[] = [];
@@ -73,7 +73,7 @@ export async function serve(open: (dir: string, origin: () => string) => Promise
       await running.close();
       server.closeAllConnections();
       await new Promise((done) => server.close(done));
-      await rm(dir, { recursive: true, force: true });
+      if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
     },
   };
 }
