@@ -255,13 +255,53 @@ export function bootstrap(host: Host): Bridge {
   };
   define("structuredClone", (value: unknown) => cloned(value, new Map()));
 
+  // Node's own would keep its promises in another realm, where nothing of a run's is waited for.
+  const blobBytes = new WeakMap<object, Uint8Array<ArrayBuffer>>();
+  const toPart = (part: unknown): Uint8Array =>
+    typeof part === "object" && part !== null
+      ? (blobBytes.get(part) ?? toBytes(part as ArrayBuffer | ArrayBufferView))
+      : host.encode(String(part));
+  class RealmBlob {
+    readonly type: string;
+    constructor(parts: Iterable<unknown> = [], options: { type?: string } = {}) {
+      const pieces = [...parts].map(toPart);
+      const all = new Uint8Array(pieces.reduce((size, one) => size + one.length, 0));
+      let at = 0;
+      for (const one of pieces) {
+        all.set(one, at);
+        at += one.length;
+      }
+      blobBytes.set(this, all);
+      this.type = (options.type ?? "").toLowerCase();
+    }
+    get #bytes(): Uint8Array<ArrayBuffer> {
+      return blobBytes.get(this) as Uint8Array<ArrayBuffer>;
+    }
+    get size(): number {
+      return this.#bytes.length;
+    }
+    async arrayBuffer(): Promise<ArrayBuffer> {
+      return this.#bytes.slice().buffer;
+    }
+    async bytes(): Promise<Uint8Array> {
+      return this.#bytes.slice();
+    }
+    async text(): Promise<string> {
+      return host.decode("utf-8", undefined, this.#bytes);
+    }
+    slice(start?: number, end?: number, type = ""): RealmBlob {
+      return new RealmBlob([this.#bytes.slice(start, end)], { type });
+    }
+  }
+  Object.defineProperty(RealmBlob, "name", { value: "Blob" });
+  define("Blob", RealmBlob);
+
   for (const name of [
     "URL",
     "URLSearchParams",
     "Headers",
     "Request",
     "Response",
-    "Blob",
     "FormData",
     "AbortController",
     "AbortSignal",
