@@ -183,8 +183,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
 
   const ask = async <T extends Reply["type"]>(task: Task, type: T): Promise<Extract<Reply, { type: T }>> => {
     const reply = await txn.perform(task);
-    if (reply.type === "failed")
-      throw reply.isFull ? new NikaError("full", reply.message) : new DeveloperError(reply.message);
+    if (reply.type === "failed") throw reply.isFull ? new NikaError("full", reply.message) : new DeveloperError(reply.message);
     if (reply.type !== type) throw new Error("The transaction thread gave a wrong answer.");
     return reply as Extract<Reply, { type: T }>;
   };
