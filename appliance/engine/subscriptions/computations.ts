@@ -11,6 +11,8 @@ import { openRangeIndex } from "./rangeIndex.ts";
 
 /** Results that looked at the clock are not given to newcomers after this, as in the original. */
 const timedResultMs = 17_000;
+/** A run that took its thread down costs a second of it; tried again when something changed, and not more often than this. */
+const faultRestMs = 10_000;
 /** Results that nobody watches are kept for the next who asks. */
 const idleCountMax = 512;
 const idleCharsMax = 8 * 1024 * 1024;
@@ -68,6 +70,32 @@ export function openComputations(nowMs: () => number): Computations {
   /** Unwatched results, oldest first. */
   const idle = new Set<Computation>();
   let idleChars = 0;
+  /** Those whose run took its thread down, so that nobody knows what it read. */
+  const faulted = new Set<Computation>();
+  let faultTimer: NodeJS.Timeout | undefined;
+
+  /** Whatever changed may be what it needs: ends those that have rested, and looks again when the others have. */
+  function retryFaulted(ts: bigint): void {
+    let restMs = Infinity;
+    for (const computation of faulted) {
+      const leftMs = faultRestMs - (nowMs() - computation.settledAtMs);
+      // A clock that was set back must not make the rest longer.
+      if (leftMs > 0 && leftMs <= faultRestMs) restMs = Math.min(restMs, leftMs);
+      else outdate(computation, ts);
+    }
+    if (restMs === Infinity || faultTimer) return;
+    faultTimer = setTimeout(() => {
+      faultTimer = undefined;
+      retryFaulted(ts);
+    }, restMs).unref();
+  }
+
+  function outdate(computation: Computation, ts: bigint): void {
+    if (!computation.result) return;
+    computation.result.untilTs = ts;
+    forget(computation);
+    for (const watcher of computation.watchers) watcher.onStale();
+  }
 
   function find(question: Question): Computation {
     const identityKey = identityKeyOf(question.identity);
@@ -97,6 +125,7 @@ export function openComputations(nowMs: () => number): Computations {
 
   /** It can no longer be found, by question or by what it read. */
   function forget(computation: Computation): void {
+    faulted.delete(computation);
     if (computation.result) readers.remove(computation.result.run.reads, computation);
     if (filed.get(computation.key) === computation) filed.delete(computation.key);
     wakeUp(computation);
@@ -135,15 +164,18 @@ export function openComputations(nowMs: () => number): Computations {
       computation.running = undefined;
       if (computation.watchers.size === 0) retire(computation);
     },
-    settle(computation, run, untilTs) {
+    settle(computation, run, overtakenTs) {
+      // Without a time it never saw a snapshot (its thread died): true for who waited, nothing for others to share.
+      const isFault = run.ts === 0n;
+      const untilTs = isFault ? undefined : overtakenTs;
       computation.result = { run, frame: toFrame(run), sinceTs: run.ts, untilTs };
       computation.settledAtMs = nowMs();
       const { question, identityKey } = computation;
       if (usesIdentity.has(question.path) || usesIdentity.size < pathsMax) usesIdentity.set(question.path, run.usedIdentity);
       const isFiled = filed.get(computation.key) === computation;
       if (isFiled) filed.delete(computation.key);
-      // Without a time it never saw a snapshot (its thread died): true for who waited, nothing for others to share.
-      if (untilTs !== undefined || run.ts === 0n) return;
+      if (isFault) faulted.add(computation);
+      if (untilTs !== undefined || isFault) return;
       readers.add(run.reads, computation);
       const shared = sharedKey(question);
       computation.key = run.usedIdentity ? `${shared}\0${identityKey}` : shared;
@@ -153,12 +185,8 @@ export function openComputations(nowMs: () => number): Computations {
       const touched = new Set<Computation>();
       if (isGap) for (const computation of filed.values()) touched.add(computation);
       for (const write of writes) readers.visit(write, (computation) => touched.add(computation));
-      for (const computation of touched) {
-        if (!computation.result) continue;
-        computation.result.untilTs = ts;
-        forget(computation);
-        for (const watcher of computation.watchers) watcher.onStale();
-      }
+      for (const computation of touched) outdate(computation, ts);
+      if (faulted.size > 0) retryFaulted(ts);
     },
   };
 }

@@ -50,7 +50,10 @@ export type LiveQueries = {
   close(): void;
 };
 
-export type LiveQueriesOptions = { readonly core: Core; readonly nowMs: () => number; readonly requestId: () => string;
+export type LiveQueriesOptions = {
+  readonly core: Core;
+  readonly nowMs: () => number;
+  readonly requestId: () => string;
   /** A question that needed no run, because its answer was known. */
   readonly onKnown?: (question: Question) => void;
 };

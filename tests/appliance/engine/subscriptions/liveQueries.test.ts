@@ -124,3 +124,35 @@ test("what was true at a time is known while it is remembered", async () => {
   assert.ok(queries.wasTrueAt(b, queries.publishedTs()));
   assert.ok(!queries.wasTrueAt(a, 1n));
 });
+
+test("a query that took its thread down is asked again after the next commit, and not more often than it may", async () => {
+  const made = core();
+  const clock = { ms: 0 };
+  let isDown = true;
+  const queries = opened(
+    {
+      ...made,
+      queries: async (requests) => {
+        const runs = await made.queries(requests);
+        return isDown
+          ? runs.map((run) => ({ ...run, ts: 0n, reads: [], result: { ok: false as const, message: "timed out" } }))
+          : runs;
+      },
+    },
+    clock,
+  );
+  let staleCount = 0;
+  const one = queries.open(question("q:get", { key: "k" }), () => void staleCount++);
+  await queries.refresh([one]);
+  assert.equal(one.result()?.run.result.ok, false);
+
+  isDown = false;
+  await put(made, "k", 1);
+  assert.deepEqual([staleCount, one.isTrue()], [0, true], "it rests");
+  clock.ms += 10_000;
+  await put(made, "k", 2);
+  assert.equal(staleCount, 1);
+  await queries.refresh([one]);
+
+  assert.deepEqual(one.result()?.run.result, { ok: true, value: "2" });
+});
