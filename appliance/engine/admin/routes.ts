@@ -1,5 +1,8 @@
 /** What Convex's command line asks over HTTP. Every one of these needs the admin key, in the header or, for pushes, in the body. */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { brotliDecompress } from "node:zlib";
 import { NikaError } from "../../../convex/model/error.ts";
@@ -10,6 +13,8 @@ import type { DeploymentChanges, EnvChange } from "../deploy/deployable.ts";
 import { openPushes } from "../deploy/push.ts";
 import { readBody, readJsonObject } from "../http/body.ts";
 import { sendJsonText } from "../http/reply.ts";
+import { openExports } from "./exports.ts";
+import { openImports } from "./imports.ts";
 
 export type AdminParts = {
   readonly core: Core;
@@ -21,6 +26,7 @@ export type AdminParts = {
 
 type AdminRoute = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 
+const snapshotPrefix = "/api/export/zip/";
 const packedPushBytesMax = 64 * 1024 * 1024;
 const pushBytesMax = 256 * 1024 * 1024;
 const unpack = promisify(brotliDecompress);
@@ -37,6 +43,8 @@ export function adminRoutes(parts: AdminParts): (method: string, path: string) =
     };
 
   const pushes = openPushes(parts);
+  const exports = openExports(parts);
+  const imports = openImports(parts);
   const pushing =
     (work: (body: Readonly<Record<string, unknown>>) => Promise<unknown>): AdminRoute =>
     async (request, response) => {
@@ -63,9 +71,40 @@ export function adminRoutes(parts: AdminParts): (method: string, path: string) =
     "POST /api/deploy2/wait_for_schema": pushing((body) => pushes.waitForSchema(body)),
     "POST /api/deploy2/finish_push": pushing((body) => pushes.finish(body)),
     "POST /api/deploy2/report_push_completed": pushing(async () => null),
+    "POST /api/export/request/zip": answering(async (_request, url) => {
+      await exports.request(url.searchParams.get("includeStorage") === "true");
+      return {};
+    }),
+    "POST /api/import/start_upload": answering(async () => imports.start()),
+    "POST /api/import/upload_part": answering(async (request, url) =>
+      imports.part(url.searchParams.get("uploadToken") ?? "", await readBody(request, packedPushBytesMax)),
+    ),
+    "POST /api/import/finish_upload": answering(async (request) => {
+      const body = await readJsonObject(request);
+      return imports.finish(textOf(body["uploadToken"]), (body["import"] ?? {}) as Record<string, unknown>);
+    }),
+    "POST /api/perform_import": answering(async (request) => {
+      await imports.perform(textOf((await readJsonObject(request))["importId"]));
+      return null;
+    }),
     "GET /api/v1/get_canonical_urls": answering(async () => canonicalUrls(parts.origin())),
   };
-  return (method, path) => table[`${method} ${path}`];
+  const download: AdminRoute = async (request, response, url) => {
+    await mustBeAdmin(parts.auth, request.headers.authorization);
+    const ts = url.pathname.slice(snapshotPrefix.length);
+    const path = await plainly(async () => exports.path(ts));
+    const { size } = await stat(path).catch((cause: unknown) => {
+      throw new NikaError("missing", "There is no snapshot of that time.", { cause });
+    });
+    response.writeHead(200, {
+      "Content-Type": "application/zip",
+      "Content-Length": size,
+      "Content-Disposition": `attachment; filename=snapshot_${ts}.zip`,
+    });
+    await pipeline(createReadStream(path), response);
+  };
+
+  return (method, path) => (method === "GET" && path.startsWith(snapshotPrefix) ? download : table[`${method} ${path}`]);
 }
 
 export async function mustBeAdmin(auth: Authenticator, authorization: string | undefined): Promise<void> {
@@ -86,6 +125,10 @@ async function plainly<T>(work: () => Promise<T>): Promise<T> {
     if (error instanceof DeveloperError) throw new NikaError("invalid", error.message, { cause: error });
     throw error;
   }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 function canonicalUrls(origin: string): { convexCloudUrl: string; convexSiteUrl: string } {

@@ -1,4 +1,5 @@
 /** What an administrator may have the transaction thread do. Each is one transaction: all of it happens, or nothing. */
+import { importTables, type ImportWork } from "./importTables.ts";
 import { parseSchema } from "../codec/schema.ts";
 import { asText, type JsonObject } from "../codec/value.ts";
 import type { Store } from "../store/store.ts";
@@ -9,7 +10,8 @@ export type AdminWork =
   /** Settings of the deployment; null removes one. */
   | { readonly type: "writeMeta"; readonly changes: readonly (readonly [string, string | null])[] }
   /** Whether the rows there are fit a schema that is not in force yet. */
-  | { readonly type: "checkSchema"; readonly schema: string };
+  | { readonly type: "checkSchema"; readonly schema: string }
+  | ({ readonly type: "import" } & ImportWork);
 
 /** Pseudo-index under which settings are read and written; the key is the setting's name. */
 export const metaIndex = "_meta";
@@ -29,6 +31,12 @@ export function administer(run: Run, work: AdminWork): string {
       return "null";
     case "checkSchema":
       return JSON.stringify(findSchemaBreach(store, work.schema) ?? null);
+    case "import": {
+      const count = importTables(run, work);
+      // One word instead of a key for every row: after an import everything is looked at again.
+      run.txn.writes.push({ index: deploymentIndex, key: Uint8Array.of(0) });
+      return String(count);
+    }
   }
 }
 

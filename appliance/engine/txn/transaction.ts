@@ -106,6 +106,13 @@ export class Transaction {
     return _id;
   }
 
+  /** A whole document, with the id and creation time it has had before. */
+  restore(table: Table, id: Uint8Array, document: JsonObject): void {
+    const json = this.#checked(table, document);
+    this.store.rows.insert(table.id, id, json);
+    this.#writeEntries(table, id, undefined, document);
+  }
+
   /** The caller has read `old`; `fields` holds no system field. */
   replace(table: Table, id: Uint8Array, old: JsonObject, fields: JsonObject): JsonObject {
     const document = {
