@@ -92,7 +92,8 @@ CREATE TABLE deadBlobs (sha256 TEXT PRIMARY KEY, sinceMs REAL NOT NULL) WITHOUT 
 
 // Of text indexes: which documents hold a term, what is known of each, and of all together. Of vector indexes: floats of four bytes.
 const searching = `
-CREATE TABLE searchTerms (indexId INTEGER NOT NULL, term TEXT NOT NULL, id BLOB NOT NULL, hits INTEGER NOT NULL, PRIMARY KEY (indexId, term, id)) WITHOUT ROWID;
+CREATE TABLE searchTerms (indexId INTEGER NOT NULL, term TEXT NOT NULL, id BLOB NOT NULL, hits INTEGER NOT NULL,
+  length INTEGER NOT NULL, PRIMARY KEY (indexId, term, id)) WITHOUT ROWID;
 CREATE TABLE searchDocuments (indexId INTEGER NOT NULL, id BLOB NOT NULL, length INTEGER NOT NULL, createdMs REAL NOT NULL, filters BLOB NOT NULL,
   PRIMARY KEY (indexId, id)) WITHOUT ROWID;
 CREATE TABLE searchTotals (indexId INTEGER PRIMARY KEY, documents INTEGER NOT NULL, length INTEGER NOT NULL);
