@@ -204,16 +204,10 @@ function condemned(message: TaskMessage, unit: string): Reply | TaskMessage {
 /** Its thread died while it saved, so it may be durable. What can be asked twice is; who cannot be helped is told the truth. */
 function doubted(message: TaskMessage): Verdict {
   const { task } = message;
-  switch (task.type) {
-    case "mutation":
-      // Its session's row, written with it, says whether it was done.
-      return task.session ? message : failed(task, inDoubt);
-    case "syscall":
-    case "storeFile":
-      return failed(task, inDoubt);
-    default:
-      return message;
-  }
+  // Its session's row, written with it, says whether it was done.
+  if (task.type === "mutation") return task.session ? message : failed(task, inDoubt);
+  const isTwiceWrong = task.type === "syscall" || task.type === "storeFile" || task.type === "admin";
+  return isTwiceWrong ? failed(task, inDoubt) : message;
 }
 
 /** Nothing was done. Who has a session tries again by itself; everybody else is told. */
