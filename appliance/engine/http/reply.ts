@@ -15,6 +15,8 @@ const statuses: Readonly<Record<Code, number>> = {
   bug: 500,
 };
 
+const restBytesMax = 256 * 1024;
+
 /** An error for which the code's own status would not be precise enough. */
 export class Refusal extends NikaError {
   readonly status: number;
@@ -43,7 +45,9 @@ export function sendError(response: ServerResponse, error: unknown, log: (line: 
   }
   const status = error instanceof Refusal ? error.status : statuses[isKnown ? error.code : "bug"];
   const message = isKnown ? error.message : "Something went wrong inside the server; its log has the details.";
-  // The rest of a body that we do not want would otherwise be read as the next request.
-  if (!response.req.complete) response.setHeader("Connection", "close");
+  // A short rest of a body is read and dropped, because closing on it may take the answer away from who still sends. A long one is not
+  // waited for.
+  const { complete, headers } = response.req;
+  if (!complete && !(Number(headers["content-length"]) <= restBytesMax)) response.setHeader("Connection", "close");
   sendJsonText(response, status, JSON.stringify({ code: isKnown ? error.code : "bug", message }));
 }
