@@ -193,7 +193,7 @@ function spoil(value: unknown): unknown {
       }
       if (random() < 0.2) delete at[key];
       else if (random() < 0.1) at[`${key}x`] = inner;
-      else at[key] = pick(nasty);
+      else at[key] = structuredClone(pick(nasty));
       break;
     }
   }
