@@ -168,7 +168,7 @@ read_pin() {
 
 # Where this machine gets its npm packages from, the way npm itself would decide.
 find_registry() {
-  local file line
+  local file line public=npmjs.org # npm's own, for a machine where nobody configured another
   registry=${npm_config_registry:-${NPM_CONFIG_REGISTRY:-}}
   if [[ -z $registry ]] && command -v npm >/dev/null; then registry=$(npm config get registry 2>/dev/null) || registry=''; fi
   for file in "${npm_config_userconfig:-${HOME:-}/.npmrc}" /usr/local/etc/npmrc /etc/npmrc; do
@@ -177,7 +177,7 @@ find_registry() {
       [[ ! $line =~ ^[[:space:]]*registry[[:space:]]*=[[:space:]]*\"?([^\"[:space:]]+) ]] || registry=${BASH_REMATCH[1]}
     done <"$file"
   done
-  [[ $registry == http*://* ]] || registry=https://registry.npmjs.org/
+  [[ $registry == http*://* ]] || registry=https://registry.$public/
   registry=${registry%/}
 }
 
