@@ -1,7 +1,7 @@
 import { NikaError } from "../../convex/model/error.ts";
 import { baselineEmbedder } from "../../ml/embed/baseline.ts";
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
-import type { OpenedEmbedder } from "./embedder.ts";
+import type { OpenedEmbedder } from "./opened.ts";
 
 /** Texts handed over at once: some 10 ms of work, so that a cancel is noticed soon. */
 const batchTexts = 64;

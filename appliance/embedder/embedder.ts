@@ -1,13 +1,7 @@
-import type { Embedder } from "../../functions/ports/embedder.ts";
 import { openBaseline } from "./baseline.ts";
 import { findModel, modelLabel, type ModelFiles } from "./model.ts";
 import { openNeural } from "./neural.ts";
-
-export type OpenedEmbedder = Embedder & {
-  /** Matches words, not meanings; the owner is told. */
-  readonly isBaseline: boolean;
-  close(): Promise<void>;
-};
+import type { OpenedEmbedder } from "./opened.ts";
 
 export type EmbedderOptions = {
   /** Where model folders lie; need not exist. */

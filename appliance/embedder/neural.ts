@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { NikaError } from "../../convex/model/error.ts";
-import type { OpenedEmbedder } from "./embedder.ts";
+import type { OpenedEmbedder } from "./opened.ts";
 import { modelId, modelLabel, queryPrefix, type ModelFiles } from "./model.ts";
 
 /** What the child is asked, one batch at a time. */

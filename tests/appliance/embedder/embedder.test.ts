@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { openEmbedder, type OpenedEmbedder } from "../../../appliance/embedder/embedder.ts";
+import { openEmbedder } from "../../../appliance/embedder/embedder.ts";
+import type { OpenedEmbedder } from "../../../appliance/embedder/opened.ts";
 import { makeModel } from "../../fixtures/makeModel.ts";
 
 const signal = new AbortController().signal;
