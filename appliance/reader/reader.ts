@@ -38,6 +38,8 @@ export function openReader({
         return unreadable(error, name, log);
       }
     },
+    entries: async () => Promise.reject(new NikaError("invalid", "It holds no files.")),
+    page: async () => undefined,
     close: () => processes.close(),
   };
 }

@@ -1,7 +1,31 @@
 import { v, type Infer } from "convex/values";
 
 /** What Nika can read, told by the bytes. A wire name: add, never rename. */
-export const formats = ["text", "markdown", "html", "csv", "json", "jsonl", "pdf", "docx", "eml"] as const;
+export const formats = [
+  "text",
+  "markdown",
+  "html",
+  "csv",
+  "json",
+  "jsonl",
+  "pdf",
+  "docx",
+  "eml",
+  "image",
+  "xlsx",
+  "pptx",
+  "odt",
+  "ods",
+  "odp",
+  "rtf",
+  "epub",
+  "ipynb",
+  "vcf",
+  "ics",
+  "code",
+  "mbox",
+  "archive",
+] as const;
 export type Format = (typeof formats)[number];
 
 /** Why a document could not be turned into passages. Each has one sentence in `problemMessages`. */
@@ -54,6 +78,38 @@ export const vDocumentState = v.union(
 );
 export type DocumentState = Infer<typeof vDocumentState>;
 
+/** What sort of thing a document is, told by rules over its text and format. A wire name: add, never rename. */
+export const entityTypes = [
+  "document",
+  "invoice",
+  "quote",
+  "contract",
+  "email",
+  "drawing",
+  "manual",
+  "report",
+  "letter",
+  "resume",
+  "minutes",
+  "table",
+  "log",
+  "code",
+  "picture",
+  "contact",
+  "event",
+] as const;
+export type EntityType = (typeof entityTypes)[number];
+
+/** A fact of use in business, with the text it was read from. `value` is its normal form, `isValid` whether its check digits hold. */
+export const vElement = v.object({
+  type: v.string(),
+  text: v.string(),
+  value: v.string(),
+  isValid: v.optional(v.boolean()),
+  page: v.optional(v.number()),
+});
+export type Element = Infer<typeof vElement>;
+
 /** What reading a document found out about it; written once, when its ingest settles. */
 export const vReading = v.object({
   format: vFormat,
@@ -62,6 +118,19 @@ export const vReading = v.object({
   language: v.string(),
   passages: v.number(),
   pages: v.optional(v.number()),
+  /** Who wrote or sent it, by its own word. */
+  author: v.optional(v.string()),
+  /** When it was written or sent, by its own word; milliseconds since 1970. */
+  writtenAt: v.optional(v.number()),
+  /** What sort of thing it is; see `entityTypes`. */
+  entityType: v.optional(v.string()),
+  /** Pictures kept from it, and tables found in it. */
+  pictures: v.optional(v.number()),
+  tables: v.optional(v.number()),
+  /** Pages whose text was recognised from a picture, and how sure the recogniser was of it on the whole, 0 to 100. */
+  recognised: v.optional(v.object({ pages: v.number(), confidence: v.number() })),
+  /** Facts of use in business found in the text: codes, amounts, account numbers. The first few; the rest is in the passages. */
+  elements: v.optional(v.array(vElement)),
 });
 export type ReadingSummary = Infer<typeof vReading>;
 

@@ -1,5 +1,9 @@
 import { v, type Infer } from "convex/values";
 
+/** Left, top, width and height as fractions of the page, from 0 to 1: true at every size the page is shown at. */
+export const vBox = v.object({ left: v.number(), top: v.number(), width: v.number(), height: v.number() });
+export type Box = Infer<typeof vBox>;
+
 /**
  * Where in its document a passage comes from. Every number counts from 1, as people do. Absent parts do not apply to the format.
  */
@@ -15,6 +19,10 @@ export const vPlace = v.object({
   records: v.optional(v.object({ from: v.number(), to: v.number() })),
   /** The part of a mail: "body", or the attachment's name. */
   part: v.optional(v.string()),
+  /** The sheet of a workbook. */
+  sheet: v.optional(v.string()),
+  /** The part of the page (or of the picture, when the document is one) it covers. */
+  box: v.optional(vBox),
 });
 export type Place = Infer<typeof vPlace>;
 
@@ -30,6 +38,7 @@ export function placeLabel(place: Place, language: keyof typeof words): string {
     range && (range.from === range.to ? `${one} ${range.from}` : `${many} ${range.from}–${range.to}`);
   return [
     place.part,
+    place.sheet,
     place.page === undefined ? undefined : `${word.page} ${place.page}`,
     place.headings?.length ? place.headings.join(" › ") : undefined,
     span(place.rows, word.row, word.rows),

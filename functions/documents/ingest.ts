@@ -27,6 +27,8 @@ export const ingestDocument = defineFunction({
     if (file.state === "forgetting") return { type: "done" };
     const reading = await read(file, call.signal, ports);
     call.signal.throwIfAborted();
+    // What holds other files is taken apart by a job of its own.
+    if (reading.type === "holder") return { type: "done", result: { type: "unreadable", problem: "unknownType" } };
     if (reading.type === "unreadable") {
       // An earlier try may have got further than this one.
       await ports.vectors.remove(documentId);
@@ -48,7 +50,7 @@ async function read(
   try {
     const bytes = await ports.files.read(file.url, { bytesMax: documentBytesMax, signal });
     const reading = await ports.reader.read(bytes, { name: file.name, signal });
-    if (reading.type === "unreadable") return reading;
+    if (reading.type !== "read") return reading;
     if (reading.passages.length === 0) return unreadable("noText");
     return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : reading;
   } catch (error) {

@@ -26,6 +26,14 @@ export function piecesOf(block: Exclude<Block, { type: "heading" }>, charsMax: n
       return linePieces(block.text, block.place, charsMax).map((piece) => ({ ...piece, kind: "records", joiner: "\n\n" }));
     case "table":
       return rowPieces(block, charsMax);
+    case "list": {
+      const lines = block.items.map(({ text, depth }) => `${"  ".repeat(depth)}- ${text}`).join("\n");
+      return linePieces(lines, block.place, charsMax).map((piece) => ({ ...piece, kind: "prose", joiner: "\n\n" }));
+    }
+    case "figure":
+      return prosePieces([block.caption, block.text].filter(Boolean).join("\n"), block.place, charsMax);
+    case "footnote":
+      return prosePieces([block.label, block.text].filter(Boolean).join(" "), block.place, charsMax);
   }
 }
 

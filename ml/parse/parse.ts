@@ -101,5 +101,6 @@ function baseName(name: string): string {
 
 function hasText(block: Block): boolean {
   if (block.type === "table") return block.columns.length + block.rows.length > 0;
-  return /[\p{L}\p{N}]/u.test(block.text);
+  if (block.type === "list") return block.items.length > 0;
+  return /[\p{L}\p{N}]/u.test(`${block.type === "figure" ? (block.caption ?? "") : ""}${block.text ?? ""}`);
 }

@@ -50,7 +50,9 @@ export function indexOfAscii(bytes: Uint8Array, text: string): number {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(text, 0, "latin1");
 }
 
-export type TextKind = Exclude<Format, "pdf" | "docx" | "csv"> | { readonly format: "csv"; readonly delimiter: Delimiter };
+export type TextKind =
+  | Extract<Format, "text" | "markdown" | "html" | "json" | "jsonl" | "eml">
+  | { readonly format: "csv"; readonly delimiter: Delimiter };
 
 /** The type of a text by what is in it. `name` decides only where the content leaves it open. */
 export function sniffText(text: string, name: string): TextKind {

@@ -4,6 +4,12 @@ import type { Reader } from "../../functions/ports/reader.ts";
 /** Reads UTF-8 text: one passage per line, the first line is the title. Bytes that are no text are damaged. */
 export function fakeReader(): Reader {
   return {
+    async entries() {
+      throw new NikaError("invalid", "It holds no files.");
+    },
+    async page() {
+      return undefined;
+    },
     async read(bytes, { name, signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "Reading was cancelled.");
       let text: string;

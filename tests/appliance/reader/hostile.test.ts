@@ -22,7 +22,7 @@ test("every hostile file ends in a clear state, and reading goes on", async (t) 
   const outcomes = await Promise.all(
     files.map(async ({ name, expect }) => {
       const reading = await reader.read(new Uint8Array(readFileSync(join(dir, name))), { name, signal });
-      const state = reading.type === "read" ? (`ready:${reading.format}` as const) : reading.problem;
+      const state = reading.type === "unreadable" ? reading.problem : (`ready:${reading.format}` as const);
       const isSound =
         reading.type !== "read" ||
         reading.passages.every(({ text }) => text.isWellFormed() && !text.includes("\0") && text !== "");

@@ -96,7 +96,7 @@ for (const [what, changes, problem] of [
 
 function readerOf(count: number): Ports["reader"] {
   const passages = Array.from({ length: count }, () => ({ text: "x", place: {} }));
-  return { read: async () => ({ type: "read", format: "text", title: "t", language: "en", passages }) };
+  return { ...fakeReader(), read: async () => ({ type: "read", format: "text", title: "t", language: "en", passages }) };
 }
 
 test("a file that is gone from the storage is a failure with a code", async () => {
