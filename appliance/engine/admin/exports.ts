@@ -74,7 +74,8 @@ async function writeSnapshot(dir: string, path: (ts: string) => string, includeS
     const tables = [...store.catalog.tables()].filter((one) => !one.name.startsWith("_")).toSorted((a, b) => a.number - b.number);
     text("_tables/documents.jsonl", tables.map((one) => `${JSON.stringify({ name: one.name, id: one.number })}\n`).join(""));
     for (const table of tables) {
-      text(`${table.name}/generated_schema.jsonl`, '"any"\n');
+      // Says that the rows tell the kinds of their numbers by themselves.
+      text(`${table.name}/generated_schema.jsonl`, '"uniform"\n');
       zip.begin(`${table.name}/documents.jsonl`);
       await writeRows(store, table.id, zip, toExportJson);
     }
@@ -106,8 +107,9 @@ async function writeStorage(store: Store, dir: string, zip: ZipWriter): Promise<
   const ids = store.db.prepare("SELECT id FROM files ORDER BY id").all() as { id: Uint8Array }[];
   const uuids = new Map(ids.map(({ id }) => [encodeId(systemTables._storage, id), files.find(id)] as const));
   zip.begin("_storage/documents.jsonl");
-  await writeRows(store, table.id, zip, (row) =>
-    toExportJson({ ...row, internalId: uuids.get(row["_id"] as string)?.uuid ?? "" }),
+  // Not in the form of rows: the original wants a size without a dot here.
+  await writeRows(store, table.id, zip, ({ _id, _creationTime, sha256, size, contentType = null }) =>
+    JSON.stringify({ _id, _creationTime, sha256, size, contentType, internalId: uuids.get(_id as string)?.uuid ?? null }),
   );
   for (const [id, file] of uuids) {
     if (!file) continue;

@@ -77,11 +77,15 @@ export function adminRoutes(parts: AdminParts): (method: string, path: string) =
     }),
     "POST /api/import/start_upload": answering(async () => imports.start()),
     "POST /api/import/upload_part": answering(async (request, url) =>
-      imports.part(url.searchParams.get("uploadToken") ?? "", await readBody(request, packedPushBytesMax)),
+      imports.part(
+        url.searchParams.get("uploadToken") ?? "",
+        Number(url.searchParams.get("partNumber")),
+        await readBody(request, packedPushBytesMax),
+      ),
     ),
     "POST /api/import/finish_upload": answering(async (request) => {
       const body = await readJsonObject(request);
-      return imports.finish(textOf(body["uploadToken"]), (body["import"] ?? {}) as Record<string, unknown>);
+      return imports.finish(textOf(body["uploadToken"]), body);
     }),
     "POST /api/perform_import": answering(async (request) => {
       await imports.perform(textOf((await readJsonObject(request))["importId"]));

@@ -7,7 +7,7 @@ import type { HttpRoute } from "../core.ts";
 import type { Ran } from "../exec/runner.ts";
 import { answer, type Run } from "../txn/syscalls.ts";
 import { modulePath } from "../txn/functions.ts";
-import { metaIndex } from "./work.ts";
+import { importPrefix, metaIndex } from "./work.ts";
 
 export type SystemSetup = {
   readonly env: Readonly<Record<string, string>>;
@@ -15,7 +15,7 @@ export type SystemSetup = {
 };
 
 /** Names of settings in the database. What is under `import:` is shown to whoever watches that import. */
-export const metaKeys = { lastExport: "export", imports: "import:" } as const;
+export const metaKeys = { lastExport: "export", imports: importPrefix } as const;
 
 const rowsPerPageMax = 1000;
 const bytesPerPageMax = 4 * 1024 * 1024;

@@ -11,7 +11,13 @@ export type AdminWork =
   | { readonly type: "writeMeta"; readonly changes: readonly (readonly [string, string | null])[] }
   /** Whether the rows there are fit a schema that is not in force yet. */
   | { readonly type: "checkSchema"; readonly schema: string }
-  | ({ readonly type: "import" } & ImportWork);
+  | ({ readonly type: "import" } & ImportWork)
+  /** Bytes of an import that failed: they go with the next sweep, where no file has them. */
+  | { readonly type: "forgetBlobs"; readonly sha256s: readonly string[] }
+  /** What was under way when the engine stopped has failed. */
+  | { readonly type: "endImports" }
+  /** How many rows each table has. */
+  | { readonly type: "countRows" };
 
 /** Pseudo-index under which settings are read and written; the key is the setting's name. */
 export const metaIndex = "_meta";
@@ -37,6 +43,37 @@ export function administer(run: Run, work: AdminWork): string {
       run.txn.writes.push({ index: deploymentIndex, key: Uint8Array.of(0) });
       return String(count);
     }
+    case "forgetBlobs":
+      for (const sha256 of work.sha256s) run.surroundings.files.forget(sha256, run.txn.nowMs);
+      return "null";
+    case "endImports":
+      endImports(run);
+      return "null";
+    case "countRows":
+      return JSON.stringify(
+        Object.fromEntries([...store.catalog.tables()].map(({ name, id }) => [name, store.rows.count(id)] as const)),
+      );
+  }
+}
+
+/** Settings under this name are imports. */
+export const importPrefix = "import:";
+const endedKept = 100;
+
+function endImports(run: Run): void {
+  const { store } = run.txn;
+  const rows = store.db
+    .prepare("SELECT key, value FROM meta WHERE key >= ? AND key < ?")
+    .all(importPrefix, `${importPrefix}\u{10ffff}`) as { key: string; value: string }[];
+  for (const { key, value } of rows.slice(endedKept)) {
+    if (/"(completed|failed)"/.test(value)) store.db.prepare("DELETE FROM meta WHERE key = ?").run(key);
+  }
+  for (const { key, value } of rows) {
+    const held = JSON.parse(value) as { importId: string; state: { state: string } };
+    if (held.state.state === "completed" || held.state.state === "failed") continue;
+    const state = { state: "failed", error_message: "The engine was stopped before the import was done: nothing was changed." };
+    store.writeMeta(key, JSON.stringify({ importId: held.importId, state }));
+    run.txn.writes.push({ index: metaIndex, key: Buffer.from(key) });
   }
 }
 

@@ -1,6 +1,9 @@
-/** Zip files as far as snapshots need them. Written without packing, so that entries of any length stream; below 4 GiB each and in all. */
-import { closeSync, fsyncSync, openSync, readSync, writeSync, fstatSync } from "node:fs";
-import { crc32, inflateRawSync } from "node:zlib";
+/**
+ * Zip files as far as snapshots need them. Written without packing, so that entries of any length stream; below 4 GiB each and in all.
+ */
+import { closeSync, createReadStream, fsyncSync, openSync, readSync, writeSync, fstatSync } from "node:fs";
+import { pipeline } from "node:stream";
+import { crc32, createInflateRaw } from "node:zlib";
 import { DeveloperError } from "../codec/value.ts";
 
 const sizeMax = 0xffff_ffff;
@@ -78,52 +81,136 @@ function directoryOf({ name, at, crc, size }: Written): Buffer {
   return Buffer.concat([head, name]);
 }
 
-export type ZipEntry = { readonly name: string; read(): Buffer };
+export type ZipEntry = {
+  readonly name: string;
+  /** The content, unpacked piece by piece, checked against its sum at the end. */
+  stream(): AsyncIterable<Uint8Array>;
+};
 
-/** An entry is read whole when asked for. Fails on what is no zip file. */
+const end64Head = 56;
+const locatorSize = 20;
+/** In a field of four bytes: the number stands in the entry's 64-bit part instead. */
+const isElsewhere = 0xffff_ffff;
+
+/** Fails on what is no zip file. Archives written as a stream, with sizes of 64 bits, are read too: Convex's own exports are such. */
 export function readZip(path: string): readonly ZipEntry[] {
-  const take = (at: number, length: number): Buffer => {
-    const file = openSync(path, "r");
-    try {
-      const bytes = Buffer.alloc(length);
-      let done = 0;
-      while (done < length) {
-        const count = readSync(file, bytes, done, length - done, at + done);
-        if (count === 0) throw new DeveloperError("The zip file is cut off.");
-        done += count;
-      }
-      return bytes;
-    } finally {
-      closeSync(file);
-    }
-  };
   const file = openSync(path, "r");
-  const { size } = fstatSync(file);
-  closeSync(file);
-  const tailSize = Math.min(size, 22 + 0xffff);
-  const tail = take(size - tailSize, tailSize);
-  const mark = tail.lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]));
-  if (mark < 0) throw new DeveloperError("This is not a zip file.");
-  const directory = take(tail.readUInt32LE(mark + 16), tail.readUInt32LE(mark + 12));
-  const entries: ZipEntry[] = [];
-  for (let at = 0; at + 46 <= directory.length;) {
-    if (directory.readUInt32LE(at) !== 0x02014b50) throw new DeveloperError("The zip file's directory is broken.");
-    const method = directory.readUInt16LE(at + 10);
-    const [packed, whole] = [directory.readUInt32LE(at + 20), directory.readUInt32LE(at + 24)];
-    const nameLength = directory.readUInt16LE(at + 28);
-    const name = directory.subarray(at + 46, at + 46 + nameLength).toString();
-    const start = directory.readUInt32LE(at + 42);
-    entries.push({
-      name,
-      read: () => {
-        const head = take(start, entryHead);
-        const bytes = take(start + entryHead + head.readUInt16LE(26) + head.readUInt16LE(28), packed);
-        if (method === 0) return bytes;
-        if (method === 8) return inflateRawSync(bytes, { maxOutputLength: Math.max(whole, 1) });
-        throw new DeveloperError(`${name} in the zip file is packed in a way that is not supported.`);
-      },
-    });
-    at += 46 + nameLength + directory.readUInt16LE(at + 30) + directory.readUInt16LE(at + 32);
+  try {
+    const { size } = fstatSync(file);
+    const { at, length } = directoryOfFile(file, size);
+    const directory = take(file, at, length);
+    const entries: ZipEntry[] = [];
+    for (let from = 0; from + 46 <= directory.length;) {
+      if (directory.readUInt32LE(from) !== 0x02014b50) throw new DeveloperError("The zip file's directory is broken.");
+      const nameEnd = from + 46 + directory.readUInt16LE(from + 28);
+      const extraEnd = nameEnd + directory.readUInt16LE(from + 30);
+      const [packed, whole, start] = numbersOf(directory.subarray(from, nameEnd), directory.subarray(nameEnd, extraEnd));
+      entries.push(
+        entryOf(path, {
+          name: directory.subarray(from + 46, nameEnd).toString(),
+          method: directory.readUInt16LE(from + 10),
+          crc: directory.readUInt32LE(from + 16),
+          packed,
+          whole,
+          start,
+        }),
+      );
+      from = extraEnd + directory.readUInt16LE(from + 32);
+    }
+    return entries;
+  } finally {
+    closeSync(file);
   }
-  return entries;
+}
+
+type Found = {
+  readonly name: string;
+  readonly method: number;
+  readonly crc: number;
+  readonly packed: number;
+  readonly whole: number;
+  readonly start: number;
+};
+
+function entryOf(path: string, { name, method, crc, packed, whole, start }: Found): ZipEntry {
+  return {
+    name,
+    async *stream() {
+      if (method !== 0 && method !== 8)
+        throw new DeveloperError(`${name} in the zip file is packed in a way that is not supported.`);
+      if (packed === 0) return;
+      const file = openSync(path, "r");
+      let from: number;
+      try {
+        const head = take(file, start, entryHead);
+        from = start + entryHead + head.readUInt16LE(26) + head.readUInt16LE(28);
+      } finally {
+        closeSync(file);
+      }
+      const raw = createReadStream(path, { start: from, end: from + packed - 1 });
+      // What breaks the reading breaks the unpacking, and that is told below.
+      const content: AsyncIterable<Buffer> = method === 0 ? raw : pipeline(raw, createInflateRaw(), () => undefined);
+      let [sum, count] = [0, 0];
+      try {
+        for await (const part of content) {
+          sum = crc32(part, sum);
+          count += part.length;
+          if (count > whole) break;
+          yield part;
+        }
+      } catch (cause) {
+        if (!(cause instanceof Error && "code" in cause && String(cause.code).startsWith("Z_"))) throw cause;
+        throw new DeveloperError(`${name} in the zip file is broken.`);
+      }
+      if (sum !== crc || count !== whole) throw new DeveloperError(`${name} in the zip file is broken.`);
+    },
+  };
+}
+
+function take(file: number, at: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const count = readSync(file, bytes, done, length - done, at + done);
+    if (count === 0) throw new DeveloperError("The zip file is cut off.");
+    done += count;
+  }
+  return bytes;
+}
+
+function directoryOfFile(file: number, size: number): { readonly at: number; readonly length: number } {
+  const tailSize = Math.min(size, 22 + 0xffff);
+  const tail = take(file, size - tailSize, tailSize);
+  const mark = tail.lastIndexOf(Buffer.from([0x50, 0x4b, 5, 6]));
+  if (mark < 0 || mark + 22 > tail.length) throw new DeveloperError("This is not a zip file.");
+  const locatorAt = size - tailSize + mark - locatorSize;
+  const locator = locatorAt < 0 ? undefined : take(file, locatorAt, locatorSize);
+  let [at, length] = [tail.readUInt32LE(mark + 16), tail.readUInt32LE(mark + 12)];
+  if (locator?.readUInt32LE(0) === 0x07064b50) {
+    const end = take(file, Number(locator.readBigUInt64LE(8)), end64Head);
+    if (end.readUInt32LE(0) !== 0x06064b50) throw new DeveloperError("The zip file's directory is broken.");
+    [at, length] = [Number(end.readBigUInt64LE(48)), Number(end.readBigUInt64LE(40))];
+  }
+  if (at + length > size) throw new DeveloperError("The zip file is cut off.");
+  return { at, length };
+}
+
+/** Size packed, size whole, and where the entry begins. */
+function numbersOf(record: Buffer, extra: Buffer): readonly [number, number, number] {
+  let [packed, whole, start] = [record.readUInt32LE(20), record.readUInt32LE(24), record.readUInt32LE(42)];
+  for (let at = 0; at + 4 <= extra.length; at += 4 + extra.readUInt16LE(at + 2)) {
+    if (extra.readUInt16LE(at) !== 1) continue;
+    const wide = extra.subarray(at + 4, at + 4 + extra.readUInt16LE(at + 2));
+    let next = 0;
+    // Only what did not fit is there, in this order.
+    const widened = (narrow: number): number => {
+      if (narrow !== isElsewhere || next + 8 > wide.length) return narrow;
+      next += 8;
+      return Number(wide.readBigUInt64LE(next - 8));
+    };
+    whole = widened(whole);
+    packed = widened(packed);
+    start = widened(start);
+  }
+  return [packed, whole, start];
 }

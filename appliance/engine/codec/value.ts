@@ -93,7 +93,8 @@ function sizeAt(value: Json, depth: number, nestingMax: number): number {
   return size;
 }
 
-function checkFieldName(name: string): void {
+/** Fails on what may not name a field. */
+export function checkFieldName(name: string): void {
   if (name.length > limits.fieldNameLengthMax)
     throw new DeveloperError(`Field name ${name} exceeds maximum field name length ${limits.fieldNameLengthMax}.`);
   if (name.charCodeAt(0) === 36) throw new DeveloperError(`Field name ${name} starts with a '$', which is reserved.`);

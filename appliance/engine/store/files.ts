@@ -42,16 +42,22 @@ export function writeBlob(dir: string, bytes: Uint8Array): string {
     rmSync(temporary, { force: true });
     throw error;
   }
+  syncBlobs(dir);
+  return sha256;
+}
+
+/** The names of blobs, once given, are on disk for good. */
+export function syncBlobs(dir: string): void {
   const folder = openSync(blobFolder(dir), "r");
   fsyncSync(folder);
   closeSync(folder);
-  return sha256;
 }
 
 export function openFiles(db: DatabaseSync, dir: string) {
   const columns = "id, uuid, sha256, sizeBytes, contentType";
   const byId = db.prepare(`SELECT ${columns} FROM files WHERE id = ?`);
   const byUuid = db.prepare(`SELECT ${columns} FROM files WHERE uuid = ?`);
+  const everyFile = db.prepare(`SELECT ${columns} FROM files`);
   const bySha256 = db.prepare("SELECT 1 FROM files WHERE sha256 = ?");
   const add = db.prepare("INSERT INTO files (id, uuid, sha256, sizeBytes, contentType) VALUES (?, ?, ?, ?, ?)");
   const remove = db.prepare("DELETE FROM files WHERE id = ?");
@@ -60,6 +66,7 @@ export function openFiles(db: DatabaseSync, dir: string) {
   const dead = db.prepare("SELECT sha256 FROM deadBlobs WHERE sinceMs <= ?");
   return {
     find: (id: Uint8Array) => byId.get(id) as unknown as FileRow | undefined,
+    all: () => everyFile.all() as unknown as FileRow[],
     findByUuid: (uuid: string) => byUuid.get(uuid) as unknown as FileRow | undefined,
     /** Fails when the bytes are not there: they may have been swept between upload and now. */
     add(row: FileRow) {
@@ -71,6 +78,10 @@ export function openFiles(db: DatabaseSync, dir: string) {
     remove(row: FileRow, nowMs: number) {
       remove.run(row.id);
       if (!bySha256.get(row.sha256)) bury.run(row.sha256, nowMs);
+    },
+    /** Bytes that came for files which then were not made. */
+    forget(sha256: string, nowMs: number) {
+      if (!bySha256.get(sha256)) bury.run(sha256, nowMs);
     },
     sweep(beforeMs: number) {
       for (const { sha256 } of dead.all(beforeMs) as { sha256: string }[]) {

@@ -55,6 +55,8 @@ export type Run = {
   fault: unknown;
   readonly streams: Map<number, Stream>;
   streamCount: number;
+  /** Hears of what a walk may come to read, before it begins. */
+  readonly noteSpan?: (range: ReadRange) => void;
 };
 
 /** The function of the run, or of a run nested in it, that is asking. */
@@ -290,6 +292,7 @@ function streamContext(run: Run) {
     rows: store.rows,
     texts: store.searches.texts,
     noteRead: (range: ReadRange) => run.txn.noteRead(range),
+    noteSpan: run.noteSpan,
     budget,
     get catalog() {
       return store.catalog;
@@ -474,14 +477,22 @@ export function addFile(
   run: Run,
   file: { readonly sha256: string; readonly sizeBytes: number; readonly contentType: string | null },
 ) {
-  const document: JsonObject = {
-    sha256: Buffer.from(file.sha256, "hex").toString("base64"),
-    size: toFloat(file.sizeBytes),
-    ...(file.contentType === null ? {} : { contentType: file.contentType }),
-  };
-  const storageId = run.txn.insert("_storage", document);
+  const storageId = run.txn.insert("_storage", fileDocument(file));
   const { id } = decodeId(storageId) as { id: Uint8Array };
   const row = { id, uuid: randomUUID(), ...file };
   run.surroundings.files.add(row);
   return { storageId, uuid: row.uuid, ...file };
+}
+
+/** What `ctx.db.system` shows of a file, without the system fields. */
+export function fileDocument(file: {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  readonly contentType: string | null;
+}): JsonObject {
+  return {
+    sha256: Buffer.from(file.sha256, "hex").toString("base64"),
+    size: toFloat(file.sizeBytes),
+    ...(file.contentType === null ? {} : { contentType: file.contentType }),
+  };
 }

@@ -58,11 +58,13 @@ export class Transaction {
     if (this.store.catalog.version !== mark.catalog) this.store.noteCatalogChange();
   }
 
+  /** What a mutation read is nobody's business: it is alone, and nobody waits for its answer to become untrue. */
   noteRead(range: ReadRange | undefined): void {
-    if (range) this.#reads.push(range);
+    if (range && !this.isWritable) this.#reads.push(range);
   }
 
   notePoint(index: string, key: Uint8Array): void {
+    if (this.isWritable) return;
     const name = `${index} ${Buffer.from(key).toString("latin1")}`;
     if (this.#points.has(name)) return;
     this.#points.add(name);
@@ -88,7 +90,7 @@ export class Transaction {
 
   /** JSON text, or undefined. */
   get(table: Table, id: Uint8Array): string | undefined {
-    this.notePoint(`${table.name}.by_id`, id);
+    if (!this.isWritable) this.notePoint(`${table.name}.by_id`, id);
     const json = this.store.rows.get(table.id, id);
     this.budget.read(json?.length ?? 0);
     return json;
@@ -99,7 +101,7 @@ export class Transaction {
     const table = this.store.catalog.table(tableName) ?? this.#makeTable(tableName);
     const id = newInternalId(this.nowMs);
     const _id = encodeId(table.number, id);
-    const document = { ...this.#withCommitTime(fields), _id, _creationTime: this.store.nextCreationTime(this.nowMs) };
+    const document = inOrder(this.#withCommitTime(fields), _id, this.store.nextCreationTime(this.nowMs));
     const json = this.#checked(table, document);
     this.store.rows.insert(table.id, id, json);
     this.#writeEntries(table, id, undefined, document);
@@ -115,11 +117,7 @@ export class Transaction {
 
   /** The caller has read `old`; `fields` holds no system field. */
   replace(table: Table, id: Uint8Array, old: JsonObject, fields: JsonObject): JsonObject {
-    const document = {
-      ...this.#withCommitTime(fields),
-      _id: old["_id"] as Json,
-      _creationTime: old["_creationTime"] as Json,
-    };
+    const document = inOrder(this.#withCommitTime(fields), old["_id"] as Json, old["_creationTime"] as Json);
     const json = this.#checked(table, document);
     this.store.rows.update(table.id, id, json);
     this.#writeEntries(table, id, old, document);
@@ -185,6 +183,19 @@ export class Transaction {
       if (after) this.store.rows.addEntry(index.id, after, id);
     }
   }
+}
+
+/** Fields by name, as the original gives them to a function. Clients sort what they send, so there is seldom anything to do. */
+export function inOrder(fields: JsonObject, _id: Json, _creationTime: Json): JsonObject {
+  let last = "_id";
+  for (const key in fields) {
+    if (key <= last) {
+      const all = Object.entries({ ...fields, _id, _creationTime });
+      return Object.fromEntries(all.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    }
+    last = key;
+  }
+  return { _creationTime, _id, ...fields };
 }
 
 export function entryKey(fields: readonly string[], document: JsonObject, id: Uint8Array): Uint8Array {
