@@ -50,6 +50,8 @@ export type QueryRun = {
   readonly usedIdentity: boolean;
   /** True when the run looked at the clock. */
   readonly usedTime: boolean;
+  /** It took its thread down. Its reads are then at least what it read; with a `ts` of 0 it read nothing that is known. */
+  readonly isFatal?: true;
 };
 
 export type MutationRun = {

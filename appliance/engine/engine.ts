@@ -72,7 +72,7 @@ export async function engineAround(
   const onKnown = ({ path }: Question): void => {
     if (!path.startsWith("_system/")) runs?.add(knownAnswer(path, requestId()));
   };
-  const queries = openLiveQueries({ core, nowMs, requestId, onKnown });
+  const queries = openLiveQueries({ core, requestId, onKnown });
   const isAllowedOrigin = originRule(options.allowedOrigins, origin);
   const parts = { core, queries, auth, requestId, log, nowMs, isAllowedOrigin };
   const sockets = openSockets(parts);

@@ -367,14 +367,14 @@ function systemEntry(path: string, identity: Identity): FunctionEntry | undefine
 }
 
 function toQueryRun(run: BatchRun, ts: bigint): QueryRun {
-  const { reads, ms: _, ...rest } = run;
+  const { reads, ms: _, ts: own, ...rest } = run;
   const keys = unpackKeys(reads);
   const ranges = reads.names.map((index, at): ReadRange => ({
     index,
     lower: keys[at * 2] as Uint8Array,
     upper: keys[at * 2 + 1] as Uint8Array,
   }));
-  return { ...rest, ts, reads: ranges };
+  return { ...rest, ts: own ?? ts, reads: ranges };
 }
 
 function refusedQuery(request: CallRequest, message: string, ts: bigint): QueryRun {

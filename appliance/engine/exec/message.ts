@@ -4,6 +4,7 @@ import type { CallRequest, DueJob, HttpRoute, Identity, Result, RunNote, StoredF
 import type { CronDefinition } from "../deploy/schedule.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { PackedKeys } from "./packed.ts";
+import type { Seen } from "./readLog.ts";
 
 /** What every worker is born with. */
 export type WorkerSetup = {
@@ -113,7 +114,12 @@ export type BatchRun = {
   readonly usedTime: boolean;
   /** How long the function itself ran; undefined when it was ended before it could say. */
   readonly ms?: number;
+  /** It took its thread down. */
+  readonly isFatal?: true;
+  /** Its own snapshot, when that is not the batch's; 0 when it had none. */
+  readonly ts?: bigint;
 };
 export type BatchReply =
   | { readonly id: number; readonly ts: bigint; readonly runs: readonly BatchRun[] }
-  | { readonly id: number; readonly fault: string };
+  /** Its thread is gone; `seen` is what its one run had read. */
+  | { readonly id: number; readonly fault: string; readonly seen?: Seen | undefined };

@@ -2,6 +2,8 @@
  * Keys on their way between threads: all of one message in one buffer. Sent one by one, each small array would cost as much as the rest
  * of the message together.
  */
+import type { ReadRange } from "../core.ts";
+
 export type PackedKeys = { readonly names: readonly string[]; readonly ends: readonly number[]; readonly bytes: Uint8Array };
 
 /** `keys` holds one or two per name; the reader knows which. */
@@ -17,6 +19,14 @@ export function packKeys(names: readonly string[], keys: readonly Uint8Array[]):
     ends.push(at);
   }
   return { names, ends, bytes };
+}
+
+/** Two keys per name. */
+export function packRanges(ranges: readonly ReadRange[]): PackedKeys {
+  return packKeys(
+    ranges.map((one) => one.index),
+    ranges.flatMap((one) => [one.lower, one.upper]),
+  );
 }
 
 export function unpackKeys({ ends, bytes }: PackedKeys): Uint8Array[] {

@@ -6,9 +6,11 @@
 import { Worker } from "node:worker_threads";
 import { compiledFolder } from "./compiled.ts";
 import { clientMessage } from "./driver.ts";
-import { guardWorker } from "./guard.ts";
-import type { BatchMessage, BatchReply, QueryRequest, WorkerSetup } from "./message.ts";
-import { newWatchMemory } from "./watch.ts";
+import { guardWorker, isHeapFull, outOfMemory } from "./guard.ts";
+import type { BatchMessage, BatchReply, BatchRun, QueryRequest, WorkerSetup } from "./message.ts";
+import { packRanges } from "./packed.ts";
+import { newReadMemory, readSeen } from "./readLog.ts";
+import { newWatchMemory, watchman } from "./watch.ts";
 
 export type QueryPool = {
   run(requests: readonly QueryRequest[]): Promise<Answered>;
@@ -21,6 +23,8 @@ type Options = {
   readonly origin: () => string;
   readonly threads: number;
   readonly log: (line: string) => void;
+  /** The worker's file; another one in tests. */
+  readonly file?: URL;
 };
 type Waiting = { readonly message: BatchMessage; readonly resolve: (reply: BatchReply) => void };
 /** `parcel` is what it was given and has not answered yet. */
@@ -30,7 +34,6 @@ type Seat = {
   parcel: Map<number, Waiting>;
 };
 
-const timedOut = "Uncaught Error: Function execution timed out (maximum duration: 1s)";
 const closing = "The engine is closing.";
 const youngMb = 6; // Measured: more is not faster here, and it is never given back.
 const heapMb = 192;
@@ -49,8 +52,9 @@ export function openQueryPool(options: Options): QueryPool {
 
   const start = (seat: Seat): void => {
     const memory = newWatchMemory();
-    const worker = new Worker(new URL("./queryWorker.ts", import.meta.url), {
-      workerData: { ...options.setup, watch: memory },
+    const readMemory = newReadMemory();
+    const worker = new Worker(options.file ?? new URL("./queryWorker.ts", import.meta.url), {
+      workerData: { ...options.setup, watch: memory, reads: readMemory },
       resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: youngMb },
       // See txnThread.ts.
       env: { NODE_COMPILE_CACHE: compiledFolder(options.setup.dir) },
@@ -66,12 +70,13 @@ export function openQueryPool(options: Options): QueryPool {
       seat.parcel = new Map();
       const isAtFault = (one: Waiting): boolean => task === undefined || one.message.id === task;
       queue.unshift(...left.filter((one) => !isAtFault(one)));
-      for (const one of left.filter(isAtFault)) one.resolve({ id: one.message.id, fault });
+      const seen = task === undefined ? undefined : readSeen(readMemory);
+      for (const one of left.filter(isAtFault)) one.resolve({ id: one.message.id, fault, seen });
       deal();
     };
-    const guard = guardWorker(worker, memory, (culprit) => {
-      options.log("a query was ended for using too much time");
-      bury(culprit?.task ?? -1, timedOut);
+    const guard = guardWorker(worker, memory, ({ culprit, message }) => {
+      options.log(`a query was ended: ${message}`);
+      bury(culprit?.task ?? -1, `Uncaught Error: ${message}`);
     });
     seat.worker = worker;
     seat.send = (messages) => {
@@ -87,12 +92,18 @@ export function openQueryPool(options: Options): QueryPool {
       }
       for (const { reply, one } of settled) one?.resolve(reply);
     });
-    worker.on("error", (error: Error) => {
+    /** The run that was going on is at fault. When none was, the thread itself is, and nobody can be served by the next one either. */
+    const fail = (message: string): void => {
       guard.stop();
+      const man = watchman(memory);
+      if (man.wasKilled()) return;
+      bury(man.present() ? man.culprit().task : undefined, `Uncaught Error: ${message}`);
+    };
+    worker.on("error", (error: Error) => {
       options.log(`a query thread failed: ${error.message}`);
-      bury(undefined, `Uncaught Error: ${error.message}`);
+      fail(isHeapFull(error) ? outOfMemory(heapMb) : error.message);
     });
-    worker.on("exit", () => guard.stop());
+    worker.on("exit", () => fail("The thread of this query has ended."));
   };
 
   const deal = (): void => {
@@ -120,7 +131,7 @@ export function openQueryPool(options: Options): QueryPool {
       const reply = await send(requests);
       if ("runs" in reply) return reply;
       if (requests.length > 1) return runApart(requests, send);
-      return { id: 0, ts: 0n, runs: requests.map((one) => failedRun(one, reply.fault)) };
+      return { id: 0, ts: 0n, runs: requests.map((one) => failedRun(one, reply)) };
     },
     close: async () => {
       isClosing = true;
@@ -137,31 +148,36 @@ async function runApart(
   requests: readonly QueryRequest[],
   send: (requests: readonly QueryRequest[]) => Promise<BatchReply>,
 ): Promise<Answered> {
-  const faults = new Map<QueryRequest, string>();
+  const faults = new Map<QueryRequest, Fault>();
   for (const request of requests) {
     const reply = await send([request]);
-    if (!("runs" in reply)) faults.set(request, reply.fault);
+    if (!("runs" in reply)) faults.set(request, reply);
   }
   const good = requests.filter((one) => !faults.has(one));
   const again = await send(good);
-  const runs = "runs" in again ? [...again.runs] : good.map((one) => failedRun(one, again.fault));
+  const runs = "runs" in again ? [...again.runs] : good.map((one) => failedRun(one, again));
   return {
     id: 0,
     ts: "runs" in again ? again.ts : 0n,
     runs: requests.map((one) => {
       const fault = faults.get(one);
-      return fault === undefined ? (runs.shift() ?? failedRun(one, closing)) : failedRun(one, fault);
+      return fault === undefined ? (runs.shift() ?? failedRun(one, { fault: closing })) : failedRun(one, fault);
     }),
   };
 }
 
-function failedRun(request: QueryRequest, message: string) {
+type Fault = Pick<Extract<BatchReply, { fault: string }>, "fault" | "seen">;
+
+/** What it read is known when it had begun; a time of 0 says that it is not. */
+function failedRun(request: QueryRequest, { fault, seen }: Fault): BatchRun {
   return {
-    result: { ok: false as const, message: clientMessage(request.requestId, message) },
+    result: { ok: false, message: clientMessage(request.requestId, fault) },
     journal: null,
     logLines: [],
-    reads: { names: [], ends: [], bytes: new Uint8Array(0) },
+    reads: packRanges(seen?.reads ?? []),
     usedIdentity: true,
     usedTime: false,
+    isFatal: true,
+    ts: seen?.ts ?? 0n,
   };
 }

@@ -1,6 +1,7 @@
 /** One of the query pool: a read-only connection and a realm. A batch of queries sees one snapshot. */
 import { parentPort, workerData } from "node:worker_threads";
 import { isSystemPath, runSystemQuery } from "../admin/systemQueries.ts";
+import { afterKey } from "../codec/key.ts";
 import { noSchema, parseSchema } from "../codec/schema.ts";
 import type { ReadRange } from "../core.ts";
 import { openFiles } from "../store/files.ts";
@@ -11,7 +12,8 @@ import { closeStreams, openRun, type Surroundings } from "../txn/syscalls.ts";
 import { Transaction } from "../txn/transaction.ts";
 import { clientMessage, type Guarded } from "./driver.ts";
 import type { BatchMessage, BatchReply, BatchRun, QueryRequest, WorkerSetup } from "./message.ts";
-import { packKeys, type PackedKeys } from "./packed.ts";
+import { packRanges } from "./packed.ts";
+import { openReadLog } from "./readLog.ts";
 import { openRunner } from "./runner.ts";
 import { searchVectors, vectorSearch } from "../search/vectorQuery.ts";
 import { watched } from "./watch.ts";
@@ -20,8 +22,9 @@ const holdBackMs = 2;
 
 const port = parentPort;
 if (!port) throw new Error("This file is a worker.");
-const setup = workerData as WorkerSetup & { readonly secret: string };
+const setup = workerData as WorkerSetup & { readonly secret: string; readonly reads: SharedArrayBuffer };
 const watch = watched(setup.watch);
+const readLog = openReadLog(setup.reads);
 const store = new Store(setup.dir, "read");
 store.useSchema(setup.schema === null ? noSchema : parseSchema(setup.schema));
 const functions = new Map(setup.functions.map((one) => [one.path, one]));
@@ -41,11 +44,24 @@ const readOnly: Guarded = {
   },
 };
 
+/** Says what it reads as it reads it. */
+class LoggedTransaction extends Transaction {
+  override noteRead(range: ReadRange | undefined): void {
+    if (range) readLog.note(range);
+    super.noteRead(range);
+  }
+  override notePoint(index: string, key: Uint8Array): void {
+    readLog.note({ index, lower: key, upper: afterKey(key) });
+    super.notePoint(index, key);
+  }
+}
+
 async function runOne(
   request: QueryRequest,
   options: { readonly ts: bigint; readonly origin: string; readonly batch: number },
 ): Promise<BatchRun> {
   const { ts, origin } = options;
+  readLog.begin(ts);
   if (request.path === vectorSearch) {
     watch.begin(options.batch);
     const result = searchVectors(store, request.args);
@@ -54,7 +70,8 @@ async function runOne(
   }
   const run = openRun({
     surroundings,
-    txn: new Transaction(store, { ts, nowMs: Date.now(), isWritable: false }),
+    txn: new LoggedTransaction(store, { ts, nowMs: Date.now(), isWritable: false }),
+    noteSpan: readLog.note,
     identity: request.identity,
     requestId: request.requestId,
     origin,
@@ -94,13 +111,6 @@ async function runBatch({ id, origin, requests }: BatchMessage): Promise<BatchRe
   }
 }
 
-function packRanges(ranges: readonly ReadRange[]): PackedKeys {
-  return packKeys(
-    ranges.map((one) => one.index),
-    ranges.flatMap((one) => [one.lower, one.upper]),
-  );
-}
-
 /** One parcel at a time; its answers go back together, so that the price of a message is paid once. */
 port.on("message", (parcel: readonly BatchMessage[]) => {
   void (async () => {
@@ -116,6 +126,11 @@ port.on("message", (parcel: readonly BatchMessage[]) => {
     }
     if (replies.length > 0) port.postMessage(replies);
     watch.published();
-  })();
+    // Nothing may be left unanswered in silence: the thread ends, and the main thread takes it from there.
+  })().catch((error: unknown) =>
+    setImmediate(() => {
+      throw error;
+    }),
+  );
 });
 runner.warm();

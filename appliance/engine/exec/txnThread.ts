@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import { NikaError } from "../../../convex/model/error.ts";
 import { clientMessage } from "./driver.ts";
-import { guardWorker, type Guard } from "./guard.ts";
+import { guardWorker, isHeapFull, outOfMemory, timedOut, type Guard } from "./guard.ts";
 import type { GroupMessage, ReadyMessage, RefusedMessage, Reply, Task, TaskMessage, WorkerSetup } from "./message.ts";
 import { compiledFolder } from "./compiled.ts";
 import { newWatchMemory, watchman } from "./watch.ts";
@@ -39,7 +39,6 @@ type Waiting = {
 /** What becomes of a task whose thread has died: it is answered or done again. */
 type Verdict = Reply | TaskMessage;
 
-const timedOut = "Function execution timed out (maximum duration: 1s)";
 const inDoubt = "The engine failed while it was saving: this may or may not have been saved. Look before you try again.";
 const restartAfterMs = 1000; // For when a new thread cannot start either, as on a full disk.
 const deathsMax = 2; // After as many unexplained deaths, whatever began last is held to be the reason.
@@ -92,9 +91,11 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
       if (isClosing) return closed();
       revive(isInDoubt);
     };
-    const guard = guardWorker(worker, memory, (culprit) => {
-      options.log(`a run was ended for using too much time${culprit ? "" : ", and nobody could be blamed"}`);
-      restart(({ message }) => (culprit && message.id === culprit.task ? condemned(message, culprit.unit) : message));
+    /** What is said to the run that it died of. */
+    let cause = timedOut;
+    const guard = guardWorker(worker, memory, ({ culprit, message: why }) => {
+      options.log(`a run was ended: ${why}${culprit ? "" : ", and nobody could be blamed"}`);
+      restart(({ message }) => (culprit && message.id === culprit.task ? condemned(message, culprit.unit, why) : message));
     });
     return new Promise((resolve, reject) => {
       worker.on("message", (message: GroupMessage | ReadyMessage | RefusedMessage) => {
@@ -122,6 +123,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
       worker.on("error", (error: Error) => {
         guard.stop();
         reject(error);
+        if (isHeapFull(error)) cause = outOfMemory(heapMb);
         options.log(`the transaction thread failed: ${error.message}`);
       });
       // What it had said before it died has been heard by now.
@@ -135,7 +137,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         const culprit = man.culprit();
         const isKnown = man.present() !== undefined;
         restart(({ message, deaths }) =>
-          message.id === culprit.task && (isKnown || deaths >= deathsMax) ? condemned(message, culprit.unit) : message,
+          message.id === culprit.task && (isKnown || deaths >= deathsMax) ? condemned(message, culprit.unit, cause) : message,
         );
       });
     });
@@ -195,9 +197,9 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
 }
 
 /** What becomes of the task whose run was ended: it fails, or the job in it is marked and the rest is done again. */
-function condemned(message: TaskMessage, unit: string): Reply | TaskMessage {
+function condemned(message: TaskMessage, unit: string, why: string): Reply | TaskMessage {
   const { task } = message;
-  if (task.type !== "runDue") return failed(task, `Uncaught Error: ${timedOut}`);
+  if (task.type !== "runDue") return failed(task, `Uncaught Error: ${why}`);
   return { ...message, task: { ...task, condemned: [...task.condemned, unit] } };
 }
 

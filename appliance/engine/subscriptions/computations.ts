@@ -11,8 +11,8 @@ import { openRangeIndex } from "./rangeIndex.ts";
 
 /** Results that looked at the clock are not given to newcomers after this, as in the original. */
 const timedResultMs = 17_000;
-/** A run that took its thread down costs a second of it; tried again when something changed, and not more often than this. */
-const faultRestMs = 10_000;
+/** A run that took its thread down costs a second of it; tried again when what it read changed, and not more often than this. */
+const fatalRestMs = 10_000;
 /** Results that nobody watches are kept for the next who asks. */
 const idleCountMax = 512;
 const idleCharsMax = 8 * 1024 * 1024;
@@ -62,7 +62,8 @@ export type Computations = {
   count(): number;
 };
 
-export function openComputations(nowMs: () => number): Computations {
+/** `uptimeMs` is a clock that nobody sets. */
+export function openComputations(uptimeMs: () => number): Computations {
   const filed = new Map<string, Computation>();
   const readers = openRangeIndex<Computation>();
   /** By path: whether the last run looked at who asked. */
@@ -70,24 +71,33 @@ export function openComputations(nowMs: () => number): Computations {
   /** Unwatched results, oldest first. */
   const idle = new Set<Computation>();
   let idleChars = 0;
-  /** Those whose run took its thread down, so that nobody knows what it read. */
-  const faulted = new Set<Computation>();
-  let faultTimer: NodeJS.Timeout | undefined;
+  /** Those of which nobody knows what they read: whatever changes may be what they need. */
+  const unknown = new Set<Computation>();
+  /** Those that took their thread down, were touched since, and must rest before they may run again; and when they were touched. */
+  const resting = new Map<Computation, bigint>();
+  let restTimer: NodeJS.Timeout | undefined;
 
-  /** Whatever changed may be what it needs: ends those that have rested, and looks again when the others have. */
-  function retryFaulted(ts: bigint): void {
-    let restMs = Infinity;
-    for (const computation of faulted) {
-      const leftMs = faultRestMs - (nowMs() - computation.settledAtMs);
-      // A clock that was set back must not make the rest longer.
-      if (leftMs > 0 && leftMs <= faultRestMs) restMs = Math.min(restMs, leftMs);
-      else outdate(computation, ts);
-    }
-    if (restMs === Infinity || faultTimer) return;
-    faultTimer = setTimeout(() => {
-      faultTimer = undefined;
-      retryFaulted(ts);
-    }, restMs).unref();
+  function restedMs(computation: Computation): number {
+    return uptimeMs() - computation.settledAtMs;
+  }
+
+  /** Ends those that have rested, and looks again when the next one has. */
+  function wakeRested(): void {
+    let leftMs = Infinity;
+    for (const [computation, ts] of resting)
+      if (restedMs(computation) >= fatalRestMs) outdate(computation, ts);
+      else leftMs = Math.min(leftMs, fatalRestMs - restedMs(computation));
+    if (leftMs === Infinity || restTimer) return;
+    restTimer = setTimeout(() => {
+      restTimer = undefined;
+      wakeRested();
+    }, leftMs).unref();
+  }
+
+  /** A commit at `ts` wrote what it read. */
+  function touch(computation: Computation, ts: bigint): void {
+    if (!computation.result?.run.isFatal) outdate(computation, ts);
+    else if (!resting.has(computation)) resting.set(computation, ts);
   }
 
   function outdate(computation: Computation, ts: bigint): void {
@@ -119,13 +129,17 @@ export function openComputations(nowMs: () => number): Computations {
     return made;
   }
 
-  function isDated({ result, settledAtMs }: Computation): boolean {
-    return result?.run.usedTime === true && nowMs() - settledAtMs > timedResultMs;
+  /** No longer what a newcomer should be told, though those who were told may keep it. */
+  function isDated(computation: Computation): boolean {
+    const run = computation.result?.run;
+    if (run?.usedTime === true && restedMs(computation) > timedResultMs) return true;
+    return run?.isFatal === true && restedMs(computation) >= fatalRestMs;
   }
 
   /** It can no longer be found, by question or by what it read. */
   function forget(computation: Computation): void {
-    faulted.delete(computation);
+    unknown.delete(computation);
+    resting.delete(computation);
     if (computation.result) readers.remove(computation.result.run.reads, computation);
     if (filed.get(computation.key) === computation) filed.delete(computation.key);
     wakeUp(computation);
@@ -165,18 +179,23 @@ export function openComputations(nowMs: () => number): Computations {
       if (computation.watchers.size === 0) retire(computation);
     },
     settle(computation, run, overtakenTs) {
-      // Without a time it never saw a snapshot (its thread died): true for who waited, nothing for others to share.
-      const isFault = run.ts === 0n;
-      const untilTs = isFault ? undefined : overtakenTs;
+      // Without a time nobody knows what it saw: true for who waited, nothing for others to share.
+      const isUnknown = run.ts === 0n;
+      // Overtaken while its thread was ended: to be asked again, but not at once.
+      const untilTs = isUnknown || run.isFatal ? undefined : overtakenTs;
       computation.result = { run, frame: toFrame(run), sinceTs: run.ts, untilTs };
-      computation.settledAtMs = nowMs();
+      computation.settledAtMs = uptimeMs();
       const { question, identityKey } = computation;
       if (usesIdentity.has(question.path) || usesIdentity.size < pathsMax) usesIdentity.set(question.path, run.usedIdentity);
       const isFiled = filed.get(computation.key) === computation;
       if (isFiled) filed.delete(computation.key);
-      if (isFault) faulted.add(computation);
-      if (untilTs !== undefined || isFault) return;
+      if (isUnknown) unknown.add(computation);
+      if (untilTs !== undefined || isUnknown) return;
       readers.add(run.reads, computation);
+      if (run.isFatal && overtakenTs !== undefined) {
+        touch(computation, overtakenTs);
+        wakeRested();
+      }
       const shared = sharedKey(question);
       computation.key = run.usedIdentity ? `${shared}\0${identityKey}` : shared;
       if (isFiled && !filed.has(computation.key)) filed.set(computation.key, computation);
@@ -185,8 +204,9 @@ export function openComputations(nowMs: () => number): Computations {
       const touched = new Set<Computation>();
       if (isGap) for (const computation of filed.values()) touched.add(computation);
       for (const write of writes) readers.visit(write, (computation) => touched.add(computation));
-      for (const computation of touched) outdate(computation, ts);
-      if (faulted.size > 0) retryFaulted(ts);
+      for (const computation of unknown) touched.add(computation);
+      for (const computation of touched) touch(computation, ts);
+      if (resting.size > 0) wakeRested();
     },
   };
 }

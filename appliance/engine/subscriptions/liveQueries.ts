@@ -52,15 +52,16 @@ export type LiveQueries = {
 
 export type LiveQueriesOptions = {
   readonly core: Core;
-  readonly nowMs: () => number;
+  /** A clock that nobody sets; the process's own when left out. */
+  readonly uptimeMs?: () => number;
   readonly requestId: () => string;
   /** A question that needed no run, because its answer was known. */
   readonly onKnown?: (question: Question) => void;
 };
 
-export function openLiveQueries({ core, nowMs, requestId, onKnown }: LiveQueriesOptions): LiveQueries {
+export function openLiveQueries({ core, uptimeMs, requestId, onKnown }: LiveQueriesOptions): LiveQueries {
   const startTs = core.ts();
-  const computations = openComputations(nowMs);
+  const computations = openComputations(uptimeMs ?? (() => performance.now()));
   const log = openWriteLog();
   const inners = new WeakMap<Subscription, Inner>();
   const awaitingPublish = new Set<{ readonly ts: bigint; readonly done: () => void }>();

@@ -29,12 +29,13 @@ export type SocketsOptions = Omit<SessionParts, "wire"> & {
   readonly isAllowedOrigin: (origin: string) => boolean;
 };
 
+/** Times of a clock that only goes forward: one that is set must not end the sockets. */
 type Life = { readonly ws: WebSocket; heardMs: number; saidMs: number };
 
 export function openSockets(options: SocketsOptions): Sockets {
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: messageBytesMax });
   const lives = new Set<Life>();
-  const heartbeat = setInterval(() => beat(lives, options.nowMs()), heartbeatMs);
+  const heartbeat = setInterval(() => beat(lives, performance.now()), heartbeatMs);
   heartbeat.unref();
   return {
     upgrade(request, socket, head) {
@@ -62,13 +63,13 @@ export function openSockets(options: SocketsOptions): Sockets {
 }
 
 function serve({ ws, socket }: { ws: WebSocket; socket: Duplex }, options: SocketsOptions, lives: Set<Life>): void {
-  const life: Life = { ws, heardMs: options.nowMs(), saidMs: options.nowMs() };
+  const life: Life = { ws, heardMs: performance.now(), saidMs: performance.now() };
   lives.add(life);
   const session: Session = openSession({
     ...options,
     wire: {
       send(text, onFlushed) {
-        life.saidMs = options.nowMs();
+        life.saidMs = performance.now();
         if (ws.bufferedAmount > unsentBytesMax) ws.terminate();
         ws.send(bytesOf(text), { binary: false }, () => onFlushed?.());
       },
@@ -80,12 +81,12 @@ function serve({ ws, socket }: { ws: WebSocket; socket: Duplex }, options: Socke
     },
   });
   ws.on("message", (data: RawData, isBinary: boolean) => {
-    life.heardMs = options.nowMs();
+    life.heardMs = performance.now();
     if (isBinary) session.reject("Messages must be text.");
     else session.receive((data as Buffer).toString());
   });
-  ws.on("pong", () => (life.heardMs = options.nowMs()));
-  ws.on("ping", () => (life.heardMs = options.nowMs()));
+  ws.on("pong", () => (life.heardMs = performance.now()));
+  ws.on("ping", () => (life.heardMs = performance.now()));
   // A frame that breaks the WebSocket protocol, or is too long: `ws` closes the socket itself.
   ws.on("error", () => undefined);
   ws.on("close", () => {
@@ -109,13 +110,13 @@ function bytesOf(text: string): Buffer {
   return lastBytes;
 }
 
-function beat(lives: ReadonlySet<Life>, nowMs: number): void {
+function beat(lives: ReadonlySet<Life>, uptimeMs: number): void {
   for (const life of lives) {
-    if (nowMs - life.heardMs > silenceMsMax) life.ws.terminate();
+    if (uptimeMs - life.heardMs > silenceMsMax) life.ws.terminate();
     else {
       life.ws.ping();
-      if (nowMs - life.saidMs >= applicationPingMs) {
-        life.saidMs = nowMs;
+      if (uptimeMs - life.saidMs >= applicationPingMs) {
+        life.saidMs = uptimeMs;
         life.ws.send(ping);
       }
     }

@@ -24,6 +24,8 @@ export type StreamContext = {
   readonly texts: Texts;
   /** Remembers what a search read; what a walk read is told by `range`. */
   noteRead(range: ReadRange): void;
+  /** Hears of what a walk may come to read, before it begins. */
+  noteSpan?: ((range: ReadRange) => void) | undefined;
   /** Goes up with every write of the transaction. */
   writeCount(): number;
 };
@@ -63,6 +65,7 @@ export class Stream {
     this.#batchSize = first && Number.isFinite(first.left) ? Math.min(Math.max(first.left, 1), largestBatch) : firstBatch;
     this.#seenWrites = context.writeCount();
     context.budget.query();
+    if (!this.source.search) context.noteSpan?.({ index: this.source.readName, lower: this.#lower, upper: this.#upper });
   }
 
   /** JSON text of the next document that passes every operator; undefined at the end. */

@@ -81,6 +81,46 @@ test("an endless mutation is ended, and those that waited with it are done", asy
   assert.equal(await own.query("counters:read", { name: "beside" }), 5);
 });
 
+test("an endless query is ended with what it had read, so that it can be asked again when that changes", async () => {
+  await shared.mutate("counters:add", { name: "odd" });
+  const ended = await shared.run("behave:spinsWhenOdd", { name: "odd" });
+  assert.match(ended.result.ok ? "" : ended.result.message, /timed out/);
+  assert.ok(ended.isFatal && ended.ts > 0n && ended.ts <= shared.core.ts());
+  const touched: string[] = [];
+  const stop = shared.core.onCommit(({ writes }) => {
+    for (const { index, key } of writes)
+      if (
+        ended.reads.some(
+          (one) => one.index === index && Buffer.compare(one.lower, key) <= 0 && Buffer.compare(key, one.upper) < 0,
+        )
+      )
+        touched.push(index);
+  });
+  await shared.mutate("counters:add", { name: "another" });
+  assert.deepEqual(touched, []);
+  await shared.mutate("counters:add", { name: "odd" });
+  stop();
+  assert.deepEqual(touched, ["counters.by_name"]);
+  assert.equal(await shared.query("behave:spinsWhenOdd", { name: "odd" }), 2);
+});
+
+for (const where of ["heap", "beside the heap"])
+  test(`a query and a mutation that take memory without end (${where}) are ended, and those beside them go on`, async () => {
+    const others = Array.from({ length: 20 }, () => shared.query("behave:quiet"));
+    assert.match(await shared.refusal("query", "behave:hoards", { where }), /ran out of memory|timed out/);
+    assert.deepEqual(new Set(await Promise.all(others)), new Set(["no clock"]));
+    const name = `beside ${where}`;
+    const writing = Array.from({ length: 5 }, () => shared.mutate<number>("counters:add", { name }));
+    assert.match(await shared.refusal("mutation", "behave:hoardsWriting", { where }), /ran out of memory|timed out/);
+    assert.deepEqual(await Promise.all(writing), [1, 2, 3, 4, 5]);
+  });
+
+test("no end of calls, no error and too large a result fail the one run", async () => {
+  assert.match(await shared.refusal("query", "behave:deepQuery"), /Maximum call stack size exceeded/);
+  assert.match(await shared.refusal("query", "behave:throwsAnything"), /Server Error/);
+  assert.match(await shared.refusal("query", "behave:hugeResult"), /TooLargeFunctionResult/);
+});
+
 test("an endless query is ended, and the others of its batch and of the engine go on", async () => {
   await using own = await openTestCore();
   const request = { args: "{}", identity: admin, requestId, journal: null };

@@ -20,7 +20,7 @@ function core(): FakeCore {
 }
 
 function opened(made: Core, clock = { ms: 0 }) {
-  return openLiveQueries({ core: made, nowMs: () => clock.ms, requestId: () => "0" });
+  return openLiveQueries({ core: made, uptimeMs: () => clock.ms, requestId: () => "0" });
 }
 
 async function put(made: Core, key: string, value: unknown): Promise<void> {
@@ -125,7 +125,45 @@ test("what was true at a time is known while it is remembered", async () => {
   assert.ok(!queries.wasTrueAt(a, 1n));
 });
 
-test("a query that took its thread down is asked again after the next commit, and not more often than it may", async () => {
+test("a query that took its thread down is asked again when what it read changes, not before, and not more often than it may", async () => {
+  const made = core();
+  const clock = { ms: 0 };
+  let isDown = true;
+  const queries = opened(
+    {
+      ...made,
+      queries: async (requests) => {
+        const runs = await made.queries(requests);
+        const result = { ok: false as const, message: "timed out" };
+        return isDown ? runs.map((run) => ({ ...run, isFatal: true as const, result })) : runs;
+      },
+    },
+    clock,
+  );
+  let staleCount = 0;
+  const one = queries.open(question("q:get", { key: "k" }), () => void staleCount++);
+  await queries.refresh([one]);
+
+  clock.ms += 10_000;
+  for (const key of ["a", "b", "c"]) await put(made, key, 1);
+  assert.deepEqual([staleCount, made.ran.length, one.isTrue()], [0, 1, true], "what else is written does not concern it");
+  await queries.ask(question("q:get", { key: "k" }));
+  assert.equal(made.ran.length, 2, "who asks anew after the rest is not put off with the old error");
+  await put(made, "k", 1);
+  assert.equal(staleCount, 1);
+  await queries.refresh([one]);
+
+  await put(made, "k", 2);
+  assert.deepEqual([staleCount, one.isTrue()], [1, true], "it rests");
+  isDown = false;
+  clock.ms += 10_000;
+  await put(made, "a", 2);
+  assert.equal(staleCount, 2, "and is asked again once it has rested");
+  await queries.refresh([one]);
+  assert.deepEqual(one.result()?.run.result, { ok: true, value: "2" });
+});
+
+test("a query of which nobody knows what it read is asked again after the next commit, and not more often than it may", async () => {
   const made = core();
   const clock = { ms: 0 };
   let isDown = true;
@@ -135,7 +173,13 @@ test("a query that took its thread down is asked again after the next commit, an
       queries: async (requests) => {
         const runs = await made.queries(requests);
         return isDown
-          ? runs.map((run) => ({ ...run, ts: 0n, reads: [], result: { ok: false as const, message: "timed out" } }))
+          ? runs.map((run) => ({
+              ...run,
+              ts: 0n,
+              reads: [],
+              isFatal: true as const,
+              result: { ok: false as const, message: "timed out" },
+            }))
           : runs;
       },
     },
