@@ -46,6 +46,13 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "pdfjs-dist": ["ml/parse/"],
   mammoth: ["ml/parse/"],
   fflate: ["ml/parse/"],
+  htmlparser2: ["ml/parse/"],
+  yauzl: ["ml/parse/"],
+  "modern-tar": ["ml/parse/"],
+  numfmt: ["ml/parse/"],
+  "@e965/xlsx": ["ml/parse/"],
+  "word-extractor": ["ml/parse/"],
+  "ical.js": ["ml/parse/"],
   "postal-mime": ["ml/parse/"],
   // Documents of an owner, and imports of rows: the engine may not know the parsers of documents.
   "csv-parse": ["ml/parse/", "appliance/engine/"],
