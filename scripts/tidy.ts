@@ -39,6 +39,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   // The seam itself: words on the left, clients on the right.
   convex: ["convex/", "functions/", "appliance/state.ts", "appliance/cli/", "appliance/web/", "appliance/engine/testing/"],
   "@qdrant/js-client-rest": ["appliance/qdrant/"],
+  "@fastify/busboy": ["appliance/vectors/"],
   "@xenova/transformers": ["appliance/embedder/"],
   ws: ["appliance/engine/"],
   jose: ["appliance/engine/"],

@@ -5,14 +5,14 @@
 import type { Json } from "./body.ts";
 import { parseDense, parseSparse, type CollectionConfig, type VectorConfig } from "./config.ts";
 import type { Database } from "./database.ts";
-import { createFieldTable, dropFieldTable, isSparse, openField, type AnyField } from "./field.ts";
-import type { Filter } from "./filter.ts";
-import { openFieldIndex, type FieldIndex, type FieldSchema } from "./payloadIndex.ts";
-import { elementsAt, parsePath, type Path } from "./payloadPath.ts";
+import { createFieldTable, dropFieldTable, openField, type Field } from "./index/field.ts";
+import type { Filter } from "./filter/filter.ts";
+import { openFieldIndex, type FieldIndex, type FieldSchema } from "./filter/payloadIndex.ts";
+import { elementsAt, parsePath, type Path } from "./filter/payloadPath.ts";
 import { SlotIds, type PointId } from "./pointId.ts";
-import { select, type Points } from "./select.ts";
-import { SlotList } from "./slots.ts";
-import { isTerms, type VectorValue } from "./vectorInput.ts";
+import { select, type Points } from "./filter/select.ts";
+import { SlotList } from "./index/slots.ts";
+import type { VectorValue } from "./index/values.ts";
 
 export type CollectionRow = { readonly id: number; readonly name: string; readonly given: string; readonly version: number };
 export type NewPoint = {
@@ -31,7 +31,7 @@ export class Collection implements Points {
   readonly name: string;
   readonly ids = new SlotIds();
   readonly live = new SlotList(64);
-  readonly fields = new Map<string, AnyField>();
+  readonly fields = new Map<string, Field>();
   readonly indexes = new Map<string, Indexed>();
   #given: Json;
   readonly #db: Database;
@@ -70,6 +70,7 @@ export class Collection implements Points {
   index = (key: string): FieldIndex | undefined => this.indexes.get(key)?.index;
   payload = (slot: number): Json => JSON.parse((this.#sql.payload.get(slot) as unknown as [string])[0]) as Json;
   hasVector = (slot: number, name: string): boolean => this.fields.get(name)?.holders.has(slot) ?? false;
+  idBytes = (slot: number): Uint8Array => this.ids.bytes(slot);
   slotOf = (id: Uint8Array): number | undefined => (this.#sql.slot.get(id) as unknown as [number] | undefined)?.[0];
   select = (filter: Filter | undefined, among?: Uint32Array): Uint32Array => select(this, filter, among);
 
@@ -101,7 +102,7 @@ export class Collection implements Points {
     for (const field of this.fields.values()) {
       const value = vectors.get(field.name);
       if (value === undefined) field.remove(slot);
-      else putVector(field, slot, value);
+      else field.put(slot, value);
     }
   }
 
@@ -122,7 +123,7 @@ export class Collection implements Points {
   }
 
   putVectors(slot: number, vectors: ReadonlyMap<string, VectorValue>): void {
-    for (const [name, value] of vectors) putVector(this.fields.get(name)!, slot, value);
+    for (const [name, value] of vectors) this.fields.get(name)!.put(slot, value);
     this.#sql.touch.run(this.#version, slot);
   }
 
@@ -233,12 +234,6 @@ export class Collection implements Points {
 
 export const createPointsTable = (id: number): string =>
   `CREATE TABLE points_${id} (slot INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, payload TEXT NOT NULL)`;
-
-function putVector(field: AnyField, slot: number, value: VectorValue): void {
-  if (isSparse(field)) {
-    if (isTerms(value)) field.put(slot, value);
-  } else if (!isTerms(value)) field.put(slot, value);
-}
 
 function statements(db: Database, id: number) {
   const table = `points_${id}`;

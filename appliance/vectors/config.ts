@@ -5,9 +5,20 @@ import { badFormat, invalid, unsupported, wrongInput } from "./refusal.ts";
 export const distances = ["Cosine", "Dot", "Euclid", "Manhattan"] as const;
 export type Distance = (typeof distances)[number];
 
-export type VectorConfig =
-  | { readonly kind: "dense"; readonly size: number; readonly distance: Distance; readonly given: Json }
-  | { readonly kind: "sparse"; readonly isIdf: boolean; readonly given: Json };
+const datatypes = ["float32", "float16", "uint8"] as const;
+export type Datatype = (typeof datatypes)[number];
+
+export type DenseConfig = {
+  readonly kind: "dense";
+  readonly size: number;
+  readonly distance: Distance;
+  readonly datatype: Datatype;
+  /** Several vectors of this size under one name, compared by MaxSim. */
+  readonly isMulti: boolean;
+  readonly given: Json;
+};
+export type SparseConfig = { readonly kind: "sparse"; readonly isIdf: boolean; readonly given: Json };
+export type VectorConfig = DenseConfig | SparseConfig;
 
 /** The vector that has no name, for collections that need only one. */
 export const unnamed = "";
@@ -58,24 +69,33 @@ export function parseAddedVector(body: Json): VectorConfig {
 
 const sizeMax = 65_536;
 
-export function parseDense(value: unknown, path: string): VectorConfig {
+export function parseDense(value: unknown, path: string): DenseConfig {
   const given = toObject(value, path);
   refuseOthers(
     given,
-    ["size", "distance", "hnsw_config", "quantization_config", "on_disk", "memory", "datatype"],
+    ["size", "distance", "hnsw_config", "quantization_config", "on_disk", "memory", "datatype", "multivector_config"],
     "the parameters of a dense vector",
   );
-  const { size, distance, datatype } = given;
+  const { size, distance } = given;
   if (typeof size !== "number" || !Number.isInteger(size)) throw badFormat(`${path}.size: expected an unsigned integer`);
   if (size < 1 || size > sizeMax) throw invalid(`${path}.size`, `value ${size} invalid, must be from 1 to ${sizeMax}`);
-  if (!isAbsent(datatype) && datatype !== "float32") throw unsupported(`vector datatype \`${JSON.stringify(datatype)}\``);
+  const datatype = isAbsent(given["datatype"]) ? "float32" : datatypes.find((name) => name === given["datatype"]);
+  if (!datatype) throw unsupported(`vector datatype \`${JSON.stringify(given["datatype"])}\``);
   const known = distances.find((name) => name === distance);
   if (!known)
     throw badFormat(`${path}.distance: unknown variant ${JSON.stringify(distance)}, expected one of ${distances.join(", ")}`);
-  return { kind: "dense", size, distance: known, given };
+  return { kind: "dense", size, distance: known, datatype, isMulti: parseMulti(given["multivector_config"], path), given };
 }
 
-export function parseSparse(value: unknown, path: string): VectorConfig {
+function parseMulti(value: unknown, path: string): boolean {
+  if (isAbsent(value)) return false;
+  const { comparator } = toObject(value, `${path}.multivector_config`);
+  if (comparator !== "max_sim")
+    throw badFormat(`${path}.multivector_config.comparator: unknown variant ${JSON.stringify(comparator)}, expected max_sim`);
+  return true;
+}
+
+export function parseSparse(value: unknown, path: string): SparseConfig {
   const given = toObject(value ?? {}, path);
   refuseOthers(given, ["modifier", "index"], "the parameters of a sparse vector");
   const { modifier } = given;

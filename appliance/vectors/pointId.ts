@@ -8,14 +8,21 @@ export type PointId = number | string;
 
 /** Longest form: a tag and sixteen bytes. */
 export const idBytesMax = 17;
+const integerBytes = 9;
 const integerTag = 0;
 const uuidTag = 1;
 const uuidForm = /^(?:urn:uuid:)?\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?$/i;
 
+/** Undefined for what is no id. */
+export function findIdBytes(id: string | number): Uint8Array | undefined {
+  const isId = typeof id === "string" ? uuidForm.test(id) : Number.isSafeInteger(id) && id >= 0;
+  return isId ? toIdBytes(id) : undefined;
+}
+
 export function toIdBytes(id: unknown): Uint8Array {
   if (typeof id === "number" && Number.isInteger(id) && id >= 0) {
     if (!Number.isSafeInteger(id)) throw unsupported("integer ids above 2^53 - 1 (use UUIDs)");
-    const bytes = Buffer.alloc(9);
+    const bytes = Buffer.alloc(integerBytes);
     bytes[0] = integerTag;
     bytes.writeUInt32BE(Math.floor(id / 2 ** 32), 1);
     bytes.writeUInt32BE(id % 2 ** 32, 5);
@@ -55,6 +62,12 @@ export class SlotIds {
 
   get(slot: number): PointId {
     return fromIdBytes(this.#bytes.subarray(slot * idBytesMax, (slot + 1) * idBytesMax));
+  }
+
+  /** As `toIdBytes` packs it; valid until the next change. */
+  bytes(slot: number): Uint8Array {
+    const at = slot * idBytesMax;
+    return this.#bytes.subarray(at, at + (this.#bytes[at] === integerTag ? integerBytes : idBytesMax));
   }
 
   compare(a: number, b: number): number {

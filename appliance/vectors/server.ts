@@ -1,6 +1,9 @@
 /** HTTP on loopback: keys, bodies, the envelope and the errors. What is asked for is in routes.ts. */
 import { createHash, timingSafeEqual } from "node:crypto";
+import { createReadStream, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { basename } from "node:path";
+import { pipeline } from "node:stream";
 import { isObject } from "./body.ts";
 import { Refusal } from "./refusal.ts";
 import { findRoute } from "./routes.ts";
@@ -36,6 +39,7 @@ type Reply =
   | { readonly status: 200; readonly result: unknown }
   | { readonly status: 200; readonly bare: unknown }
   | { readonly status: 200; readonly text: string }
+  | { readonly status: 200; readonly file: string }
   | { readonly status: number; readonly error: string };
 
 type Asked = { readonly request: IncomingMessage; readonly store: Store; readonly expected: Buffer };
@@ -47,12 +51,14 @@ async function answer({ request, store, expected }: Asked): Promise<Reply> {
   if (!openPaths.includes(pathname)) checkKey(request, expected);
   const found = findRoute(request.method ?? "GET", pathname);
   if (!found) throw new Refusal(404, `Not found: the embedded store does not answer ${request.method} ${pathname}`);
-  const body = await readBody(request);
-  const result = found.route.answer({ store, path: found.path, search: new URLSearchParams(search), body });
-  if (isObject(result) && typeof result["text"] === "string" && Object.keys(result).length === 1) {
-    return { status: 200, text: result["text"] };
+  const { route, path } = found;
+  const body = route.isStreamed ? {} : await readBody(request);
+  const result = await route.answer({ store, path, search: new URLSearchParams(search), body, request });
+  if (isObject(result) && Object.keys(result).length === 1) {
+    if (typeof result["text"] === "string") return { status: 200, text: result["text"] };
+    if (typeof result["file"] === "string") return { status: 200, file: result["file"] };
+    if ("bare" in result) return { status: 200, bare: result["bare"] };
   }
-  if (isObject(result) && "bare" in result) return { status: 200, bare: result["bare"] };
   return { status: 200, result };
 }
 
@@ -100,6 +106,7 @@ function send(response: ServerResponse, reply: Reply, startedAt: number): void {
     response.writeHead(200, { "content-type": "text/plain; charset=utf-8" }).end(reply.text);
     return;
   }
+  if ("file" in reply) return sendFile(response, reply.file);
   const time = (performance.now() - startedAt) / 1000;
   const json =
     "error" in reply
@@ -115,4 +122,14 @@ function send(response: ServerResponse, reply: Reply, startedAt: number): void {
     ...(reply.status === 413 && { connection: "close" }),
   });
   response.end(bytes);
+}
+
+/** In pieces; a client that goes away ends it. */
+function sendFile(response: ServerResponse, path: string): void {
+  response.writeHead(200, {
+    "content-type": "application/octet-stream",
+    "content-length": statSync(path).size,
+    "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(basename(path))}`,
+  });
+  pipeline(createReadStream(path), response, (error) => void (error && response.destroy()));
 }

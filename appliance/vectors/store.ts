@@ -1,8 +1,10 @@
 /** Collections and aliases: what names mean. Every write goes through `write`, one transaction each. */
 import { Collection, createPointsTable, type CollectionRow } from "./collection.ts";
 import { checkName, type CollectionConfig } from "./config.ts";
+import { readCollectionFile, writeCollectionFile } from "./collectionFile.ts";
 import { openDatabase, type Database } from "./database.ts";
-import { alreadyExists, noCollection, notFound, Refusal, wrongInput } from "./refusal.ts";
+import { alreadyExists, badRequest, noCollection, notFound, Refusal, wrongInput } from "./refusal.ts";
+import { sha256, Snapshots, type Described } from "./snapshots.ts";
 
 export type AliasAction =
   | { readonly type: "create"; readonly alias: string; readonly collection: string }
@@ -15,8 +17,11 @@ export class Store {
   /** Alias to collection name. */
   readonly #aliases = new Map<string, string>();
 
+  readonly snapshots: Snapshots;
+
   constructor(dir: string) {
     this.#db = openDatabase(dir);
+    this.snapshots = new Snapshots(dir);
     this.#load();
   }
 
@@ -80,6 +85,36 @@ export class Store {
     this.write(name, (collection) => collection.amend(given));
   }
 
+  /** As it is after the last write; nothing is written meanwhile. */
+  createSnapshot(name: string): Described {
+    const { id, name: own } = this.get(name);
+    return this.#guarded(() => this.snapshots.create(own, (path) => writeCollectionFile(this.#db, id, path)));
+  }
+
+  /** All collections and aliases: a copy of the whole file. */
+  createFullSnapshot(): Described {
+    return this.#guarded(() => this.snapshots.create(undefined, (path) => void this.#db.prepare("VACUUM INTO ?").run(path)));
+  }
+
+  /** Puts what the file holds in the place of the collection, whose aliases stay, or makes it. All of it or nothing. */
+  recover(name: string, path: string, checksum: string | undefined): void {
+    const target = this.#collections.get(this.#aliases.get(name) ?? name);
+    const own = target?.name ?? checkName(name, "collection_name");
+    if (checksum !== undefined && sha256(path) !== checksum.toLowerCase())
+      throw badRequest("Snapshot checksum mismatch: the file is not the one that was meant");
+    this.#guarded(() => {
+      // Names are unique, so the old one steps aside under one that nobody can have.
+      readCollectionFile(this.#db, target ? `${own}/new` : own, path, (id) => {
+        if (!target) return;
+        this.#db.prepare("UPDATE aliases SET collection = ? WHERE collection = ?").run(id, target.id);
+        target.drop();
+        this.#db.prepare("UPDATE collections SET name = ? WHERE id = ?").run(own, id);
+      });
+      const row = this.#db.prepare("SELECT id, name, given, version FROM collections WHERE name = ?").get(own);
+      this.#collections.set(own, new Collection(this.#db, row as unknown as CollectionRow));
+    });
+  }
+
   aliases(name?: string): { alias_name: string; collection_name: string }[] {
     const target = name === undefined ? undefined : this.get(name).name;
     return [...this.#aliases]
@@ -131,8 +166,12 @@ export class Store {
   }
 
   #transaction(write: () => void): void {
+    this.#guarded(() => this.#db.transaction(write));
+  }
+
+  #guarded<T>(work: () => T): T {
     try {
-      this.#db.transaction(write);
+      return work();
     } catch (error) {
       // What was already changed in memory has no truth under it any more.
       this.#reload();

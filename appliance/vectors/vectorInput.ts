@@ -1,11 +1,9 @@
 /** Vectors as clients send them, checked against the collection and brought into the form that is stored. */
 import { isAbsent, isObject, toArray } from "./body.ts";
-import { unnamed, type CollectionConfig, type VectorConfig } from "./config.ts";
+import { unnamed, type CollectionConfig, type DenseConfig, type VectorConfig } from "./config.ts";
+import { roundTo } from "./index/codec.ts";
+import { isRows, isTerms, rowsOf, type Terms, type VectorValue } from "./index/values.ts";
 import { badFormat, invalid, unsupported, wrongInput } from "./refusal.ts";
-import type { Terms } from "./sparse.ts";
-
-export type VectorValue = Float32Array | Terms;
-export const isTerms = (value: VectorValue): value is Terms => !(value instanceof Float32Array);
 
 /** The vectors of one point, by name. */
 export function toVectors(value: unknown, config: CollectionConfig): Map<string, VectorValue> {
@@ -14,7 +12,8 @@ export function toVectors(value: unknown, config: CollectionConfig): Map<string,
   const named = Array.isArray(value) ? { [unnamed]: value as unknown } : value;
   if (!isObject(named)) throw badFormat("vector: expected an array, or an object of vectors by name");
   for (const [name, vector] of Object.entries(named)) {
-    vectors.set(name, toVector(vector, vectorConfig(config, name)));
+    const shape = vectorConfig(config, name);
+    vectors.set(name, prepared(readVector(vector, shape), shape));
   }
   return vectors;
 }
@@ -25,18 +24,25 @@ export function vectorConfig(config: CollectionConfig, name: string): VectorConf
   return found;
 }
 
-export function toVector(value: unknown, config: VectorConfig): VectorValue {
+/** As it was sent: of the right shape, not yet in the form that is stored and compared. */
+export function readVector(value: unknown, config: VectorConfig): VectorValue {
   if (config.kind === "sparse") return toTerms(value);
   if (isObject(value)) {
     throw "indices" in value
       ? wrongInput("a dense vector was expected, got a sparse one")
       : unsupported("inference: send vectors");
   }
-  return toDense(toArray(value, "vector"), config);
+  const list = toArray(value, "vector");
+  if (!config.isMulti) return toDense(list, config.size);
+  const rows = Array.isArray(list[0]) ? list : [list];
+  if (list.length === 0) throw invalid("vector", "a multivector must hold at least one vector");
+  const all = new Float32Array(rows.length * config.size);
+  for (const [i, row] of rows.entries()) all.set(toDense(toArray(row, "vector"), config.size), i * config.size);
+  return { rows: all, size: config.size };
 }
 
-function toDense(values: readonly unknown[], { size, distance }: { size: number; distance: string }): Float32Array {
-  if (Array.isArray(values[0])) throw unsupported("multivectors");
+function toDense(values: readonly unknown[], size: number): Float32Array {
+  if (Array.isArray(values[0])) throw wrongInput("one vector was expected, got several; the collection has no multivectors here");
   if (values.length !== size) throw wrongInput(`Vector dimension error: expected dim: ${size}, got ${values.length}`);
   const vector = new Float32Array(size);
   let squares = 0;
@@ -47,12 +53,28 @@ function toDense(values: readonly unknown[], { size, distance }: { size: number;
     squares += value * value;
   }
   if (!Number.isFinite(squares)) throw wrongInput("a vector holds numbers too large for 32-bit floats");
-  // Below this norm a direction is noise; Qdrant leaves such vectors as they are.
-  if (distance === "Cosine" && squares > 1.19e-7 ** 2) {
-    const norm = Math.sqrt(squares);
-    for (let i = 0; i < size; i++) vector[i] = (values[i] as number) / norm;
-  }
   return vector;
+}
+
+/** In the form that is stored and compared: cosines of length one, rounded to the datatype. Changes dense vectors in place. */
+export function prepared(value: VectorValue, config: VectorConfig): VectorValue {
+  if (config.kind === "sparse" || isTerms(value)) return value;
+  if (!isRows(value)) return preparedRow(value, config);
+  for (const row of rowsOf(value)) preparedRow(row, config);
+  return value;
+}
+
+// Below this norm a direction is noise; Qdrant leaves such vectors as they are.
+const normMin = 1.19e-7;
+
+function preparedRow(vector: Float32Array, { distance, datatype }: DenseConfig): Float32Array {
+  if (distance === "Cosine" && datatype !== "uint8") {
+    let squares = 0;
+    for (const value of vector) squares += value * value;
+    const norm = Math.sqrt(squares);
+    if (norm > normMin) for (let i = 0; i < vector.length; i++) vector[i] = vector[i]! / norm;
+  }
+  return roundTo(datatype, vector);
 }
 
 const indexMax = 2 ** 32 - 1;

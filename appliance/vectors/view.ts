@@ -2,10 +2,10 @@
 import { isAbsent, isObject, toArray, toText, type Json } from "./body.ts";
 import type { Collection } from "./collection.ts";
 import { unnamed } from "./config.ts";
-import { keepOnly, parsePath, withoutKey } from "./payloadPath.ts";
-import type { Hit } from "./ranking.ts";
+import { keepOnly, parsePath, withoutKey } from "./filter/payloadPath.ts";
+import type { Hit } from "./index/ranking.ts";
 import { badFormat } from "./refusal.ts";
-import { isTerms, type VectorValue } from "./vectorInput.ts";
+import { isRows, isTerms, rowsOf, type VectorValue } from "./index/values.ts";
 
 export type Wanted = {
   /** What to show of a payload; absent for nothing. */
@@ -39,14 +39,15 @@ function parseVectors(value: unknown): Wanted["vectors"] {
   return toArray(value, "with_vector").map((name) => toText(name, "with_vector"));
 }
 
-export function viewRecord(collection: Collection, slot: number, wanted: Wanted): Json {
+export function viewRecord(collection: Collection, slot: number, wanted: Wanted, order?: number): Json {
   const { id, payload } = collection.point(slot);
-  return { id, ...viewParts(collection, slot, wanted, payload) };
+  return { id, ...viewParts(collection, slot, wanted, payload), ...(order !== undefined && { order_value: order }) };
 }
 
-export function viewHit(collection: Collection, { slot, score }: Hit, wanted: Wanted): Json {
+export function viewHit(collection: Collection, { slot, score, order }: Hit, wanted: Wanted): Json {
   const { id, version, payload } = collection.point(slot);
-  return { id, version, score, ...viewParts(collection, slot, wanted, payload) };
+  const place = order === undefined ? {} : { order_value: order };
+  return { id, version, score, ...viewParts(collection, slot, wanted, payload), ...place };
 }
 
 function viewParts(collection: Collection, slot: number, wanted: Wanted, payload: Json): Json {
@@ -67,5 +68,6 @@ function viewVectors(collection: Collection, slot: number, names: readonly strin
 }
 
 function viewVector(value: VectorValue): unknown {
+  if (isRows(value)) return Array.from(rowsOf(value), (row) => [...row]);
   return isTerms(value) ? { indices: [...value.indices], values: [...value.values] } : [...value];
 }

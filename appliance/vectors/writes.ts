@@ -5,8 +5,8 @@
 import { isAbsent, refuseOthers, toArray, toObject, toText, type Json } from "./body.ts";
 import type { Collection, NewPoint } from "./collection.ts";
 import { unnamed } from "./config.ts";
-import { parseFilter, type Filter } from "./filter.ts";
-import { mergeAt, parsePath, withoutKey } from "./payloadPath.ts";
+import { parseFilter, type Filter } from "./filter/filter.ts";
+import { mergeAt, parsePath, withoutKey } from "./filter/payloadPath.ts";
 import { fromIdBytes, toIdBytes } from "./pointId.ts";
 import { badFormat, badRequest, invalid, notFound, unsupported } from "./refusal.ts";
 import { toVectors, vectorConfig } from "./vectorInput.ts";
@@ -130,7 +130,8 @@ function parseClearPayload(body: Json): Change {
 }
 
 function parseUpdateVectors(body: Json, { config, slotOf }: Collection): Change {
-  refuseOthers(body, ["points", "shard_key"], "updating vectors");
+  refuseOthers(body, ["points", "update_filter", "shard_key"], "updating vectors");
+  const changeable = parseFilter(body["update_filter"]);
   const points = toArray(body["points"], "points").map((value) => {
     const point = toObject(value, "points");
     refuseOthers(point, ["id", "vector"], "updating vectors");
@@ -141,7 +142,9 @@ function parseUpdateVectors(body: Json, { config, slotOf }: Collection): Change 
   return (collection) => {
     for (const { id, vectors } of points) {
       const slot = collection.slotOf(id);
-      if (slot !== undefined) collection.putVectors(slot, vectors);
+      if (slot === undefined) continue;
+      if (changeable && collection.select(changeable, Uint32Array.of(slot)).length === 0) continue;
+      collection.putVectors(slot, vectors);
     }
   };
 }

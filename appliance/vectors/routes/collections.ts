@@ -1,8 +1,8 @@
 import { isAbsent, refuseOthers, toObject, toText, type Json } from "../body.ts";
 import type { Collection } from "../collection.ts";
 import { checkVectorName, parseAddedVector, parseCollection, unnamed } from "../config.ts";
-import { parsePath } from "../payloadPath.ts";
-import { parseFieldSchema } from "../payloadIndex.ts";
+import { parsePath } from "../filter/payloadPath.ts";
+import { parseFieldSchema } from "../filter/payloadIndex.ts";
 import { alreadyExists } from "../refusal.ts";
 import type { Call, Route } from "../routes.ts";
 import { written } from "./written.ts";

@@ -1,5 +1,5 @@
 /** The int8 scan in the process, without HTTP: how fast beside a plain JavaScript scan of the floats, and how much it finds. */
-import { DenseIndex } from "../../../appliance/vectors/dense.ts";
+import { DenseIndex } from "../../../appliance/vectors/index/dense.ts";
 import { clustered, isotropic, random } from "../../../tests/appliance/vectors/random.ts";
 import { atLeast, atMost, median, report, timed } from "./parts/figure.ts";
 

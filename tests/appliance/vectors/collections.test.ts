@@ -97,25 +97,13 @@ test("a second collection of the same name, and names that cannot be, are refuse
 test("what Qdrant has and this store has not is refused by name", async () => {
   await client.createCollection("books", { vectors: four });
 
-  await refused(
-    client.createCollection("x", { vectors: { ...four, multivector_config: { comparator: "max_sim" } } }),
-    501,
-    /`multivector_config`/,
-  );
-  await refused(client.createCollection("x", { vectors: { ...four, datatype: "uint8" } }), 501, /uint8/);
+  await refused(client.createCollection("x", { vectors: { ...four, datatype: "turbo4" as "uint8" } }), 501, /turbo4/);
   await refused(client.createCollection("x", { vectors: four, sharding_method: "custom" }), 501, /`sharding_method`/);
-  await refused(client.createPayloadIndex("books", { field_name: "a", field_schema: "geo" }), 501, /`geo`/);
-  await refused(client.query("books", { query: { recommend: { positive: [1] } } }), 501, /`recommend` query/);
-  await refused(client.query("books", { query: { sample: "random" } }), 501, /`sample` query/);
-  await refused(client.queryGroups("books", { query: [1, 0, 0, 0], group_by: "a" }), 501, /grouped queries/);
-  await refused(client.scroll("books", { order_by: "a" }), 501, /`order_by`/);
-  await refused(
-    client.count("books", { filter: { must: [{ key: "a", geo_radius: { center: { lat: 0, lon: 0 }, radius: 1 } }] } }),
-    501,
-    /`geo_radius`/,
-  );
-  await refused(client.listSnapshots("books"), 501, /snapshots/);
-  await refused(client.collectionClusterInfo("books"), 501, /cluster/);
+  const text = { type: "text", stemmer: { type: "snowball", language: "french" } } as const;
+  await refused(client.createPayloadIndex("books", { field_name: "a", field_schema: text }), 501, /`stemmer`/);
+  const feedback = { target: 1, feedback: [], strategy: { naive: { a: 1, b: 1, c: 1 } } };
+  await refused(client.query("books", { query: { relevance_feedback: feedback } }), 501, /`relevance_feedback` query/);
+  await refused(client.listShardSnapshots("books", 0), 501, /shards/);
   await refused(client.getQuotas(), 404, /does not answer GET \/quotas/);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DenseIndex } from "../../../appliance/vectors/dense.ts";
-import { openKernel, openMemory, plainKernel } from "../../../appliance/vectors/kernel.ts";
+import { DenseIndex } from "../../../appliance/vectors/index/dense.ts";
+import { openKernel, openMemory, plainKernel } from "../../../appliance/vectors/index/kernel.ts";
 import { isotropic, nearestOf, random } from "./random.ts";
 
 test("the SIMD kernel computes what plain JavaScript computes", () => {

@@ -170,9 +170,9 @@ test("conditions that say nothing, two things or something unknown are refused",
   await refuse({ key: "a" }, 422, /At least one field condition must be specified/);
   await refuse({ key: "a", match: { value: 1 }, range: { gt: 1 } }, 422, /two conditions/);
   await refuse({ key: "a", match: { value: { b: 1 } } }, 400, /match/);
-  await refuse({ key: "a", match: { phrase: "x" } }, 501, /match.phrase/);
+  await refuse({ key: "a", match: { substring: "x" } }, 501, /match.substring/);
   await refuse({ key: "a", range: { gt: "yesterday" } }, 400, /range.gt/);
   await refuse({ key: "", match: { value: 1 } }, 400, /key/);
   await refuse({ key: "a", match: { value: 1 }, fuzzy: true }, 501, /`fuzzy`/);
-  await refuse({ slice: { index: 0, total: 2 } }, 501, /`slice`/);
+  await refuse({ slice: { index: 2, total: 2 } }, 422, /less than the total/);
 });

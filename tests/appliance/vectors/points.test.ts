@@ -84,7 +84,7 @@ test("a refused upsert writes none of its points", async () => {
   await refuse({ id: 2, vector: { s: { indices: [1, 1], values: [1, 1] } } }, 422, /unique/);
   await refuse({ id: 2, vector: { s: { indices: [1, 2], values: [1] } } }, 422, /same length/);
   await refuse({ id: 2, vector: { v: [1, "2", 3] } }, 400, /numbers/);
-  await refuse({ id: 2, vector: { v: [[1, 2, 3]] } }, 501, /multivectors/);
+  await refuse({ id: 2, vector: { v: [[1, 2, 3]] } }, 400, /one vector was expected/);
   await refuse({ id: 2, vector: { v: { text: "hello", model: "m" } } }, 501, /inference/);
   await refuse({ id: "two", vector: {} }, 400, /not a valid point ID/);
   await refuse({ id: -1, vector: {} }, 400, /not a valid point ID/);

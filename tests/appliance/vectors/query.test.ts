@@ -183,8 +183,8 @@ test("the outer filter reaches every prefetch before its limit cuts", async () =
 
 test("without a query, points come in id order", async () => {
   assert.deepEqual(await ask({ filter: group("b") }), [
-    [3, 0],
-    [4, 0],
+    [3, 1],
+    [4, 1],
   ]);
 });
 
@@ -226,5 +226,5 @@ test("queries that contradict themselves are refused in Qdrant's words", async (
   await refused(ask({ query: [1, 0] }), 400, /Not existing vector name error/);
   await refused(ask({ query: words(1), using: "v" }), 400, /dense vector was expected/);
   await refused(ask({ query: [1, 0], using: "s" }), 400, /sparse vector was expected/);
-  await refused(ask({ query: [1, 0], using: "v", lookup_from: { collection: "x" } }), 501, /`lookup_from`/);
+  await refused(ask({ query: 1, using: "v", lookup_from: { collection: "x" } }), 404, /Collection `x` doesn't exist/);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { difference, intersect, keep, SlotList, union } from "../../../appliance/vectors/slots.ts";
+import { difference, intersect, keep, SlotList, union } from "../../../appliance/vectors/index/slots.ts";
 import { random } from "./random.ts";
 
 test("a slot list is a sorted set, whatever order things come and go in", () => {

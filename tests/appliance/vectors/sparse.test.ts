@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SparseIndex, type Terms } from "../../../appliance/vectors/sparse.ts";
+import { SparseIndex } from "../../../appliance/vectors/index/sparse.ts";
+import type { Terms } from "../../../appliance/vectors/index/values.ts";
 import { openStore } from "./openStore.ts";
 import { random, type Random } from "./random.ts";
 

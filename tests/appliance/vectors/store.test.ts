@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { parseCollection } from "../../../appliance/vectors/config.ts";
-import { parsePath } from "../../../appliance/vectors/payloadPath.ts";
-import { parseFieldSchema } from "../../../appliance/vectors/payloadIndex.ts";
+import { parseCollection, parseDense } from "../../../appliance/vectors/config.ts";
+import { parsePath } from "../../../appliance/vectors/filter/payloadPath.ts";
+import { parseFieldSchema } from "../../../appliance/vectors/filter/payloadIndex.ts";
 import { toIdBytes } from "../../../appliance/vectors/pointId.ts";
-import { parseQuery } from "../../../appliance/vectors/query.ts";
-import { search } from "../../../appliance/vectors/search.ts";
+import { parseQuery } from "../../../appliance/vectors/query/query.ts";
+import { search } from "../../../appliance/vectors/query/search.ts";
 import { Store } from "../../../appliance/vectors/store.ts";
 import { startVectors } from "../../../appliance/vectors/vectors.ts";
 import { changes } from "../../../appliance/vectors/writes.ts";
@@ -42,7 +42,10 @@ function seen(store: Store): unknown {
   const of = (slots: Uint32Array): unknown[] =>
     Array.from(slots, (slot) => c.ids.get(slot)).sort((a, b) => (String(a) < String(b) ? -1 : 1));
   const ask = (query: unknown, using: string): unknown[] =>
-    search(c, parseQuery({ query, using, limit: 1_000 }, c.config)).map(({ slot, score }) => [c.ids.get(slot), score]);
+    search({ collection: c, find: () => c }, parseQuery({ query, using, limit: 1_000 }, c.config)).map(({ slot, score }) => [
+      c.ids.get(slot),
+      score,
+    ]);
   const color = (value: string) => ({ type: "any", values: [value] }) as const;
   return {
     points: of(c.all()),
@@ -116,7 +119,7 @@ test("a write that fails half-way changes nothing, in the file and in memory", (
         },
         c,
       )(c);
-      c.addField("more", { kind: "dense", size: 2, distance: "Dot", given: { size: 2, distance: "Dot" } });
+      c.addField("more", parseDense({ size: 2, distance: "Dot" }, "more"));
       throw new Error("the disk went away");
     });
 

@@ -1,5 +1,5 @@
 /** Merging ranked lists: by rank (RRF) and by score distribution (DBSF), with Qdrant's formulas. */
-import type { Hit } from "./ranking.ts";
+import type { Hit } from "../index/ranking.ts";
 
 /**
  * A point at place p (from 0) of a list with weight w adds 1 / ((p + 1) / w + k - 1); with w = 1 that is 1 / (p + k). A weight of

@@ -1,7 +1,12 @@
 /** The best of many scores. Equal scores are ordered by id, so that the same question has the same answer every time. */
-import type { SlotIds } from "./pointId.ts";
+import type { SlotIds } from "../pointId.ts";
 
-export type Hit = { readonly slot: number; readonly score: number };
+export type Hit = {
+  readonly slot: number;
+  readonly score: number;
+  /** What it was ordered by, where it was ordered by a payload key. */
+  readonly order?: number;
+};
 type Scores = Float32Array | Float64Array;
 
 /**

@@ -1,9 +1,10 @@
 /** Filters: from JSON to a checked tree. What a condition means on a payload is in match.ts, on the indexes in select.ts. */
-import { badFormat, invalid, unsupported } from "./refusal.ts";
-import { isAbsent, refuseOthers, toArray, toCount, toList, toObject, toText, type Json } from "./body.ts";
+import { isAbsent, refuseOthers, toArray, toCount, toList, toObject, toText, type Json } from "../body.ts";
+import { toIdBytes } from "../pointId.ts";
+import { badFormat, invalid, unsupported } from "../refusal.ts";
 import { toMicros } from "./datetime.ts";
+import { parseBox, parseCircle, parsePolygon, type Area } from "./geo.ts";
 import { parsePath, type Path } from "./payloadPath.ts";
-import { toIdBytes } from "./pointId.ts";
 
 type Scalar = string | number | boolean;
 export type Bounds = { readonly gt?: number; readonly gte?: number; readonly lt?: number; readonly lte?: number };
@@ -12,7 +13,11 @@ export type Bounds = { readonly gt?: number; readonly gte?: number; readonly lt?
 export type Test =
   | { readonly type: "any"; readonly values: readonly Scalar[] }
   | { readonly type: "except"; readonly values: readonly Scalar[] }
+  /** All words of it where there is a text index; else as it stands inside the value. */
   | { readonly type: "text"; readonly text: string }
+  | { readonly type: "textAny"; readonly text: string }
+  | { readonly type: "phrase"; readonly text: string }
+  | { readonly type: "geo"; readonly area: Area }
   | { readonly type: "prefix"; readonly text: string }
   | { readonly type: "range"; readonly bounds: Bounds }
   | { readonly type: "datetime"; readonly bounds: Bounds };
@@ -24,6 +29,7 @@ export type Condition =
   | { readonly type: "null"; readonly path: Path; readonly wanted: boolean }
   | { readonly type: "ids"; readonly ids: readonly Uint8Array[] }
   | { readonly type: "vector"; readonly name: string }
+  | { readonly type: "slice"; readonly total: number; readonly index: number }
   | { readonly type: "nested"; readonly path: Path; readonly filter: Filter }
   | { readonly type: "filter"; readonly filter: Filter };
 
@@ -71,11 +77,12 @@ export function both(a: Filter | undefined, b: Filter | undefined): Filter | und
   };
 }
 
-function parseCondition(value: unknown, depth: number): Condition {
+export function parseCondition(value: unknown, depth: number): Condition {
   const body = toObject(value, "filter condition");
   if ("key" in body) return parseField(body);
   if ("has_id" in body) return { type: "ids", ids: toArray(body["has_id"], "has_id").map(toIdBytes) };
   if ("has_vector" in body) return { type: "vector", name: toText(body["has_vector"], "has_vector") };
+  if ("slice" in body) return parseSlice(toObject(body["slice"], "slice"));
   if ("is_empty" in body) return { type: "empty", path: keyOf(body["is_empty"], "is_empty"), wanted: true };
   if ("is_null" in body) return { type: "null", path: keyOf(body["is_null"], "is_null"), wanted: true };
   if ("nested" in body) {
@@ -89,9 +96,26 @@ function parseCondition(value: unknown, depth: number): Condition {
   return { type: "filter", filter };
 }
 
+function parseSlice(body: Json): Condition {
+  refuseOthers(body, ["total", "index"], "slice");
+  const total = toCount(body["total"], "slice.total", { min: 1, otherwise: 1 });
+  const index = toCount(body["index"], "slice.index", { min: 0, otherwise: 0 });
+  if (index >= total) throw invalid("slice", "Slice index must be less than the total number of slices");
+  return { type: "slice", total, index };
+}
+
 const keyOf = (value: unknown, name: string): Path => parsePath(toObject(value, name)["key"]);
 
-const fieldTests = ["match", "range", "values_count", "is_empty", "is_null"] as const;
+const fieldTests = [
+  "match",
+  "range",
+  "geo_radius",
+  "geo_bounding_box",
+  "geo_polygon",
+  "values_count",
+  "is_empty",
+  "is_null",
+] as const;
 
 function parseField(body: Json): Condition {
   refuseOthers(body, ["key", ...fieldTests], "a field condition");
@@ -105,6 +129,12 @@ function parseField(body: Json): Condition {
       return { type: "field", path, test: parseMatch(toObject(body["match"], "match")) };
     case "range":
       return { type: "field", path, test: parseRange(toObject(body["range"], "range")) };
+    case "geo_radius":
+      return { type: "field", path, test: { type: "geo", area: parseCircle(toObject(body[test], test)) } };
+    case "geo_bounding_box":
+      return { type: "field", path, test: { type: "geo", area: parseBox(toObject(body[test], test)) } };
+    case "geo_polygon":
+      return { type: "field", path, test: { type: "geo", area: parsePolygon(toObject(body[test], test)) } };
     case "values_count":
       return { type: "count", path, bounds: parseBounds(toObject(body["values_count"], "values_count"), "values_count") };
     case "is_empty":
@@ -116,7 +146,7 @@ function parseField(body: Json): Condition {
 
 function parseMatch(body: Json): Test {
   const [kind, ...others] = Object.keys(body).filter((key) => !isAbsent(body[key]));
-  if (others.length > 0) throw badFormat("match: exactly one of value, any, except, text, prefix is expected");
+  if (others.length > 0) throw badFormat("match: exactly one of value, any, except, text, text_any, phrase, prefix is expected");
   switch (kind) {
     case "value":
       return { type: "any", values: [toScalar(body["value"])] };
@@ -126,6 +156,10 @@ function parseMatch(body: Json): Test {
       return { type: "except", values: toArray(body["except"], "match.except").map(toScalar) };
     case "text":
       return { type: "text", text: toText(body["text"], "match.text") };
+    case "text_any":
+      return { type: "textAny", text: toText(body["text_any"], "match.text_any") };
+    case "phrase":
+      return { type: "phrase", text: toText(body["phrase"], "match.phrase") };
     case "prefix":
       return { type: "prefix", text: toText(body["prefix"], "match.prefix") };
     case undefined:
@@ -172,6 +206,7 @@ export function asksPayloadOnly(condition: Condition): boolean {
   switch (condition.type) {
     case "ids":
     case "vector":
+    case "slice":
       return false;
     case "filter":
       return conditionsOf(condition.filter).every(asksPayloadOnly);
@@ -186,4 +221,9 @@ export function asksPayloadOnly(condition: Condition): boolean {
 
 export function conditionsOf(filter: Filter): readonly Condition[] {
   return [...filter.must, ...filter.should, ...filter.mustNot, ...(filter.minShould?.conditions ?? [])];
+}
+
+/** All but these points; no filter when there are none. */
+export function excluding(ids: readonly Uint8Array[]): Filter | undefined {
+  return ids.length === 0 ? undefined : { must: [], should: [], mustNot: [{ type: "ids", ids }] };
 }

@@ -3,8 +3,7 @@
  * All lists live in two arrays that are cut into runs of a power of two, so a hundred thousand rare terms cost no objects.
  */
 import { lowerBound } from "./slots.ts";
-
-export type Terms = { readonly indices: Uint32Array; readonly values: Float32Array };
+import type { Terms } from "./values.ts";
 
 /** Scores by slot: only slots that share a term with the query are there. */
 export type Scored = { readonly slots: Uint32Array; readonly scores: Float64Array };

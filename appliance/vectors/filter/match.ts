@@ -1,7 +1,8 @@
 /** What conditions mean on one payload. A field holds when any of its elements does; a missing one never does. */
-import { isObject, type Json } from "./body.ts";
+import { isObject, type Json } from "../body.ts";
 import { toMicros } from "./datetime.ts";
 import { isWithin, type Condition, type Filter, type Test } from "./filter.ts";
+import { findGeoPoint, isInside } from "./geo.ts";
 import { elementsAt, valuesAt } from "./payloadPath.ts";
 
 export function matchesFilter(payload: Json, filter: Filter): boolean {
@@ -32,6 +33,7 @@ export function matches(payload: Json, condition: Condition): boolean {
       return matchesFilter(payload, condition.filter);
     case "ids":
     case "vector":
+    case "slice":
       return false; // Answered from the point, not from its payload; inside `nested` there is no point to ask.
   }
 }
@@ -41,9 +43,16 @@ export function passes(value: unknown, test: Test): boolean {
     case "any":
       return test.values.includes(value as string);
     case "except":
-      return value !== null && typeof value !== "object" && !test.values.includes(value as string);
+      return value !== null && !test.values.includes(value as string);
     case "text":
+    case "phrase":
       return typeof value === "string" && value.includes(test.text);
+    case "textAny":
+      return typeof value === "string" && test.text.split(/\s+/u).some((word) => word !== "" && value.includes(word));
+    case "geo": {
+      const point = findGeoPoint(value);
+      return point !== undefined && isInside(test.area, point);
+    }
     case "prefix":
       return typeof value === "string" && value.startsWith(test.text);
     case "range":

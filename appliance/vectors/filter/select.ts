@@ -2,11 +2,12 @@
  * Filter first: which slots a filter keeps, exactly. Index answers are combined as sets, cheapest first; only what no index can
  * tell is tested on payloads, and only for the slots still in question.
  */
-import type { Json } from "./body.ts";
+import type { Json } from "../body.ts";
 import { asksPayloadOnly, conditionsOf, type Condition, type Filter } from "./filter.ts";
 import { matches, matchesFilter } from "./match.ts";
+import { isInSlice } from "./slice.ts";
 import type { FieldIndex } from "./payloadIndex.ts";
-import { difference, intersect, keep, union } from "./slots.ts";
+import { difference, intersect, keep, union } from "../index/slots.ts";
 
 /** What a filter may ask about points. */
 export type Points = {
@@ -16,6 +17,7 @@ export type Points = {
   payload(slot: number): Json;
   slotOf(id: Uint8Array): number | undefined;
   hasVector(slot: number, name: string): boolean;
+  idBytes(slot: number): Uint8Array;
 };
 
 /** Slots among `among` (ascending) that the filter keeps. */
@@ -45,6 +47,8 @@ function holds(points: Points, condition: Condition, among: Uint32Array): Uint32
     }
     case "vector":
       return keep(among, (slot) => points.hasVector(slot, condition.name));
+    case "slice":
+      return keep(among, (slot) => isInSlice(points.idBytes(slot), condition));
     case "filter":
       if (!needsPayload(points, condition)) return select(points, condition.filter, among);
       return keep(among, (slot) => matchesFilter(points.payload(slot), condition.filter));
@@ -78,6 +82,7 @@ function needsPayload(points: Points, condition: Condition): boolean {
       return asksPayloadOnly(condition) && conditionsOf(condition.filter).every((inner) => needsPayload(points, inner));
     case "ids":
     case "vector":
+    case "slice":
       return false;
     case "count":
     case "empty":

@@ -1,6 +1,6 @@
 /** Paths into a payload, `a.b`, `a[].b`, `a[0].b`, with "quoted keys" that may hold dots. */
-import { isObject, type Json } from "./body.ts";
-import { badFormat } from "./refusal.ts";
+import { isObject, type Json } from "../body.ts";
+import { badFormat } from "../refusal.ts";
 
 type Step =
   | { readonly type: "key"; readonly key: string }

@@ -4,7 +4,7 @@
  */
 import { openKernel, openMemory, pageBytes, type Kernel, type Memory } from "./kernel.ts";
 import { bestSlots } from "./ranking.ts";
-import { Refusal } from "./refusal.ts";
+import { Refusal } from "../refusal.ts";
 
 // Rows come in blocks, so growing moves nothing: about this many bytes each, and never more rows than the kernel's scratch holds.
 const blockBytesTarget = 1_600_000;
