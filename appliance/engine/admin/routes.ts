@@ -10,7 +10,7 @@ import type { Authenticator } from "../auth/authenticator.ts";
 import { DeveloperError } from "../codec/value.ts";
 import type { Core } from "../core.ts";
 import type { DeploymentChanges, EnvChange } from "../deploy/deployable.ts";
-import { openPushes } from "../deploy/push.ts";
+import { openPushes, PushRefusal } from "../deploy/push.ts";
 import { readBody, readJsonObject } from "../http/body.ts";
 import { sendJsonText } from "../http/reply.ts";
 import { openExports } from "./exports.ts";
@@ -51,7 +51,13 @@ export function adminRoutes(parts: AdminParts): (method: string, path: string) =
       const body = await readPush(request);
       const key = body["adminKey"];
       await mustBeAdmin(parts.auth, typeof key === "string" ? `Convex ${key}` : request.headers.authorization);
-      sendJsonText(response, 200, JSON.stringify(await plainly(() => work(body))));
+      try {
+        sendJsonText(response, 200, JSON.stringify(await plainly(() => work(body))));
+      } catch (error) {
+        // The command line has more to say to some refusals, and knows them by these codes.
+        if (!(error instanceof NikaError) || !(error.cause instanceof PushRefusal)) throw error;
+        sendJsonText(response, 400, JSON.stringify({ code: error.cause.code, message: error.message }));
+      }
     };
 
   const table: Readonly<Record<string, AdminRoute>> = {
@@ -59,14 +65,15 @@ export function adminRoutes(parts: AdminParts): (method: string, path: string) =
       await changesOf(core).setEnv(envChangesOf((await readJsonObject(request))["changes"]));
       return null;
     }),
-    // No hashes are kept: every push brings all of its modules.
     "POST /api/get_config_hashes": pushing(async () => ({
       config: { functions: "convex/" },
-      moduleHashes: [],
+      moduleHashes: pushes.hashes(),
+      nodeDependencies: [],
       udfServerVersion: null,
       nodeVersion: null,
     })),
-    "POST /api/deploy2/evaluate_schema": pushing(async () => ({ componentSchemaEvaluations: {}, newComponentDefinitions: [] })),
+    "POST /api/deploy2/evaluate_schema": pushing((body) => pushes.evaluateSchema(body)),
+    "POST /api/deploy2/evaluate_push": pushing((body) => pushes.evaluate(body)),
     "POST /api/deploy2/start_push": pushing((body) => pushes.start(body)),
     "POST /api/deploy2/wait_for_schema": pushing((body) => pushes.waitForSchema(body)),
     "POST /api/deploy2/finish_push": pushing((body) => pushes.finish(body)),

@@ -2,6 +2,7 @@
 import { importTables, type ImportWork } from "./importTables.ts";
 import { parseSchema } from "../codec/schema.ts";
 import { asText, type JsonObject } from "../codec/value.ts";
+import { diffSchema } from "../deploy/schemaDiff.ts";
 import type { Store } from "../store/store.ts";
 import type { Run } from "../txn/syscalls.ts";
 import { schemaMismatch } from "../txn/transaction.ts";
@@ -11,6 +12,8 @@ export type AdminWork =
   | { readonly type: "writeMeta"; readonly changes: readonly (readonly [string, string | null])[] }
   /** Whether the rows there are fit a schema that is not in force yet. */
   | { readonly type: "checkSchema"; readonly schema: string }
+  /** What it would change, see deploy/schemaDiff.ts. */
+  | { readonly type: "diffSchema"; readonly schema: string | null }
   | ({ readonly type: "import" } & ImportWork)
   /** Bytes of an import that failed: they go with the next sweep, where no file has them. */
   | { readonly type: "forgetBlobs"; readonly sha256s: readonly string[] }
@@ -37,6 +40,8 @@ export function administer(run: Run, work: AdminWork): string {
       return "null";
     case "checkSchema":
       return JSON.stringify(findSchemaBreach(store, work.schema) ?? null);
+    case "diffSchema":
+      return JSON.stringify(diffSchema(store, work.schema));
     case "import": {
       const count = importTables(run, work);
       // One word instead of a key for every row: after an import everything is looked at again.

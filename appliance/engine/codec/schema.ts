@@ -69,6 +69,7 @@ export function parseSchema(text: string): Schema {
           `${named}: "${name}" cannot name an index: letters, digits and underscores, a letter first, 64 at most, and not by_id or by_creation_time.`,
         );
     checkSearches(named, texts, vectors);
+    checkReferences(table.tableName, table.documentType ?? undefined, { indexes, texts, vectors });
     return { name: table.tableName, indexes, texts, vectors, document: table.documentType ?? undefined };
   });
   return { isEnforced: exported.schemaValidation ?? true, tables };
@@ -87,6 +88,41 @@ function checkFields(named: string, document: Validator | undefined): void {
   for (const field in document.value)
     if (field.startsWith("_") && field !== "_id" && field !== "_creationTime")
       throw new DeveloperError(`${named}: field "${field}" begins with an underscore, which only system fields may.`);
+}
+
+/** An index on a field that no document can have is a mistake, and told in the original's words. */
+function checkReferences(
+  table: string,
+  document: Validator | undefined,
+  { indexes, texts, vectors }: Pick<TableDefinition, "indexes" | "texts" | "vectors">,
+): void {
+  for (const { name, fields } of indexes) {
+    if (fields.includes("_id"))
+      throw new DeveloperError(`In table "${table}" the index "${name}" has the field _id, which is always there.`);
+    if (new Set(fields).size < fields.length)
+      throw new DeveloperError(`In table "${table}" the index "${name}" has a field more than once.`);
+  }
+  const referenced = [
+    ...indexes.map(({ name, fields }) => ({ name, fields })),
+    ...texts.map(({ name, searchField, filterFields }) => ({ name, fields: [searchField, ...filterFields] })),
+    ...vectors.map(({ name, vectorField, filterFields }) => ({ name, fields: [vectorField, ...filterFields] })),
+  ];
+  for (const { name, fields } of referenced)
+    for (const field of fields)
+      if (document && !/^_[^.]*$/.test(field) && !canContain(document, field.split(".")))
+        throw new DeveloperError(
+          `In table "${table}" the index "${name}" is invalid because it references the field ${field} that does not exist.`,
+        );
+}
+
+function canContain(validator: Validator, [first, ...rest]: readonly string[]): boolean {
+  if (first === undefined) return true;
+  if (validator.type === "any") return true;
+  if (validator.type === "union") return validator.value.some((one) => canContain(one, [first, ...rest]));
+  if (validator.type === "record") return canContain(validator.values.fieldType, rest);
+  if (validator.type !== "object") return false;
+  const field = Object.hasOwn(validator.value, first) ? validator.value[first] : undefined;
+  return field !== undefined && canContain(field.fieldType, rest);
 }
 
 function checkSearches(named: string, texts: readonly SearchDefinition[], vectors: readonly VectorDefinition[]): void {

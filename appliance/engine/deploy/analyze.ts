@@ -14,6 +14,8 @@ export type Analysis = {
   readonly authProviders: readonly JsonObject[];
   /** JSON text of the exported schema; null when the app has none. */
   readonly schema: string | null;
+  /** Variables that auth.config wanted and did not get. */
+  readonly missingAuthEnv: readonly string[];
 };
 
 const loadMs = 4000;
@@ -53,6 +55,10 @@ function inspectModules(specials: { schema: boolean; crons: boolean; http: boole
   }
   const specialDefault = (path: string, isThere: boolean) =>
     isThere ? (load(path)["default"] as Record<string, unknown> | undefined) : undefined;
+  const wanted = (globalThis as unknown as { __missingEnv: string[] }).__missingEnv;
+  wanted.length = 0;
+  const auth = specialDefault("auth.config", specials.auth);
+  const missingAuthEnv = [...new Set(wanted)];
   const schema = specialDefault("schema", specials.schema) as { export(): string } | undefined;
   const crons = specialDefault("crons", specials.crons) as { isCrons?: boolean; export(): string } | undefined;
   const http = specialDefault("http", specials.http) as { getRoutes(): [string, string, unknown][] } | undefined;
@@ -63,7 +69,8 @@ function inspectModules(specials: { schema: boolean; crons: boolean; http: boole
     schema: schema ? schema.export() : null,
     crons: crons ? JSON.parse(crons.export()) : {},
     httpRoutes: http ? http.getRoutes().map(([path, method]) => ({ path, method })) : [],
-    authProviders: specialDefault("auth.config", specials.auth)?.["providers"] ?? [],
+    authProviders: auth?.["providers"] ?? [],
+    missingAuthEnv,
   });
 }
 
@@ -142,13 +149,23 @@ function analysisGlobals({
       get: () => (globalThis as unknown as Record<string, unknown>)[name],
     });
   const silent = () => {};
+  const missing: string[] = [];
   return Object.assign(globals, {
+    __missingEnv: missing,
     require,
-    process: { env: strictEnv(env), version: "v24", versions: {}, platform: "linux", nextTick: queueMicrotask },
+    process: { env: notingMisses(env, missing), version: "v24", versions: {}, platform: "linux", nextTick: queueMicrotask },
     console: { log: silent, info: silent, warn: silent, error: silent, debug: silent },
   });
 }
 
-function strictEnv(env: Readonly<Record<string, string>>): object {
-  return { ...env };
+function notingMisses(env: Readonly<Record<string, string>>, missing: string[]): object {
+  return new Proxy(
+    { ...env },
+    {
+      get: (target, name) => {
+        if (typeof name === "string" && !Object.hasOwn(target, name)) missing.push(name);
+        return Reflect.get(target, name) as unknown;
+      },
+    },
+  );
 }

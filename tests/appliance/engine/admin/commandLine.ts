@@ -20,7 +20,13 @@ export type Project = AsyncDisposable & {
   restart(): Promise<void>;
 };
 
-type Options = { readonly functionsDir?: string; readonly env?: Record<string, string>; readonly key?: string };
+type Options = {
+  readonly functionsDir?: string;
+  readonly env?: Record<string, string>;
+  readonly key?: string;
+  /** What the command line finds in its own environment. */
+  readonly shell?: Record<string, string>;
+};
 
 export async function openProject(options: Options = {}): Promise<Project> {
   const folder = mkdtempSync(join(tmpdir(), "nika-project-"));
@@ -54,6 +60,7 @@ export async function openProject(options: Options = {}): Promise<Project> {
               NO_COLOR: "1",
               CONVEX_SELF_HOSTED_URL: served.url,
               CONVEX_SELF_HOSTED_ADMIN_KEY: options.key ?? adminKey,
+              ...options.shell,
             },
           },
           (error, out, err) => resolve({ out, err, code: error ? Number(error.code ?? 1) : 0 }),
