@@ -23,7 +23,7 @@ import { isSystemPath } from "./admin/systemQueries.ts";
 import { loadApp } from "./deploy/load.ts";
 import { dropUnpacked, pushedKey, readStored, unpackPushed } from "./deploy/stored.ts";
 import type { WireRequest } from "./exec/actionMessage.ts";
-import { openActionThread } from "./exec/actionThread.ts";
+import { openActionThreads } from "./exec/actionThread.ts";
 import { clientMessage, kindMismatch } from "./exec/driver.ts";
 import type { BatchRun, GroupMessage, Reply, Task } from "./exec/message.ts";
 import { unpackKeys } from "./exec/packed.ts";
@@ -253,7 +253,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     return (run as QueryRun).result;
   };
 
-  const actions = openActionThread<Who>({
+  const actions = openActionThreads<Who>({
     setup: { dir: options.dir, functionsDir: unpacked.functionsDir, ...app.node },
     env: () => ({ ...env, CONVEX_CLOUD_URL: options.origin(), CONVEX_SITE_URL: `${options.origin()}/http` }),
     answer: answerAction,

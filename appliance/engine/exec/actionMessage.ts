@@ -26,9 +26,11 @@ export type ToAction =
       readonly route: { readonly path: string; readonly method: string };
       readonly request: WireRequest;
     })
-  | { readonly type: "answer"; readonly ask: number; readonly answer: string };
+  | { readonly type: "answer"; readonly ask: number; readonly answer: string }
+  | { readonly type: "ping" };
 
 export type FromAction =
+  | { readonly type: "pong" }
   | { readonly type: "ask"; readonly id: number; readonly ask: number; readonly op: string; readonly args: string }
   | { readonly type: "done"; readonly id: number; readonly outcome: Outcome; readonly logLines: readonly string[] }
   | { readonly type: "response"; readonly id: number; readonly response: WireResponse; readonly logLines: readonly string[] }

@@ -1,4 +1,4 @@
-/** The action thread as the main thread sees it: started when first needed, ended when idle or when an action overstays. */
+/** The action threads as the main thread sees them: started when needed, ended when idle or when an action oversteps its limits. */
 /* oxlint-disable unicorn/require-post-message-target-origin -- that rule is about windows; these are threads */
 import { Worker } from "node:worker_threads";
 import { limits } from "../codec/limits.ts";
@@ -7,6 +7,7 @@ import type { ActionSetup, FromAction, ToAction, WireRequest, WireResponse } fro
 import { watchedBody } from "./bodies.ts";
 import { compiledFolder } from "./compiled.ts";
 import type { Outcome } from "./driver.ts";
+import { isHeapFull, isHoarding, outOfMemory } from "./guard.ts";
 
 export type ActionDone = { readonly outcome: Outcome; readonly logLines: readonly string[] };
 export type HttpDone = { readonly response: WireResponse; readonly logLines: readonly string[] };
@@ -14,19 +15,35 @@ export type HttpDone = { readonly response: WireResponse; readonly logLines: rea
 /** JSON text of the caller's identity, and what to call the run in messages. */
 export type Asker<Who> = { readonly who: Who; readonly identity: string; readonly requestId: string };
 
-export type ActionThread<Who> = {
+export type ActionThreads<Who> = {
   run(asker: Asker<Who>, entry: FunctionEntry, args: string): Promise<ActionDone>;
   http(asker: Asker<Who>, route: { readonly path: string; readonly method: string }, request: WireRequest): Promise<HttpDone>;
   close(): Promise<void>;
 };
 
+/** Milliseconds. */
+type Times = {
+  /** One action, from its start. */
+  readonly action: number;
+  /** A thread that rests as long is ended. */
+  readonly idle: number;
+  /** Between two looks at the threads. */
+  readonly look: number;
+  /** A thread that has not answered for so long gets no new action. */
+  readonly deaf: number;
+  /** A thread that has not answered for so long is ended when one action keeps others from going on. */
+  readonly stuck: number;
+};
+
 type Options<Who> = {
   readonly setup: ActionSetup;
-  /** The environment of the thread: the deployment's, never the appliance's. */
+  /** The environment of the threads: the deployment's, never the appliance's. */
   readonly env: () => Record<string, string>;
   /** Answers what an action asks, in the letters of bootstrap.ts. Never rejects. */
   readonly answer: (who: Who, op: string, args: string) => Promise<string>;
   readonly log: (line: string) => void;
+  /** Others in tests. */
+  readonly times?: Partial<Times>;
 };
 
 type Running<Who> = {
@@ -36,61 +53,126 @@ type Running<Who> = {
   readonly done: (message: FromAction) => void;
   readonly fail: (message: string) => void;
 };
+type Seat<Who> = {
+  readonly worker: Worker;
+  readonly running: Map<number, Running<Who>>;
+  idle: NodeJS.Timeout | undefined;
+  /** When it was asked for a sign of life that it has not given yet. */
+  askedMs: number | undefined;
+};
 
-const idleMs = 30_000;
+const usualTimes: Times = { action: limits.actionTimeMs, idle: 30_000, look: 500, deaf: 1000, stuck: limits.wallTimeMs };
+/** So many actions have a thread for themselves. */
+const threadsMax = 4;
+/** More, only when none of those answers. */
+const threadsEver = 8;
 const heapMb = 512;
+/** As the original says it: whether it did its work, nobody knows. */
+const interrupted = "Transient error while executing action";
+const endedItself = "The action ended its thread.";
+const tooMany = "TooManyConcurrentRequests: all action threads are busy; try again later.";
 
-export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> {
-  const running = new Map<number, Running<Who>>();
+/**
+ * Each action gets a thread that rests, or a new one, or, when there are enough, the least busy one that still answers: an action that
+ * never lets go holds up as few others as can be.
+ */
+export function openActionThreads<Who>(options: Options<Who>): ActionThreads<Who> {
+  const times = { ...usualTimes, ...options.times };
+  const seats = new Set<Seat<Who>>();
   let lastId = 0;
-  let worker: Worker | undefined;
-  let idle: NodeJS.Timeout | undefined;
+  let watch: NodeJS.Timeout | undefined;
 
-  const end = (message: string): void => {
-    const dead = worker;
-    worker = undefined;
-    for (const one of running.values()) one.fail(message);
-    running.clear();
-    void dead?.terminate();
+  /** `blamed` is the one action at fault; the others hear that they were interrupted. */
+  const end = (seat: Seat<Who>, message: string, blamed?: number): void => {
+    if (!seats.delete(seat)) return;
+    clearTimeout(seat.idle);
+    const isAlone = seat.running.size === 1;
+    for (const [id, one] of seat.running) one.fail(isAlone || blamed === undefined || id === blamed ? message : interrupted);
+    seat.running.clear();
+    void seat.worker.terminate();
   };
 
-  const settle = (id: number): void => {
-    running.delete(id);
-    if (running.size > 0) return;
-    clearTimeout(idle);
-    idle = setTimeout(() => {
-      if (running.size === 0) end("");
-    }, idleMs).unref();
+  const settle = (seat: Seat<Who>, id: number): void => {
+    seat.running.delete(id);
+    if (seat.running.size > 0 || !seats.has(seat)) return;
+    clearTimeout(seat.idle);
+    seat.idle = setTimeout(() => end(seat, ""), times.idle).unref();
   };
 
-  const start = (): Worker => {
-    const fresh = new Worker(new URL("./actionWorker.ts", import.meta.url), {
+  const isBusy = (seat: Seat<Who>): boolean => seat.running.size > 0;
+  const silentMs = ({ askedMs }: Seat<Who>): number => (askedMs === undefined ? 0 : performance.now() - askedMs);
+
+  /** Asks the busy ones for a sign of life, and ends those that take too much memory, or all the time of their neighbours. */
+  const look = async (seat: Seat<Who>): Promise<void> => {
+    if (await isHoarding(seat.worker, heapMb)) {
+      options.log("an action thread was ended for holding too much memory");
+      return end(seat, `Uncaught Error: ${outOfMemory(heapMb)}`);
+    }
+    if (seat.running.size > 1 && silentMs(seat) > times.stuck) {
+      options.log("an action thread was ended because one action kept the others from going on");
+      return end(seat, interrupted);
+    }
+    if (seat.askedMs !== undefined) return;
+    seat.askedMs = performance.now();
+    const ping: ToAction = { type: "ping" };
+    seat.worker.postMessage(ping);
+  };
+
+  const lookAtAll = (): void => {
+    const busy = [...seats].filter(isBusy);
+    if (busy.length === 0) {
+      clearInterval(watch);
+      watch = undefined;
+    }
+    // One that is ending has no statistics any more.
+    for (const seat of busy) look(seat).catch(() => undefined);
+  };
+
+  const start = (): Seat<Who> => {
+    const worker = new Worker(new URL("./actionWorker.ts", import.meta.url), {
       workerData: options.setup,
       env: { ...options.env(), NODE_COMPILE_CACHE: compiledFolder(options.setup.dir) },
       resourceLimits: { maxOldGenerationSizeMb: heapMb },
     });
-    fresh.on("message", (message: FromAction) => {
-      const one = running.get(message.id);
+    const seat: Seat<Who> = { worker, running: new Map(), idle: undefined, askedMs: undefined };
+    seats.add(seat);
+    worker.on("message", (message: FromAction) => {
+      if (message.type === "pong") {
+        seat.askedMs = undefined;
+        return;
+      }
+      const one = seat.running.get(message.id);
       if (message.type === "response") {
         one?.begun(message);
         return;
       }
       if (message.type !== "ask") {
-        settle(message.id);
+        settle(seat, message.id);
         one?.done(message);
         return;
       }
       if (!one) return;
       void options.answer(one.who, message.op, message.args).then((answer) => {
         const reply: ToAction = { type: "answer", ask: message.ask, answer };
-        fresh.postMessage(reply);
+        worker.postMessage(reply);
       });
     });
-    fresh.on("error", (error: Error) => {
-      options.log(`the action thread failed: ${error.message}`);
-      if (worker === fresh) end("Transient error while executing action");
+    worker.on("error", (error: Error) => {
+      options.log(`an action thread failed: ${error.message}`);
+      end(seat, isHeapFull(error) ? `Uncaught Error: ${outOfMemory(heapMb)}` : interrupted);
     });
-    return fresh;
+    // As `process.exit` does it: without a word.
+    worker.on("exit", () => end(seat, seat.running.size === 1 ? endedItself : interrupted));
+    return seat;
+  };
+
+  const choose = (): Seat<Who> | undefined => {
+    const all = [...seats];
+    const resting = all.find((seat) => !isBusy(seat));
+    if (resting) return resting;
+    if (all.length < threadsMax) return start();
+    const [least] = all.filter((seat) => silentMs(seat) < times.deaf).toSorted((a, b) => a.running.size - b.running.size);
+    return least ?? (all.length < threadsEver ? start() : undefined);
   };
 
   const begin = (
@@ -99,14 +181,16 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
     { begun = () => {}, transfer = [] }: { begun?: Running<Who>["begun"]; transfer?: ReadableStream[] } = {},
   ): Promise<FromAction> =>
     new Promise((resolve, reject) => {
-      clearTimeout(idle);
-      worker ??= start();
+      const seat = choose();
+      if (!seat) return reject(new Error(tooMany));
+      clearTimeout(seat.idle);
+      watch ??= setInterval(lookAtAll, times.look).unref();
       const id = ++lastId;
       const overstay = setTimeout(() => {
         options.log("an action was ended for using too much time; those beside it ended too");
-        end(`Action timed out (maximum duration: ${limits.actionTimeMs / 1000}s)`);
-      }, limits.actionTimeMs).unref();
-      running.set(id, {
+        end(seat, `Action timed out (maximum duration: ${times.action / 1000}s)`, id);
+      }, times.action).unref();
+      seat.running.set(id, {
         who,
         begun,
         done: (message) => {
@@ -118,7 +202,7 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
           reject(new Error(message));
         },
       });
-      worker.postMessage(send(id), transfer);
+      seat.worker.postMessage(send(id), transfer);
     });
 
   return {
@@ -126,7 +210,7 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
       try {
         const message = await begin(who, (id) => ({ type: "run", id, identity, requestId, entry, args }));
         if (message.type === "done") return message;
-        throw new Error("The action thread gave a wrong answer.");
+        throw new Error("An action thread gave a wrong answer.");
       } catch (error) {
         return { outcome: { ok: false, message: (error as Error).message }, logLines: [] };
       }
@@ -156,10 +240,10 @@ export function openActionThread<Who>(options: Options<Who>): ActionThread<Who> 
         );
       }),
     close: async () => {
-      clearTimeout(idle);
-      const dead = worker;
-      end("The engine is closing.");
-      await dead?.terminate();
+      clearInterval(watch);
+      const dead = [...seats];
+      for (const seat of dead) end(seat, "The engine is closing.");
+      await Promise.all(dead.map(({ worker }) => worker.terminate()));
     },
   };
 }

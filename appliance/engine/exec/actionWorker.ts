@@ -26,7 +26,8 @@ type Context = {
   readonly path: string;
   readonly logLines: string[];
   readonly timers: Map<string, number>;
-  lost: unknown;
+  /** Fails the run with what nobody caught. Before it began to wait and after it ended, that is only remembered. */
+  lose: (error: unknown) => void;
 };
 type Registered = Record<string, unknown> & {
   invokeAction(requestId: string, args: string): Promise<string>;
@@ -129,27 +130,36 @@ console.timeEnd = (label = "default") => {
   current().timers.delete(label);
 };
 
-// A promise nobody waited for must not take the other actions down; it fails the one it belongs to, when that can be told.
-process.on("unhandledRejection", (reason) => {
-  const context = contexts.getStore();
-  if (context) context.lost ??= reason ?? new Error("Unhandled rejection");
-});
+// What nobody caught must not take the other actions down; it fails the one it belongs to, when that can be told.
+const lose = (error: unknown): void => contexts.getStore()?.lose(error ?? new Error("Unhandled rejection"));
+process.on("unhandledRejection", lose);
+process.on("uncaughtException", lose);
 
 // As a plain script of this realm, with `require` for what "use node" modules take from Node itself.
 globals["require"] = createRequire(join(setup.functionsDir, "_.js"));
 new vm.Script(readFileSync(setup.code, "utf8"), { filename: bundleName }).runInThisContext();
 const modules = globals["__modules"] as Record<string, () => Record<string, Registered | undefined>>;
 
+/** A promise that rejects with what nobody caught, if that comes to pass. */
+function losing(): { readonly lost: Promise<never>; readonly lose: (error: unknown) => void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  // Nobody may be waiting at that moment.
+  promise.catch(() => undefined);
+  return { lost: promise, lose: reject };
+}
+
 async function runAction(message: ToAction & { type: "run" }): Promise<void> {
-  const context: Context = { ...message, path: message.entry.path, logLines: [], timers: new Map(), lost: undefined };
+  const { lost, lose: onLost } = losing();
+  const context: Context = { ...message, path: message.entry.path, logLines: [], timers: new Map(), lose: onLost };
   const outcome = await contexts.run(context, async (): Promise<Outcome> => {
     try {
       const [module, name] = splitPath(message.entry.path);
       const registered = modules[module]?.()[name];
       if (!registered) throw new Error(`Couldn't find "${name}" in module "${module}.js".`);
-      const value = await registered.invokeAction(message.requestId, `[${message.args}]`);
-      await new Promise<void>((resolve) => void setImmediate(resolve));
-      if (context.lost !== undefined) throw context.lost;
+      const value = await Promise.race([registered.invokeAction(message.requestId, `[${message.args}]`), lost]);
+      await Promise.race([new Promise<void>((resolve) => void setImmediate(resolve)), lost]);
+      if (value.length > limits.resultBytesMax)
+        return { ok: false, message: "TooLargeFunctionResult: the result is over 16 MiB." };
       return { ok: true, value };
     } catch (error) {
       return describe(error);
@@ -160,26 +170,26 @@ async function runAction(message: ToAction & { type: "run" }): Promise<void> {
 
 async function runHttp(message: ToAction & { type: "http" }): Promise<void> {
   const { id, route, request } = message;
+  const { lost, lose: onLost } = losing();
   const context: Context = {
     ...message,
     path: `${route.method} ${route.path}`,
     logLines: [],
     timers: new Map(),
-    lost: undefined,
+    lose: onLost,
   };
   const response = await contexts.run(context, async (): Promise<WireResponse> => {
     try {
       const router = modules["http"]?.()["default"] as unknown as Router;
       const found = router.getRoutes().find(([path, method]) => path === route.path && method === route.method);
       if (!found) throw new Error(`No HttpAction routed for ${route.path}`);
-      const answer = await found[2].invokeHttpAction(
-        new Request(request.url, {
-          method: request.method,
-          headers: request.headers.map(([key, value]) => [key, value] as [string, string]),
-          body: request.body,
-          ...(request.body ? { duplex: "half" } : {}),
-        }),
-      );
+      const asked = new Request(request.url, {
+        method: request.method,
+        headers: request.headers.map(([key, value]) => [key, value] as [string, string]),
+        body: request.body,
+        ...(request.body ? { duplex: "half" } : {}),
+      });
+      const answer = await Promise.race([found[2].invokeHttpAction(asked), lost]);
       return { status: answer.status, headers: [...answer.headers], body: answer.body };
     } catch (error) {
       const outcome = describe(error);
@@ -230,6 +240,7 @@ function describe(thrown: unknown): Outcome {
 }
 
 port.on("message", (message: ToAction) => {
+  if (message.type === "ping") return say({ type: "pong" });
   if (message.type === "run") return void runAction(message);
   if (message.type === "http") return void runHttp(message);
   const one = asking.get(message.ask);

@@ -74,9 +74,14 @@ export function openQueryPool(options: Options): QueryPool {
       for (const one of left.filter(isAtFault)) one.resolve({ id: one.message.id, fault, seen });
       deal();
     };
-    const guard = guardWorker(worker, memory, ({ culprit, message }) => {
-      options.log(`a query was ended: ${message}`);
-      bury(culprit?.task ?? -1, `Uncaught Error: ${message}`);
+    const guard = guardWorker({
+      worker,
+      memory,
+      memoryMb: heapMb,
+      onOverrun: ({ culprit, message }) => {
+        options.log(`a query was ended: ${message}`);
+        bury(culprit?.task ?? -1, `Uncaught Error: ${message}`);
+      },
     });
     seat.worker = worker;
     seat.send = (messages) => {

@@ -93,9 +93,14 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
     };
     /** What is said to the run that it died of. */
     let cause = timedOut;
-    const guard = guardWorker(worker, memory, ({ culprit, message: why }) => {
-      options.log(`a run was ended: ${why}${culprit ? "" : ", and nobody could be blamed"}`);
-      restart(({ message }) => (culprit && message.id === culprit.task ? condemned(message, culprit.unit, why) : message));
+    const guard = guardWorker({
+      worker,
+      memory,
+      memoryMb: heapMb,
+      onOverrun: ({ culprit, message: why }) => {
+        options.log(`a run was ended: ${why}${culprit ? "" : ", and nobody could be blamed"}`);
+        restart(({ message }) => (culprit && message.id === culprit.task ? condemned(message, culprit.unit, why) : message));
+      },
     });
     return new Promise((resolve, reject) => {
       worker.on("message", (message: GroupMessage | ReadyMessage | RefusedMessage) => {

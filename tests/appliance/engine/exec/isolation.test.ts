@@ -104,23 +104,6 @@ test("an endless query is ended with what it had read, so that it can be asked a
   assert.equal(await shared.query("behave:spinsWhenOdd", { name: "odd" }), 2);
 });
 
-for (const where of ["heap", "beside the heap"])
-  test(`a query and a mutation that take memory without end (${where}) are ended, and those beside them go on`, async () => {
-    const others = Array.from({ length: 20 }, () => shared.query("behave:quiet"));
-    assert.match(await shared.refusal("query", "behave:hoards", { where }), /ran out of memory|timed out/);
-    assert.deepEqual(new Set(await Promise.all(others)), new Set(["no clock"]));
-    const name = `beside ${where}`;
-    const writing = Array.from({ length: 5 }, () => shared.mutate<number>("counters:add", { name }));
-    assert.match(await shared.refusal("mutation", "behave:hoardsWriting", { where }), /ran out of memory|timed out/);
-    assert.deepEqual(await Promise.all(writing), [1, 2, 3, 4, 5]);
-  });
-
-test("no end of calls, no error and too large a result fail the one run", async () => {
-  assert.match(await shared.refusal("query", "behave:deepQuery"), /Maximum call stack size exceeded/);
-  assert.match(await shared.refusal("query", "behave:throwsAnything"), /Server Error/);
-  assert.match(await shared.refusal("query", "behave:hugeResult"), /TooLargeFunctionResult/);
-});
-
 test("an endless query is ended, and the others of its batch and of the engine go on", async () => {
   await using own = await openTestCore();
   const request = { args: "{}", identity: admin, requestId, journal: null };
