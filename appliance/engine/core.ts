@@ -163,7 +163,10 @@ export type Core = {
 
   /** When the next scheduled job or cron is due, ms since the epoch; undefined when none waits. */
   nextDueMs(): Promise<number | undefined>;
-  /** Runs every due mutation job (exactly once, in its own transaction) and claims due actions, which the caller must run and settle. */
+  /**
+   * Runs due mutation jobs (exactly once, each in a transaction of its own) and claims due actions, which the caller must run and settle.
+   * May leave some for the next call. Intervals that lie further ahead than their period, because the clock was set back, are brought back.
+   */
   runDue(nowMs: number): Promise<readonly DueJob[]>;
   settleJob(id: string, outcome: { readonly ok: true } | { readonly ok: false; readonly message: string }): Promise<void>;
   /** Something was scheduled or cancelled; look at `nextDueMs` again. */

@@ -23,6 +23,7 @@ export type Committed = { readonly ts: bigint; readonly writes: readonly Write[]
 export type Performed = { readonly reply: Reply; readonly commits: readonly Committed[]; readonly hasScheduled: boolean };
 
 const jobsPerCall = 100; // So that clients' mutations get a turn between them.
+const jobsMsPerCall = 100; // The same, for jobs that take long.
 const sweptPerCall = 500;
 const pagesGivenBack = 4000; // 16 MB a sweep, so that no mutation waits long for it.
 /**
@@ -115,14 +116,14 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       savepoint.keep();
       return result;
     } catch (error) {
-      if (db.isTransaction) savepoint.undo();
+      savepoint.undo();
       throw error;
     }
   };
 
   /** The same for a function of the app, which fails by its outcome. `after` runs in the savepoint of a success. */
   const runAtomically = async (
-    options: { readonly run: Run; readonly entry: FunctionEntry; readonly args: string },
+    options: { readonly run: Run; readonly entry: FunctionEntry; readonly args: string; readonly isJob?: true },
     after: (value: string, logLines: readonly string[]) => void,
   ): Promise<{ readonly outcome: Outcome; readonly logLines: readonly string[]; readonly ms: number }> => {
     const { run, entry, args } = options;
@@ -137,8 +138,10 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       } else savepoint.undo();
       return { outcome, logLines, ms };
     } catch (error) {
-      if (!db.isTransaction) throw error;
       savepoint.undo();
+      if (!db.isTransaction) throw error;
+      // A client is told that the disk is full; a job waits for room.
+      if (options.isJob && fullness(error).isFull) throw error;
       return { outcome: { ok: false, message: faultMessage(error), ...fullness(error) }, logLines: [], ms: 0 };
     }
   };
@@ -206,7 +209,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       watch.begin(message.id, id);
       const guard = guardedBy(run).savepoint();
       setState(run, job, "running", { kind: "inProgress" });
-      const { outcome, logLines, ms } = await runAtomically({ run, entry, args: job.args }, () => {
+      const { outcome, logLines, ms } = await runAtomically({ run, entry, args: job.args, isJob: true }, () => {
         endJob(run, documentOf(run, job), { kind: "success" });
       });
       ran = { logLines, ms };
@@ -267,7 +270,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     let ran: Noted = { logLines: [], ms: 0 };
     if (entry && failure === undefined) {
       watch.begin(message.id, cronId(cron.name));
-      const { outcome, logLines, ms } = await runAtomically({ run, entry, args: cron.args }, () =>
+      const { outcome, logLines, ms } = await runAtomically({ run, entry, args: cron.args, isJob: true }, () =>
         jobs.moveCron(cron.name, nextMs, false),
       );
       ran = { logLines, ms };
@@ -283,7 +286,28 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     };
   };
 
+  /** All that was due, or, when the engine fails in the middle, nothing: it will be due again. */
   const runDue = async (message: TaskMessage, task: Task & { type: "runDue" }): Promise<Performed> => {
+    const savepoint = openSavepoint();
+    try {
+      const performed = await runDueInside(message, task);
+      savepoint.keep();
+      return performed;
+    } catch (error) {
+      savepoint.undo();
+      store.noteCatalogChange();
+      throw error;
+    }
+  };
+
+  const runDueInside = async (message: TaskMessage, task: Task & { type: "runDue" }): Promise<Performed> => {
+    const since = performance.now();
+    for (const cron of jobs.crons()) {
+      const schedule = JSON.parse(cron.schedule) as CronSchedule;
+      // Never further away than its period, whatever the clock was when its time was chosen.
+      const latestMs = schedule.type === "interval" ? nextRunMs(schedule, task.nowMs, task.nowMs) : Infinity;
+      if (cron.nextMs > latestMs) jobs.pullCron(cron.name, latestMs);
+    }
     const commits: Committed[] = [];
     const claimed: DueJob[] = [];
     const lines: string[] = [];
@@ -298,6 +322,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     }
     for (const job of jobs.due(task.nowMs, jobsPerCall)) {
       const id = encodeId(systemTables._scheduled_functions, job.id);
+      if (performance.now() - since > jobsMsPerCall) break;
       // An earlier one of this batch may have cancelled it.
       if (jobs.state(job.id) !== "pending") continue;
       if (job.kind === "action") {

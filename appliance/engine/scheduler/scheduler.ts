@@ -21,7 +21,8 @@ export type SchedulerOptions = {
 
 export function openScheduler({ core, nowMs, log }: SchedulerOptions): Scheduler {
   let timer: NodeJS.Timeout | undefined;
-  const state = { isClosed: false, isBusy: false, isAskedAgain: false };
+  // `seenMs`: what the clock said last. At the start, nobody knows what it said before.
+  const state = { isClosed: false, isBusy: false, isAskedAgain: false, seenMs: Infinity };
   let turn = Promise.resolve();
   const actions = new Set<Promise<void>>();
   const stopListening = core.onSchedule(look);
@@ -39,11 +40,14 @@ export function openScheduler({ core, nowMs, log }: SchedulerOptions): Scheduler
       state.isAskedAgain = false;
       try {
         const dueMs = await core.nextDueMs();
-        if (dueMs !== undefined && dueMs <= nowMs()) {
-          for (const job of await core.runDue(nowMs())) begin(job);
+        const now = nowMs();
+        // A clock that was set back may have left crons far ahead of it: `runDue` brings them back, too.
+        if (now < state.seenMs || (dueMs !== undefined && dueMs <= now)) {
+          for (const job of await core.runDue(now)) begin(job);
           state.isAskedAgain = true;
-        } else if (dueMs !== undefined) wait(dueMs - nowMs());
+        } else if (dueMs !== undefined) wait(dueMs - now);
         else clearTimeout(timer);
+        state.seenMs = now;
       } catch (error) {
         if (state.isClosed) return;
         log(`scheduler: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
@@ -84,8 +88,10 @@ async function runAction(core: Core, { id, path, args }: DueJob): Promise<void> 
   // Jobs may call internal functions and have no identity: that is an admin who acts as nobody.
   const identity = { type: "admin" } as const;
   const requestId = randomBytes(8).toString("hex");
+  // Crons are claimed under names of their own.
+  const scheduled = id.includes(":") ? {} : { scheduledId: id };
   try {
-    const { result } = await core.action({ path, args, identity, requestId, caller: "Scheduler" });
+    const { result } = await core.action({ path, args, identity, requestId, caller: "Scheduler", ...scheduled });
     await core.settleJob(id, result.ok ? { ok: true } : { ok: false, message: result.message });
   } catch (error) {
     await core.settleJob(id, { ok: false, message: "Transient error while executing action" });

@@ -44,6 +44,7 @@ export function openJobs(db: DatabaseSync) {
     "INSERT OR REPLACE INTO crons (name, path, args, schedule, nextMs, isRunning) VALUES (?, ?, ?, ?, ?, 0)",
   );
   const moveCron = db.prepare("UPDATE crons SET nextMs = ?, isRunning = ? WHERE name = ?");
+  const pullCron = db.prepare("UPDATE crons SET nextMs = ? WHERE name = ?");
   const dropCron = db.prepare("DELETE FROM crons WHERE name = ?");
   const runningCrons = db.prepare("SELECT name FROM crons WHERE isRunning = 1");
   const stopCron = db.prepare("UPDATE crons SET isRunning = 0 WHERE name = ?");
@@ -60,6 +61,8 @@ export function openJobs(db: DatabaseSync) {
     findCron: (name: string) => findCron.get(name) as unknown as CronRow | undefined,
     putCron: (cron: CronRow) => void putCron.run(cron.name, cron.path, cron.args, cron.schedule, cron.nextMs),
     moveCron: (name: string, nextMs: number, isRunning: boolean) => void moveCron.run(nextMs, isRunning ? 1 : 0, name),
+    /** Runs or not: only its next time changes. */
+    pullCron: (name: string, nextMs: number) => void pullCron.run(nextMs, name),
     dropCron: (name: string) => void dropCron.run(name),
     runningCrons: () => runningCrons.all() as { name: string }[],
     stopCron: (name: string) => void stopCron.run(name),
