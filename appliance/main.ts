@@ -10,17 +10,21 @@ import { parseArgs } from "node:util";
 import { internal } from "../convex/_generated/api.js";
 import type { Answer } from "../convex/model/answer.ts";
 import { toNikaError } from "../convex/model/error.ts";
+import { ownerTenant } from "../convex/model/tenant.ts";
 import type { Ports } from "../functions/define.ts";
 import { jobFunctions } from "../functions/registry.ts";
 import { runCall } from "../functions/runtime/call.ts";
 import { startRuntime } from "../functions/runtime/runtime.ts";
 import { askVault } from "../functions/vault/ask.ts";
+import { openVault } from "../functions/vault/open.ts";
+import { searchVault } from "../functions/vault/search.ts";
 import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
 import { storageFiles } from "./files.ts";
 import { nikaRoutes } from "./http/routes.ts";
+import type { SearchRequest } from "./http/vault.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
 import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
@@ -70,7 +74,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     files: storageFiles({ convexUrl: convex.url }),
     reader,
     embedder,
-    vectors: qdrantVectors({ ...store, tenantId: "owner", embedderId: embedder.id }),
+    vectors: qdrantVectors({ ...store, embedderId: embedder.id }),
   };
   const routes = nikaRoutes({
     version: config.version,
@@ -80,6 +84,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     origin: server.origin,
     convexUrl: convex.publicUrl,
     ask: (args, signal) => ask(args, ports, { signal, log }),
+    search: (args, signal) => runCall(searchVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
+    open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),
@@ -155,12 +161,8 @@ function embedded(server: HttpServer, keys: Keys): { url: string; publicUrl: str
 }
 
 /** Answers, then leaves one event behind; a failing event does not take the answer away. */
-async function ask(
-  args: { question: string; limit: number },
-  ports: Ports,
-  { signal, log }: { signal: AbortSignal; log: Log },
-): Promise<Answer> {
-  const answer = await runCall(askVault, { args, ports, signal });
+async function ask(args: SearchRequest, ports: Ports, { signal, log }: { signal: AbortSignal; log: Log }): Promise<Answer> {
+  const answer = await runCall(askVault, { args: { tenantId: ownerTenant, ...args }, ports, signal });
   const event = { type: "asked" as const, name: args.question, text: `You asked: ${args.question}` };
   ports.state
     .mutation(internal.events.record, event)

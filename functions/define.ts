@@ -3,6 +3,7 @@ import type { Outcome } from "../convex/model/job.ts";
 import type { Embedder } from "./ports/embedder.ts";
 import type { Files } from "./ports/files.ts";
 import type { Reader } from "./ports/reader.ts";
+import type { Reranker } from "./ports/reranker.ts";
 import type { State } from "./ports/state.ts";
 import type { Vectors } from "./ports/vectors.ts";
 
@@ -13,6 +14,8 @@ export type Ports = {
   readonly reader: Reader;
   readonly embedder: Embedder;
   readonly vectors: Vectors;
+  /** Absent where there is no such model. */
+  readonly reranker?: Reranker | undefined;
 };
 
 export type Call<K extends JobKind> = {

@@ -91,7 +91,8 @@ export async function runForget(
   else terminal.line(`Forgot ${oneLine(document.name)}.`);
 }
 
-function onlyOne(found: readonly DocumentView[], name: string): DocumentView {
+/** The one document a name stands for. Fails with `missing` or `conflict`. */
+export function onlyOne(found: readonly DocumentView[], name: string): DocumentView {
   const [first, ...others] = found;
   if (first === undefined)
     throw new NikaError("missing", `Nika holds no document called "${oneLine(name)}"; \`nika documents\` lists them.`);

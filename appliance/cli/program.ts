@@ -1,7 +1,7 @@
 /** The command line as data for its parser: every command, its flags, its one line of help. What they do is loaded when they run. */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { passagesPerAnswerMax } from "../../convex/model/answer.ts";
-import type { DocumentState } from "../../convex/model/document.ts";
+import { entityTypes, type DocumentState } from "../../convex/model/document.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import { loadConfig, toPort, type Config } from "../config.ts";
 import type { Client } from "./client.ts";
@@ -54,6 +54,7 @@ Examples:
   nika up                                      start, and print a link to sign in with
   nika ingest ~/Documents --wait               read a folder, and wait until it is read
   nika ask "when does the lease end?"          the passages that answer, with their source
+  nika search invoices of March --author Voss  what was written about it, by whom
   nika ask "open invoices" --json | jq .passages[0].text
 
 Exit codes: 0 fine · 1 findings · 64 wrong usage · 65 bad input · 66 not there · 69 not running
@@ -120,11 +121,36 @@ function addDocumentCommands(program: Command, context: Context): void {
     .summary("the passages that answer a question, cited")
     .argument("<question...>", "the question; quotes may be left away")
     .option("--limit <n>", "how many passages", countFlag(passagesPerAnswerMax), 5)
-    .addOption(jsonFlag())
-    .action(async (words: string[], flags: JsonFlag & { limit: number }, command: Command) => {
+    .action(async (words: string[], flags: SearchFlags, command: Command) => {
       const client = await clientOf(command);
       const { runAsk } = await import("./ask.ts");
-      await runAsk(context.terminal, client, words.join(" "), { limit: flags.limit, json: flags.json === true });
+      await runAsk(context.terminal, client, words.join(" "), toAskOptions(flags));
+    });
+  program
+    .command("search")
+    .summary("what the documents say about some words, cited")
+    .description(
+      "Looks for words in all documents. What stands in quotation marks is found as it stands, codes are found as they are, and types " +
+        "and periods in the words (“invoices of March”) move passages up. The flags limit what is found.",
+    )
+    .argument("<words...>", "what to look for; quotes may be left away")
+    .option("--limit <n>", "how many passages", countFlag(passagesPerAnswerMax), 10)
+    .action(async (words: string[], flags: SearchFlags, command: Command) => {
+      const client = await clientOf(command);
+      const { runSearch } = await import("./ask.ts");
+      await runSearch(context.terminal, client, words.join(" "), toAskOptions(flags));
+    });
+  for (const command of program.commands) if (["ask", "search"].includes(command.name())) addSearchFlags(command);
+  program
+    .command("open")
+    .summary("a passage, with what stands around it in its document")
+    .argument("<document>", "its id, its name, or the end of its name")
+    .option("--passage <n>", "its number, as `nika search --explain` shows it", positionOf, 0)
+    .addOption(jsonFlag())
+    .action(async (name: string, flags: JsonFlag & { passage: number }, command: Command) => {
+      const client = await clientOf(command);
+      const { runOpen } = await import("./open.ts");
+      await runOpen(context.terminal, client, name, { ordinal: flags.passage, json: flags.json === true });
     });
   program
     .command("documents")
@@ -260,6 +286,50 @@ function addFunctionCommands(program: Command, context: Context): void {
     });
 }
 
+type SearchFlags = JsonFlag & {
+  readonly limit: number;
+  readonly explain?: true;
+  readonly type?: string[];
+  readonly language?: string[];
+  readonly from?: number;
+  readonly to?: number;
+  readonly author?: string;
+  readonly in?: string;
+  readonly newest?: true;
+};
+
+function addSearchFlags(command: Command): void {
+  command
+    .addOption(new Option("--type <type...>", "only documents of these types").choices(entityTypes))
+    .option("--language <code...>", "only documents in these languages, such as en or fr")
+    .option("--from <date>", "only what was written on that day or later, as in 2025-03-01", dayOf)
+    .option("--to <date>", "only what was written on that day or before", dayOf)
+    .option("--author <name>", "only what has this name or address among its author and people")
+    .option("--in <folder>", "only documents in this folder")
+    .option("--newest", "newer documents first, where they answer as well")
+    .option("--explain", "say of each passage how it was found")
+    .addOption(jsonFlag());
+}
+
+function toAskOptions({ limit, json, explain, type, language, from, to, author, in: folder, newest }: SearchFlags) {
+  const filter = {
+    ...(type && { types: type }),
+    ...(language && { languages: language.map((code) => code.toLowerCase()) }),
+    ...(from !== undefined && { from }),
+    // The day itself is meant, too.
+    ...(to !== undefined && { to: to + 86_400_000 }),
+    ...(author !== undefined && { author }),
+    ...(folder !== undefined && { folder }),
+  };
+  return {
+    limit,
+    json: json === true,
+    explain: explain === true,
+    ...(Object.keys(filter).length > 0 && { filter }),
+    ...(newest && { weights: { recency: 0.5 } }),
+  };
+}
+
 /** Only a command that follows promises to heed the signal. */
 function followOptions(flags: JsonFlag & { readonly limit: number; readonly follow?: true }, context: Context) {
   const follow = flags.follow === true;
@@ -300,6 +370,17 @@ function portOf(text: string): number {
     // Said below, as a mistake on the command line.
   }
   throw new InvalidArgumentError("It must be a number from 0 to 65535.");
+}
+
+function dayOf(text: string): number {
+  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : NaN;
+  if (Number.isNaN(day)) throw new InvalidArgumentError("It must be a day such as 2025-03-01.");
+  return day;
+}
+
+function positionOf(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a number from 0.");
+  return Number(text);
 }
 
 function countFlag(max: number): (text: string) => number {

@@ -1,8 +1,9 @@
 /** Nika's own few routes. Everything about state goes through the control plane; these are what a query cannot be. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { questionCharsMax, passagesPerAnswerMax, type Answer } from "../../convex/model/answer.ts";
+import type { Answer, OpenedPassage } from "../../convex/model/answer.ts";
 import { NikaError, toNikaError, type Code } from "../../convex/model/error.ts";
 import { isOwnerToken, mintOwnerToken, type SigningKey } from "../secrets/token.ts";
+import { toOpenRequest, toSearchRequest, type OpenRequest, type SearchRequest } from "./vault.ts";
 import { endedCookie, isSame, openSessions, type Sessions } from "./session.ts";
 
 /** One table from codes to statuses, for every route. */
@@ -30,7 +31,9 @@ export type RouteOptions = {
   readonly origin: string;
   /** Where browsers reach the control plane. */
   readonly convexUrl: string;
-  readonly ask: (args: { question: string; limit: number }, signal: AbortSignal) => Promise<Answer>;
+  readonly ask: (args: SearchRequest, signal: AbortSignal) => Promise<Answer>;
+  readonly search: (args: SearchRequest, signal: AbortSignal) => Promise<Answer>;
+  readonly open: (args: OpenRequest, signal: AbortSignal) => Promise<OpenedPassage>;
   readonly stop: () => void;
   readonly log: (line: string) => void;
   readonly now: () => number;
@@ -62,7 +65,9 @@ export function nikaRoutes(options: RouteOptions): Routes {
       response.setHeader("Set-Cookie", endedCookie);
       send(response, 204);
     },
-    "POST /nika/ask": async (request, response) => answer(request, response, options),
+    "POST /nika/ask": owners(options, (body, signal) => options.ask(toSearchRequest(body), signal)),
+    "POST /nika/search": owners(options, (body, signal) => options.search(toSearchRequest(body), signal)),
+    "POST /nika/open": owners(options, (body, signal) => options.open(toOpenRequest(body), signal)),
     "POST /nika/stop": (request, response) => {
       mustBeAdmin(request, options.adminKey);
       send(response, 202, { status: "stopping" });
@@ -108,17 +113,19 @@ async function openSession(request: IncomingMessage, response: ServerResponse, s
   send(response, 204);
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: RouteOptions): Promise<void> {
-  const token = request.headers.authorization?.replace(/^Bearer /, "") ?? "";
-  if (!isOwnerToken(token, options.signing, options.now())) throw new NikaError("denied", "Only the owner may ask.");
-  const { question, limit = 5 } = await readJson(request);
-  if (typeof question !== "string" || question.trim() === "" || question.length > questionCharsMax)
-    throw new NikaError("invalid", `A question has 1 to ${questionCharsMax} characters.`);
-  if (!Number.isInteger(limit) || (limit as number) < 1 || (limit as number) > passagesPerAnswerMax)
-    throw new NikaError("invalid", `The limit must be a number from 1 to ${passagesPerAnswerMax}.`);
-  const gone = new AbortController();
-  response.on("close", () => gone.abort());
-  send(response, 200, await options.ask({ question: question.trim(), limit: limit as number }, gone.signal));
+/** A call for the owner alone. Who hangs up is no longer worked for. */
+function owners(
+  { signing, now }: RouteOptions,
+  run: (body: Record<string, unknown>, signal: AbortSignal) => Promise<object>,
+): Handler {
+  return async (request, response) => {
+    const token = request.headers.authorization?.replace(/^Bearer /, "") ?? "";
+    if (!isOwnerToken(token, signing, now())) throw new NikaError("denied", "Only the owner may ask.");
+    const body = await readJson(request);
+    const gone = new AbortController();
+    response.on("close", () => gone.abort());
+    send(response, 200, await run(body, gone.signal));
+  };
 }
 
 function isAdmin(request: IncomingMessage, adminKey: string): boolean {

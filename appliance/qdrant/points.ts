@@ -1,15 +1,18 @@
 /** Passages as points and back. */
 import { NikaError } from "../../convex/model/error.ts";
-import type { PassageHit, PassagePoint, Terms } from "../../functions/ports/vectors.ts";
+import { foldersOf, nameWords } from "../../ml/retrieve/names.ts";
+import type { PassagePoint, StoredPassage, Terms } from "../../functions/ports/vectors.ts";
 import { passageId } from "./pointId.ts";
 import { denseName, sparseName } from "./vault.ts";
 
 type Payload = Record<string, unknown>;
 
-/** A document is its owner's, of no known subject, until the vault learns to tell. */
-const scope = "private";
-const entityType = "document";
-const domain = "general";
+/** A document is its owner's, of no known kind and subject, unless it says. */
+const unlabelled = { scope: "private", entityType: "document", domain: "general" } as const;
+
+/** What `held` says of a passage that searches may find, and of one whose document is still being written. */
+export const found = "";
+export const unfinished = "unfinished";
 
 export function toPoint(tenantId: string, passage: PassagePoint) {
   const { documentId, ordinal, vector, terms } = passage;
@@ -18,37 +21,70 @@ export function toPoint(tenantId: string, passage: PassagePoint) {
     id: passageId(tenantId, documentId, ordinal),
     // A vector of zeros has no direction to compare; its passage is still found by its words.
     vector: { ...(numbers && { [denseName]: numbers }), [sparseName]: toSparse(terms) },
-    payload: {
-      tenant_id: tenantId,
-      scope,
-      entity_type: entityType,
-      language: passage.language,
-      domain,
-      document_id: documentId,
-      document_name: passage.documentName,
-      title: passage.title,
-      ordinal,
-      text: passage.text,
-      place: passage.place,
-      format: passage.format,
-    },
+    payload: toPayload(tenantId, passage),
   };
 }
 
-export function toHit({ score, payload }: { score: number; payload?: Payload | null | undefined }): PassageHit {
+function toPayload(tenantId: string, passage: PassagePoint): Payload {
+  const { author, people = [], writtenAt, kind, section, sha256, hold } = passage;
+  const names = [...new Set([...(author === undefined ? [] : [author]), ...people].flatMap(nameWords))];
+  const folders = foldersOf(passage.documentName);
+  return {
+    tenant_id: tenantId,
+    held: hold?.batchId ?? found,
+    ...(hold && { held_folder: hold.folder }),
+    scope: passage.scope ?? unlabelled.scope,
+    entity_type: passage.entityType ?? unlabelled.entityType,
+    language: passage.language,
+    domain: passage.domain ?? unlabelled.domain,
+    document_id: passage.documentId,
+    document_name: passage.documentName,
+    title: passage.title,
+    ordinal: passage.ordinal,
+    text: passage.text,
+    place: passage.place,
+    format: passage.format,
+    ...(kind !== undefined && { kind }),
+    ...(section !== undefined && { section }),
+    ...(author !== undefined && { author }),
+    ...(people.length > 0 && { people }),
+    ...(names.length > 0 && { names }),
+    ...(writtenAt !== undefined && { written_at: writtenAt }),
+    ...(folders.length > 0 && { folders }),
+    ...(sha256 !== undefined && { sha256 }),
+  };
+}
+
+/** Fails with `bug` when it is no passage of `tenantId`: what a filter should have kept out must not get further. */
+export function toPassage(tenantId: string, payload: Payload | null | undefined): StoredPassage {
+  if (payload?.["tenant_id"] !== tenantId) throw new NikaError("bug", "The vector store gave out a passage of another tenant.");
   const text = (key: string): string => {
-    const value = payload?.[key];
+    const value = payload[key];
     if (typeof value !== "string") throw new NikaError("bug", `A passage in the vector store has no ${key}.`);
     return value;
   };
+  const maybeText = (key: string): string | undefined => (typeof payload[key] === "string" ? payload[key] : undefined);
+  const maybeNumber = (key: string): number | undefined => (typeof payload[key] === "number" ? payload[key] : undefined);
+  const [kind, author, sha256] = [maybeText("kind"), maybeText("author"), maybeText("sha256")];
+  const [section, writtenAt] = [maybeNumber("section"), maybeNumber("written_at")];
   return {
     documentId: text("document_id"),
     documentName: text("document_name"),
     title: text("title"),
-    ordinal: Number(payload?.["ordinal"]),
+    ordinal: Number(payload["ordinal"]),
     text: text("text"),
-    place: payload?.["place"] ?? {},
-    score,
+    place: payload["place"] ?? {},
+    language: maybeText("language") ?? "und",
+    format: maybeText("format") ?? "text",
+    scope: maybeText("scope") ?? unlabelled.scope,
+    entityType: maybeText("entity_type") ?? unlabelled.entityType,
+    domain: maybeText("domain") ?? unlabelled.domain,
+    ...(kind !== undefined && { kind }),
+    ...(section !== undefined && { section }),
+    ...(author !== undefined && { author }),
+    ...(Array.isArray(payload["people"]) && { people: payload["people"] as string[] }),
+    ...(writtenAt !== undefined && { writtenAt }),
+    ...(sha256 !== undefined && { sha256 }),
   };
 }
 

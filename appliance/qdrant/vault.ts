@@ -11,16 +11,27 @@ export const sparseName = "bm25";
 
 /** Which embedder made the vectors that are stored. */
 export type StoredEmbedder = { readonly id: string; readonly dimensions: number };
+type Stored = StoredEmbedder & { readonly schema: number };
 
 const payloadIndexes = {
   tenant_id: { type: "keyword", is_tenant: true },
+  held: "keyword",
   document_id: "keyword",
   language: "keyword",
   scope: "keyword",
   entity_type: "keyword",
   domain: "keyword",
+  format: "keyword",
+  kind: "keyword",
+  names: "keyword",
+  folders: "keyword",
+  sha256: "keyword",
   ordinal: "integer",
+  written_at: "integer",
+  // Words in order, so that what stands in quotation marks is found as it stands.
+  text: { type: "text", tokenizer: "word", lowercase: true, ascii_folding: true, phrase_matching: true },
 } as const;
+const schema = 2;
 
 /**
  * Makes what is missing and tells whose vectors the vault holds. Every step may be repeated and raced: the alias comes last, so
@@ -28,44 +39,60 @@ const payloadIndexes = {
  */
 export async function openVault(client: QdrantClient, embedder: StoredEmbedder): Promise<StoredEmbedder> {
   const stored = (await findVault(client)) ?? (await createVault(client, embedder));
+  if (stored.schema < schema) await addIndexes(client, vaultAlias);
   if (stored.id === embedder.id && stored.dimensions === embedder.dimensions) return stored;
   return adoptWhenEmpty(client, stored, embedder);
 }
 
-async function findVault(client: QdrantClient): Promise<StoredEmbedder | undefined> {
+async function findVault(client: QdrantClient): Promise<Stored | undefined> {
   try {
     const { config } = await client.getCollection(vaultAlias);
     const vector = (config.params.vectors as Record<string, { size: number }> | undefined)?.[denseName];
     const id = config.metadata?.["embedder_id"];
-    return { id: typeof id === "string" ? id : "", dimensions: vector?.size ?? 0 };
+    const version = config.metadata?.["schema"];
+    return {
+      id: typeof id === "string" ? id : "",
+      dimensions: vector?.size ?? 0,
+      schema: typeof version === "number" ? version : 1,
+    };
   } catch (error) {
     if (statusOf(error) === 404) return undefined;
     throw error;
   }
 }
 
-async function createVault(client: QdrantClient, embedder: StoredEmbedder): Promise<StoredEmbedder> {
+async function createVault(client: QdrantClient, embedder: StoredEmbedder): Promise<Stored> {
   try {
     await client.createCollection(firstGeneration, {
       vectors: { [denseName]: { size: embedder.dimensions, distance: "Cosine" } },
       sparse_vectors: { [sparseName]: { modifier: "idf" } },
-      metadata: { embedder_id: embedder.id, schema: 1 },
+      metadata: { embedder_id: embedder.id, schema },
     });
   } catch (error) {
     // Someone else made it a moment ago, or we did and were cut off.
     if (statusOf(error) !== 409) throw error;
   }
-  for (const [field_name, field_schema] of Object.entries(payloadIndexes)) {
-    await client.createPayloadIndex(firstGeneration, { field_name, field_schema, wait: true });
-  }
+  await addIndexes(client, firstGeneration);
   await client.updateCollectionAliases({
     actions: [{ create_alias: { alias_name: vaultAlias, collection_name: firstGeneration } }],
   });
-  return (await findVault(client)) ?? embedder;
+  return (await findVault(client)) ?? { ...embedder, schema };
+}
+
+/** Making an index that is there already changes nothing. */
+async function addIndexes(client: QdrantClient, collection: string): Promise<void> {
+  for (const [field_name, field_schema] of Object.entries(payloadIndexes)) {
+    await client.createPayloadIndex(collection, { field_name, field_schema, wait: true });
+  }
+  if (collection !== vaultAlias) return;
+  // Passages from before there was such a thing as being held.
+  const filter = { must: [{ is_empty: { key: "held" } }] };
+  await client.setPayload(collection, { wait: true, payload: { held: "" }, filter });
+  await client.updateCollection(collection, { metadata: { schema } });
 }
 
 /** An empty vault belongs to nobody yet, so it follows the embedder; one with passages needs a migration. */
-async function adoptWhenEmpty(client: QdrantClient, stored: StoredEmbedder, embedder: StoredEmbedder): Promise<StoredEmbedder> {
+async function adoptWhenEmpty(client: QdrantClient, stored: Stored, embedder: StoredEmbedder): Promise<StoredEmbedder> {
   if (stored.dimensions !== embedder.dimensions) return stored;
   const { count } = await client.count(vaultAlias, { exact: true });
   if (count > 0) return stored;

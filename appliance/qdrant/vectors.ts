@@ -1,17 +1,19 @@
 /** The vault in Qdrant, or in the embedded store that speaks its language: this folder cannot tell which. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
+import type { SearchFilter } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
-import type { Vectors } from "../../functions/ports/vectors.ts";
+import { fuse } from "../../ml/retrieve/fuse.ts";
+import type { Branch, DocumentKey, Vectors } from "../../functions/ports/vectors.ts";
 import { statusOf, toStoreError } from "./errors.ts";
-import { toHit, toNumbers, toPoint, toSparse } from "./points.ts";
+import { isFound, toConditions, toHeld } from "./filter.ts";
+import { found, toNumbers, toPassage, toPoint, toSparse, unfinished } from "./points.ts";
+import { openSpellings } from "./spellings.ts";
 import { denseName, openVault, sparseName, vaultAlias, type StoredEmbedder } from "./vault.ts";
 
 export type QdrantOptions = {
   /** Origin, such as http://127.0.0.1:6333. */
   readonly url: string;
   readonly apiKey?: string;
-  /** Everything is written and asked under this tenant; nothing of another is ever seen. */
-  readonly tenantId: string;
   /** Of the embedder in force. */
   readonly embedderId: string;
   readonly dimensions?: number;
@@ -27,15 +29,13 @@ export type QdrantVectors = Vectors & {
 
 // A batch is one request and one commit. Larger ones hold up whoever asks meanwhile, and save little.
 const passagesPerBatch = 64;
-// Each side of the fusion brings this many at least: fewer starve it, more change nothing at the top.
-const prefetchMin = 60;
-// Words count twice as much as the vector, with the k that such weights act on. Measured on headings against their sections: better
-// than equal weights, and far better than the k of 60 that is often copied.
-const fusion = { k: 2, lexical: 2, dense: 1 };
+// Each ranking brings this many at least: fewer starve the fusion, more change nothing at the top.
+const rankedMin = 60;
+const passagesMax = 200;
 const timeoutMs = 30_000;
 
 export function qdrantVectors(options: QdrantOptions): QdrantVectors {
-  const { tenantId, embedderId, dimensions = 384 } = options;
+  const { embedderId, dimensions = 384 } = options;
   const inForce: StoredEmbedder = { id: embedderId, dimensions };
   let opening: Promise<{ client: QdrantClient; stored: StoredEmbedder }> | undefined;
 
@@ -62,72 +62,149 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
   }
 
   const isInForce = (stored: StoredEmbedder): boolean => stored.id === embedderId && stored.dimensions === dimensions;
-  const ofTenant = { key: "tenant_id", match: { value: tenantId } };
-  const ofDocument = (documentId: string) => ({ must: [ofTenant, { key: "document_id", match: { value: documentId } }] });
+  const spellings = openSpellings(() => using(async ({ client }) => client));
 
   return {
-    replace: (documentId, passages, signal) =>
+    replace: ({ tenantId, documentId }, passages, signal) =>
       using(async ({ client, stored }) => {
         if (!isInForce(stored)) throw wrongEmbedder(stored.id);
         let written = 0;
+        let held: string = found;
         let points: ReturnType<typeof toPoint>[] = [];
+        const words = new Set<string>();
         for await (const passage of passages) {
           throwIfAborted(signal);
           // One batch is held back until another begins, so that the last one can take the rest away in the same write.
           if (points.length === passagesPerBatch) {
+            // No search sees half a document.
+            for (const { payload } of points) payload["held"] = unfinished;
             await client.upsert(vaultAlias, { wait: true, points });
+            await spellings.keep(tenantId, words);
+            words.clear();
             written += points.length;
             points = [];
           }
           if (passage.documentId !== documentId || passage.ordinal !== written + points.length)
             throw new NikaError("bug", "Passages were handed over out of order.");
-          points.push(toPoint(tenantId, passage));
+          const point = toPoint(tenantId, passage);
+          held = point.payload["held"] as string;
+          points.push(point);
+          for (const word of passage.spellings ?? []) words.add(word);
         }
         throwIfAborted(signal);
         const upsert = points.length > 0 ? [{ upsert: { points } }] : [];
         // What an earlier, longer version of the document left behind.
-        const beyond = { must: [...ofDocument(documentId).must, { key: "ordinal", range: { gte: written + points.length } }] };
-        await client.batchUpdate(vaultAlias, { wait: true, operations: [...upsert, { delete: { filter: beyond } }] });
+        const beyond = {
+          must: [...toDocument({ tenantId, documentId }).must, { key: "ordinal", range: { gte: written + points.length } }],
+        };
+        const unfinishedOf = {
+          must: [...toDocument({ tenantId, documentId }).must, { key: "held", match: { value: unfinished } }],
+        };
+        const finish = written > 0 ? [{ set_payload: { payload: { held }, filter: unfinishedOf } }] : [];
+        await client.batchUpdate(vaultAlias, { wait: true, operations: [...upsert, { delete: { filter: beyond } }, ...finish] });
+        await spellings.keep(tenantId, words);
       }),
 
-    remove: (documentId) =>
+    remove: (document) =>
       using(async ({ client }) => {
-        await client.delete(vaultAlias, { wait: true, filter: ofDocument(documentId) });
+        await client.delete(vaultAlias, { wait: true, filter: toDocument(document) });
       }),
 
-    search: ({ vector, terms, limit }, signal) =>
+    label: (document, { domain, scope, entityType, language, title }) =>
+      using(async ({ client }) => {
+        const payload = {
+          ...(domain !== undefined && { domain }),
+          ...(scope !== undefined && { scope }),
+          ...(entityType !== undefined && { entity_type: entityType }),
+          ...(language !== undefined && { language }),
+          ...(title !== undefined && { title }),
+        };
+        await client.setPayload(vaultAlias, { wait: true, payload, filter: toDocument(document) });
+      }),
+
+    release: (group) =>
+      using(async ({ client }) => {
+        await client.setPayload(vaultAlias, { wait: true, payload: { held: found }, filter: toHeld(group) });
+      }),
+
+    discard: (group) =>
+      using(async ({ client }) => {
+        await client.delete(vaultAlias, { wait: true, filter: toHeld(group) });
+      }),
+
+    search: ({ tenantId, branches, filter, limit }, signal) =>
       using(async ({ client, stored }) => {
         throwIfAborted(signal);
-        const mine = { must: [ofTenant] };
-        const side = { limit: Math.max(prefetchMin, limit * 2), filter: mine };
-        const numbers = isInForce(stored) ? toNumbers(vector) : undefined;
-        const sides = [
-          ...(numbers ? [{ prefetch: { ...side, query: numbers, using: denseName }, weight: fusion.dense }] : []),
-          ...(terms.indices.length > 0
-            ? [{ prefetch: { ...side, query: toSparse(terms), using: sparseName }, weight: fusion.lexical }]
-            : []),
-        ];
-        if (sides.length === 0) return [];
-        const answer = client.query(vaultAlias, {
-          prefetch: sides.map(({ prefetch }) => prefetch),
-          query: { rrf: { k: fusion.k, weights: sides.map(({ weight }) => weight) } },
-          // Once in each prefetch and once here: a mistake in one of the two must not show another tenant's passages.
-          filter: mine,
-          limit,
-          with_payload: true,
+        const asked = branches.flatMap((branch) => {
+          const search = toSearch(branch, { tenantId, filter, limit, isDenseOf: isInForce(stored) });
+          return search ? [{ branch, search }] : [];
         });
-        const { points } = await unlessAborted(answer, signal);
-        return points.map(toHit);
+        if (asked.length === 0) return [];
+        const answers = await unlessAborted(
+          client.queryBatch(vaultAlias, { searches: asked.map(({ search }) => search) }),
+          signal,
+        );
+        const rankings = asked.map(({ branch: { name, weight } }, at) => ({ name, weight, hits: answers[at]?.points ?? [] }));
+        const best = fuse(rankings).slice(0, limit);
+        if (best.length === 0) return [];
+        const ids = best.map(({ id }) => id);
+        const records = await unlessAborted(client.retrieve(vaultAlias, { ids, with_payload: true }), signal);
+        const payloads = new Map(records.map(({ id, payload }) => [id, payload]));
+        // One that was removed in between is simply no longer there.
+        return best
+          .filter(({ id }) => payloads.has(id))
+          .map(({ id, score, branches: found }) => ({ ...toPassage(tenantId, payloads.get(id)), score, branches: found }));
       }),
 
-    count: (documentId) =>
+    passages: ({ from, to, ...document }, signal) =>
       using(async ({ client }) => {
-        const filter = documentId === undefined ? { must: [ofTenant] } : ofDocument(documentId);
+        throwIfAborted(signal);
+        const range = { gte: from, lte: Math.min(to, from + passagesMax - 1) };
+        const filter = { must: [...toDocument(document).must, { key: "ordinal", range }] };
+        const page = client.scroll(vaultAlias, { filter, limit: passagesMax, with_payload: true });
+        const { points } = await unlessAborted(page, signal);
+        return points
+          .map(({ payload }) => toPassage(document.tenantId, payload))
+          .sort((one, other) => one.ordinal - other.ordinal);
+      }),
+
+    spellings: ({ tenantId, words }, signal) =>
+      using(async () => {
+        throwIfAborted(signal);
+        return await unlessAborted(spellings.find(tenantId, words), signal);
+      }),
+
+    count: ({ tenantId, documentId }) =>
+      using(async ({ client }) => {
+        const filter = documentId === undefined ? toConditions(tenantId) : toDocument({ tenantId, documentId });
         return (await client.count(vaultAlias, { exact: true, filter })).count;
       }),
 
-    storedEmbedder: () => using(async ({ stored }) => stored),
+    storedEmbedder: () => using(async ({ stored: { id, dimensions } }) => ({ id, dimensions })),
   };
+}
+
+const toDocument = ({ tenantId, documentId }: DocumentKey) => toConditions(tenantId, { documentIds: [documentId] });
+
+type SearchOptions = {
+  readonly tenantId: string;
+  readonly filter: SearchFilter | undefined;
+  readonly limit: number;
+  /** Whether the vectors asked with and those stored are of one embedder. */
+  readonly isDenseOf: boolean;
+};
+
+/** A branch as one query of a batch; undefined when it ranks nothing. Ids and scores only: most of what is ranked is never shown. */
+function toSearch(branch: Branch, { tenantId, filter, limit, isDenseOf }: SearchOptions) {
+  const { must } = toConditions(tenantId, filter, branch.filter);
+  const phrase = branch.phrase === undefined ? [] : [{ key: "text", match: { phrase: branch.phrase } }];
+  const shared = { filter: { must: [...must, isFound, ...phrase] }, limit: Math.max(rankedMin, limit * 2), with_payload: false };
+  if ("terms" in branch) {
+    if (branch.terms.indices.length === 0) return undefined;
+    return { ...shared, query: toSparse(branch.terms), using: sparseName };
+  }
+  const numbers = isDenseOf ? toNumbers(branch.vector) : undefined;
+  return numbers && { ...shared, query: numbers, using: denseName };
 }
 
 async function connect({ url, apiKey }: QdrantOptions): Promise<QdrantClient> {

@@ -1,8 +1,10 @@
 /**
  * An embedder that needs no weights: each word gets a fixed random direction made from its letters, a text is the sum of its words.
- * Words that share a stem or letters point alike, so it forgives endings and typing slips. It matches words, not meanings, and its
- * label says so. Method: an untrained static token table (token + stem + half the mean of its 4-grams, saturated counts).
+ * Words that share a stem or letters point alike, so it forgives endings and typing slips, and words that a small hand-written table
+ * holds for the same idea share a direction, too. Beyond that table it matches words, not meanings, and its label says so. Method: an
+ * untrained static token table (token + stem + half the mean of its 4-grams + idea, saturated counts).
  */
+import { ideaOf } from "../retrieve/concepts.ts";
 import { hashOf, words, type Word } from "../retrieve/words.ts";
 
 export type BaselineEmbedder = {
@@ -20,6 +22,8 @@ const rowsCachedMax = 8_000;
 const saturation = 2;
 /** A function word says little, but two texts of nothing else should still differ. */
 const stopWeight = 0.08;
+/** A word of the table is as much its idea as its letters. */
+const ideaWeight = 1.1;
 /** Parts of identifiers and words of one letter match by accident. */
 const shortWeight = 0.4;
 
@@ -35,8 +39,8 @@ export function baselineEmbedder(): BaselineEmbedder {
     return row;
   };
   return {
-    id: "nika-baseline-1",
-    label: "offline baseline: matches words, not meanings",
+    id: "nika-baseline-2",
+    label: "offline baseline: matches words and a few hundred common synonyms in English and French, not meanings",
     dimensions,
     embed: (texts) => texts.map((text) => embedOne(text, rowOf)),
   };
@@ -70,7 +74,12 @@ function makeRow(word: Word): Float32Array {
   const padded = `^${word.form}$`;
   const grams = Math.max(1, padded.length - 3);
   for (let at = 0; at < grams; at += 1) addSigns(row, `g:${padded.slice(at, at + 4)}`, 0.5 / Math.sqrt(grams));
-  return unit(row) ?? nothing();
+  const own = unit(row) ?? nothing();
+  const idea = ideaOf(word.stem);
+  if (idea === undefined) return own;
+  // Signs of one idea together have the length of `ideaWeight`.
+  addSigns(own, `i:${idea}`, ideaWeight / Math.sqrt(dimensions));
+  return unit(own) ?? own;
 }
 
 /** Adds a row of ±`weight` drawn from the text's hash: 12 random 32-bit words, one bit a dimension. */

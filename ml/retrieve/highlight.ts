@@ -1,3 +1,4 @@
+import { ideaOf } from "./concepts.ts";
 import { sentences, type Span } from "./sentences.ts";
 import { contentStems } from "./words.ts";
 
@@ -25,13 +26,20 @@ export function highlights(text: string, question: string, about = ""): Span[] {
   const asked = contentStems(question);
   if (asked.size === 0) return [];
   const spans = sentences(text);
-  const found = spans.map((span) => new Set([...contentStems(text.slice(span.from, span.to))].filter((term) => asked.has(term))));
+  const found = spans.map((span) => heldIn(contentStems(text.slice(span.from, span.to)), asked));
   const weights = weightsOf(found, contentStems(about));
   const total = [...weights.values()].reduce((sum, weight) => sum + weight, 0);
   if (total === 0) return [];
   const wantsNumber = asksNumber.test(question);
   const scored = spans.map((span, at) => ({ span, score: scoreOf(text, span, found[at] ?? new Set(), weights, wantsNumber) }));
   return pick(scored, total);
+}
+
+/** The asked terms that a sentence has, itself or by another word for the same idea. */
+function heldIn(here: ReadonlySet<string>, asked: ReadonlySet<string>): Set<string> {
+  const ideas = new Set(Array.from(here, ideaOf));
+  ideas.delete(undefined);
+  return new Set([...asked].filter((term) => here.has(term) || ideas.has(ideaOf(term))));
 }
 
 function weightsOf(found: readonly Set<string>[], about: ReadonlySet<string>): Map<string, number> {

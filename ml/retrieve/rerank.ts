@@ -1,19 +1,33 @@
+import { ideaOf } from "./concepts.ts";
 import { sentences } from "./sentences.ts";
 import { contentStems } from "./words.ts";
 
 /** How much a passage's own wording counts beside its rank in the search: all of the question in it, and in one sentence of it. */
-const passageShare = 0.5;
-const sentenceShare = 0.5;
+const shares = { passage: 0.5, sentence: 0.5 };
 
-/** A word that only begins like one of the question's, such as a slip of the pen, counts for half of it. */
+/** A word that only begins like one of the question's, such as a slip of the pen, counts for half of it, and so does a synonym. */
 const alikeShare = 0.5;
 const alikeLettersMin = 6;
 const alikePrefix = 4;
 const alikeLengthsMax = 2;
 
 type Candidate = { readonly text: string; readonly title: string; readonly score: number };
-/** How much of each asked term a text holds: 1 the term itself, less one that looks like it. */
+/** How much of each asked term a text holds: 1 the term itself, less one that looks like it or means about the same. */
 type Held = ReadonlyMap<string, number>;
+
+export type Ranked<C> = C & {
+  /** 0 to 1 each: the search's own score beside its best, and how much of the question is in the passage and in one sentence of it. */
+  readonly fused: number;
+  readonly passageShare: number;
+  readonly sentenceShare: number;
+};
+
+export type RerankOptions = {
+  /** Leaves out what shares no word or idea with the question. */
+  readonly needsWords?: boolean;
+  /** What a passage is worth beside its words, 0 to 1, and how much that counts. */
+  readonly worth?: { readonly of: (candidate: Candidate) => number; readonly weight: number };
+};
 
 /**
  * Puts candidates of a search into the order in which they answer. Fusing ranks forgets by how much one passage beat another and ties
@@ -21,31 +35,56 @@ type Held = ReadonlyMap<string, number>;
  * Scores of the result lie between 0 and 1 and are comparable within it only; equal ones keep their order. With `needsWords`, what
  * shares no word with the question is left out: right when the embedder matches words and its nearest is merely the least far.
  */
-export function rerank<C extends Candidate>(candidates: readonly C[], question: string, { needsWords = false } = {}): C[] {
+export function rerank<C extends Candidate>(
+  candidates: readonly C[],
+  question: string,
+  { needsWords = false, worth }: RerankOptions = {},
+): Ranked<C>[] {
   const asked = contentStems(question);
   const best = Math.max(...candidates.map(({ score }) => score));
-  if (asked.size === 0 || !(best > 0)) return [...candidates];
-  const held = candidates.map(({ title, text }) => heldOf(`${title}\n${text}`, asked));
-  const weight = weightsOf(asked, held);
+  if (asked.size === 0 || !(best > 0))
+    return candidates.map((candidate) => ({ ...candidate, fused: 1, passageShare: 0, sentenceShare: 0 }));
+  const looked = candidates.map(({ title, text }) => {
+    const spans = sentences(text);
+    return { whole: heldOf(`${title}\n${text}`, asked), parts: spans.map(({ from, to }) => heldOf(text.slice(from, to), asked)) };
+  });
+  const weight = weightsOf(
+    asked,
+    looked.map(({ whole }) => whole),
+  );
   const all = [...asked].reduce((total, term) => total + weight(term), 0);
+  const most = 1 + shares.passage + shares.sentence + (worth?.weight ?? 0);
   return candidates
     .map((candidate, at) => {
-      const passage = sum(held[at], weight) / all;
-      const parts = sentences(candidate.text).map(({ from, to }) => heldOf(candidate.text.slice(from, to), asked));
-      const sentence = Math.max(0, ...parts.map((part) => sum(part, weight))) / all;
-      const own = passageShare * passage + sentenceShare * sentence;
-      return { candidate, passage, score: (candidate.score / best + own) / (1 + passageShare + sentenceShare) };
+      const fused = candidate.score / best;
+      const passageShare = sum(looked[at]?.whole, weight) / all;
+      const sentenceShare = Math.max(0, ...(looked[at]?.parts ?? []).map((part) => sum(part, weight))) / all;
+      const own =
+        shares.passage * passageShare + shares.sentence * sentenceShare + (worth ? worth.weight * worth.of(candidate) : 0);
+      return { ...candidate, fused, passageShare, sentenceShare, score: (fused + own) / most };
     })
-    .filter(({ passage }) => passage > 0 || !needsWords)
-    .sort((left, right) => right.score - left.score)
-    .map(({ candidate, score }) => ({ ...candidate, score }));
+    .filter(({ passageShare }) => passageShare > 0 || !needsWords)
+    .sort((left, right) => right.score - left.score);
+}
+
+/** The words of a question that a text holds, as they are in the question. */
+export function termsHeld(text: string, question: string): string[] {
+  const here = contentStems(text);
+  return [...contentStems(question)].filter((term) => here.has(term));
 }
 
 function heldOf(text: string, asked: ReadonlySet<string>): Held {
   const here = contentStems(text);
   const held = new Map<string, number>();
+  let ideas: Set<string | undefined> | undefined;
   for (const term of asked) {
-    if (here.has(term)) held.set(term, 1);
+    if (here.has(term)) {
+      held.set(term, 1);
+      continue;
+    }
+    const idea = ideaOf(term);
+    if (idea !== undefined) ideas ??= new Set(Array.from(here, ideaOf));
+    if (idea !== undefined && ideas?.has(idea)) held.set(term, alikeShare);
     else if (term.length >= alikeLettersMin && [...here].some((word) => isAlike(word, term))) held.set(term, alikeShare);
   }
   return held;

@@ -43,15 +43,30 @@ const token = /[\p{L}\p{N}\p{M}]+(?:[._\-/:@+&’',][\p{L}\p{N}\p{M}]+)*/gu;
 const unspaced =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 
-/** The words of a text in order. An identifier gives itself and its parts: "DN50-B" → "dn50-b", "dn50", "dn", "50", "b". */
+// Numbers and codes written in groups: "12 400", "FR76 3000 6000 0112", "06 12 34 56 78". Each group has a digit.
+const grouped =
+  /(?<![\p{L}\p{N}])(?:\p{Lu}{2}\d{2}|\d{1,5})(?:[ \u00a0\u202f](?=[\p{Lu}\d]*\d)[\p{Lu}\d]{2,5}){1,10}(?![\p{L}\p{N}])/gu;
+
+/**
+ * The words of a text in order. An identifier gives itself and its parts: "DN50-B" → "dn50-b", "dn50b", "dn50", "dn", "50", "b". What is
+ * written in groups is a word as a whole, too: "12 400" meets "12400".
+ */
 export function words(text: string): Word[] {
   const found: Word[] = [];
   for (const [raw] of text.matchAll(token)) {
     if (found.length >= wordsMax) break;
     for (const word of wordsOf(raw)) found.push(word);
   }
+  if (!/\d[ \u00a0\u202f][\p{Lu}\d]/u.test(text)) return found;
+  for (const [raw] of text.matchAll(grouped)) {
+    const whole = raw.replaceAll(/\s/gu, "").toLowerCase();
+    if (whole.length >= groupedCharsMin && whole.length <= wordCharsMax) found.push(toWord(whole));
+  }
   return found;
 }
+
+/** Fewer digits in groups are more often two numbers side by side than one. */
+const groupedCharsMin = 4;
 
 /** The stems that say what a text is about: without function words, unless there is nothing else. */
 export function contentStems(text: string): Set<string> {
@@ -85,7 +100,11 @@ function addForms(chunk: string, forms: Set<string>): void {
   // An amount is one number however its thousands are set off: "1,250" and "1250" meet.
   const amount = /^(\d{1,3}(?:[,.]\d{3})+)(?:[,.]\d{1,2})?$/u.exec(chunk)?.[1];
   if (amount) forms.add(amount.replaceAll(/[,.]/gu, ""));
-  else if (parts.length > 1 && !/,/u.test(chunk)) forms.add(chunk);
+  else if (parts.length > 1 && !/,/u.test(chunk)) {
+    forms.add(chunk);
+    // A code is the same with and without its hyphens: "NK-4471" and "NK4471".
+    if (/\d/u.test(chunk)) forms.add(parts.join(""));
+  }
   for (const part of parts) {
     forms.add(part);
     if (/\d/u.test(part) && /\p{L}/u.test(part)) for (const piece of part.match(/\d+|\p{L}+/gu) ?? []) forms.add(piece);

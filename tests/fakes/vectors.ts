@@ -1,55 +1,127 @@
+import type { SearchFilter } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
-import type { PassagePoint, Terms, Vectors } from "../../functions/ports/vectors.ts";
+import type { HeldGroup, PassagePoint, StoredPassage, Terms, Vectors } from "../../functions/ports/vectors.ts";
+import { fuse } from "../../ml/retrieve/fuse.ts";
+import { foldersOf, nameWords, toFolder } from "../../ml/retrieve/names.ts";
+import { closest } from "../../ml/retrieve/spelling.ts";
+
+type Held = PassagePoint & { readonly tenantId: string };
 
 /** Everything in one array, compared with everything: what the real ones must agree with. */
 export function fakeVectors(): Vectors {
-  const held = new Map<string, PassagePoint>();
-  const keyOf = (documentId: string, ordinal: number): string => JSON.stringify([documentId, ordinal]);
-  const of = (documentId: string): PassagePoint[] => [...held.values()].filter((passage) => passage.documentId === documentId);
+  const held = new Map<string, Held>();
+  const words = new Map<string, Set<string>>();
+  const keyOf = (tenantId: string, documentId: string, ordinal: number): string =>
+    JSON.stringify([tenantId, documentId, ordinal]);
+  const of = (tenantId: string, documentId?: string): Held[] =>
+    [...held.values()].filter((one) => one.tenantId === tenantId && (documentId === undefined || one.documentId === documentId));
+  const drop = ({ tenantId, documentId, ordinal }: Held): boolean => held.delete(keyOf(tenantId, documentId, ordinal));
+  const put = (one: Held): unknown => held.set(keyOf(one.tenantId, one.documentId, one.ordinal), one);
   const stopped = (signal: AbortSignal): void => {
     if (signal.aborted) throw new NikaError("cancelled", "It was cancelled.");
   };
+  const waiting = ({ tenantId, batchId, only }: HeldGroup): Held[] =>
+    of(tenantId).filter((one) => {
+      if (one.hold?.batchId !== batchId) return false;
+      const { entityType, language, domain } = labelled(one);
+      const value = only && { type: entityType, language, theme: domain, folder: one.hold.folder }[only.by];
+      return !only || value === only.value;
+    });
   return {
-    async replace(documentId, passages, signal) {
+    async replace({ tenantId, documentId }, passages, signal) {
       stopped(signal);
-      let count = 0;
+      const made: PassagePoint[] = [];
       for await (const passage of passages) {
         stopped(signal);
-        held.set(keyOf(documentId, passage.ordinal), passage);
-        count++;
+        made.push(passage);
       }
-      for (const { ordinal } of of(documentId)) if (ordinal >= count) held.delete(keyOf(documentId, ordinal));
+      for (const one of of(tenantId, documentId)) drop(one);
+      const known = words.get(tenantId) ?? new Set();
+      words.set(tenantId, known);
+      for (const passage of made) {
+        put({ ...passage, tenantId });
+        for (const word of passage.spellings ?? []) known.add(word);
+      }
     },
-    async remove(documentId) {
-      for (const { ordinal } of of(documentId)) held.delete(keyOf(documentId, ordinal));
+    async remove({ tenantId, documentId }) {
+      for (const one of of(tenantId, documentId)) drop(one);
     },
-    async search({ vector, terms, limit }, signal) {
+    async label({ tenantId, documentId }, labels) {
+      for (const one of of(tenantId, documentId)) put({ ...one, ...labels });
+    },
+    async release(group) {
+      for (const { hold: _, ...one } of waiting(group)) put(one);
+    },
+    async discard(group) {
+      for (const one of waiting(group)) drop(one);
+    },
+    async search({ tenantId, branches, filter, limit }, signal) {
       stopped(signal);
-      const passages = [...held.values()];
-      const hasDirection = vector.some((value) => value !== 0);
-      const dense = hasDirection ? passages.map((passage) => ({ passage, score: dot(passage.vector, vector) })) : [];
-      const lexical = passages
-        .map((passage) => ({ passage, score: bm25(passage.terms, terms, passages) }))
-        .filter(({ score }) => score > 0);
-      const fused = new Map<PassagePoint, number>();
-      for (const [weight, list] of [
-        [1, dense],
-        [2, lexical],
-      ] as const) {
-        const ranked = list.toSorted((a, b) => b.score - a.score);
-        for (const [place, { passage }] of ranked.entries()) {
-          fused.set(passage, (fused.get(passage) ?? 0) + 1 / ((place + 1) / weight + 1));
-        }
-      }
-      const best = [...fused].toSorted(([, a], [, b]) => b - a).slice(0, limit);
-      return best.map(([{ documentId, documentName, title, ordinal, text, place }, score]) => {
-        return { documentId, documentName, title, ordinal, text, place, score };
+      const all = of(tenantId).filter((one) => !one.hold);
+      const rankings = branches.map((branch) => {
+        const phrase = branch.phrase?.toLowerCase();
+        const some = all.filter((one) => {
+          const isAsked = passes(one, filter) && passes(one, branch.filter);
+          return isAsked && (phrase === undefined || one.text.toLowerCase().includes(phrase));
+        });
+        const scored = some.map((id) => ({ id, score: scoreOf(id, branch, all) })).filter(({ score }) => score !== undefined);
+        const hits = scored as { id: Held; score: number }[];
+        return { name: branch.name, weight: branch.weight, hits: hits.sort((a, b) => b.score - a.score).slice(0, 60) };
       });
+      return fuse(rankings)
+        .slice(0, limit)
+        .map(({ id, score, branches: found }) => ({ ...stored(id), score, branches: found }));
     },
-    async count(documentId) {
-      return documentId === undefined ? held.size : of(documentId).length;
+    async passages({ tenantId, documentId, from, to }, signal) {
+      stopped(signal);
+      const some = of(tenantId, documentId).filter(({ ordinal }) => ordinal >= from && ordinal <= to);
+      return some.sort((a, b) => a.ordinal - b.ordinal).map(stored);
+    },
+    async spellings({ tenantId, words: asked }, signal) {
+      stopped(signal);
+      const known = words.get(tenantId) ?? new Set();
+      const unknown = asked.filter((word) => !known.has(word));
+      return new Map(unknown.map((word) => [word, closest(word, [...known])]));
+    },
+    async count({ tenantId, documentId }) {
+      return of(tenantId, documentId).length;
     },
   };
+}
+
+const labelled = <P extends PassagePoint>(one: P) => ({ scope: "private", entityType: "document", domain: "general", ...one });
+
+function stored(one: Held): StoredPassage {
+  const { tenantId: _, vector: _v, terms: _t, spellings: _s, hold: _h, ...passage } = labelled(one);
+  return passage;
+}
+
+function scoreOf(one: Held, branch: { vector: Float32Array } | { terms: Terms }, all: readonly Held[]): number | undefined {
+  if ("vector" in branch) return branch.vector.some((value) => value !== 0) ? dot(one.vector, branch.vector) : undefined;
+  return bm25(one.terms, branch.terms, all) || undefined;
+}
+
+function passes(one: Held, filter: SearchFilter = {}): boolean {
+  const facts = labelled(one);
+  const isIn = (values: readonly string[] | undefined, value: string | undefined): boolean =>
+    values === undefined || (value !== undefined && values.includes(value));
+  const names = new Set([...(one.author === undefined ? [] : [one.author]), ...(one.people ?? [])].flatMap(nameWords));
+  const folder = toFolder(filter.folder ?? "");
+  const isInTime =
+    (filter.from === undefined && filter.to === undefined) ||
+    (one.writtenAt !== undefined && one.writtenAt >= (filter.from ?? -Infinity) && one.writtenAt < (filter.to ?? Infinity));
+  return (
+    isIn(filter.types, facts.entityType) &&
+    isIn(filter.languages, one.language) &&
+    isIn(filter.formats, one.format) &&
+    isIn(filter.kinds, one.kind) &&
+    isIn(filter.domains, facts.domain) &&
+    isIn(filter.scopes, facts.scope) &&
+    isIn(filter.documentIds, one.documentId) &&
+    nameWords(filter.author ?? "").every((word) => names.has(word)) &&
+    (folder === "" || foldersOf(one.documentName).includes(folder)) &&
+    isInTime
+  );
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

@@ -33,6 +33,7 @@ function answer(passages: readonly CitedPassage[], isBaseline = true): Answer {
     question: "when?",
     language: "en",
     passages,
+    understood: { filter: {}, phrases: [], codes: [], corrections: [] },
     embedder: { id: "e", label: "Offline baseline", isBaseline },
     tookMs: 12.4,
   };

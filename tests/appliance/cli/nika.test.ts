@@ -114,6 +114,7 @@ const answer: Answer = {
       highlights: [{ from: 0, to: 16 }],
     },
   ],
+  understood: { filter: {}, phrases: [], codes: [], corrections: [] },
   embedder: { id: "e", label: "A model", isBaseline: false },
   tookMs: 3,
 };

@@ -36,9 +36,18 @@ server.serve({
         question: args.question,
         language: "en",
         passages: [],
+        understood: { filter: {}, phrases: [], codes: [], corrections: [] },
         embedder: { id: "e", label: "e", isBaseline: true },
         tookMs: 1,
       } satisfies Answer;
+    },
+    search: async (args) => {
+      asked.push(args);
+      return { question: "", language: "en", passages: [], understood: { filter: {}, phrases: [], codes: [], corrections: [] }, embedder: { id: "e", label: "e", isBaseline: true }, tookMs: 1 };
+    },
+    open: async (args) => {
+      asked.push(args);
+      return { ...args, documentName: "d", title: "d", passages: [], hasBefore: false, hasAfter: false };
     },
     stop: () => stops++,
     log: () => {},

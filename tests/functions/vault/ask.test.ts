@@ -8,6 +8,7 @@ import { documentTerms } from "../../../ml/retrieve/terms.ts";
 import { fakeEmbedder } from "../../fakes/embedder.ts";
 import { fakeVectors } from "../../fakes/vectors.ts";
 
+const tenantId = "owner";
 const signal = new AbortController().signal;
 
 async function vault(...texts: string[]): Promise<Pick<Ports, "embedder" | "vectors">> {
@@ -26,7 +27,7 @@ async function vault(...texts: string[]): Promise<Pick<Ports, "embedder" | "vect
     language: "en",
     format: "text",
   }));
-  await vectors.replace("d", points, signal);
+  await vectors.replace({ tenantId, documentId: "d" }, points, signal);
   return { embedder, vectors };
 }
 
@@ -36,7 +37,7 @@ test("an answer quotes the passages that bear on the question, with the place an
     "Cats sleep all day.",
     "Dogs bark at night.",
   );
-  const answer = await askVault.run({ question: "  When was the invoice paid?  ", limit: 3 }, ports, signal);
+  const answer = await askVault.run({ tenantId, question: "  When was the invoice paid?  ", limit: 3 }, ports, signal);
 
   assert.equal(answer.question, "When was the invoice paid?");
   assert.equal(answer.language, "en");
@@ -55,13 +56,13 @@ test("an answer quotes the passages that bear on the question, with the place an
 
 test("a question in French is answered with French places", async () => {
   const ports = await vault("La facture est payée.");
-  const answer = await askVault.run({ question: "Quand est-ce que la facture est payée ?", limit: 1 }, ports, signal);
+  const answer = await askVault.run({ tenantId, question: "Quand est-ce que la facture est payée ?", limit: 1 }, ports, signal);
   assert.equal(answer.language, "fr");
   assert.equal(answer.passages[0]?.placeLabel, "ligne 1");
 });
 
 test("an empty vault answers with nothing, not with an error", async () => {
-  const answer = await askVault.run({ question: "Anything?", limit: 5 }, await vault(), signal);
+  const answer = await askVault.run({ tenantId, question: "Anything?", limit: 5 }, await vault(), signal);
   assert.deepEqual(answer.passages, []);
 });
 
@@ -74,7 +75,7 @@ test("a question that is empty or too long, or a limit out of range, is refused 
     { question: "x", limit: 51 },
     { question: "x", limit: 1.5 },
   ]) {
-    await assert.rejects(askVault.run(args, ports, signal), { code: "invalid" });
+    await assert.rejects(askVault.run({ tenantId, ...args }, ports, signal), { code: "invalid" });
   }
 });
 
@@ -96,11 +97,13 @@ test("who asks is not kept waiting past the deadline, and the function is told",
 test("a question withdrawn is not answered", async () => {
   const asker = new AbortController();
   const ports = await vault("x");
-  const call = { ...askVault, run: () => new Promise<never>(() => {}) };
-  const answer = runCall(call, { args: { question: "x", limit: 1 }, ports, signal: asker.signal });
+  const call = { ...askVault, needs: ["vectors"] as const, run: () => new Promise<never>(() => {}) };
+  const answer = runCall(call, { args: { tenantId, question: "x", limit: 1 }, ports, signal: asker.signal });
   asker.abort();
   await assert.rejects(answer, { code: "cancelled" });
-  await assert.rejects(runCall(call, { args: { question: "x", limit: 1 }, ports, signal: asker.signal }), { code: "cancelled" });
+  await assert.rejects(runCall(call, { args: { tenantId, question: "x", limit: 1 }, ports, signal: asker.signal }), {
+    code: "cancelled",
+  });
 });
 
 test("a call gets the ports it asked for and no others", async () => {

@@ -11,7 +11,7 @@ const marked = (text: string, question: string): string[] =>
   highlights(text, question).map(({ from, to }) => text.slice(from, to));
 
 test("an identifier is found whole and by its parts", () => {
-  assert.deepEqual(forms("DN50-B"), ["dn50-b", "dn50", "dn", "50", "b"]);
+  assert.deepEqual(forms("DN50-B"), ["dn50-b", "dn50b", "dn50", "dn", "50", "b"]);
   assert.deepEqual(forms("readFileSync"), ["readfilesync", "read", "file", "sync"]);
   assert.ok(forms("write to ada@example.org").includes("ada@example.org"));
 });
@@ -19,6 +19,14 @@ test("an identifier is found whole and by its parts", () => {
 test("an amount is one number however it is written", () => {
   assert.ok(forms("1,250.50").includes("1250"));
   assert.ok(forms("12,400 euros").includes("12400"));
+});
+
+test("a number or code in groups is one word, too, however it is grouped", () => {
+  assert.ok(forms("12 400 euros").includes("12400"));
+  assert.ok(forms("FR76 3000 6000 0112 3456 7890 189").includes("fr7630006000011234567890189"));
+  assert.ok(forms("call 06 12 34 56 78 at noon").includes("0612345678"));
+  assert.ok(forms("invoice NK-4471").includes("nk4471") && forms("invoice nk4471").includes("nk4471"));
+  assert.ok(!forms("two cats and 4 dogs in 2024").some((form) => /\d{5}/.test(form)));
 });
 
 test("singular and plural, English and French, with and without accents, meet in one stem", () => {

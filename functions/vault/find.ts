@@ -1,0 +1,228 @@
+/** The one way passages are looked for: `ask` and `search` differ in what they are for, not in what they do. */
+import {
+  passagesPerAnswerMax,
+  questionCharsMax,
+  type Answer,
+  type CitedPassage,
+  type SearchFilter,
+  type SearchWeights,
+  type Understood,
+} from "../../convex/model/answer.ts";
+import { NikaError } from "../../convex/model/error.ts";
+import { placeLabel } from "../../convex/model/place.ts";
+import { authorityOf, recencyOf } from "../../ml/retrieve/authority.ts";
+import { diversify } from "../../ml/retrieve/diversify.ts";
+import { highlights } from "../../ml/retrieve/highlight.ts";
+import { detectLanguage } from "../../ml/retrieve/language.ts";
+import { rerank, termsHeld, type Ranked } from "../../ml/retrieve/rerank.ts";
+import { isSpellable } from "../../ml/retrieve/spelling.ts";
+import { exactTerms, queryTerms } from "../../ml/retrieve/terms.ts";
+import { understand, type Reading } from "../../ml/retrieve/understand.ts";
+import { stemOf, words } from "../../ml/retrieve/words.ts";
+import type { Ports } from "../define.ts";
+import type { Branch, PassageHit } from "../ports/vectors.ts";
+
+export type Search = {
+  readonly tenantId: string;
+  readonly question: string;
+  readonly limit: number;
+  /** Kept to, whatever is found. */
+  readonly filter?: SearchFilter | undefined;
+  readonly weights?: SearchWeights | undefined;
+  /** Says of each passage how it came to be found. */
+  readonly explain?: boolean | undefined;
+};
+
+export type SearchPorts = Pick<Ports, "embedder" | "vectors" | "reranker">;
+
+/** Looked at more closely than the search does, to choose from. */
+const candidatesMin = 40;
+/** A cross-encoder takes some 10 ms a passage. */
+const rerankedMax = 20;
+/** Beside its own, how much the cross-encoder's word counts. */
+const rerankerShare = 0.7;
+const diversityDefault = 0.3;
+
+/**
+ * How much each ranking counts. Words twice as much as the vector: measured on headings against their sections. What was understood
+ * of the question only pushes, because it may be wrong; what was put in quotation marks, and codes, lead.
+ */
+const weights = { dense: 1, lexical: 2, understoodDense: 0.5, understoodLexical: 1, code: 4, phrase: 6 };
+
+/** The passages that bear on a question, best first, with the sentences that answer it. Fails with `invalid`. */
+export async function findPassages(search: Search, ports: SearchPorts, signal: AbortSignal): Promise<Answer> {
+  const startedAt = performance.now();
+  const question = checked(search);
+  const { embedder, vectors, reranker } = ports;
+  const { tenantId, limit, filter } = search;
+  const reading = understand(question, Date.now());
+  const corrections = await correctionsOf(reading.rest, { tenantId, vectors, signal });
+  const corrected = withCorrections(reading.rest, corrections);
+  const vector = await embedder.query(corrected, signal);
+  const found = await vectors.search(
+    {
+      tenantId,
+      branches: branchesOf(reading, { question, vector, corrections }),
+      limit: Math.max(limit * 2, candidatesMin),
+      ...(filter && { filter }),
+    },
+    signal,
+  );
+  const isWanted = (hit: Ranked<PassageHit>): boolean =>
+    hit.passageShare > 0 || !embedder.isBaseline || isPinned(hit) || (reading.isListing && hasBranch(hit, "understood"));
+  const ranked = rerank(found, corrected, worthOf(search.weights)).filter(isWanted);
+  const judged = await judge(pinned(ranked), { question, reranker, signal });
+  const diversity = search.weights?.diversity ?? diversityDefault;
+  const passages = diversify(judged, { limit, diversity });
+  const language = detectLanguage(question);
+  const { filter: understood, phrases, codes } = reading;
+  return {
+    question,
+    language,
+    passages: passages.map((hit) => cite(hit, { question: corrected, language, explain: search.explain === true })),
+    understood: { filter: understood, phrases, codes, corrections },
+    embedder: { id: embedder.id, label: embedder.label, isBaseline: embedder.isBaseline },
+    ...(reranker?.id !== undefined && { reranker: reranker.id }),
+    tookMs: Math.round((performance.now() - startedAt) * 10) / 10,
+  };
+}
+
+function checked({ question: raw, limit }: Search): string {
+  const question = raw.trim();
+  if (question === "") throw new NikaError("invalid", "Ask something.");
+  if (question.length > questionCharsMax)
+    throw new NikaError("invalid", `A question has at most ${questionCharsMax} characters.`);
+  if (!Number.isInteger(limit) || limit < 1 || limit > passagesPerAnswerMax) {
+    throw new NikaError("invalid", `The limit must be from 1 to ${passagesPerAnswerMax}.`);
+  }
+  return question;
+}
+
+type Corrections = Understood["corrections"];
+
+/** Words that no document has, with those that look like them. A word that is there in another form is no mistake. */
+async function correctionsOf(
+  text: string,
+  { tenantId, vectors, signal }: { tenantId: string; vectors: Ports["vectors"]; signal: AbortSignal },
+): Promise<Corrections> {
+  const asked = words(text).filter(({ form, isStop }) => !isStop && isSpellable(form));
+  if (asked.length === 0) return [];
+  const alike = await vectors.spellings({ tenantId, words: [...new Set(asked.map(({ form }) => form))] }, signal);
+  return [...alike]
+    .filter(([word, read]) => read.length > 0 && read.every((one) => stemOf(one) !== stemOf(word)))
+    .map(([word, read]) => ({ word, read }));
+}
+
+/** The text with each mistaken word followed by the likeliest it was meant to be. */
+function withCorrections(text: string, corrections: Corrections): string {
+  return [text, ...corrections.flatMap(({ read }) => read.slice(0, 1))].join(" ");
+}
+
+function branchesOf(
+  reading: Reading,
+  { question, vector, corrections }: { question: string; vector: Float32Array; corrections: Corrections },
+): Branch[] {
+  // The whole question, dates and all: a text may say them in the same words.
+  const terms = queryTerms(
+    question,
+    corrections.flatMap(({ read }) => read),
+  );
+  const { filter, codes, phrases } = reading;
+  const isLimited = Object.keys(filter).length > 0;
+  return [
+    { name: "dense", weight: weights.dense, vector },
+    { name: "lexical", weight: weights.lexical, terms },
+    ...(isLimited
+      ? [
+          { name: "understood, dense", weight: weights.understoodDense, filter, vector },
+          { name: "understood, lexical", weight: weights.understoodLexical, filter, terms },
+        ]
+      : []),
+    ...codes.map((code) => ({ name: `code ${code}`, weight: weights.code, terms: exactTerms(code) })),
+    ...phrases.flatMap((phrase) => [
+      { name: `phrase “${phrase}”`, weight: weights.phrase, phrase, terms: queryTerms(phrase) },
+      // A phrase of function words has no terms; whatever has it is found by this one.
+      { name: `phrase “${phrase}”, dense`, weight: weights.phrase / 2, phrase, vector },
+    ]),
+  ];
+}
+
+const hasBranch = ({ branches }: PassageHit, start: string): boolean => branches.some(({ name }) => name.startsWith(start));
+const isPinned = (hit: PassageHit): boolean => hasBranch(hit, "code ") || hasBranch(hit, "phrase ");
+
+/** Who puts something in quotation marks, or gives a code, wants that before all else. */
+function pinned<H extends Ranked<PassageHit>>(hits: readonly H[]): H[] {
+  if (!hits.some(isPinned)) return [...hits];
+  const scored = hits.map((hit) => ({ ...hit, score: isPinned(hit) ? 0.5 + hit.score / 2 : hit.score / 2 }));
+  return scored.sort((one, other) => other.score - one.score);
+}
+
+type Judged = Ranked<PassageHit> & { readonly judgement?: number };
+
+/** The cross-encoder's word on the best few, if there is one. Without it, or when it does not answer, the order stays. */
+async function judge(
+  hits: readonly Ranked<PassageHit>[],
+  { question, reranker, signal }: { question: string; reranker: Ports["reranker"]; signal: AbortSignal },
+): Promise<Judged[]> {
+  if (reranker?.id === undefined || hits.length < 2) return [...hits];
+  const best = hits.slice(0, rerankedMax);
+  const texts = best.map(({ title, text }) => `${title}\n${text}`);
+  const scores = await reranker.score(question, texts, signal).catch((error: unknown) => {
+    if (signal.aborted) throw error;
+    return undefined;
+  });
+  if (!scores) return [...hits];
+  const judged = best.map((hit, at): Judged => {
+    const judgement = 1 / (1 + Math.exp(-(scores[at] ?? 0)));
+    return { ...hit, judgement, score: isPinned(hit) ? hit.score : (1 - rerankerShare) * hit.score + rerankerShare * judgement };
+  });
+  return [
+    ...judged.sort((one, other) => other.score - one.score),
+    ...hits.slice(rerankedMax).map((hit) => ({ ...hit, score: 0 })),
+  ];
+}
+
+function worthOf({ recency = 0, authority = 0 }: SearchWeights = {}) {
+  const weight = recency + authority;
+  if (!(weight > 0)) return {};
+  const now = Date.now();
+  const of = (hit: { readonly writtenAt?: number; readonly entityType?: string }): number =>
+    (recency * recencyOf(hit.writtenAt, now) + authority * authorityOf(hit.entityType)) / weight;
+  return { worth: { weight, of } };
+}
+
+function cite(
+  hit: Judged & { alike: readonly Judged[] },
+  asked: { question: string; language: string; explain: boolean },
+): CitedPassage {
+  const { documentId, documentName, title, ordinal, text, place, kind, entityType, language, author, writtenAt, alike } = hit;
+  return {
+    documentId,
+    documentName,
+    title,
+    ordinal,
+    text,
+    place,
+    placeLabel: placeLabel(place, asked.language === "fr" ? "fr" : "en"),
+    score: hit.score,
+    highlights: highlights(text, asked.question, [title, ...(place.headings ?? [])].join(" ")),
+    language,
+    ...(kind !== undefined && { kind }),
+    ...(entityType !== undefined && { entityType }),
+    ...(author !== undefined && { author }),
+    ...(writtenAt !== undefined && { writtenAt }),
+    ...(alike.length > 0 && {
+      alike: alike.map((other) => ({ documentId: other.documentId, documentName: other.documentName, ordinal: other.ordinal })),
+    }),
+    ...(asked.explain && {
+      explanation: {
+        branches: hit.branches,
+        terms: termsHeld(`${title}\n${text}`, asked.question),
+        fused: hit.fused,
+        passageShare: hit.passageShare,
+        sentenceShare: hit.sentenceShare,
+        ...(hit.judgement !== undefined && { reranker: hit.judgement }),
+      },
+    }),
+  };
+}
