@@ -12,6 +12,8 @@ export const vDays = v.union(
   v.object({ type: v.literal("every") }),
   v.object({ type: v.literal("weekdays"), weekdays: v.array(v.number()) }),
   v.object({ type: v.literal("dates"), dates: v.array(v.number()) }),
+  /** Dates of the year, "07-14". */
+  v.object({ type: v.literal("yearly"), dates: v.array(v.string()) }),
   v.object({ type: v.literal("nth"), weekdays: v.array(v.number()), nth: v.array(v.number()) }),
   /** The first (1) or last (-1) day of the month that is from Monday to Friday and no holiday. */
   v.object({ type: v.literal("business"), nth: v.number() }),

@@ -109,6 +109,8 @@ function matchesDays(days: Days, day: Day, country: string | undefined): boolean
       return days.weekdays.includes(weekday);
     case "dates":
       return days.dates.includes(day.day) || (days.dates.includes(-1) && day.day === last);
+    case "yearly":
+      return days.dates.includes(toIsoDay(day).slice(5));
     case "nth":
       return (
         days.weekdays.includes(weekday) &&

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Rule } from "../../../convex/model/recurrence.ts";
+import type { Days, Rule } from "../../../convex/model/recurrence.ts";
 import { nextInstants } from "../../../ml/time/next.ts";
 
 const iso = (at: number): string => `${new Date(at).toISOString().slice(0, 16)}Z`;
@@ -8,7 +8,7 @@ const next = (rule: Rule, from: string, limit: number): string[] => nextInstants
 const daily = (times: string[], zone = "Europe/Paris"): Rule => ({ type: "calendar", zone, times, days: { type: "every" } });
 const cron = (expression: string, zone = "Europe/Paris"): Rule => ({ type: "cron", expression, zone });
 
-const monday = { type: "weekdays", weekdays: [1] } as const;
+const monday: Days = { type: "weekdays", weekdays: [1] };
 // Clocks of Paris leap from 2:00 to 3:00 on 28 March 2027 (01:00Z) and show 2:00 to 3:00 twice on 31 October (change at 01:00Z).
 for (const { what, rule, from, expect } of [
   {
