@@ -1,7 +1,7 @@
 /** What a phrase says about when, gathered piece by piece. Each reader strikes out what it understood. */
 import type { Days } from "../../convex/model/recurrence.ts";
 import { dayNumber, daysInMonth, fromDayNumber, toIsoDay, weekdayOf, type Day, type Wall } from "../time/zone.ts";
-import { bareHour, clock, toText, toTime, type ClockTime } from "./clock.ts";
+import { bareHour, clock, toTime, type ClockTime } from "./clock.ts";
 import type { Phrase } from "./text.ts";
 import {
   amount,
@@ -88,7 +88,7 @@ const readScope: Reader = (phrase, found) => {
     )
   )
     found.isSession = true;
-  const stop = phrase.take(/\b(?:jusqu'a ce que|until it|until the|until there|tant que|as long as|while) ([^,.;\u0001]+)/u);
+  const stop = phrase.take(/\b(?:jusqu'a ce que|until it|until the|until there|tant que|as long as|while) ([^,.;\ue000]+)/u);
   if (stop?.[1] !== undefined) found.stopWhen = stop[1].trim();
 };
 
@@ -550,7 +550,7 @@ const readOnce: Reader = (phrase, found, today) => {
     const word = ahead[1];
     const unit = singular(ahead[2] ?? "");
     const n = toAmount(word);
-    const isHalf = / et demie$/u.test(ahead[0] ?? "");
+    const isHalf = (ahead[0] ?? "").endsWith(" et demie");
     if (/demi-heure|half an hour/u.test(word)) found.inMinutes = 30;
     else if (word === "quart d'heure") found.inMinutes = 15;
     else if (unit in minutesIn) found.inMinutes = (n + (isHalf ? 0.5 : 0)) * (minutesIn[unit] ?? 1);

@@ -18,9 +18,9 @@ export function fold(text: string): string {
 }
 
 /** Stands where something was understood. Matches no word and no space. */
-const struck = "\u0001";
+const struck = "\ue000";
 /** Stands where nothing may be understood: somebody else's words in quotation marks. */
-const quoted = "\u0002";
+const quoted = "\ue001";
 
 export class Phrase {
   readonly #original: string;
@@ -63,8 +63,8 @@ export class Phrase {
     let rest = "";
     for (let i = 0; i < this.#folded.length; i++) rest += this.#folded[i] === struck ? struck : (this.#original[i] ?? "");
     return rest
-      .replaceAll(/\s*\u0001[\s,;\u0001]*/gu, " \u0001 ")
-      .split("\u0001")
+      .replaceAll(/\s*\ue000[\s,;\ue000]*/gu, " \ue000 ")
+      .split("\ue000")
       .map((part) => part.trim())
       .filter((part) => part !== "")
       .join(" ")

@@ -53,7 +53,7 @@ function zoneOfCity(city: string): string | undefined {
 }
 
 const patterns = [
-  /\(?\bheure (?:de |d'|du )(?<city>[a-z][a-z' -]*[a-z])(?:\)|(?=$|[,.;\u0001]))/u,
+  /\(?\bheure (?:de |d'|du )(?<city>[a-z][a-z' -]*[a-z])(?:\)|(?=$|[,.;\ue000]))/u,
   /\(?\bheure (?:de |d'|du )(?<city>[a-z][a-z'-]*)\)?/u,
   /\(?\b(?<city>[a-z][a-z-]* [a-z][a-z-]*) time\b\)?/u,
   /\(?\b(?<city>[a-z][a-z-]*) time\b\)?/u,

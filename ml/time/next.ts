@@ -43,7 +43,6 @@ function* instants(rule: Rule, after: number): Generator<number> {
       const step = Math.max(0, Math.floor((after - rule.anchor) / rule.everyMs) + 1);
       // An interval has no end of its own; whoever asks stops.
       for (let at = rule.anchor + step * rule.everyMs; ; at += rule.everyMs) if (at > after) yield at;
-      return;
     }
     case "calendar":
       return yield* calendarInstants(rule, after);

@@ -168,7 +168,7 @@ for (const { what, rule, from, expect } of [
     expect: ["2026-11-30T07:00Z", "2026-12-02T07:00Z"],
   },
 ] as const) {
-  test(what, () => assert.deepEqual(next(rule as Rule, from, expect.length), expect));
+  test(what, () => assert.deepEqual(next(rule, from, expect.length), expect));
 }
 
 test("a rule that counts stops after its last time", () => {
@@ -235,7 +235,7 @@ test("a year of clock changes in six zones agrees with walking every minute", ()
       }
       const found = nextInstants(daily([time], zone), from, 4).filter((at) => at < from + 3 * 86_400_000);
       // In a gap there is nothing to see on the wall, yet it happens; elsewhere the two are the same.
-      for (const at of expected) assert.ok(found.includes(at), `${zone} ${time} ${iso(at)} ${found.map(iso)}`);
+      for (const at of expected) assert.ok(found.includes(at), `${zone} ${time} ${iso(at)} ${found.map(iso).join(" ")}`);
       assert.ok(found.length - expected.length <= 1, `${zone} ${time}`);
     }
   }
