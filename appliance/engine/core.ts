@@ -12,6 +12,14 @@ export type Identity =
   | { readonly type: "user"; readonly attributes: Readonly<Record<string, unknown>> }
   | { readonly type: "admin"; readonly actingAs?: Readonly<Record<string, unknown>> };
 
+/** What is known of the request that a function was called by. */
+export type RequestClient = {
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+  /** The signed token that it came with, as it was. */
+  readonly authToken: string | null;
+};
+
 /** One call. Values cross every border as JSON text in Convex's encoding, so no realm ever sees another realm's objects. */
 export type CallRequest = {
   /** `dir/mod:fn`, in any of Convex's spellings. */
@@ -23,6 +31,10 @@ export type CallRequest = {
   readonly requestId: string;
   /** Who had it called, for the log; a client when left out. */
   readonly caller?: RunNote["caller"];
+  /** Left out of calls that no client made. */
+  readonly client?: RequestClient | undefined;
+  /** The scheduled function that this is, or that had it called. */
+  readonly scheduledId?: string | undefined;
 };
 
 /** JSON text of the value, or what the client is told. `data` is the JSON text of a ConvexError's payload. */
@@ -107,6 +119,8 @@ export type Deployment = {
   readonly authProviders: readonly Readonly<Record<string, unknown>>[];
   /** Exact paths, and prefixes that end in `*`. */
   readonly httpRoutes: readonly HttpRoute[];
+  /** The same for apps that offer the same, whatever their functions do. */
+  readonly fingerprint?: string;
 };
 
 export type CoreOptions = {
@@ -142,7 +156,7 @@ export type Core = {
     request: CallRequest & { readonly session?: { readonly id: string; readonly requestId: number } },
   ): Promise<MutationRun>;
   action(request: CallRequest): Promise<ActionRun>;
-  http(request: Request, route: HttpRoute, identity: Identity): Promise<Response>;
+  http(request: Request, route: HttpRoute, identity: Identity, client?: RequestClient): Promise<Response>;
   /** Called on every commit before the mutations in it resolve. Returns how to stop listening. */
   onCommit(listener: (commit: Commit) => void): () => void;
 

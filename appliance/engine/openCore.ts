@@ -188,8 +188,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     return reply as Extract<Reply, { type: T }>;
   };
 
-  const askerOf = ({ identity, requestId }: Who) => ({
-    who: { identity, requestId },
+  const askerOf = ({ identity, requestId, client, scheduledId }: Who) => ({
+    who: { identity, requestId, client, scheduledId },
     identity: JSON.stringify(identityOf(identity)),
     requestId,
   });
@@ -236,6 +236,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
           .runs;
         return toAnswer((found as BatchRun).result, who.requestId);
       }
+      if (!actionOps.has(op)) return `!Unknown async operation ${op}`;
       const plain = op.replace("1.0/actions/", "1.0/");
       const reply = await txn.perform({ type: "syscall", op: plain, args: text, ...who });
       if (reply.type === "value") return `=${reply.value}`;
@@ -265,6 +266,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
       functions: analysis.functions.map(({ path, kind, visibility }) => ({ path, kind, visibility })),
       authProviders: analysis.authProviders,
       httpRoutes: analysis.httpRoutes,
+      fingerprint: createHash("sha256").update(JSON.stringify(analysis)).digest("hex"),
     },
     ts: () => publishedTs,
     observe: (ts) => {
@@ -273,9 +275,9 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     queries: (requests) => queries(requests),
     mutation,
     action: (request) => act(request, false),
-    http: async (request, route, identity) => {
+    http: async (request, route, identity, client) => {
       const requestId = randomBytes(8).toString("hex");
-      const who = { identity, requestId };
+      const who = { identity, requestId, client };
       const since = performance.now();
       const { response, logLines } = await actions.http(askerOf(who), route, toWire(request));
       options.onRun?.({
@@ -324,8 +326,26 @@ export async function openCore(options: CoreOptions): Promise<Core> {
   };
 }
 
+/** What an action may ask of a transaction of its own, and what is refused it by name. */
+const actionOps = new Set([
+  "1.0/actions/schedule",
+  "1.0/actions/cancel_job",
+  "1.0/createFunctionHandle",
+  "1.0/getDeploymentMetadata",
+  "1.0/getRequestMetadata",
+  "1.0/storageGetUrl",
+  "1.0/storageGetMetadata",
+  "1.0/storageGenerateUploadUrl",
+  "1.0/storageDelete",
+  "1.0/signJwt",
+  "1.0/createServiceToken",
+  "1.0/getServiceUrl",
+  "1.0/componentArgument",
+  "1.0/requireOperation",
+]);
+
 type Ran = { readonly result: Result; readonly logLines: readonly string[]; readonly ms: number };
-type Who = { readonly identity: Identity; readonly requestId: string };
+type Who = Pick<CallRequest, "identity" | "requestId" | "client" | "scheduledId">;
 
 function argsProblem(entry: FunctionEntry, args: string, tableOf: (number: number) => string | undefined): string | undefined {
   try {

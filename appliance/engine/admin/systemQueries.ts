@@ -5,7 +5,7 @@
 import { asText, DeveloperError, isPlainObject, type Json, type JsonObject } from "../codec/value.ts";
 import type { HttpRoute } from "../core.ts";
 import type { Ran } from "../exec/runner.ts";
-import { answer, type Run } from "../txn/syscalls.ts";
+import { answer, noteEnvRead, type Run } from "../txn/syscalls.ts";
 import { modulePath } from "../txn/functions.ts";
 import { importPrefix, metaIndex } from "./work.ts";
 
@@ -32,13 +32,15 @@ const queries: Readonly<Record<string, (run: Run, args: JsonObject, setup: Syste
   "tableData:default": tableData,
   "tableSize:default": (run, args) => answer(run, "1.0/count", JSON.stringify({ table: args["tableName"] ?? "" }), asker),
   "queryTable:default": (run, args) => answer(run, "1.0/count", JSON.stringify({ table: args["tableName"] ?? "" }), asker),
-  "queryEnvironmentVariables:default": text((_run, _args, { env }) =>
-    Object.entries(env)
+  "queryEnvironmentVariables:default": text((run, _args, { env }) => {
+    noteEnvRead(run, null);
+    return Object.entries(env)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, value]) => ({ name, value })),
-  ),
-  "queryEnvironmentVariables:get": text((_run, args, { env }) => {
+      .map(([name, value]) => ({ name, value }));
+  }),
+  "queryEnvironmentVariables:get": text((run, args, { env }) => {
     const name = asText(args["name"]);
+    noteEnvRead(run, name);
     return Object.hasOwn(env, name) ? { name, value: env[name] as string } : null;
   }),
   "exports:getLatest": (run) => readMeta(run, metaKeys.lastExport) ?? "null",

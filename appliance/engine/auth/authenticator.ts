@@ -8,6 +8,8 @@ export type Asker = {
   readonly identity: Identity;
   /** When the credential ends; infinity when it does not. */
   readonly expiresAtMs: number;
+  /** The signed token itself, when it was one. */
+  readonly token?: string;
 };
 
 export type Credential =
@@ -41,7 +43,7 @@ export function openAuthenticator(options: AuthOptions): Authenticator {
         return nobody;
       case "user": {
         const { attributes, expiresAtMs } = await checkToken(credential.token);
-        return { identity: { type: "user", attributes }, expiresAtMs };
+        return { identity: { type: "user", attributes }, expiresAtMs, token: credential.token };
       }
       case "admin": {
         if (!isSameSecret(credential.key, options.adminKey)) throw new NikaError("denied", "The admin key is not the right one.");

@@ -6,6 +6,7 @@
 import { DeveloperError } from "../codec/value.ts";
 import type { Commit, Core, CoreOptions, ReadRange } from "../core.ts";
 import { deploymentIndex } from "../admin/work.ts";
+import { envIndex } from "../txn/syscalls.ts";
 import { envPrefix, readStored } from "./stored.ts";
 
 export type EnvChange = { readonly name: string; readonly value: string | null };
@@ -73,9 +74,11 @@ export async function openDeployable(options: CoreOptions, openCore: (options: C
     return work(core);
   };
 
-  const replace = async (push: string | undefined): Promise<void> => {
+  /** `names` are of the variables that changed, when nothing else does. */
+  const replace = async (push: string | undefined, names: readonly string[]): Promise<void> => {
     if (busy > 0) await new Promise<void>((resolve) => (rest = resolve));
     const earlierTs = core.ts();
+    const { fingerprint } = core.deployment;
     await core.close();
     let refusal: unknown;
     try {
@@ -86,15 +89,20 @@ export async function openDeployable(options: CoreOptions, openCore: (options: C
       core = listening(await openCore(options));
     }
     const ts = core.ts() > earlierTs ? core.ts() : earlierTs + 1n;
-    const commit: Commit = { ts, writes: [{ index: deploymentIndex, key: Uint8Array.of(0) }] };
+    // Only who read one of them is concerned, unless the app itself is another for it.
+    const isSameApp = push === undefined && fingerprint !== undefined && fingerprint === core.deployment.fingerprint;
+    const writes = isSameApp
+      ? names.map((name) => ({ index: envIndex, key: Buffer.from(name) }))
+      : [{ index: deploymentIndex, key: Uint8Array.of(0) }];
+    const commit: Commit = { ts, writes };
     for (const listener of commitListeners) listener(commit);
     if (refusal !== undefined) throw refusal;
   };
 
   /** One change after the other. */
-  const change = (push?: string): Promise<void> => {
+  const change = (push: string | undefined, names: readonly string[] = []): Promise<void> => {
     if (isClosed) throw new Error("The engine is closing.");
-    const done = replace(push);
+    const done = replace(push, names);
     swap = done.then(
       () => undefined,
       () => undefined,
@@ -130,7 +138,10 @@ export async function openDeployable(options: CoreOptions, openCore: (options: C
         const held = readStored(options.dir).env;
         await writeEnv(wanted);
         try {
-          await change();
+          await change(
+            undefined,
+            wanted.map(({ name }) => name),
+          );
         } catch (error) {
           // The app could not be loaded with them: as if they had never been set.
           await writeEnv(wanted.map(({ name }) => ({ name, value: held[name] ?? null })));
@@ -162,7 +173,7 @@ export async function openDeployable(options: CoreOptions, openCore: (options: C
     },
     mutation: (request) => use((one) => one.mutation(request)),
     action: (request) => pass((one) => one.action(request)),
-    http: (request, route, identity) => pass((one) => one.http(request, route, identity)),
+    http: (request, route, identity, client) => pass((one) => one.http(request, route, identity, client)),
     onCommit: (listener) => {
       commitListeners.add(listener);
       return () => commitListeners.delete(listener);

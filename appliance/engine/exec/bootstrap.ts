@@ -13,6 +13,8 @@ export type Host = {
   /** A web class of Node's, fetched when first used, because loading some of them is dear. */
   readonly webClass: (name: string) => unknown;
   readonly env: Readonly<Record<string, string>>;
+  /** A variable is being read, or, with null, which ones there are; while a module loads, that counts for all who use the realm. */
+  readonly noteEnv: (name: string | null, isLoading: boolean) => void;
   /** Known only once the appliance listens. */
   readonly origin: () => string;
 };
@@ -42,11 +44,17 @@ export function bootstrap(host: Host): Bridge {
   const frames: Frame[] = [];
   type Exports = Record<string, Record<string, unknown>>;
   const loaded = new Map<string, Exports>();
+  let isLoading = false;
   /** Asked of the bundle once: it makes a new object of all exports each time. */
   const exportsOf = (module: string): Exports | undefined => {
     let exports = loaded.get(module);
     if (!exports) {
-      exports = (realm["__modules"] as Record<string, () => Exports>)[module]?.();
+      isLoading = true;
+      try {
+        exports = (realm["__modules"] as Record<string, () => Exports>)[module]?.();
+      } finally {
+        isLoading = false;
+      }
       if (exports) loaded.set(module, exports);
     }
     return exports;
@@ -168,7 +176,21 @@ export function bootstrap(host: Host): Bridge {
   const env = Object.assign(Object.create(null) as object, host.env);
   Object.defineProperty(env, "CONVEX_CLOUD_URL", { get: () => host.origin(), enumerable: true });
   Object.defineProperty(env, "CONVEX_SITE_URL", { get: () => `${host.origin()}/http`, enumerable: true });
-  define("process", { env });
+  const noted = new Proxy(env, {
+    get: (target, name) => {
+      if (typeof name === "string") host.noteEnv(name, isLoading);
+      return Reflect.get(target, name) as unknown;
+    },
+    has: (target, name) => {
+      if (typeof name === "string") host.noteEnv(name, isLoading);
+      return Reflect.has(target, name);
+    },
+    ownKeys: (target) => {
+      host.noteEnv(null, isLoading);
+      return Reflect.ownKeys(target);
+    },
+  });
+  define("process", { env: noted });
   define("global", realm);
   define("self", realm);
 

@@ -4,7 +4,8 @@ import { limits } from "../codec/limits.ts";
 import { findArgsMismatch, findMismatch } from "../codec/validator.ts";
 import { checkedSize, DeveloperError, type Json, type JsonObject } from "../codec/value.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
-import { answer, functionNamed, type Asker, type Run } from "../txn/syscalls.ts";
+import { answer, functionNamed, noteEnvRead, openRun, type Asker, type Run } from "../txn/syscalls.ts";
+import { Transaction } from "../txn/transaction.ts";
 import type { Realm } from "./realm.ts";
 
 /** JSON text of the value, or what went wrong: already in the words for the client, without the request id. */
@@ -48,6 +49,7 @@ export function drive(
   const { run, realm } = options;
   realm.bridge.prepare(Math.floor(run.txn.nowMs), nextSeed());
   const outcome = driveOne(options, entry, `[${args}]`, 0);
+  for (const name of realm.loadedEnv) noteEnvRead(run, name);
   if (run.fault !== undefined) throw run.fault;
   return { outcome, usedTime: realm.bridge.usedTime() };
 }
@@ -68,7 +70,12 @@ function driveChecked(options: DriveOptions, entry: FunctionEntry, args: string,
   if (wrong) return wrong;
 
   const asker: Asker = { path: entry.path, kind: entry.kind === "query" ? "query" : "mutation" };
-  realm.calls = { origin: run.origin, log: options.log, call: (op, text) => answered(run, op, text, asker) };
+  realm.calls = {
+    origin: run.origin,
+    log: options.log,
+    call: (op, text) => answered(run, op, text, asker),
+    noteEnv: (name) => noteEnvRead(run, name),
+  };
   const [module, name] = splitPath(entry.path);
   bridge.start(module, name, entry.kind === "query" ? "invokeQuery" : "invokeMutation", args);
   try {
@@ -131,6 +138,7 @@ function nested(options: DriveOptions, text: string, asker: Asker, depth: number
   try {
     const request = JSON.parse(text) as JsonObject;
     const entry = nestedEntry(options.run, request, asker, depth);
+    if (request["udfType"] === "snapshotQuery") return stale(options, entry, { request, depth });
     const savepoint = entry.kind === "mutation" ? options.guarded.savepoint() : undefined;
     const widen = options.run.txn.budget.narrow(request["transactionLimits"]);
     const outcome = driveOne(options, entry, `[${JSON.stringify(request["args"] ?? {})}]`, depth + 1);
@@ -144,6 +152,30 @@ function nested(options: DriveOptions, text: string, asker: Asker, depth: number
       return "!The engine failed.";
     }
     return `!${error.message}`;
+  }
+}
+
+/** A query that sees nothing of what its mutation has written: `useStaleSnapshot`. */
+function stale(
+  options: DriveOptions,
+  entry: FunctionEntry,
+  { request, depth }: { readonly request: JsonObject; readonly depth: number },
+): string {
+  const { run } = options;
+  const args = `[${JSON.stringify(request["args"] ?? {})}]`;
+  const snapshot = run.surroundings.openSnapshot?.();
+  if (!snapshot) return toAnswer(driveOne(options, entry, args, depth + 1));
+  try {
+    const { store } = snapshot;
+    const txn = new Transaction(store, { ts: store.snapshot(), nowMs: run.txn.nowMs, isWritable: false });
+    txn.budget.narrow(request["transactionLimits"]);
+    const { surroundings, identity, requestId, origin, scheduledId, client } = run;
+    const own = openRun({ surroundings, txn, identity, requestId, origin, journal: null, scheduledId, client });
+    const outcome = driveOne({ ...options, run: own }, entry, args, depth + 1);
+    run.fault ??= own.fault;
+    return toAnswer(outcome);
+  } finally {
+    snapshot.close();
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the main thread and the workers say to each other. Plain data only. */
 import type { AdminWork } from "../admin/work.ts";
-import type { CallRequest, DueJob, HttpRoute, Identity, Result, RunNote, StoredFile } from "../core.ts";
+import type { CallRequest, DueJob, HttpRoute, Identity, RequestClient, Result, RunNote, StoredFile } from "../core.ts";
 import type { CronDefinition } from "../deploy/schedule.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { PackedKeys } from "./packed.ts";
@@ -40,6 +40,8 @@ export type Task =
       readonly args: string;
       readonly identity: Identity;
       readonly requestId: string;
+      readonly client?: RequestClient | undefined;
+      readonly scheduledId?: string | undefined;
     }
   | {
       readonly type: "storeFile";
@@ -83,9 +85,11 @@ export type Reply =
   | { readonly type: "done" }
   | { readonly type: "failed"; readonly message: string; readonly data?: string; readonly isFull?: true };
 
-/** One durable group: what it answers, and what it changed, in order of time. */
+/** One committed group: what it answers, and what it changed, in order of time. Nobody may hear of it before it is durable. */
 export type GroupMessage = {
   readonly type: "group";
+  /** It is durable already, and so is all before it. */
+  readonly isSynced: boolean;
   readonly replies: readonly { readonly id: number; readonly reply: Reply }[];
   readonly commits: readonly { readonly ts: bigint; readonly count: number }[];
   readonly writes: PackedKeys;

@@ -77,6 +77,7 @@ async function runOne(
     origin,
     journal: request.journal,
     scheduledId: null,
+    client: undefined,
   });
   watch.begin(options.batch);
   const { outcome, logLines, usedTime, ms } = isSystemPath(request.path)

@@ -10,12 +10,16 @@ export type RealmCalls = {
   readonly call: (op: string, args: string) => string;
   readonly log: (line: string) => void;
   readonly origin: string;
+  /** A variable is read; null stands for the list of them. */
+  readonly noteEnv: (name: string | null) => void;
 };
 
 export type Realm = {
   readonly bridge: Bridge;
   /** Runs what is ready to run in the realm. */
   readonly drain: () => void;
+  /** Variables that its modules looked at while they loaded: every run depends on them. */
+  readonly loadedEnv: ReadonlySet<string | null>;
   /** Who hears the realm. Set before each run. */
   calls: RealmCalls;
 };
@@ -41,7 +45,13 @@ export function openRealm({ bundle, env, mapStack }: RealmOptions): Realm {
     microtaskMode: "afterEvaluate",
     codeGeneration: { strings: false, wasm: true },
   });
-  const silent: RealmCalls = { call: () => "!There is nothing to call while a module loads.", log: () => {}, origin: "" };
+  const silent: RealmCalls = {
+    call: () => "!There is nothing to call while a module loads.",
+    log: () => {},
+    origin: "",
+    noteEnv: () => {},
+  };
+  const loadedEnv = new Set<string | null>();
   const host: Host = {
     call: (op, args) => realm.calls.call(op, args),
     log: (level, args) => realm.calls.log(logLine(level, args, mapStack)),
@@ -50,12 +60,17 @@ export function openRealm({ bundle, env, mapStack }: RealmOptions): Realm {
     decode: (label, options, bytes) => new TextDecoder(label, options).decode(bytes),
     webClass: (name) => (globalThis as unknown as Record<string, unknown>)[name],
     env,
+    noteEnv: (name, isLoading) => {
+      if (isLoading) loadedEnv.add(name);
+      else realm.calls.noteEnv(name);
+    },
     origin: () => realm.calls.origin,
   };
   const start = bootScript.runInContext(context) as (host: Host) => Bridge;
   const realm: Realm = {
     bridge: start(host),
     drain: () => void drainScript.runInContext(context),
+    loadedEnv,
     calls: silent,
   };
   realm.bridge.prepare(0, [1, 2, 3, 4]);

@@ -2,7 +2,7 @@
 import { administer } from "../admin/work.ts";
 import { decodeId } from "../codec/id.ts";
 import { DeveloperError, type JsonObject } from "../codec/value.ts";
-import type { DueJob, Identity, RunNote } from "../core.ts";
+import type { DueJob, Identity, RequestClient, RunNote } from "../core.ts";
 import { applyDeployment } from "../deploy/apply.ts";
 import { nextRunMs, type CronSchedule } from "../deploy/schedule.ts";
 import { encodeId } from "../codec/id.ts";
@@ -54,7 +54,13 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
   const logs: string[] = [];
   const secret = applyDeployment({ store, jobs, setup, log: (line) => logs.push(line) });
   const functions = parts.functions ?? new Map(setup.functions.map((one) => [one.path, one]));
-  const surroundings: Surroundings = { dir: setup.dir, functions, jobs, files, secret };
+  let reader: Store | undefined;
+  const openSnapshot = () => {
+    const opened = (reader ??= new Store(setup.dir, "read"));
+    opened.db.exec("BEGIN");
+    return { store: opened, close: () => opened.db.exec("COMMIT") };
+  };
+  const surroundings: Surroundings = { dir: setup.dir, functions, jobs, files, secret, ...(parts.store ? {} : { openSnapshot }) };
   const runner = parts.runner ?? openRunner(setup);
   const openSavepoint = openSavepoints(db);
   const findRequest = db.prepare("SELECT ts, value, logLines FROM sessionRequests WHERE session = ? AND request = ?");
@@ -77,7 +83,8 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     readonly origin: string;
     readonly identity?: Identity;
     readonly requestId?: string;
-    readonly scheduledId?: string;
+    readonly scheduledId?: string | undefined;
+    readonly client?: RequestClient | undefined;
   }): Run => {
     const nowMs = Date.now();
     return openRun({
@@ -88,6 +95,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       origin: options.origin,
       journal: null,
       scheduledId: options.scheduledId ?? null,
+      client: options.client,
     });
   };
 
@@ -158,7 +166,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       return { reply, commits: [], hasScheduled: false };
     }
     const entry = functions.get(request.path) as FunctionEntry;
-    const run = newRun({ origin, identity: request.identity, requestId: request.requestId });
+    const run = newRun({ ...request, origin });
     watch.begin(id);
     const { outcome, logLines, ms } = await runAtomically({ run, entry, args: request.args }, (value, lines) => {
       if (session) addRequest.run(session.id, session.requestId, run.txn.ts, value, JSON.stringify(lines), run.txn.nowMs);
@@ -179,7 +187,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
   };
 
   const syscall = ({ origin }: TaskMessage, task: Task & { type: "syscall" }): Performed => {
-    const run = newRun({ origin, identity: task.identity, requestId: task.requestId });
+    const run = newRun({ ...task, origin });
     try {
       const value = atomically(run, () => answer(run, task.op, task.args, { path: "", kind: "mutation" }));
       return { reply: { type: "value", value }, commits: committed(run), hasScheduled: run.hasScheduled };
@@ -441,6 +449,10 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     surroundings,
     ready,
     warm: () => runner.warm(),
+    close: () => {
+      reader?.close();
+      store.close();
+    },
     /** What fails without the transaction being lost fails alone; the rest is the group's. */
     perform: async (message: TaskMessage): Promise<Performed> => {
       try {

@@ -2,7 +2,8 @@
 import type { IncomingMessage } from "node:http";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
-import type { Core, Identity, Result } from "../core.ts";
+import { clientOf } from "../auth/client.ts";
+import type { CallRequest, Core, Result } from "../core.ts";
 import type { LiveQueries } from "../subscriptions/liveQueries.ts";
 import { encodeTs, parseTs } from "../sync/protocol.ts";
 import { readJsonObject } from "./body.ts";
@@ -19,6 +20,7 @@ export type FunctionParts = {
 /** Answers with JSON text. */
 export type FunctionRoute = (request: IncomingMessage, url: URL) => Promise<string>;
 
+type Who = Pick<CallRequest, "identity" | "client">;
 type Kind = "query" | "mutation" | "action";
 type Call = { readonly path: string; readonly args: string; readonly toValue: (encoded: string) => string };
 type Outcome = { readonly result: Result; readonly logLines: readonly string[] };
@@ -27,14 +29,16 @@ type Outcome = { readonly result: Result; readonly logLines: readonly string[] }
 const batchMax = 256;
 
 export function functionRoutes(parts: FunctionParts): (method: string, path: string) => FunctionRoute | undefined {
-  const identityOf = async (request: IncomingMessage): Promise<Identity> =>
-    (await parts.auth.identifyHeader(request.headers.authorization)).identity;
+  const askerOf = async (request: IncomingMessage): Promise<Who> => {
+    const asker = await parts.auth.identifyHeader(request.headers.authorization);
+    return { identity: asker.identity, client: clientOf(request, asker) };
+  };
   const posted =
     (kind: Kind): FunctionRoute =>
     async (request) => {
-      const identity = await identityOf(request);
+      const who = await askerOf(request);
       const call = callOf(await readJsonObject(request));
-      return reply(call, await run(parts, kind, call, identity));
+      return reply(call, await run(parts, kind, call, who));
     };
   const table: Readonly<Record<string, FunctionRoute>> = {
     "POST /api/query": posted("query"),
@@ -46,11 +50,11 @@ export function functionRoutes(parts: FunctionParts): (method: string, path: str
         args: parseArgs(url.searchParams.get("args")),
         format: url.searchParams.get("format"),
       });
-      return reply(call, await run(parts, "query", call, await identityOf(request)));
+      return reply(call, await run(parts, "query", call, await askerOf(request)));
     },
     "POST /api/query_ts": async () => JSON.stringify({ ts: encodeTs(parts.queries.publishedTs()) }),
     "POST /api/query_at_ts": async (request) => {
-      const identity = await identityOf(request);
+      const { identity } = await askerOf(request);
       const body = await readJsonObject(request);
       const ts = parseTs(body["ts"]);
       const call = callOf(body);
@@ -61,7 +65,7 @@ export function functionRoutes(parts: FunctionParts): (method: string, path: str
       return reply(call, found.run);
     },
     "POST /api/query_batch": async (request) => {
-      const identity = await identityOf(request);
+      const { identity } = await askerOf(request);
       const { queries } = await readJsonObject(request);
       if (!Array.isArray(queries) || queries.length > batchMax)
         throw new NikaError("invalid", `queries must be a list of at most ${batchMax}.`);
@@ -73,19 +77,19 @@ export function functionRoutes(parts: FunctionParts): (method: string, path: str
       return `{"results":[${results.join(",")}]}`;
     },
     "POST /api/function": async (request) => {
-      const identity = await identityOf(request);
-      if (identity.type !== "admin") throw new NikaError("denied", "Only an admin key may call /api/function.");
+      const who = await askerOf(request);
+      if (who.identity.type !== "admin") throw new NikaError("denied", "Only an admin key may call /api/function.");
       const body = await readJsonObject(request);
       if (body["componentPath"]) throw new NikaError("invalid", "This server has no components.");
-      return runAnyKind(callOf(body), identity);
+      return runAnyKind(callOf(body), who);
     },
   };
 
-  const runAnyKind = async (call: Call, identity: Identity): Promise<string> => {
+  const runAnyKind = async (call: Call, who: Who): Promise<string> => {
     const path = normalPath(call.path);
     const known = parts.core.deployment.functions.find((one) => normalPath(one.path) === path);
     // What is unknown fails in the core, with its own words.
-    return reply(call, await run(parts, known?.kind ?? "query", call, identity));
+    return reply(call, await run(parts, known?.kind ?? "query", call, who));
   };
 
   return (method, path) => {
@@ -94,15 +98,16 @@ export function functionRoutes(parts: FunctionParts): (method: string, path: str
     const [, named] = method === "POST" ? (/^\/api\/run\/(.+)$/.exec(path) ?? []) : [];
     if (named === undefined) return undefined;
     return async (request) => {
-      const identity = await identityOf(request);
+      const who = await askerOf(request);
       const body = await readJsonObject(request);
-      return runAnyKind(callOf({ format: "json", ...body, path: toFunctionPath(named) }), identity);
+      return runAnyKind(callOf({ format: "json", ...body, path: toFunctionPath(named) }), who);
     };
   };
 }
 
-async function run({ core, queries, requestId }: FunctionParts, kind: Kind, call: Call, identity: Identity): Promise<Outcome> {
-  const request = { path: call.path, args: call.args, identity, requestId: requestId() };
+async function run({ core, queries, requestId }: FunctionParts, kind: Kind, call: Call, who: Who): Promise<Outcome> {
+  const { identity } = who;
+  const request = { path: call.path, args: call.args, ...who, requestId: requestId() };
   switch (kind) {
     case "query":
       return (await queries.ask({ path: call.path, args: call.args, journal: null, identity })).run;

@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable, type Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { Authenticator } from "../auth/authenticator.ts";
-import type { Core, HttpRoute, Identity } from "../core.ts";
+import type { Asker, Authenticator } from "../auth/authenticator.ts";
+import { clientOf } from "../auth/client.ts";
+import type { Core, HttpRoute } from "../core.ts";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
 import { limited, mustFit } from "./body.ts";
 
@@ -30,7 +31,8 @@ export async function runHttpAction(
   let tooLarge: Error | undefined;
   limit.on("error", (error) => (tooLarge = error));
   const asked = toRequest(request, `${origin()}${path}${url.search}`, limit);
-  const answer = await core.http(asked, route, await identityOf(auth, request));
+  const asker = await askerOf(auth, request);
+  const answer = await core.http(asked, route, asker.identity, clientOf(request, asker));
   // Whatever the app made of a body that broke off.
   if (tooLarge) throw tooLarge;
   response.statusCode = answer.status;
@@ -72,11 +74,11 @@ function toRequest(request: IncomingMessage, url: string, limit: Transform): Req
 }
 
 /** The header may mean something else to the app, so one that we cannot read is no error. */
-async function identityOf(auth: Authenticator, request: IncomingMessage): Promise<Identity> {
+async function askerOf(auth: Authenticator, request: IncomingMessage): Promise<Asker> {
   try {
-    return (await auth.identifyHeader(request.headers.authorization)).identity;
+    return await auth.identifyHeader(request.headers.authorization);
   } catch (error) {
-    if (isNikaError(error)) return { type: "none" };
+    if (isNikaError(error)) return { identity: { type: "none" }, expiresAtMs: Number.POSITIVE_INFINITY };
     throw error;
   }
 }

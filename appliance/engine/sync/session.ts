@@ -8,7 +8,7 @@
  */
 import type { Asker, Authenticator } from "../auth/authenticator.ts";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
-import type { Core, MutationRun } from "../core.ts";
+import type { Core, MutationRun, RequestClient } from "../core.ts";
 import type { QueryResult } from "../subscriptions/computations.ts";
 import type { LiveQueries, Subscription } from "../subscriptions/liveQueries.ts";
 import { openLane } from "./lane.ts";
@@ -47,6 +47,8 @@ export type SessionParts = {
   readonly nowMs: () => number;
   readonly requestId: () => string;
   readonly log: (line: string) => void;
+  /** What functions may learn of whoever is at the other end. */
+  readonly client?: (asker: Asker) => RequestClient;
 };
 
 export type Session = {
@@ -61,7 +63,7 @@ type Watched = { readonly queryId: number; subscription: Subscription; sent: str
 
 const nobody: Asker = { identity: { type: "none" }, expiresAtMs: Number.POSITIVE_INFINITY };
 
-export function openSession({ core, queries, auth, wire, nowMs, requestId, log }: SessionParts): Session {
+export function openSession({ core, queries, auth, wire, nowMs, requestId, log, client }: SessionParts): Session {
   let sessionId: string | undefined;
   let clockSkewMs: number | undefined;
   let asker = nobody;
@@ -212,14 +214,14 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log }
 
   function pushMutation(message: ClientMessage & { type: "Mutation" | "Action" }, session: string): void {
     if (!isStillKnown()) return;
-    const { identity } = asker;
+    const who = { identity: asker.identity, client: client?.(asker) };
     const { path, args, requestId: number } = message;
     const isTaken = mutations.push(async () => {
       if (isEnded) return;
       const run = await core.mutation({
         path,
         args,
-        identity,
+        ...who,
         requestId: requestId(),
         session: { id: session, requestId: number },
       });
@@ -247,7 +249,7 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log }
     runningActions++;
     const { identity } = asker;
     core
-      .action({ path, args, identity, requestId: requestId() })
+      .action({ path, args, identity, client: client?.(asker), requestId: requestId() })
       .then((run) => {
         if (!isEnded) wire.send(actionResponse(number, run));
       }, fail)

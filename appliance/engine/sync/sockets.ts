@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type RawData, type WebSocket } from "ws";
+import { clientOf } from "../auth/client.ts";
 import { openSession, type Session, type SessionParts } from "./session.ts";
 import { ping } from "./serverMessage.ts";
 
@@ -24,7 +25,7 @@ export type Sockets = {
   close(): Promise<void>;
 };
 
-export type SocketsOptions = Omit<SessionParts, "wire"> & {
+export type SocketsOptions = Omit<SessionParts, "wire" | "client"> & {
   /** Whether pages of this origin may connect; the value of the Origin header. */
   readonly isAllowedOrigin: (origin: string) => boolean;
 };
@@ -46,7 +47,7 @@ export function openSockets(options: SocketsOptions): Sockets {
         socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         return true;
       }
-      server.handleUpgrade(request, socket, head, (ws) => serve({ ws, socket }, options, lives));
+      server.handleUpgrade(request, socket, head, (ws) => serve({ ws, socket, request }, options, lives));
       return true;
     },
     count: () => lives.size,
@@ -62,11 +63,14 @@ export function openSockets(options: SocketsOptions): Sockets {
   };
 }
 
-function serve({ ws, socket }: { ws: WebSocket; socket: Duplex }, options: SocketsOptions, lives: Set<Life>): void {
+type Opened = { readonly ws: WebSocket; readonly socket: Duplex; readonly request: IncomingMessage };
+
+function serve({ ws, socket, request }: Opened, options: SocketsOptions, lives: Set<Life>): void {
   const life: Life = { ws, heardMs: performance.now(), saidMs: performance.now() };
   lives.add(life);
   const session: Session = openSession({
     ...options,
+    client: (asker) => clientOf(request, asker),
     wire: {
       send(text, onFlushed) {
         life.saidMs = performance.now();

@@ -1,6 +1,6 @@
 /** What one run has used of its limits. */
 import { limits } from "../codec/limits.ts";
-import { DeveloperError, isPlainObject, type Json } from "../codec/value.ts";
+import { checkedSize, DeveloperError, isPlainObject, type Json } from "../codec/value.ts";
 
 type Used = { used: number; max: number; name: string };
 
@@ -17,6 +17,12 @@ export function openBudget() {
     limits.scheduledArgsBytesMax,
     "Too large total size of the arguments of scheduled functions",
   );
+  // How many and how large files may be in one transaction is published nowhere; these are the engine's own: those of documents.
+  const filesWritten = meter(limits.documentsWrittenMax, "Too many files written in a single function execution");
+  const fileWriteBytes = meter(limits.bytesWrittenMax, "Too many bytes of files written in a single function execution");
+  const filesRead = meter(limits.documentsReadMax, "Too many files read in a single function execution");
+  const fileReadBytes = meter(limits.bytesReadMax, "Too many bytes of files read in a single function execution");
+  const sizes = openSizes();
   const meters: Readonly<Record<string, Used>> = {
     bytesRead,
     bytesWritten,
@@ -25,12 +31,30 @@ export function openBudget() {
     documentsWritten,
     functionsScheduled,
     scheduledFunctionArgsBytes,
+    filesWritten,
+    fileWriteBytes,
+    filesRead,
+    fileReadBytes,
   };
-  const written = [documentsWritten, bytesWritten, functionsScheduled, scheduledFunctionArgsBytes];
+  const written = [documentsWritten, bytesWritten, functionsScheduled, scheduledFunctionArgsBytes, filesWritten, fileWriteBytes];
+  /** Looks at what was read only when it may be too much, or when somebody asks. */
+  const settleReads = (): void => {
+    bytesRead.used += sizes.take();
+    spend(bytesRead, 0);
+  };
   return {
-    read(bytes: number) {
+    /** One document, as JSON text. */
+    read(json: string) {
       spend(documentsRead, 1);
-      spend(bytesRead, bytes);
+      if (bytesRead.used + sizes.add(json) > bytesRead.max) settleReads();
+    },
+    readFile(bytes: number) {
+      spend(filesRead, 1);
+      spend(fileReadBytes, bytes);
+    },
+    writeFile(bytes: number) {
+      spend(filesWritten, 1);
+      spend(fileWriteBytes, bytes);
     },
     query: () => spend(databaseQueries, 1),
     write(bytes: number) {
@@ -59,11 +83,46 @@ export function openBudget() {
         for (const [at, one] of written.entries()) one.used = before[at] as number;
       };
     },
-    metrics: () =>
-      Object.fromEntries(
+    metrics: () => {
+      bytesRead.used += sizes.take();
+      return Object.fromEntries(
         Object.entries(meters).map(([name, { used, max }]) => [name, { used, remaining: Math.max(0, max - used) }]),
-      ),
+      );
+    },
   };
+}
+
+/** The least text for what counts the most: a digit and a comma for a number, which counts nine bytes. */
+const bytesPerCharacterMax = 9 / 2;
+
+/**
+ * Sizes of documents, as Convex counts them, worked out late: that means parsing, and hardly a run reads so much that its exact size
+ * matters.
+ */
+function openSizes() {
+  let waiting: string[] = [];
+  let most = 0;
+  return {
+    /** Returns what all that waits may come to at most. */
+    add(json: string): number {
+      waiting.push(json);
+      most += json.length * bytesPerCharacterMax;
+      return most;
+    },
+    /** Returns what all that waited comes to. */
+    take(): number {
+      let sum = 0;
+      for (const json of waiting) sum += documentSize(json);
+      waiting = [];
+      most = 0;
+      return sum;
+    },
+  };
+}
+
+/** Of a stored document, in bytes. */
+export function documentSize(json: string): number {
+  return checkedSize(JSON.parse(json) as Json, Infinity);
 }
 
 function meter(max: number, name: string): Used {

@@ -44,6 +44,7 @@ export function readPage(
     else upper = smaller(afterKey(to), upper);
   }
   const stream = new Stream(context, request.query, { lower, upper: compareKeys(lower, upper) > 0 ? lower : upper });
+  stream.isSized = typeof request.maximumBytesRead === "number";
   const page: string[] = [];
   const keys: Uint8Array[] = [];
   let isCut = false;

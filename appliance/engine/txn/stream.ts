@@ -9,7 +9,7 @@ import type { IndexRow, Rows, Span } from "../store/rows.ts";
 import type { ReadRange } from "../core.ts";
 import { evaluate, toBoolean } from "./expression.ts";
 import { resolveSource, type QuerySource, type ResolvedSource } from "./range.ts";
-import type { Budget } from "./budget.ts";
+import { documentSize, type Budget } from "./budget.ts";
 import type { Catalog } from "../store/catalog.ts";
 import type { Hit, Texts } from "../search/texts.ts";
 import type { TextQuery } from "../search/textQuery.ts";
@@ -49,7 +49,9 @@ export class Stream {
   /** Of a search: all that was found, in order. */
   #hits: readonly Hit[] | undefined;
   rowsRead = 0;
+  /** Counted only if `isSized`. */
   bytesRead = 0;
+  isSized = false;
 
   constructor(context: StreamContext, query: Query, span?: { readonly lower: Uint8Array; readonly upper: Uint8Array }) {
     if (query.operators.length > limits.queryOperatorsMax)
@@ -106,8 +108,8 @@ export class Stream {
     this.#at++;
     this.#lastKey = row.key;
     this.rowsRead++;
-    this.bytesRead += row.json.length;
-    this.#context.budget.read(row.json.length);
+    if (this.isSized) this.bytesRead += documentSize(row.json);
+    this.#context.budget.read(row.json);
     return row;
   }
 

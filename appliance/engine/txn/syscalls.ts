@@ -17,10 +17,11 @@ import {
   type Json,
   type JsonObject,
 } from "../codec/value.ts";
-import type { Identity, ReadRange } from "../core.ts";
+import type { Identity, ReadRange, RequestClient } from "../core.ts";
 import { systemTables, type Table } from "../store/catalog.ts";
 import { blobPath, writeBlob, type FileRow, type Files } from "../store/files.ts";
 import type { Jobs } from "../store/jobs.ts";
+import type { Store } from "../store/store.ts";
 import { addressedPath, canonicalPath, modulePath, toHandle, type FunctionEntry } from "./functions.ts";
 import { readPage, type PageRequest } from "./paginate.ts";
 import { Stream, type Query } from "./stream.ts";
@@ -34,6 +35,8 @@ export type Surroundings = {
   readonly files: Files;
   /** Signs upload permits. */
   readonly secret: string;
+  /** What was last committed, without what the transaction has written; undefined where no second connection can be had. */
+  readonly openSnapshot?: () => { readonly store: Store; close(): void };
 };
 
 /** One root run with everything nested in it. */
@@ -47,6 +50,8 @@ export type Run = {
   readonly journal: string | null;
   /** Set by a job that runs as itself, so that it may be seen in its metadata. */
   readonly scheduledId: string | null;
+  /** Who had it called, when that was a client. */
+  readonly client: RequestClient | undefined;
   nextJournal: string | null;
   usedIdentity: boolean;
   isPaginated: boolean;
@@ -101,15 +106,9 @@ const handlers: Readonly<Record<string, Handler>> = {
   "1.0/getSnapshotTs": (run) => JSON.stringify(toInteger(run.txn.ts)),
   "1.0/getUserIdentity": getUserIdentity,
   "1.0/getFunctionMetadata": (_run, _request, asker) => JSON.stringify({ name: asker.path, componentPath: "" }),
-  "1.0/getDeploymentMetadata": () => JSON.stringify({ name: "nika", region: null, class: "selfHosted" }),
-  "1.0/getRequestMetadata": (run) =>
-    JSON.stringify({
-      ip: null,
-      userAgent: null,
-      requestId: run.requestId,
-      scheduledFunctionId: run.scheduledId,
-      authToken: null,
-    }),
+  // A self-hosted backend of Convex's calls itself the smallest class.
+  "1.0/getDeploymentMetadata": () => JSON.stringify({ name: "nika", region: null, class: "s16" }),
+  "1.0/getRequestMetadata": getRequestMetadata,
   "1.0/getTransactionMetrics": (run) => JSON.stringify(run.txn.budget.metrics()),
   "1.0/createFunctionHandle": (_run, request) => JSON.stringify(toHandle(functionNamed(_run, request).path)),
   "1.0/schedule": schedule,
@@ -137,6 +136,12 @@ export function answer(run: Run, op: string, text: string, asker: Asker): string
   if (handler) return handler(run, JSON.parse(text) as JsonObject, asker);
   if (refused.has(op)) throw new DeveloperError(`${op} is not supported by the embedded engine yet.`);
   throw new DeveloperError(`Unknown async operation ${op}`);
+}
+
+function getRequestMetadata(run: Run, _request: JsonObject, asker: Asker): string {
+  if (asker.kind === "query") throw new DeveloperError("Cannot get request metadata in a Query");
+  const { ip = null, userAgent = null, authToken = null } = run.client ?? {};
+  return JSON.stringify({ ip, userAgent, requestId: run.requestId, scheduledFunctionId: run.scheduledId, authToken });
 }
 
 function get(run: Run, request: JsonObject): string {
@@ -248,8 +253,16 @@ function count(run: Run, request: JsonObject): string {
 
 function queryStream(run: Run, request: JsonObject): string {
   const id = run.streamCount++;
-  run.streams.set(id, new Stream(streamContext(run), request["query"] as unknown as Query));
+  run.streams.set(id, new Stream(streamContext(run), toQuery(request["query"])));
   return JSON.stringify({ queryId: id });
+}
+
+function toQuery(given: Json | undefined): Query {
+  const { source, operators } = isPlainObject(given) ? given : {};
+  const { tableName, indexName, range = [], filters = [] } = isPlainObject(source) ? source : {};
+  const isNamed = typeof tableName === "string" || typeof indexName === "string";
+  if (!isNamed || ![operators, range, filters].every((one) => Array.isArray(one))) throw new DeveloperError("Malformed query.");
+  return given as unknown as Query;
 }
 
 function queryStreamNext(run: Run, request: JsonObject): string {
@@ -278,7 +291,7 @@ function queryPage(run: Run, request: JsonObject): string {
       "This query or mutation function ran multiple paginated queries. Convex only supports a single paginated query in each function.",
     );
   run.isPaginated = true;
-  const page = request as unknown as PageRequest;
+  const page = { ...(request as unknown as PageRequest), query: toQuery(request["query"]) };
   const fromJournal = run.journal === null ? null : (JSON.parse(run.journal) as { endCursor: string | null }).endCursor;
   const result = readPage(streamContext(run), { ...page, endCursor: page.endCursor ?? fromJournal });
   run.txn.noteRead(result.stream.range());
@@ -311,6 +324,15 @@ function normalizeId(run: Run, request: JsonObject): string {
 function getUserIdentity(run: Run): string {
   run.usedIdentity = true;
   return JSON.stringify(identityOf(run.identity));
+}
+
+/** Pseudo-index of the deployment's variables; the key is a variable's name. */
+export const envIndex = "_env";
+
+/** The result depends on this variable; with null, on which ones there are and all of their values. */
+export function noteEnvRead(run: Run, name: string | null): void {
+  if (name === null) run.txn.noteRead({ index: envIndex, lower: new Uint8Array(0), upper: Uint8Array.of(0xff) });
+  else run.txn.notePoint(envIndex, Buffer.from(name));
 }
 
 /** The function that a request names, or why there is none. */
@@ -459,6 +481,7 @@ function storageStore(run: Run, request: JsonObject, asker: Asker): string {
   mustWrite(asker);
   const bytes = Buffer.from(asText(request["blob"]), "base64");
   const sha256 = writeBlob(run.surroundings.dir, bytes);
+  run.txn.budget.writeFile(bytes.length);
   const contentType = typeof request["contentType"] === "string" && request["contentType"] !== "" ? request["contentType"] : null;
   return JSON.stringify(addFile(run, { sha256, sizeBytes: bytes.length, contentType }).storageId);
 }
@@ -466,6 +489,7 @@ function storageStore(run: Run, request: JsonObject, asker: Asker): string {
 function storageGet(run: Run, request: JsonObject): string {
   const file = fileOf(run, request);
   if (!file) return "null";
+  run.txn.budget.readFile(file.sizeBytes);
   return JSON.stringify({
     blob: readFileSync(blobPath(run.surroundings.dir, file.sha256), "base64"),
     contentType: file.contentType,

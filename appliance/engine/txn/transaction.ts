@@ -64,11 +64,16 @@ export class Transaction {
   }
 
   notePoint(index: string, key: Uint8Array): void {
-    if (this.isWritable) return;
+    if (!this.isWritable) this.#isNewPoint(index, key);
+  }
+
+  /** False when this was read before. */
+  #isNewPoint(index: string, key: Uint8Array): boolean {
     const name = `${index} ${Buffer.from(key).toString("latin1")}`;
-    if (this.#points.has(name)) return;
+    if (this.#points.has(name)) return false;
     this.#points.add(name);
-    this.#reads.push({ index, lower: key, upper: afterKey(key) });
+    if (!this.isWritable) this.#reads.push({ index, lower: key, upper: afterKey(key) });
+    return true;
   }
 
   reads(): readonly ReadRange[] {
@@ -90,9 +95,10 @@ export class Transaction {
 
   /** JSON text, or undefined. */
   get(table: Table, id: Uint8Array): string | undefined {
-    if (!this.isWritable) this.notePoint(`${table.name}.by_id`, id);
+    // Each document counts as one range of an index, however often it is looked up.
+    if (this.#isNewPoint(`${table.name}.by_id`, id)) this.budget.query();
     const json = this.store.rows.get(table.id, id);
-    this.budget.read(json?.length ?? 0);
+    if (json !== undefined) this.budget.read(json);
     return json;
   }
 
