@@ -2,18 +2,14 @@
  * The transaction thread: the only one that writes. Mutations run one after the other, each in a savepoint; a group of them becomes
  * durable with one COMMIT, and only then is anything said about it.
  */
-import { fdatasyncSync, openSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import type { WorkerSetup, Reply, TaskMessage, GroupMessage } from "./message.ts";
-import { databasePath } from "../store/database.ts";
 import { packKeys } from "./packed.ts";
 import { openTasks, tableNames, type Committed } from "./tasks.ts";
 import { watched } from "./watch.ts";
 
 /** Larger groups add latency and save next to nothing (measured: 50 is within a few per cent of 200). */
 const groupMax = 50;
-/** A group ends after this, so that its replies are on their way, and being synced, while the next group runs. */
-const groupMs = 2;
 
 const port = parentPort;
 if (!port) throw new Error("This file is a worker.");
@@ -31,27 +27,7 @@ try {
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
 
-  // See durable.ts. What is in the file from before was synced by its COMMIT.
-  db.exec("PRAGMA synchronous = NORMAL");
-  const log = openSync(`${databasePath(setup.dir)}-wal`, "r+");
-  const countChanges = db.prepare("SELECT total_changes() AS count");
-  let synced = 0;
   let told = tasks.store.catalog;
-
-  /** Whether all that was committed is durable. When nothing waits to be done it is made so here, which spares a way between threads. */
-  const sync = (): boolean => {
-    const { count } = countChanges.get() as { count: number };
-    if (count === synced) return true;
-    if (queue.length > 0) return false;
-    try {
-      fdatasyncSync(log);
-      synced = count;
-      return true;
-    } catch {
-      // The main thread will fail at it too, and knows what that means.
-      return false;
-    }
-  };
 
   const publish = (group: Group): void => {
     const names: string[] = [];
@@ -67,7 +43,6 @@ try {
     told = tasks.store.catalog;
     const message: GroupMessage = {
       type: "group",
-      isSynced: sync(),
       replies: group.replies,
       commits,
       writes,
@@ -88,8 +63,7 @@ try {
     const group: Group = { replies: [], commits: [], hasScheduled: false };
     try {
       begin.run();
-      const until = performance.now() + groupMs;
-      while (taken.length < most && queue.length > 0 && (taken.length === 0 || performance.now() < until)) {
+      while (taken.length < most && queue.length > 0) {
         const message = queue.shift() as TaskMessage;
         taken.push(message);
         const { reply, commits, hasScheduled } = await tasks.perform(message);
