@@ -4,16 +4,18 @@ import type { Files } from "../functions/ports/files.ts";
 
 /** `convexUrl` is where this process reaches the storage; the URLs name where browsers do, which may be another address. */
 export function storageFiles({ convexUrl }: { readonly convexUrl: string }): Files {
+  const open = async (url: string, request: RequestInit & { signal: AbortSignal }): Promise<Response> => {
+    const { pathname, search } = new URL(url);
+    try {
+      return await fetch(`${convexUrl}${pathname}${search}`, request);
+    } catch (error) {
+      if (request.signal.aborted) throw new NikaError("cancelled", "It was cancelled.");
+      throw new NikaError("unavailable", "The file storage does not answer.", { cause: error });
+    }
+  };
   return {
     async read(url, { bytesMax, signal }) {
-      const { pathname, search } = new URL(url);
-      let response: Response;
-      try {
-        response = await fetch(`${convexUrl}${pathname}${search}`, { signal });
-      } catch (error) {
-        if (signal.aborted) throw new NikaError("cancelled", "Reading the file was cancelled.");
-        throw new NikaError("unavailable", "The file storage does not answer.", { cause: error });
-      }
+      const response = await open(url, { signal });
       if (response.status === 404) throw new NikaError("missing", "The file is gone from the storage.");
       if (!response.ok) throw new NikaError("unavailable", `The file storage answered with status ${response.status}.`);
       // Checked before a byte is taken in, and again while they come: a header is a claim.
@@ -23,6 +25,13 @@ export function storageFiles({ convexUrl }: { readonly convexUrl: string }): Fil
         throw tooLarge(bytesMax);
       }
       return collect(response, bytesMax, claimed);
+    },
+    async write(url, bytes, { signal }) {
+      const headers = { "content-type": "application/octet-stream" };
+      const response = await open(url, { method: "POST", headers, body: bytes as Uint8Array<ArrayBuffer>, signal });
+      if (response.status === 507) throw new NikaError("full", "There is no room left on Nika's disk; free some.");
+      if (!response.ok) throw new NikaError("unavailable", `The file storage answered with status ${response.status}.`);
+      return ((await response.json()) as { storageId: string }).storageId;
     },
   };
 }

@@ -1,6 +1,6 @@
 /** What is running, as it says itself. */
 import { v } from "convex/values";
-import { vReport, vStatus } from "./model/appliance.ts";
+import { vReadingRoom, vReport, vStatus } from "./model/appliance.ts";
 import { ownerQuery, systemMutation } from "./turn/guard.ts";
 import { readTally } from "./turn/tally.ts";
 
@@ -25,6 +25,30 @@ export const report = systemMutation({
     const row = await turn.db.query("appliance").first();
     if (row) await turn.db.replace(row._id, about);
     else await turn.db.insert("appliance", about);
+    return null;
+  },
+});
+
+/** How many files are read at a time, and what keeps it from more; null until the appliance has looked. */
+export const readingRoom = ownerQuery({
+  args: {},
+  returns: v.union(vReadingRoom, v.null()),
+  handler: async (ctx) => {
+    const row = await ctx.db.query("readingRooms").first();
+    if (!row) return null;
+    const { slots, slotsMax, because } = row;
+    return { slots, slotsMax, ...(because && { because }) };
+  },
+});
+
+/** Written when it changes. */
+export const reportRoom = systemMutation({
+  args: vReadingRoom.fields,
+  returns: v.null(),
+  handler: async (turn, room) => {
+    const row = await turn.db.query("readingRooms").first();
+    if (row) await turn.db.replace(row._id, room);
+    else await turn.db.insert("readingRooms", room);
     return null;
   },
 });

@@ -5,29 +5,39 @@ import type { Doc, Id } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
 import {
   filesPerCallMax,
-  problemMessages,
+  findLabelProblem,
   toBaseName,
   toDocumentName,
-  toHex,
+  toFolder,
   vAdded,
   vDocumentCounts,
   vDocumentState,
   vDocumentView,
+  vLabels,
   vProblem,
+  withLabels,
   type Added,
   type DocumentState,
   type DocumentView,
 } from "./model/document.ts";
 import { NikaError } from "./model/error.ts";
-import { isOpen } from "./model/job.ts";
-import { deleteDocument, insertDocument, replaceDocument, startForgetting, startReading } from "./turn/document.ts";
-import { ownerMutation, ownerQuery, systemQuery, type Turn } from "./turn/guard.ts";
-import { moveJob } from "./turn/move.ts";
+import { likenessesMax } from "./model/sketch.ts";
+import { ownerTenant } from "./model/tenant.ts";
+import { replaceDocument, startLabelling, startReading } from "./turn/document.ts";
+import { forgetDocument } from "./turn/forget.ts";
+import { ownerMutation, ownerQuery, systemQuery } from "./turn/guard.ts";
+import { findSame, hasFailed, mustGet, refuse as refuseOne, takeAgain, takeIn } from "./turn/intake.ts";
+import { findAlike } from "./turn/likeness.ts";
+import { filedUnder } from "./turn/sum.ts";
 import { readTally } from "./turn/tally.ts";
+import { toView } from "./turn/view.ts";
 
 const listedMax = 200; // A page of a list; the counts tell how many there are in all.
 const foundMax = 20;
 const hashesMax = 500;
+const versionsShownMax = 50;
+const namesShownMax = 20;
+const entriesShownMax = 100;
 
 /** Newest first. */
 export const list = ownerQuery({
@@ -66,8 +76,10 @@ export const counts = ownerQuery({
     return {
       waiting: count("waiting"),
       reading: count("reading"),
+      staged: count("staged"),
       ready: count("ready"),
       unreadable: count("unreadable"),
+      replaced: count("replaced"),
       forgetting: count("forgetting"),
       passages: count("passages"),
     };
@@ -83,14 +95,20 @@ export const find = ownerQuery({
     const byId = id && (await ctx.db.get(id));
     if (byId) return [await toView(ctx, byId)];
     const wanted = toDocumentName(name);
-    // Every match ends in the same last part, so that part's index holds them all.
+    // Every match ends in the same last part, so that part's index holds them all; names of the same bytes stand in `sources`.
+    const found = new Map<Id<"documents">, DocumentView>();
+    const isMeant = (one: string): boolean => one === wanted || one.endsWith(`/${wanted}`);
     const alike = ctx.db.query("documents").withIndex("by_baseName", (q) => q.eq("baseName", toBaseName(wanted)));
-    const found: DocumentView[] = [];
     for await (const document of alike) {
-      if (document.name === wanted || document.name.endsWith(`/${wanted}`)) found.push(await toView(ctx, document));
-      if (found.length >= foundMax) break;
+      if (isMeant(document.name) && !document.isOld) found.set(document._id, await toView(ctx, document));
+      if (found.size >= foundMax) break;
     }
-    return found;
+    const aliases = ctx.db.query("sources").withIndex("by_baseName", (q) => q.eq("baseName", toBaseName(wanted)));
+    for (const { name: alias, documentId } of await aliases.take(foundMax)) {
+      const document = documentId && isMeant(alias) && !found.has(documentId) && (await ctx.db.get(documentId));
+      if (document && !document.isOld && found.size < foundMax) found.set(document._id, await toView(ctx, document));
+    }
+    return [...found.values()];
   },
 });
 
@@ -116,58 +134,87 @@ export const uploadUrl = ownerMutation({
   handler: (turn) => turn.storage.generateUploadUrl(),
 });
 
+const vFile = {
+  name: v.string(),
+  /** Which file it is, such as its path on this machine: other bytes under the same key are a new version of the same document. */
+  key: v.optional(v.string()),
+};
+
 /** Uploaded files become documents. The same bytes are one document, whatever they are called. */
 export const add = ownerMutation({
-  args: { files: v.array(v.object({ name: v.string(), storageId: v.id("_storage") })) },
+  args: { files: v.array(v.object({ ...vFile, storageId: v.id("_storage") })), batchId: v.optional(v.id("batches")) },
   returns: v.array(vAdded),
-  handler: async (turn, { files }) => {
+  handler: async (turn, { files, batchId }) => {
     bounded(files, filesPerCallMax, "files");
     const added: Added[] = [];
-    for (const file of files) added.push(await addOne(turn, file));
+    for (const { storageId, ...file } of files) added.push(await takeIn(turn, storageId, { ...file, batchId }));
     return added;
+  },
+});
+
+/** Files by their hashes, to spare uploads: what Nika has is remembered under these names too. False for the others. */
+export const note = ownerMutation({
+  args: { files: v.array(v.object({ ...vFile, sha256: v.string() })), batchId: v.optional(v.id("batches")) },
+  returns: v.array(v.boolean()),
+  handler: async (turn, { files, batchId }) => {
+    bounded(files, hashesMax, "files");
+    const noted: boolean[] = [];
+    for (const { sha256, ...file } of files) {
+      const same = await findSame(turn, sha256.toLowerCase());
+      const isHeld = same !== undefined && !hasFailed(same);
+      if (isHeld) await takeAgain(turn, same, { ...file, batchId });
+      noted.push(isHeld);
+    }
+    return noted;
   },
 });
 
 /** Files that could not even be read where they lie: kept as rows, so that the owner sees what is missing and why. */
 export const refuse = ownerMutation({
-  args: { files: v.array(v.object({ name: v.string(), sizeBytes: v.number(), problem: vProblem })) },
+  args: {
+    files: v.array(v.object({ name: v.string(), sizeBytes: v.number(), problem: vProblem })),
+    batchId: v.optional(v.id("batches")),
+  },
   returns: v.array(vAdded),
-  handler: async (turn, { files }) => {
+  handler: async (turn, { files, batchId }) => {
     bounded(files, filesPerCallMax, "files");
     const refused: Added[] = [];
-    for (const { name: raw, sizeBytes, problem } of files) {
-      const name = toDocumentName(raw);
-      const replaced = await dropRefused(turn, name);
-      const id = await insertDocument(turn, {
-        name,
-        baseName: toBaseName(name),
-        state: "unreadable",
-        sizeBytes: Number.isFinite(sizeBytes) && sizeBytes > 0 ? Math.floor(sizeBytes) : 0,
-        addedAt: turn.now,
-        problem: { problem, message: problemMessages[problem] },
-      });
-      refused.push({ id, name, state: "unreadable", isNew: !replaced });
-    }
+    for (const file of files) refused.push(await refuseOne(turn, file, batchId));
     return refused;
   },
 });
 
-/** Takes it out of the vault and deletes it. While it is being read, the reading is stopped first. */
+/** Takes it out of the vault and deletes it, its versions and what it holds. While it is being read, the reading is stopped first. */
 export const forget = ownerMutation({
   args: { id: v.id("documents") },
   returns: v.null(),
   handler: async (turn, { id }) => {
-    const document = await mustGet(turn, id);
-    const job = document.jobId && (await turn.db.get(document.jobId));
-    if (!job || !isOpen(job.state)) {
-      await startForgetting(turn, document);
-      return null;
+    await forgetDocument(turn, await mustGet(turn, id));
+    return null;
+  },
+});
+
+/** Says what documents are called and filed under; an empty text takes it back. Their passages follow, and nothing is read again. */
+export const edit = ownerMutation({
+  args: { ids: v.array(v.id("documents")), labels: vLabels },
+  returns: v.null(),
+  handler: async (turn, { ids, labels }) => {
+    bounded(ids, filesPerCallMax, "documents");
+    const problem = findLabelProblem(labels);
+    if (problem !== undefined) throw new NikaError("invalid", problem);
+    const ready: Doc<"documents">[] = [];
+    for (const id of ids) {
+      const document = await mustGet(turn, id);
+      const isRead = document.state === "ready" || document.state === "staged";
+      await replaceDocument(turn, document, {
+        ...document,
+        labels: withLabels(document.labels, labels),
+        // Its passages are on their way with the labels of before.
+        ...(document.state === "reading" && { isRelabelled: true }),
+      });
+      if (isRead) ready.push(document);
     }
-    if (document.state === "forgetting") return null;
-    await replaceDocument(turn, document, { ...document, state: "forgetting" });
-    // Either way the forget job follows when the reading has ended, never before: see turn/document.ts.
-    if (job.state === "leased") await turn.db.patch(job._id, { cancelAsked: true });
-    else await moveJob(turn, job, { state: "cancelled", readyAt: turn.now, attempts: job.attempts, deaths: job.deaths });
+    await startLabelling(turn, ready);
     return null;
   },
 });
@@ -179,8 +226,8 @@ export const retry = ownerMutation({
   handler: async (turn, { id }) => {
     const document = await mustGet(turn, id);
     const job = document.jobId && (await turn.db.get(document.jobId));
-    if (job?.state === "ready") {
-      await turn.db.patch(job._id, { isDue: true, readyAt: turn.now });
+    if (job?.kind === "documents.ingest" && job.state === "ready") {
+      if (!job.isParked) await turn.db.patch(job._id, { isDue: true, readyAt: turn.now });
       return null;
     }
     if (document.state !== "unreadable")
@@ -191,11 +238,92 @@ export const retry = ownerMutation({
   },
 });
 
+const vLikeness = v.object({ id: v.id("documents"), name: v.string(), share: v.number() });
+
+/** Everything there is to know about one document; null when it is gone. */
+export const detail = ownerQuery({
+  args: { id: v.id("documents") },
+  returns: v.union(
+    v.object({
+      document: vDocumentView,
+      sha256: v.optional(v.string()),
+      /** Whether its file can be had back. */
+      hasFile: v.boolean(),
+      /** Other names under which its bytes were handed in. */
+      names: v.array(v.string()),
+      /** Newest first, this one among them; empty when there was never another. */
+      versions: v.array(vDocumentView),
+      parent: v.optional(vDocumentView),
+      entries: v.array(vDocumentView),
+      /** Documents in almost the same words, most alike first; `share` of the wording is common. */
+      alike: v.array(vLikeness),
+    }),
+    v.null(),
+  ),
+  handler: async (ctx, { id }) => {
+    const document = await ctx.db.get(id);
+    if (!document) return null;
+    const [versions, names, entries, alike, parent] = await Promise.all([
+      versionsOf(ctx, document),
+      ctx.db
+        .query("sources")
+        .withIndex("by_documentId", (q) => q.eq("documentId", id))
+        .take(namesShownMax),
+      ctx.db
+        .query("sources")
+        .withIndex("by_parent", (q) => q.eq("parentId", id))
+        .take(entriesShownMax),
+      findAlike(ctx, document, likenessesMax),
+      document.parentId ? ctx.db.get(document.parentId) : null,
+    ]);
+    const held = await Promise.all(entries.map(async ({ documentId }) => (documentId ? ctx.db.get(documentId) : null)));
+    const views = (documents: readonly (Doc<"documents"> | null)[]): Promise<DocumentView[]> =>
+      Promise.all(documents.filter((one) => one !== null).map((one) => toView(ctx, one)));
+    return {
+      document: await toView(ctx, document),
+      ...(document.sha256 !== undefined && { sha256: document.sha256 }),
+      hasFile: document.storageId !== undefined,
+      names: [...new Set(names.map(({ name }) => name))].filter((name) => name !== document.name),
+      versions: versions.length > 1 ? await views(versions) : [],
+      ...(parent && { parent: await toView(ctx, parent) }),
+      entries: await views(held),
+      alike,
+    };
+  },
+});
+
+/** All versions that are kept of a document, newest first. */
+export const history = ownerQuery({
+  args: { id: v.id("documents") },
+  returns: v.array(vDocumentView),
+  handler: async (ctx, { id }) => {
+    const document = await ctx.db.get(id);
+    if (!document) throw new NikaError("missing", "There is no such document.");
+    return Promise.all((await versionsOf(ctx, document)).map((one) => toView(ctx, one)));
+  },
+});
+
 /** What an ingest needs to begin; null when the document is gone. `url` is good for reading the bytes now, not for keeping. */
 export const fileForIngest = systemQuery({
   args: { documentId: v.id("documents") },
   returns: v.union(
-    v.object({ name: v.string(), storageId: v.id("_storage"), url: v.string(), sizeBytes: v.number(), state: vDocumentState }),
+    v.object({
+      name: v.string(),
+      storageId: v.id("_storage"),
+      url: v.string(),
+      sizeBytes: v.number(),
+      state: vDocumentState,
+      tenantId: v.string(),
+      sha256: v.optional(v.string()),
+      labels: v.optional(vLabels),
+      domain: v.optional(v.string()),
+      /** Holders that it lies in. */
+      depth: v.number(),
+      /** An earlier reading kept some. */
+      hasPictures: v.boolean(),
+      /** Present when the owner wants a look before it counts. */
+      hold: v.optional(v.object({ batchId: v.id("batches"), folder: v.string() })),
+    }),
     v.null(),
   ),
   handler: async (ctx, { documentId }) => {
@@ -203,88 +331,77 @@ export const fileForIngest = systemQuery({
     if (!document?.storageId) return null;
     const url = await ctx.storage.getUrl(document.storageId);
     if (url === null) return null;
-    const { name, storageId, sizeBytes, state } = document;
-    return { name, storageId, url, sizeBytes, state };
+    const { name, storageId, sizeBytes, state, sha256, labels, domain, batchId } = document;
+    const batch = batchId && (await ctx.db.get(batchId));
+    const picture = await ctx.db
+      .query("pictures")
+      .withIndex("by_documentId", (q) => q.eq("documentId", documentId))
+      .first();
+    return {
+      name,
+      storageId,
+      url,
+      sizeBytes,
+      state,
+      tenantId: document.tenantId ?? ownerTenant,
+      ...(sha256 !== undefined && { sha256 }),
+      ...(labels && { labels }),
+      ...(domain !== undefined && { domain }),
+      depth: document.depth ?? 0,
+      hasPictures: picture !== null,
+      ...(batchId && batch?.isReviewed && { hold: { batchId, folder: toFolder(name) } }),
+    };
+  },
+});
+
+const vFiled = v.object({
+  documentId: v.id("documents"),
+  tenantId: v.string(),
+  labels: v.object({
+    title: v.string(),
+    language: v.string(),
+    entityType: v.string(),
+    domain: v.string(),
+    scope: v.string(),
+  }),
+});
+
+/** What is to be written to the passages of documents that were read. */
+export const filed = systemQuery({
+  args: { documentIds: v.array(v.id("documents")) },
+  returns: v.array(vFiled),
+  handler: async (ctx, { documentIds }) => {
+    const documents = await Promise.all(documentIds.slice(0, filesPerCallMax).map((id) => ctx.db.get(id)));
+    return documents
+      .filter((document) => document !== null)
+      .filter(({ state }) => state === "ready" || state === "staged")
+      .map((document) => ({
+        documentId: document._id,
+        tenantId: document.tenantId ?? ownerTenant,
+        labels: {
+          ...filedUnder(document),
+          title: document.labels?.title ?? document.reading?.title ?? document.name,
+          scope: document.labels?.scope ?? "private",
+        },
+      }));
   },
 });
 
 function newestFirst(ctx: QueryCtx, state: DocumentState | undefined) {
   const table = ctx.db.query("documents");
-  return state === undefined ? table.order("desc") : table.withIndex("by_state", (q) => q.eq("state", state)).order("desc");
+  return state === undefined
+    ? table.withIndex("by_isOld", (q) => q.eq("isOld", undefined)).order("desc")
+    : table.withIndex("by_state", (q) => q.eq("state", state)).order("desc");
 }
 
-async function addOne(turn: Turn, file: { name: string; storageId: Id<"_storage"> }): Promise<Added> {
-  const name = toDocumentName(file.name);
-  const stored = await turn.db.system.get(file.storageId);
-  if (!stored) throw new NikaError("invalid", `The upload of ${name} is not there; upload it again.`);
-  await dropRefused(turn, name);
-  const sha256 = toHex(stored.sha256);
-  const same = await findSame(turn, sha256);
-  if (same) return addAgain(turn, same, file.storageId);
-  const id = await insertDocument(turn, {
-    name,
-    baseName: toBaseName(name),
-    state: "waiting",
-    sizeBytes: stored.size,
-    sha256,
-    storageId: file.storageId,
-    addedAt: turn.now,
-  });
-  await startReading(turn, await mustGet(turn, id));
-  return { id, name, state: "waiting", isNew: true };
-}
-
-async function addAgain(turn: Turn, same: Doc<"documents">, storageId: Id<"_storage">): Promise<Added> {
-  // The caller may repeat itself after a lost answer; then it is the document's own file.
-  if (same.storageId !== storageId) await turn.storage.delete(storageId);
-  const { _id: id, name } = same;
-  if (!hasFailed(same)) return { id, name, state: same.state, isNew: false };
-  await startReading(turn, same);
-  return { id, name, state: "waiting", isNew: false };
-}
-
-/** The document made of these bytes, unless it is on its way out. */
-async function findSame(ctx: QueryCtx | Turn, sha256: string): Promise<Doc<"documents"> | undefined> {
-  const same = await ctx.db
+async function versionsOf(ctx: QueryCtx, document: Doc<"documents">): Promise<Doc<"documents">[]> {
+  const { family } = document;
+  if (!family) return [document];
+  return ctx.db
     .query("documents")
-    .withIndex("by_sha256", (q) => q.eq("sha256", sha256))
-    .collect();
-  return same.find((document) => document.state !== "forgetting");
-}
-
-const hasFailed = (document: Doc<"documents">): boolean =>
-  document.state === "unreadable" && document.problem?.problem === "failed" && document.storageId !== undefined;
-
-/** A refused file of this name gives way to what is known about it now. */
-async function dropRefused(turn: Turn, name: string): Promise<boolean> {
-  const refused = await turn.db
-    .query("documents")
-    .withIndex("by_name", (q) => q.eq("name", name).eq("sha256", undefined))
-    .collect();
-  for (const document of refused) await deleteDocument(turn, document);
-  return refused.length > 0;
-}
-
-async function mustGet(turn: Turn, id: Id<"documents">): Promise<Doc<"documents">> {
-  const document = await turn.db.get(id);
-  if (!document) throw new NikaError("missing", "There is no such document.");
-  return document;
-}
-
-async function toView(ctx: QueryCtx, document: Doc<"documents">): Promise<DocumentView> {
-  const { _id, name, state, sizeBytes, addedAt, readyAt, problem, reading } = document;
-  const job = state === "reading" && document.jobId ? await ctx.db.get(document.jobId) : null;
-  return {
-    id: _id,
-    name,
-    state,
-    sizeBytes,
-    addedAt,
-    ...(readyAt !== undefined && { readyAt }),
-    ...(problem && { problem }),
-    ...(reading && { reading }),
-    ...(job?.progress && { progress: job.progress }),
-  };
+    .withIndex("by_family", (q) => q.eq("family", family))
+    .order("desc")
+    .take(versionsShownMax);
 }
 
 function atMost(limit: number | undefined, max: number): number {

@@ -3,11 +3,12 @@ import { v } from "convex/values";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import { NikaError } from "./model/error.ts";
 import { settled as afterOutcome, vJobCounts, vJobView, vOutcome, type JobView } from "./model/job.ts";
-import { vArgs, vKind } from "./model/kinds.ts";
+import { isStoppable, vArgs, vKind } from "./model/kinds.ts";
 import { slotsMax } from "./model/worker.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
-import { replaceDocument } from "./turn/document.ts";
-import { leaseJob, moveJob } from "./turn/move.ts";
+import { replaceDocument, startReading } from "./turn/document.ts";
+import { isHeldUp } from "./turn/enqueue.ts";
+import { leaseJob, moveJob, parkJob } from "./turn/move.ts";
 import { readTally } from "./turn/tally.ts";
 
 const listedMax = 200;
@@ -57,7 +58,7 @@ export const cancel = ownerMutation({
   returns: v.null(),
   handler: async (turn, { id }) => {
     const job = await mustGet(turn, id);
-    if (job.kind === "documents.forget") throw new NikaError("conflict", "Forgetting cannot be stopped half-way.");
+    if (!isStoppable(job.kind)) throw new NikaError("conflict", "This cannot be stopped half-way.");
     if (job.state === "leased") await turn.db.patch(id, { cancelAsked: true });
     else if (job.state === "ready") {
       await moveJob(turn, job, { state: "cancelled", readyAt: turn.now, attempts: job.attempts, deaths: job.deaths });
@@ -75,9 +76,20 @@ export const retry = ownerMutation({
     if (job.state !== "dead" && job.state !== "cancelled") {
       throw new NikaError("conflict", "Only a job that failed or was cancelled can be tried again.");
     }
+    if (job.kind !== "documents.ingest" && job.kind !== "documents.forget") {
+      // What it does follows from what is true when it runs, so there is nothing to compare.
+      await moveJob(turn, job, { state: "ready", readyAt: turn.now, attempts: 0, deaths: 0 });
+      return null;
+    }
     const document = job.documentId && (await turn.db.get(job.documentId));
     if (!document) throw new NikaError("missing", "What this job was about is no longer there.");
     const isStillWanted = document.state === (job.kind === "documents.forget" ? "forgetting" : "unreadable");
+    const other = document.jobId && (await turn.db.get(document.jobId));
+    if (other?.kind === "documents.clear" && isStillWanted) {
+      // What was left of the last try is still being cleared away; the reading follows.
+      await startReading(turn, document);
+      return null;
+    }
     if (document.jobId || !isStillWanted) throw new NikaError("conflict", "This document has moved on since.");
     const { problem: _problem, ...kept } = document;
     const state = job.kind === "documents.forget" ? ("forgetting" as const) : ("waiting" as const);
@@ -170,7 +182,12 @@ async function claimOne(
 ): Promise<Doc<"jobs"> | undefined> {
   const job = await turn.db.get(jobId);
   if (job?.lease?.workerId === worker.id && job.lease.token === worker.token) return job;
-  return job?.state === "ready" && job.isDue ? leaseJob(turn, job, worker) : undefined;
+  if (job?.state !== "ready" || !job.isDue) return undefined;
+  if (job.batchId && (await isHeldUp(turn, job.batchId))) {
+    await parkJob(turn, job);
+    return undefined;
+  }
+  return leaseJob(turn, job, worker);
 }
 
 async function mustGet(turn: Turn, id: Id<"jobs">): Promise<Doc<"jobs">> {
@@ -192,7 +209,8 @@ function toView(job: Doc<"jobs">): JobView {
     createdAt: _creationTime,
     ...(startedAt !== undefined && { startedAt }),
     ...(endedAt !== undefined && { endedAt }),
-    readyAt,
+    readyAt: job.isParked ? _creationTime : readyAt,
+    ...(job.isParked && { isParked: true }),
     ...(documentId && { documentId }),
   };
 }

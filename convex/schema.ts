@@ -1,11 +1,14 @@
 import { defineSchema, defineTable } from "convex/server";
 import { v } from "convex/values";
-import { vReport } from "./model/appliance.ts";
-import { vDocumentState, vProgress, vReading, vTrouble } from "./model/document.ts";
+import { vReadingRoom, vReport } from "./model/appliance.ts";
+import { vBatchOrigin, vBatchSums, vDecision, vGrouping, vSample } from "./model/batch.ts";
+import { vDocumentState, vLabels, vProgress, vReading, vTrouble } from "./model/document.ts";
 import { vEventType } from "./model/event.ts";
 import { vFailure, vJobState, vLease } from "./model/job.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
+import { vPictureFacts } from "./model/picture.ts";
 import { vSettings } from "./model/setting.ts";
+import { vSeen, vWatchMode, vWatchReport } from "./model/watch.ts";
 
 export default defineSchema({
   // What the owner handed in. Written by documents.ts, and by the settling of its job in the same transaction; deleted only when
@@ -25,12 +28,116 @@ export default defineSchema({
     reading: v.optional(vReading),
     /** Its open job; absent when there is none. */
     jobId: v.optional(v.id("jobs")),
+    /** Whose it is; absent means the owner. */
+    tenantId: v.optional(v.string()),
+    /** What it was handed in with. */
+    batchId: v.optional(v.id("batches")),
+    /** The archive or mailbox it came out of, the outermost of these, and how many they are. */
+    parentId: v.optional(v.id("documents")),
+    rootId: v.optional(v.id("documents")),
+    depth: v.optional(v.number()),
+    /** Of an outermost one: what was taken out of it so far, all in all. */
+    unpacked: v.optional(v.object({ entries: v.number(), sizeBytes: v.number() })),
+    /** Versions of one file have the id of the first in common, and count from 1. `isOld` is set when a newer one took its place. */
+    family: v.optional(v.id("documents")),
+    version: v.optional(v.number()),
+    isOld: v.optional(v.boolean()),
+    /** What the owner said of it, and whether that was while it was being read. */
+    labels: v.optional(vLabels),
+    isRelabelled: v.optional(v.boolean()),
+    /** The theme that it was put into. */
+    domain: v.optional(v.string()),
   })
     .index("by_state", ["state"])
+    .index("by_isOld", ["isOld"])
+    .index("by_family", ["family", "version"])
+    .index("by_batch", ["batchId", "state"])
+    .index("by_isInBatch", ["batchId"])
     .index("by_sha256", ["sha256"])
     .index("by_name", ["name", "sha256"])
     .index("by_baseName", ["baseName"])
     .index("by_storageId", ["storageId"]),
+
+  // Where each document comes from: one row for each name, file or archive entry that has its bytes. Written with the document by
+  // turn/intake.ts; deleted with it. `key` names a file whose bytes may change; then the row moves on to the new version. A row
+  // without a document is a watched file that the owner had forgotten: it stays forgotten until it changes.
+  sources: defineTable({
+    documentId: v.optional(v.id("documents")),
+    name: v.string(),
+    baseName: v.string(),
+    key: v.optional(v.string()),
+    parentId: v.optional(v.id("documents")),
+    /** Its position in `parentId`, from 0. */
+    entry: v.optional(v.number()),
+    seen: v.optional(vSeen),
+  })
+    .index("by_documentId", ["documentId"])
+    .index("by_key", ["key"])
+    .index("by_parent", ["parentId", "entry"])
+    .index("by_watch", ["seen.watchId"])
+    .index("by_baseName", ["baseName"]),
+
+  // What was handed in together. Written by batches.ts when the owner says so; claims read it, so it must stay quiet.
+  batches: defineTable({
+    label: v.string(),
+    origin: vBatchOrigin,
+    isReviewed: v.boolean(),
+    /** No more files are to come. */
+    isClosed: v.boolean(),
+    isPaused: v.boolean(),
+    isCancelled: v.boolean(),
+    decision: v.optional(vDecision),
+    addedAt: v.number(),
+    watchId: v.optional(v.id("watches")),
+  }).index("by_watch", ["watchId", "isClosed"]),
+
+  // How far each batch is, apart from `batches` because it changes with every document. Written by turn/sum.ts alone.
+  batchSums: defineTable({
+    batchId: v.id("batches"),
+    sums: vBatchSums,
+    samples: v.array(vSample),
+    endedAt: v.optional(v.number()),
+  }).index("by_batchId", ["batchId"]),
+
+  // What is in each batch: one row for each type, language, theme, folder, format and problem. Written by turn/sum.ts alone.
+  groups: defineTable({
+    batchId: v.id("batches"),
+    by: vGrouping,
+    value: v.string(),
+    documents: v.number(),
+    sizeBytes: v.number(),
+    staged: v.number(),
+  })
+    .index("by_value", ["batchId", "by", "value"])
+    .index("by_size", ["batchId", "by", "documents"]),
+
+  // Pictures taken out of documents. Written by the ingest that found them, deleted with their document.
+  pictures: defineTable({
+    documentId: v.id("documents"),
+    sha256: v.string(),
+    sizeBytes: v.number(),
+    storageId: v.id("_storage"),
+    ...vPictureFacts.fields,
+  })
+    .index("by_documentId", ["documentId", "ordinal"])
+    .index("by_storageId", ["storageId"]),
+
+  // Folders the owner wants followed. Written by watches.ts; `report` by the service that follows them.
+  watches: defineTable({
+    path: v.string(),
+    mode: vWatchMode,
+    isReviewed: v.boolean(),
+    isPaused: v.boolean(),
+    addedAt: v.number(),
+    report: v.optional(vWatchReport),
+  }).index("by_path", ["path"]),
+
+  // The wording of each document in short, and the parts of it by which others alike are found. Written when its
+  // ingest settles, deleted with it.
+  sketches: defineTable({ documentId: v.id("documents"), sketch: v.array(v.number()) }).index("by_documentId", ["documentId"]),
+  bands: defineTable({ documentId: v.id("documents"), band: v.string() })
+    .index("by_documentId", ["documentId"])
+    .index("by_band", ["band"]),
 
   // Written by whoever wants work done, in the transaction that gives the reason. Claimed and settled only through jobs.ts; deleted
   // by upkeep a week after it ended. `lease` is present exactly while state is "leased". `isDue` is `readyAt` having passed, as a
@@ -40,6 +147,9 @@ export default defineSchema({
     args: vArgs,
     label: v.string(),
     documentId: v.optional(v.id("documents")),
+    batchId: v.optional(v.id("batches")),
+    /** Its batch is paused: it is not due until that goes on. */
+    isParked: v.optional(v.boolean()),
     rank: v.number(),
     state: vJobState,
     readyAt: v.number(),
@@ -57,6 +167,7 @@ export default defineSchema({
     .index("by_queue", ["state", "isDue", "rank", "readyAt"])
     .index("by_delay", ["state", "isDue", "readyAt"])
     .index("by_worker", ["lease.workerId", "cancelAsked"])
+    .index("by_batch", ["batchId", "state", "isParked"])
     .index("by_endedAt", ["endedAt"]),
 
   // One row per worker name, written when it starts, stops or is given up. Claims read it, so it must stay quiet.
@@ -88,6 +199,9 @@ export default defineSchema({
 
   // At most one row: what the running appliance says about itself, written at its start.
   appliance: defineTable(vReport),
+
+  // At most one row: how many files are read at a time, and why not more. Written by the appliance when that changes.
+  readingRooms: defineTable(vReadingRoom),
 
   // At most one row: uploads older than this were looked at, and those without a document thrown away. Written by upkeep alone.
   sweeps: defineTable({ uploadsUntil: v.number() }),

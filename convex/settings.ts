@@ -8,13 +8,19 @@ export const get = ownerQuery({
   returns: vSettings,
   handler: async (ctx) => {
     const row = await ctx.db.query("settings").first();
-    return row ? { language: row.language, theme: row.theme } : defaultSettings;
+    if (!row) return defaultSettings;
+    const { language, theme, review } = row;
+    return { language, theme, ...(review !== undefined && { review }) };
   },
 });
 
 /** Changes what is given and leaves the rest. */
 export const set = ownerMutation({
-  args: { language: v.optional(vSettings.fields.language), theme: v.optional(vSettings.fields.theme) },
+  args: {
+    language: v.optional(vSettings.fields.language),
+    theme: v.optional(vSettings.fields.theme),
+    review: vSettings.fields.review,
+  },
   returns: v.null(),
   handler: async (turn, changes) => {
     const row = await turn.db.query("settings").first();

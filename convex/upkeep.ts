@@ -4,9 +4,12 @@ import { internal } from "./_generated/api.js";
 import { eventsKeptMax, eventsKeptMs } from "./model/event.ts";
 import { endedKeptMax, endedKeptMs } from "./model/job.ts";
 import { systemMutation, type Turn } from "./turn/guard.ts";
+import { findSums } from "./turn/sum.ts";
 import { readTally } from "./turn/tally.ts";
 
 const uploadKeptMs = 24 * 3_600_000;
+const batchesKeptMax = 500;
+const batchesSweptMax = 20;
 const batchMax = 200; // One short transaction; the rest follows in the next.
 
 /** Ended jobs and events that are old, or more than are kept; oldest first. */
@@ -14,7 +17,7 @@ export const sweep = systemMutation({
   args: {},
   returns: v.null(),
   handler: async (turn) => {
-    const isMore = [await sweepJobs(turn), await sweepEvents(turn)].includes(true);
+    const isMore = [await sweepJobs(turn), await sweepEvents(turn), await sweepBatches(turn)].includes(true);
     if (isMore) await sweepAgain(turn);
     return null;
   },
@@ -40,7 +43,11 @@ export const sweepUploads = systemMutation({
         .query("documents")
         .withIndex("by_storageId", (q) => q.eq("storageId", file._id))
         .first();
-      if (!document) await turn.storage.delete(file._id);
+      const picture = await turn.db
+        .query("pictures")
+        .withIndex("by_storageId", (q) => q.eq("storageId", file._id))
+        .first();
+      if (!document && !picture) await turn.storage.delete(file._id);
     }
     const last = files.at(-1);
     if (!last) return null;
@@ -74,6 +81,32 @@ async function sweepEvents(turn: Turn): Promise<boolean> {
   for (const event of old) await turn.db.delete(event._id);
   turn.tally.add("events", "held", -old.length);
   return old.length === batchMax;
+}
+
+/** Batches that are over, beyond the newest: their documents stay, and only how they came in is forgotten. */
+async function sweepBatches(turn: Turn): Promise<boolean> {
+  const kept = await turn.db.query("batches").order("desc").take(batchesKeptMax);
+  const oldest = kept.length < batchesKeptMax ? undefined : kept.at(-1);
+  if (!oldest) return false;
+  const older = await turn.db
+    .query("batches")
+    .withIndex("by_creation_time", (q) => q.lt("_creationTime", oldest._creationTime))
+    .take(batchesSweptMax);
+  let swept = 0;
+  for (const { _id } of older) {
+    const row = await findSums(turn.db, _id);
+    const groups = await turn.db
+      .query("groups")
+      .withIndex("by_value", (q) => q.eq("batchId", _id))
+      .take(batchMax);
+    if (row && row.sums.waiting + row.sums.reading + row.sums.staged > 0) continue;
+    for (const group of groups) await turn.db.delete(group._id);
+    if (groups.length === batchMax) return true;
+    if (row) await turn.db.delete(row._id);
+    await turn.db.delete(_id);
+    swept += 1;
+  }
+  return swept === batchesSweptMax;
 }
 
 async function sweepAgain(turn: Turn): Promise<void> {

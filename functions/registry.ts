@@ -1,6 +1,15 @@
+import { decideBatch } from "./batches/decide.ts";
+import { clearDocument } from "./documents/clear.ts";
 import { forgetDocument } from "./documents/forget.ts";
 import { ingestDocument } from "./documents/ingest.ts";
+import { labelDocuments } from "./documents/label.ts";
 import type { AnyJobFunction } from "./runtime/registry.ts";
 
 /** Everything Nika can do as a job. A plain list: what is not here is not run. */
-export const jobFunctions: readonly AnyJobFunction[] = [ingestDocument, forgetDocument];
+export const jobFunctions: readonly AnyJobFunction[] = [
+  ingestDocument,
+  forgetDocument,
+  clearDocument,
+  labelDocuments,
+  decideBatch,
+];

@@ -1,22 +1,30 @@
 /* Written by scripts/codegen.ts. Do not edit: change the functions and run `npm run codegen`. */
 import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server";
 import type * as appliance from "../appliance.ts";
+import type * as batches from "../batches.ts";
 import type * as crons from "../crons.ts";
 import type * as documents from "../documents.ts";
 import type * as events from "../events.ts";
 import type * as jobs from "../jobs.ts";
+import type * as pictures from "../pictures.ts";
 import type * as settings from "../settings.ts";
+import type * as sources from "../sources.ts";
 import type * as upkeep from "../upkeep.ts";
+import type * as watches from "../watches.ts";
 import type * as workers from "../workers.ts";
 
 declare const fullApi: ApiFromModules<{
   appliance: typeof appliance;
+  batches: typeof batches;
   crons: typeof crons;
   documents: typeof documents;
   events: typeof events;
   jobs: typeof jobs;
+  pictures: typeof pictures;
   settings: typeof settings;
+  sources: typeof sources;
   upkeep: typeof upkeep;
+  watches: typeof watches;
   workers: typeof workers;
 }>;
 /** What the owner may call. */

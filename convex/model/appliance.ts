@@ -19,3 +19,11 @@ export type Report = Infer<typeof vReport>;
 
 export const vStatus = v.object({ ...about, passages: v.number() });
 export type Status = Infer<typeof vStatus>;
+
+/** How many files are read at a time, of how many when the machine is quiet, and what keeps it from more. */
+export const vReadingRoom = v.object({
+  slots: v.number(),
+  slotsMax: v.number(),
+  because: v.optional(v.union(v.literal("cpu"), v.literal("memory"))),
+});
+export type ReadingRoom = Infer<typeof vReadingRoom>;

@@ -68,15 +68,13 @@ export const problemMessages: Record<Problem, string> = {
 export const vProblem = v.union(...problems.map((problem) => v.literal(problem)));
 export const vFormat = v.union(...formats.map((format) => v.literal(format)));
 
-/** The life of a document. `waiting` and `reading` have an open ingest job; `forgetting` has, or will get, a forget job. */
-export const vDocumentState = v.union(
-  v.literal("waiting"),
-  v.literal("reading"),
-  v.literal("ready"),
-  v.literal("unreadable"),
-  v.literal("forgetting"),
-);
-export type DocumentState = Infer<typeof vDocumentState>;
+/**
+ * The life of a document. `waiting` and `reading` have an open ingest job; `staged` was read and counts for nothing until the owner
+ * accepts it; `replaced` gave way to a newer version of itself; `forgetting` has, or will get, a forget job.
+ */
+export const documentStates = ["waiting", "reading", "staged", "ready", "unreadable", "replaced", "forgetting"] as const;
+export type DocumentState = (typeof documentStates)[number];
+export const vDocumentState = v.union(...documentStates.map((state) => v.literal(state)));
 
 /** What sort of thing a document is, told by rules over its text and format. A wire name: add, never rename. */
 export const entityTypes = [
@@ -131,6 +129,9 @@ export const vReading = v.object({
   recognised: v.optional(v.object({ pages: v.number(), confidence: v.number() })),
   /** Facts of use in business found in the text: codes, amounts, account numbers. The first few; the rest is in the passages. */
   elements: v.optional(v.array(vElement)),
+  /** Files that it holds, each a document of its own; and whether there were more than Nika unpacks. */
+  entries: v.optional(v.number()),
+  hasMore: v.optional(v.boolean()),
 });
 export type ReadingSummary = Infer<typeof vReading>;
 
@@ -140,6 +141,43 @@ export const vTrouble = v.object({ problem: vProblem, message: v.string() });
 /** How far a job got; `total` may grow while it runs. */
 export const vProgress = v.object({ done: v.number(), total: v.number() });
 export type Progress = Infer<typeof vProgress>;
+
+/** What people call a document and file it under. The owner's word goes before what reading found out. */
+export const vLabels = v.object({
+  title: v.optional(v.string()),
+  /** ISO 639-1. */
+  language: v.optional(v.string()),
+  /** See `entityTypes`. */
+  entityType: v.optional(v.string()),
+  /** A theme of the vault. */
+  domain: v.optional(v.string()),
+  /** See `scopes`. */
+  scope: v.optional(v.string()),
+});
+export type DocumentLabels = Infer<typeof vLabels>;
+
+/** Who may see a document, once there are others than its owner. */
+export const scopes = ["private", "team", "tenant", "public"] as const;
+/** Of documents that were put into no theme. */
+export const domainDefault = "general";
+const labelCharsMax = 200;
+
+/** The labels as they may be kept, or a sentence on what is wrong. An empty text takes the owner's word back. */
+export function findLabelProblem(labels: DocumentLabels): string | undefined {
+  const { language, entityType, scope } = labels;
+  if (Object.values(labels).some((text) => text.length > labelCharsMax || /\p{Cc}/u.test(text)))
+    return `A label is one line of at most ${labelCharsMax} characters.`;
+  if (language && !/^[a-z]{2,3}$/u.test(language)) return "A language is given by its code, such as en or fr.";
+  if (entityType && !(entityTypes as readonly string[]).includes(entityType))
+    return `A type is one of ${entityTypes.join(", ")}.`;
+  if (scope && !(scopes as readonly string[]).includes(scope)) return `A scope is one of ${scopes.join(", ")}.`;
+  return undefined;
+}
+
+/** What is kept after a change: given labels win, empty ones go. */
+export function withLabels(before: DocumentLabels | undefined, changes: DocumentLabels): DocumentLabels {
+  return Object.fromEntries(Object.entries({ ...before, ...changes }).filter(([, text]) => text !== ""));
+}
 
 /** A document as the owner sees it. Times are milliseconds since 1970. */
 export const vDocumentView = v.object({
@@ -153,6 +191,13 @@ export const vDocumentView = v.object({
   reading: v.optional(vReading),
   /** Only while it is being read. */
   progress: v.optional(vProgress),
+  /** What the owner said of it. */
+  labels: v.optional(vLabels),
+  /** From 1; absent when there was never another. */
+  version: v.optional(v.number()),
+  batchId: v.optional(v.id("batches")),
+  /** The archive or mailbox that it came in. */
+  parentId: v.optional(v.id("documents")),
 });
 export type DocumentView = Infer<typeof vDocumentView>;
 
@@ -163,8 +208,10 @@ export type Added = Infer<typeof vAdded>;
 export const vDocumentCounts = v.object({
   waiting: v.number(),
   reading: v.number(),
+  staged: v.number(),
   ready: v.number(),
   unreadable: v.number(),
+  replaced: v.number(),
   forgetting: v.number(),
   /** Passages of the documents that are ready. */
   passages: v.number(),
@@ -195,6 +242,23 @@ export function toBaseName(name: string): string {
 export function toHex(sha256: string): string {
   if (/^[0-9a-f]{64}$/iu.test(sha256)) return sha256.toLowerCase();
   return Array.from(atob(sha256), (char) => char.charCodeAt(0).toString(16).padStart(2, "0")).join("");
+}
+
+/** Where a file comes from, as a client may say it: the same key is the same file, whose bytes may change. */
+export const keyCharsMax = 2_000;
+
+/** How many earlier versions of a document are kept, their files included. */
+export const versionsKeptMax = 5;
+
+/** What is unpacked of one file handed in, however deep its parts are packed into each other. */
+export const unpacking = { depthMax: 4, entriesMax: 10_000, bytesMax: 512 * 1024 * 1024 } as const;
+
+/** Pictures kept of one document. */
+export const picturesPerDocumentMax = 200;
+
+/** The folder that a document is grouped under: the first two parts of its name at most, "" when it lies in none. */
+export function toFolder(name: string): string {
+  return name.split("/").slice(0, -1).slice(0, 2).join("/");
 }
 
 /** Documents handed in by one call. */

@@ -3,6 +3,7 @@ import { v, type Infer } from "convex/values";
 import { problemMessages, vProblem, vProgress, vReading } from "./document.ts";
 import { codes } from "./error.ts";
 import { vKind } from "./kinds.ts";
+import { vWording } from "./sketch.ts";
 
 /**
  * ready → leased → done | dead | cancelled, and back to ready for another try. A delayed try is `ready` with `readyAt` in the future.
@@ -22,7 +23,7 @@ export const vOutcome = v.union(
     type: v.literal("done"),
     result: v.optional(
       v.union(
-        v.object({ type: v.literal("read"), reading: vReading }),
+        v.object({ type: v.literal("read"), reading: vReading, wording: v.optional(vWording) }),
         v.object({ type: v.literal("unreadable"), problem: vProblem }),
       ),
     ),
@@ -141,6 +142,8 @@ export const vJobView = v.object({
   endedAt: v.optional(v.number()),
   /** When it is, or was, to be tried next. */
   readyAt: v.number(),
+  /** It waits for its batch, which is paused. */
+  isParked: v.optional(v.boolean()),
   documentId: v.optional(v.id("documents")),
 });
 export type JobView = Infer<typeof vJobView>;

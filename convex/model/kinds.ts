@@ -7,14 +7,32 @@ import { v, type Infer } from "convex/values";
 export const kinds = {
   "documents.ingest": v.object({ documentId: v.id("documents") }),
   "documents.forget": v.object({ documentId: v.id("documents") }),
+  "documents.clear": v.object({ documentId: v.id("documents") }),
+  "documents.label": v.object({ documentIds: v.array(v.id("documents")) }),
+  "batches.decide": v.object({ batchId: v.id("batches") }),
 } as const;
 
 export type JobKind = keyof typeof kinds;
 export type JobArgs<K extends JobKind> = Infer<(typeof kinds)[K]>;
 
 /** A job's kind and arguments as they are stored; the pair was checked when it was enqueued. */
-export const vKind = v.union(v.literal("documents.ingest"), v.literal("documents.forget"));
+export const vKind = v.union(
+  v.literal("documents.ingest"),
+  v.literal("documents.forget"),
+  v.literal("documents.clear"),
+  v.literal("documents.label"),
+  v.literal("batches.decide"),
+);
 export const vArgs = v.union(...Object.values(kinds));
 
 /** Jobs of a lower rank go first: what somebody just asked for is not kept waiting by a thousand files. */
-export const ranks: Record<JobKind, number> = { "documents.forget": 0, "documents.ingest": 1 };
+export const ranks: Record<JobKind, number> = {
+  "documents.forget": 0,
+  "documents.clear": 0,
+  "documents.label": 0,
+  "batches.decide": 0,
+  "documents.ingest": 1,
+};
+
+/** Half done they would leave the vault saying something that the documents do not; they cannot be stopped. */
+export const isStoppable = (kind: JobKind): boolean => kind === "documents.ingest";

@@ -4,6 +4,8 @@ import { v, type Infer } from "convex/values";
 export const vSettings = v.object({
   language: v.union(v.literal("en"), v.literal("fr"), v.literal("auto")),
   theme: v.union(v.literal("auto"), v.literal("dark"), v.literal("light")),
+  /** Whether what is handed in waits for the owner's word before it counts. */
+  review: v.optional(v.boolean()),
 });
 export type Settings = Infer<typeof vSettings>;
 

@@ -3,10 +3,11 @@ import { ConvexError, type GenericValidator, type Infer, type ObjectType, type P
 import type { RegisteredMutation, RegisteredQuery } from "convex/server";
 import { internalMutation, internalQuery, mutation, query, type MutationCtx, type QueryCtx } from "../_generated/server.js";
 import { isNikaError, NikaError } from "../model/error.ts";
+import { openSums, type Sums } from "./sum.ts";
 import { openTally, type Tally } from "./tally.ts";
 
 /** What a mutation works with: Convex's context, the one reading of the clock, and the counts it changes. */
-export type Turn = MutationCtx & { readonly now: number; readonly tally: Tally };
+export type Turn = MutationCtx & { readonly now: number; readonly tally: Tally; readonly sums: Sums };
 
 type Definition<Ctx, Args extends PropertyValidators, Returns extends GenericValidator> = {
   readonly args: Args;
@@ -32,9 +33,10 @@ async function answering<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function inTurn<T>(ctx: MutationCtx, work: (turn: Turn) => Promise<T>): Promise<T> {
-  const tally = openTally();
-  const result = await work({ ...ctx, now: Date.now(), tally });
+  const [now, tally, sums] = [Date.now(), openTally(), openSums()];
+  const result = await work({ ...ctx, now, tally, sums });
   await tally.write(ctx.db);
+  await sums.write(ctx.db, now);
   return result;
 }
 

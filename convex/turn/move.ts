@@ -2,14 +2,22 @@
 import type { Doc, Id } from "../_generated/dataModel.js";
 import { claimed, isOpen, type JobStep, type Outcome } from "../model/job.ts";
 import { jobEnded, jobMoved } from "./document.ts";
-import { wakeAt } from "./enqueue.ts";
+import { parkedUntil, wakeAt } from "./enqueue.ts";
 import type { Turn } from "./guard.ts";
 
 type Job = Doc<"jobs">;
 
 /** Takes the job out of whoever's hands it is in: back to the queue, or ended. */
 export async function moveJob(turn: Turn, job: Job, step: JobStep, outcome?: Outcome): Promise<void> {
-  const { lease: _lease, cancelAsked: _asked, progress: _progress, error: _error, endedAt: _endedAt, ...kept } = job;
+  const {
+    lease: _lease,
+    cancelAsked: _asked,
+    progress: _progress,
+    error: _error,
+    endedAt: _endedAt,
+    isParked: _parked,
+    ...kept
+  } = job;
   const isReady = step.state === "ready";
   const isDue = isReady && step.readyAt <= turn.now;
   const hasEnded = !isOpen(step.state);
@@ -29,6 +37,16 @@ export async function leaseJob(turn: Turn, job: Job, worker: { id: Id<"workers">
   await turn.db.replace(job._id, leased);
   await jobMoved(turn, job, "leased");
   return leased;
+}
+
+/** Its batch is held up, so it waits for that and not for a time. */
+export async function parkJob(turn: Turn, job: Job): Promise<void> {
+  await turn.db.patch(job._id, { isDue: false, isParked: true, readyAt: parkedUntil });
+}
+
+/** Its batch goes on. */
+export async function unparkJob(turn: Turn, job: Job): Promise<void> {
+  await turn.db.patch(job._id, { isDue: true, isParked: undefined, readyAt: turn.now });
 }
 
 function count(turn: Turn, job: Job, step: JobStep): void {

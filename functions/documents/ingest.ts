@@ -1,18 +1,25 @@
+import type { FunctionReturnType } from "convex/server";
 import { internal } from "../../convex/_generated/api.js";
-import { documentBytesMax, passagesPerDocumentMax, type Problem } from "../../convex/model/document.ts";
+import { documentBytesMax, passagesPerDocumentMax, picturesPerDocumentMax, type Problem } from "../../convex/model/document.ts";
 import { isNikaError, NikaError } from "../../convex/model/error.ts";
 import type { Outcome } from "../../convex/model/job.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
-import { documentTerms } from "../../ml/retrieve/terms.ts";
+import { bandsOf } from "../../ml/retrieve/sketch.ts";
+import { indexed } from "../../ml/retrieve/terms.ts";
 import { defineFunction, type Call, type Ports } from "../define.ts";
 import type { Passage, Reading } from "../ports/reader.ts";
 import type { PassagePoint } from "../ports/vectors.ts";
+import { keepPictures } from "./keepPictures.ts";
+import { unpack } from "./unpack.ts";
 
 /** Larger batches raise memory and the time until a cancel is heard, and save nothing. */
 const passagesPerBatchMax = 32;
 
 type IngestPorts = Pick<Ports, "state" | "files" | "reader" | "embedder" | "vectors">;
 type ReadDocument = Extract<Reading, { type: "read" }>;
+type StoredFile = NonNullable<FunctionReturnType<typeof internal.documents.fileForIngest>>;
+/** What was read, as whose and under which name it is kept. */
+type Kept = ReadDocument & Pick<StoredFile, "name" | "labels" | "domain" | "hold" | "sha256"> & { readonly documentId: string };
 
 /** Turns a file into passages that can be found. Running it again replaces what an earlier try left behind. */
 export const ingestDocument = defineFunction({
@@ -25,34 +32,40 @@ export const ingestDocument = defineFunction({
     if (!file) throw new NikaError("missing", "The file is no longer in the storage; add it again.");
     // Nobody wants it any more; what is to happen instead follows from its state when this settles.
     if (file.state === "forgetting") return { type: "done" };
-    const reading = await read(file, call.signal, ports);
+    const document = { tenantId: file.tenantId, documentId };
+    const { reading, bytes } = await read(file, call.signal, ports);
     call.signal.throwIfAborted();
-    // What holds other files is taken apart by a job of its own.
-    if (reading.type === "holder") return { type: "done", result: { type: "unreadable", problem: "unknownType" } };
+    if (reading.type === "holder") {
+      // An earlier reader may have taken it for something else.
+      await ports.vectors.remove(document);
+      return unpack({ file, bytes, reading }, call, ports);
+    }
     if (reading.type === "unreadable") {
       // An earlier try may have got further than this one.
-      await ports.vectors.remove(documentId);
+      await ports.vectors.remove(document);
+      if (file.hasPictures) await keepPictures(documentId, [], call, ports);
       return { type: "done", result: reading };
     }
-    const points = toPoints({ ...reading, documentId, name: file.name }, call, ports);
-    await ports.vectors.replace(documentId, points, call.signal);
-    return { type: "done", result: { type: "read", reading: summaryOf(reading) } };
+    const pictures = reading.pictures ?? [];
+    if (file.hasPictures || pictures.length > 0) await keepPictures(documentId, pictures, call, ports);
+    await ports.vectors.replace(document, toPoints({ ...file, ...reading, documentId }, call, ports), call.signal);
+    const { sketch } = reading;
+    const wording = sketch && { sketch: [...sketch], bands: bandsOf(sketch) };
+    return { type: "done", result: { type: "read", reading: summaryOf(reading), ...(wording && { wording }) } };
   },
 });
 
-async function read(
-  file: { url: string; name: string; sizeBytes: number },
-  signal: AbortSignal,
-  ports: IngestPorts,
-): Promise<Reading> {
+type Read = { readonly reading: Reading; readonly bytes: Uint8Array };
+
+async function read(file: StoredFile, signal: AbortSignal, ports: IngestPorts): Promise<Read> {
   if (file.sizeBytes === 0) return unreadable("empty");
   if (file.sizeBytes > documentBytesMax) return unreadable("tooLarge");
   try {
     const bytes = await ports.files.read(file.url, { bytesMax: documentBytesMax, signal });
     const reading = await ports.reader.read(bytes, { name: file.name, signal });
-    if (reading.type !== "read") return reading;
+    if (reading.type !== "read") return { reading, bytes };
     if (reading.passages.length === 0) return unreadable("noText");
-    return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : reading;
+    return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : { reading, bytes };
   } catch (error) {
     if (isNikaError(error) && error.code === "full") return unreadable("tooLarge");
     throw error;
@@ -61,7 +74,7 @@ async function read(
 
 /** Made as they are taken, batch by batch: what was stored is let go before the next is embedded. */
 async function* toPoints(
-  document: ReadDocument & { documentId: string; name: string },
+  document: Kept,
   { signal, progress }: Call<"documents.ingest">,
   { embedder }: IngestPorts,
 ): AsyncGenerator<PassagePoint> {
@@ -80,34 +93,61 @@ async function* toPoints(
 }
 
 function toPoint(
-  { documentId, name, title, language, format }: ReadDocument & { documentId: string; name: string },
-  { text, place }: Passage,
+  document: Kept,
+  { text, place, kind, section }: Passage,
   embedded: { ordinal: number; vector: Float32Array; text: string },
 ): PassagePoint {
+  const { documentId, name, format, author, writtenAt, people, labels, sha256, hold } = document;
   const { ordinal, vector } = embedded;
+  // The owner's word goes before what reading found out.
+  const entityType = labels?.entityType ?? document.entityType;
+  const domain = labels?.domain ?? document.domain;
   return {
     documentId,
     ordinal,
     vector,
-    terms: documentTerms(embedded.text),
+    ...indexed(embedded.text),
     documentName: name,
-    title,
+    title: labels?.title ?? document.title,
     text,
     place,
-    language,
+    language: labels?.language ?? document.language,
     format,
+    ...(kind !== undefined && { kind }),
+    ...(section !== undefined && { section }),
+    ...(author !== undefined && { author }),
+    ...(writtenAt !== undefined && { writtenAt }),
+    ...(people !== undefined && { people }),
+    ...(entityType !== undefined && { entityType }),
+    ...(domain !== undefined && { domain }),
+    ...(labels?.scope !== undefined && { scope: labels.scope }),
+    ...(sha256 !== undefined && { sha256 }),
+    ...(hold && { hold }),
   };
 }
 
-const summaryOf = ({ format, title, language, passages, pages }: ReadDocument) => ({
-  format,
-  title,
-  language,
-  passages: passages.length,
-  ...(pages !== undefined && { pages }),
-});
+const elementsKeptMax = 40; // In the document's row; the rest is in its passages.
 
-const unreadable = (problem: Problem): Reading => ({ type: "unreadable", problem });
+const summaryOf = (reading: ReadDocument) => {
+  const { format, title, language, passages, pages, author, writtenAt, entityType, pictures, tables, recognised, elements } =
+    reading;
+  return {
+    format,
+    title,
+    language,
+    passages: passages.length,
+    ...(pages !== undefined && { pages }),
+    ...(author !== undefined && { author }),
+    ...(writtenAt !== undefined && { writtenAt }),
+    ...(entityType !== undefined && { entityType }),
+    ...(pictures && pictures.length > 0 && { pictures: Math.min(pictures.length, picturesPerDocumentMax) }),
+    ...(tables !== undefined && { tables }),
+    ...(recognised && { recognised }),
+    ...(elements && elements.length > 0 && { elements: elements.slice(0, elementsKeptMax) }),
+  };
+};
+
+const unreadable = (problem: Problem): Read => ({ reading: { type: "unreadable", problem }, bytes: new Uint8Array() });
 
 function at<T>(items: readonly T[], i: number): T {
   const item = items[i];

@@ -48,8 +48,10 @@ export function controlPlaneContract(name: string, open: OpenLab): void {
     assert.deepEqual(await lab.owner.query(api.documents.counts, {}), {
       waiting: 0,
       reading: 0,
+      staged: 0,
       ready: 1,
       unreadable: 0,
+      replaced: 0,
       forgetting: 0,
       passages: 3,
     });
@@ -221,7 +223,8 @@ export function controlPlaneContract(name: string, open: OpenLab): void {
       assert.equal((await lab.owner.query(api.documents.get, { id }))?.state, "waiting");
       await lab.owner.mutation(api.documents.retry, { id });
     }
-    assert.equal(only(await lab.owner.query(api.jobs.list, {})).state, "dead");
+    const jobs = await lab.owner.query(api.jobs.list, {});
+    assert.equal(only(jobs.filter(({ kind }) => kind === "documents.ingest")).state, "dead");
     assert.equal((await lab.owner.query(api.documents.get, { id }))?.problem?.message, "The store does not answer.");
     assert.equal((await lab.owner.query(api.events.list, {}))[0]?.type, "jobDead");
   });
@@ -328,14 +331,29 @@ export function controlPlaneContract(name: string, open: OpenLab): void {
     });
     assert.deepEqual(beat, { isCurrent: true, lost: [], cancel: [job.jobId] });
     await worker.settle(job, { type: "snoozed", delayMs: 0 });
-    assert.equal(only(await lab.owner.query(api.jobs.list, {})).state, "cancelled");
+    const jobs = await lab.owner.query(api.jobs.list, {});
+    assert.equal(only(jobs.filter(({ kind }) => kind === "documents.ingest")).state, "cancelled");
     assert.equal((await lab.owner.query(api.documents.get, { id }))?.state, "unreadable");
+    assert.deepEqual(await worker.claim(), []);
 
     await lab.owner.mutation(api.jobs.retry, { id: job.jobId });
     await assert.rejects(lab.owner.mutation(api.jobs.retry, { id: job.jobId }), codeOf("conflict"));
     assert(await worker.settle(only(await worker.claim()), read));
     assert.equal((await lab.owner.query(api.documents.get, { id }))?.state, "ready");
-    assert.deepEqual(await lab.owner.query(api.jobs.counts, {}), { ready: 0, leased: 0, done: 1, dead: 0, cancelled: 0 });
+    assert.deepEqual(await lab.owner.query(api.jobs.counts, {}), { ready: 0, leased: 0, done: 2, dead: 0, cancelled: 0 });
+  });
+
+  check("what a failed reading left is cleared away before the document is read again", async (lab) => {
+    const id = await addText(lab, "a.txt", "x");
+    const worker = await joinWorker(lab);
+    await worker.settle(only(await worker.claim()), aBug);
+    await lab.owner.mutation(api.documents.retry, { id });
+    await lab.owner.mutation(api.documents.retry, { id }).catch(() => undefined);
+    const due = await lab.query(internal.jobs.head, { limit: 8 });
+    const jobs = await lab.owner.query(api.jobs.list, {});
+    assert.equal(jobs.find((job) => job.id === only(due))?.kind, "documents.clear");
+    assert(await worker.settle(only(await worker.claim()), read));
+    assert.equal((await lab.owner.query(api.documents.get, { id }))?.state, "ready");
   });
 
   check("a job that waits ends at once when it is cancelled; forgetting cannot be cancelled", async (lab) => {

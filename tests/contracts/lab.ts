@@ -31,7 +31,7 @@ export const read: Outcome = {
 
 export type Worker = {
   readonly id: { readonly workerId: Id<"workers">; readonly epoch: number };
-  /** Takes what is due, at most `limit` jobs. */
+  /** Takes what is due, at most `limit` jobs. Clearing away what a failed reading left is done on the way. */
   readonly claim: (limit?: number) => Promise<{ jobId: Id<"jobs">; kind: string; attempt: number; token: string }[]>;
   /** True when it was recorded. */
   readonly settle: (job: { jobId: Id<"jobs">; token: string }, outcome: Outcome) => Promise<boolean>;
@@ -42,18 +42,25 @@ export async function joinWorker(lab: Lab, name = "w"): Promise<Worker> {
   const { workerId, epoch } = await lab.mutation(internal.workers.hello, { name, slots: 8 });
   const id = { workerId, epoch };
   let claims = 0;
+  const exchange = async (settle: { jobId: Id<"jobs">; token: string; outcome: Outcome }[], jobIds: Id<"jobs">[] = []) => {
+    const token = `${name}-${epoch}-${(claims += 1)}`;
+    const answer = await lab.mutation(internal.jobs.exchange, { ...id, settle, claim: { token, jobIds } });
+    return { ...answer, claimed: answer.claimed.map(({ jobId, kind, attempt }) => ({ jobId, kind, attempt, token })) };
+  };
+  const claim = async (limit = 8): Promise<{ jobId: Id<"jobs">; kind: string; attempt: number; token: string }[]> => {
+    const head = await lab.query(internal.jobs.head, { limit: 256 });
+    const { claimed } = await exchange([], head.slice(0, limit));
+    const clearing = claimed.filter(({ kind }) => kind === "documents.clear");
+    const others = claimed.filter(({ kind }) => kind !== "documents.clear");
+    if (clearing.length === 0) return others;
+    await exchange(clearing.map(({ jobId, token }) => ({ jobId, token, outcome: { type: "done" } })));
+    return others.length < limit ? [...others, ...(await claim(limit - others.length))] : others;
+  };
   return {
     id,
-    async claim(limit = 8) {
-      const jobIds = (await lab.query(internal.jobs.head, { limit: 256 })).slice(0, limit);
-      const token = `${name}-${epoch}-${(claims += 1)}`;
-      const answer = await lab.mutation(internal.jobs.exchange, { ...id, settle: [], claim: { token, jobIds } });
-      return answer.claimed.map(({ jobId, kind, attempt }) => ({ jobId, kind, attempt, token }));
-    },
+    claim,
     async settle({ jobId, token }, outcome) {
-      const claim = { token: "none", jobIds: [] };
-      const answer = await lab.mutation(internal.jobs.exchange, { ...id, settle: [{ jobId, token, outcome }], claim });
-      return answer.settled[0] ?? false;
+      return (await exchange([{ jobId, token, outcome }])).settled[0] ?? false;
     },
   };
 }

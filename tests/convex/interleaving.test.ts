@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { after, mock, test } from "node:test";
 import { api, internal } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
+import { documentStates } from "../../convex/model/document.ts";
 import type { Outcome } from "../../convex/model/job.ts";
-import { addText, joinWorker, read, type Worker } from "../contracts/lab.ts";
+import { filedUnder } from "../../convex/turn/sum.ts";
+import { joinWorker, read, type Worker } from "../contracts/lab.ts";
 import { openFakeState, type FakeState } from "../fakes/state.ts";
 
 after(() => mock.timers.reset());
@@ -26,7 +28,7 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
       switch (random(9)) {
         case 0:
         case 1:
-          await addText(state, `${random(5)}.txt`, `${random(12)}`);
+          await addSome(state, random);
           break;
         case 2:
         case 3:
@@ -56,7 +58,7 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
     await drain(state);
     await assertConsistent(state);
     const open = (await state.owner.query(api.documents.list, {})).filter(
-      ({ state }) => state !== "ready" && state !== "unreadable",
+      ({ state }) => state !== "ready" && state !== "unreadable" && state !== "staged",
     );
     assert.deepEqual(open, []);
   });
@@ -68,14 +70,26 @@ async function settleOne(held: Holding[], random: (below: number) => number): Pr
   if (!holding) return held;
   const { worker, job } = holding;
   const outcomes: Outcome[] = [
-    job.kind === "documents.forget" ? { type: "done" } : read,
+    job.kind === "documents.ingest" ? read : { type: "done" },
     { type: "failed", code: "unavailable", message: "m", retry: true },
     { type: "snoozed", delayMs: random(2) * 1_000 },
-    job.kind === "documents.forget" ? { type: "done" } : { type: "done", result: { type: "unreadable", problem: "noText" } },
+    job.kind !== "documents.ingest" ? { type: "done" } : { type: "done", result: { type: "unreadable", problem: "noText" } },
   ];
   await worker.settle(job, outcomes[random(outcomes.length)]!);
   // Reported once more now and then, as after a lost answer.
   return random(4) === 0 ? held : held.toSpliced(at, 1);
+}
+
+/** Files with and without a place of their own, alone and in batches. */
+async function addSome(state: FakeState, random: (below: number) => number): Promise<void> {
+  const batches = await state.owner.query(api.batches.list, {});
+  const batch = batches[random(4)];
+  if (batches.length < 4)
+    await state.owner.mutation(api.batches.open, { label: "b", origin: "command", isReviewed: random(2) === 0 });
+  const key = random(2) === 0 ? { key: `k${random(3)}` } : {};
+  const storageId = await state.upload(`${random(12)}`);
+  const files = [{ name: `${random(3)}/${random(5)}.txt`, storageId, ...key }];
+  await state.owner.mutation(api.documents.add, { files, ...(batch && { batchId: batch.id }) });
 }
 
 /** The owner presses some button; it may well be refused. */
@@ -84,25 +98,41 @@ async function bother(state: FakeState, random: (below: number) => number): Prom
   const jobs = await state.owner.query(api.jobs.list, {});
   const document = documents[random(Math.max(1, documents.length))];
   const job = jobs[random(Math.max(1, jobs.length))];
+  const batches = await state.owner.query(api.batches.list, {});
+  const batch = batches[random(Math.max(1, batches.length))];
   const press = [
     document && (() => state.owner.mutation(api.documents.forget, { id: document.id })),
     document && (() => state.owner.mutation(api.documents.retry, { id: document.id })),
     job && (() => state.owner.mutation(api.jobs.cancel, { id: job.id })),
     job && (() => state.owner.mutation(api.jobs.retry, { id: job.id })),
-  ][random(4)];
-  await press?.().catch((error: unknown) =>
+    batch && (() => state.owner.mutation(api.batches.pause, { id: batch.id })),
+    batch && (() => state.owner.mutation(api.batches.resume, { id: batch.id })),
+    batch && random(4) === 0 && (() => state.owner.mutation(api.batches.cancel, { id: batch.id })),
+    batch && (() => decideAll(state, batch.id, random(3) > 0)),
+    document &&
+      (() => state.owner.mutation(api.documents.edit, { ids: [document.id], labels: { language: ["", "fr"][random(2)]! } })),
+  ][random(9)];
+  await (press || undefined)?.().catch((error: unknown) =>
     assert.match(JSON.stringify((error as { data?: unknown }).data), /conflict|missing/u),
   );
 }
 
+async function decideAll(state: FakeState, id: Id<"batches">, isAccepted: boolean): Promise<void> {
+  await state.owner.mutation(api.batches.decide, { id, isAccepted });
+  let cursor: string | null = null;
+  do cursor = await state.mutation(internal.batches.decideSome, { batchId: id, cursor });
+  while (cursor !== null);
+}
+
 /** One worker that does everything it gets, until there is nothing left at any time. */
 async function drain(state: FakeState): Promise<void> {
+  for (const { id } of await state.owner.query(api.batches.list, {})) await state.owner.mutation(api.batches.resume, { id });
   for (let round = 0; round < 50; round += 1) {
     mock.timers.tick(20 * 60_000);
     await state.mutation(internal.workers.check, {});
     const worker = await joinWorker(state, "last");
     const jobs = await worker.claim(64);
-    for (const job of jobs) await worker.settle(job, job.kind === "documents.forget" ? { type: "done" } : read);
+    for (const job of jobs) await worker.settle(job, job.kind === "documents.ingest" ? read : { type: "done" });
     const counts = await state.owner.query(api.jobs.counts, {});
     if (counts.ready + counts.leased === 0) return;
   }
@@ -121,24 +151,43 @@ async function assertConsistent(state: FakeState): Promise<void> {
       assert.equal(job.endedAt === undefined, isOpen);
       if (!isOpen) continue;
       const owners = documents.filter((document) => document.jobId === job._id);
-      assert.equal(owners.length, 1, `an open ${job.kind} belongs to one document`);
+      if (job.kind === "documents.ingest" || job.kind === "documents.forget")
+        assert.equal(owners.length, 1, `an open ${job.kind} belongs to one document`);
+      assert.equal(job.isParked === true, job.readyAt === Number.MAX_SAFE_INTEGER);
     }
     for (const document of documents) {
       const job = jobs.find(({ _id }) => _id === document.jobId);
       const isOpen = job?.state === "ready" || job?.state === "leased";
-      if (document.state === "waiting")
+      const isClearing = isOpen && job?.kind === "documents.clear";
+      if (document.state === "waiting" && !isClearing)
         assert(job?.kind === "documents.ingest" && job.state === "ready", `waiting: ${job?.kind} ${job?.state}`);
       if (document.state === "reading") assert(job?.kind === "documents.ingest" && job.state === "leased");
-      if (document.state === "ready" || document.state === "unreadable") assert(!isOpen);
+      if (document.state === "ready" || document.state === "staged") assert(!isOpen);
+      if (document.state === "unreadable" || document.state === "replaced") assert(!isOpen || isClearing);
+      assert.equal(document.isOld === true && document.state !== "forgetting", document.state === "replaced");
       if (document.state === "forgetting" && job?.kind === "documents.ingest")
         assert(job.state === "leased" && job.cancelAsked === true);
     }
     const byHash = Map.groupBy(
-      documents.filter((document) => document.state !== "forgetting"),
+      documents.filter((document) => document.state !== "forgetting" && !document.isOld),
       (document) => document.sha256,
     );
     for (const same of byHash.values()) assert.equal(same.length, 1, "the same bytes are one document");
-    assertCounts(tallies["documents"], countBy(documents), ["waiting", "reading", "ready", "unreadable", "forgetting"]);
+    assertCounts(tallies["documents"], countBy(documents), documentStates);
+    for (const versions of Map.groupBy(documents, ({ family }) => family ?? "none"))
+      if (versions[0] !== "none")
+        assert(versions[1].filter(({ state }) => state === "ready").length <= 1, "one version of a document counts");
+    for (const source of await ctx.db.query("sources").collect())
+      assert(source.documentId && documents.some(({ _id }) => _id === source.documentId), "a source leads to its document");
+    for (const { batchId, sums } of await ctx.db.query("batchSums").collect()) {
+      const mine = documents.filter((document) => document.batchId === batchId);
+      assertCounts(sums, countBy(mine), documentStates);
+      const groups = await ctx.db.query("groups").collect();
+      const french = mine.filter((one) => (one.state === "ready" || one.state === "staged") && filedUnder(one).language === "fr");
+      const group = groups.find((one) => one.batchId === batchId && one.by === "language" && one.value === "fr");
+      assert.equal(group?.documents ?? 0, french.length, "a group counts its documents");
+      assert.equal(group?.staged ?? 0, french.filter(({ state }) => state === "staged").length);
+    }
     assertCounts(tallies["jobs"], countBy(jobs), ["ready", "leased", "done", "dead", "cancelled"]);
     const ready = documents.filter((document) => document.state === "ready");
     assert.equal(

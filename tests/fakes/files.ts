@@ -1,9 +1,16 @@
 import { NikaError } from "../../convex/model/error.ts";
 import type { Files } from "../../functions/ports/files.ts";
 
-/** Every URL leads to the same bytes, unless it was given its own; null is a file that is gone. */
-export function fakeFiles(content: string | Uint8Array | null): Files {
+/** Every URL leads to the same bytes, unless it was given its own; null is a file that is gone. `onWrite` says the id of what is stored. */
+export function fakeFiles(
+  content: string | Uint8Array | null,
+  onWrite: (bytes: Uint8Array) => Promise<string> | string = () => "stored",
+): Files {
   return {
+    async write(_url, bytes, { signal }) {
+      if (signal.aborted) throw new NikaError("cancelled", "It was cancelled.");
+      return onWrite(bytes);
+    },
     async read(_url, { bytesMax, signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "Reading the file was cancelled.");
       if (content === null) throw new NikaError("missing", "The file is gone from the storage.");

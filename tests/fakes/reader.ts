@@ -1,17 +1,28 @@
 import { NikaError } from "../../convex/model/error.ts";
 import type { Reader } from "../../functions/ports/reader.ts";
 
-/** Reads UTF-8 text: one passage per line, the first line is the title. Bytes that are no text are damaged. */
+/**
+ * Reads UTF-8 text: one passage per line, the first line is the title. Bytes that are no text are damaged. A file called `*.box` holds
+ * files: a JSON object of names and texts, handed out two at a time.
+ */
 export function fakeReader(): Reader {
+  const isHolder = (name: string): boolean => name.endsWith(".box");
+  const held = (bytes: Uint8Array): [string, string][] =>
+    Object.entries(JSON.parse(new TextDecoder().decode(bytes)) as Record<string, string>);
   return {
-    async entries() {
-      throw new NikaError("invalid", "It holds no files.");
+    async entries(bytes, { name, from, signal }) {
+      if (signal.aborted) throw new NikaError("cancelled", "Reading was cancelled.");
+      if (!isHolder(name)) throw new NikaError("invalid", "It holds no files.");
+      const all = held(bytes);
+      const entries = all.slice(from, from + 2).map(([one, text]) => ({ name: one, bytes: new TextEncoder().encode(text) }));
+      return { entries, ...(from + 2 < all.length && { next: from + 2 }) };
     },
     async page() {
       return undefined;
     },
     async read(bytes, { name, signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "Reading was cancelled.");
+      if (isHolder(name)) return { type: "holder", format: "archive", entries: held(bytes).length };
       let text: string;
       try {
         text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);

@@ -13,7 +13,16 @@ import { fakeReader } from "../../fakes/reader.ts";
 import { fakeVectors } from "../../fakes/vectors.ts";
 
 type File = FunctionReturnType<typeof internal.documents.fileForIngest>;
-const file: NonNullable<File> = { name: "a.txt", storageId: "s" as never, url: "http://f", sizeBytes: 10, state: "reading" };
+const file: NonNullable<File> = {
+  name: "a.txt",
+  storageId: "s" as never,
+  url: "http://f",
+  sizeBytes: 10,
+  state: "reading",
+  tenantId: "owner",
+  depth: 0,
+  hasPictures: false,
+};
 const documentId = "d" as never;
 
 /** The one query an ingest makes. */
@@ -50,7 +59,7 @@ test("a file becomes passages in order, and the outcome says what it is", async 
     type: "done",
     result: { type: "read", reading: { format: "text", title: "one", language: "en", passages: 3 } },
   });
-  assert.equal(await ports.vectors.count("d"), 3);
+  assert.equal(await ports.vectors.count({ tenantId: "owner", documentId: "d" }), 3);
   assert.deepEqual(asked.seen, [
     [0, 3],
     [3, 3],
@@ -61,7 +70,7 @@ test("reading again replaces what an earlier try left", async () => {
   const vectors = fakeVectors();
   await ingestDocument.run(call(), portsWith({ vectors, content: "a\nb\nc\nd" }));
   await ingestDocument.run(call(), portsWith({ vectors, content: "a\nb" }));
-  assert.equal(await vectors.count("d"), 2);
+  assert.equal(await vectors.count({ tenantId: "owner", documentId: "d" }), 2);
 });
 
 test("a document that turns out unreadable leaves no passages of an earlier try", async () => {
@@ -69,10 +78,11 @@ test("a document that turns out unreadable leaves no passages of an earlier try"
   await ingestDocument.run(call(), portsWith({ vectors }));
   const outcome = await ingestDocument.run(call(), portsWith({ vectors, content: new Uint8Array([0xff, 0xfe, 0xff]) }));
   assert.deepEqual(outcome, { type: "done", result: { type: "unreadable", problem: "damaged" } });
-  assert.equal(await vectors.count("d"), 0);
+  assert.equal(await vectors.count({ tenantId: "owner", documentId: "d" }), 0);
 });
 
 const notRead: Ports["files"] = {
+  ...fakeFiles(null),
   read: async () => {
     throw new Error("the file was read");
   },
@@ -116,7 +126,7 @@ test("nothing is written once the signal has fired", async () => {
     const ports = portsWith({ vectors });
     const stopping = stopAfter(ports, stopAt, controller);
     await assert.rejects(ingestDocument.run(call(controller.signal), stopping));
-    assert.equal(await vectors.count(), 0, `stopped at ${stopAt}`);
+    assert.equal(await vectors.count({ tenantId: "owner" }), 0, `stopped at ${stopAt}`);
   }
 });
 
@@ -136,6 +146,6 @@ test("forgetting takes the passages away, and again is no error", async () => {
   const ports = portsWith({});
   await ingestDocument.run(call(), ports);
   assert.deepEqual(await forgetDocument.run(call(), ports), { type: "done" });
-  assert.equal(await ports.vectors.count("d"), 0);
+  assert.equal(await ports.vectors.count({ tenantId: "owner", documentId: "d" }), 0);
   assert.deepEqual(await forgetDocument.run(call(), ports), { type: "done" });
 });

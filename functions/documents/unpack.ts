@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { internal } from "../../convex/_generated/api.js";
+import type { Id } from "../../convex/_generated/dataModel.js";
+import { unpacking } from "../../convex/model/document.ts";
+import type { Outcome } from "../../convex/model/job.ts";
+import type { Call, Ports } from "../define.ts";
+import type { Entry, Reading } from "../ports/reader.ts";
+
+type Holder = {
+  readonly file: { readonly name: string; readonly depth: number };
+  readonly bytes: Uint8Array;
+  readonly reading: Extract<Reading, { type: "holder" }>;
+};
+type Numbered = Entry & { readonly entry: number };
+type UnpackPorts = Pick<Ports, "state" | "files" | "reader">;
+
+const entriesPerCall = 32;
+
+/**
+ * What lies in an archive or mailbox becomes documents of their own. Each is known by its position, so that doing this again after a
+ * crash adds none twice, and goes on where it was.
+ */
+export async function unpack(
+  { file, bytes, reading }: Holder,
+  { args: { documentId }, signal, progress }: Call<"documents.ingest">,
+  ports: UnpackPorts,
+): Promise<Outcome> {
+  if (file.depth >= unpacking.depthMax) return { type: "done", result: { type: "unreadable", problem: "bomb" } };
+  let hasMore = reading.entries > unpacking.entriesMax;
+  let taken = 0;
+  for (let from: number | undefined = 0; from !== undefined && !hasMore;) {
+    const some: Awaited<ReturnType<typeof ports.reader.entries>> = await ports.reader.entries(bytes, {
+      name: file.name,
+      from,
+      signal,
+    });
+    signal.throwIfAborted();
+    const first: number = from;
+    const entries = some.entries.map((entry, at) => ({ ...entry, entry: first + at })).filter(({ name }) => !isLitter(name));
+    for (let at = 0; at < entries.length && !hasMore; at += entriesPerCall) {
+      const sent = await send(documentId, entries.slice(at, at + entriesPerCall), signal, ports);
+      if (sent.isGone) return { type: "done" };
+      hasMore = sent.isFull;
+      taken += Math.min(entriesPerCall, entries.length - at);
+      progress(Math.min(taken, reading.entries), reading.entries);
+    }
+    from = some.next;
+  }
+  const title = file.name.slice(file.name.lastIndexOf("/") + 1);
+  const summary = { format: reading.format, title, language: "und", passages: 0, entries: taken };
+  return { type: "done", result: { type: "read", reading: { ...summary, ...(hasMore && { hasMore }) } } };
+}
+
+/** Hands entries over; uploads only the bytes that are asked for. */
+async function send(
+  parentId: Id<"documents">,
+  entries: readonly Numbered[],
+  signal: AbortSignal,
+  { state, files }: UnpackPorts,
+): Promise<{ isFull: boolean; isGone: boolean }> {
+  const facts = entries.map(({ entry, name, bytes }) => ({
+    entry,
+    name,
+    sha256: createHash("sha256").update(bytes).digest("hex"),
+    sizeBytes: bytes.length,
+  }));
+  const answer = await state.mutation(internal.sources.unpack, { parentId, entries: facts, uploads: [] });
+  if (answer.isGone || answer.missing.length === 0) return answer;
+  const url = await state.mutation(internal.sources.uploadUrl, {});
+  const uploads = [];
+  for (const { entry, bytes } of entries.filter((one) => answer.missing.includes(one.entry))) {
+    signal.throwIfAborted();
+    uploads.push({ entry, storageId: (await files.write(url, bytes, { signal })) as Id<"_storage"> });
+  }
+  signal.throwIfAborted();
+  return state.mutation(internal.sources.unpack, { parentId, entries: facts, uploads });
+}
+
+/** What systems leave behind in archives. */
+function isLitter(name: string): boolean {
+  return name
+    .split("/")
+    .some((part) => part.startsWith(".") || part === "__MACOSX" || part === "Thumbs.db" || part === "desktop.ini");
+}
