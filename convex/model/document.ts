@@ -108,6 +108,15 @@ export const vElement = v.object({
 });
 export type Element = Infer<typeof vElement>;
 
+/** A number that a text gives for something in a figure, and the other one that stands in the figure. As they are written. */
+export const vContradiction = v.object({
+  label: v.string(),
+  stated: v.string(),
+  read: v.string(),
+  page: v.optional(v.number()),
+});
+export type Contradiction = Infer<typeof vContradiction>;
+
 /** What reading a document found out about it; written once, when its ingest settles. */
 export const vReading = v.object({
   format: vFormat,
@@ -129,6 +138,8 @@ export const vReading = v.object({
   recognised: v.optional(v.object({ pages: v.number(), confidence: v.number() })),
   /** Facts of use in business found in the text: codes, amounts, account numbers. The first few; the rest is in the passages. */
   elements: v.optional(v.array(vElement)),
+  /** Where its text and its figures disagree. */
+  contradictions: v.optional(v.array(vContradiction)),
   /** Files that it holds, each a document of its own; and whether there were more than Nika unpacks. */
   entries: v.optional(v.number()),
   hasMore: v.optional(v.boolean()),

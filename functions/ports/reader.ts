@@ -1,4 +1,4 @@
-import type { Element, EntityType, Format, Problem } from "../../convex/model/document.ts";
+import type { Contradiction, Element, EntityType, Format, Problem } from "../../convex/model/document.ts";
 import type { Box, Place } from "../../convex/model/place.ts";
 
 export type Passage = {
@@ -47,6 +47,8 @@ export type Reading =
       readonly tables?: number;
       readonly recognised?: { readonly pages: number; readonly confidence: number };
       readonly elements?: readonly Element[];
+      /** Numbers that the text gives for what a figure shows otherwise. */
+      readonly contradictions?: readonly Contradiction[];
       /** A sketch of its wording (ml/retrieve/sketch.ts): near-duplicates have alike ones. */
       readonly sketch?: readonly number[];
     }
