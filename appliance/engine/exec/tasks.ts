@@ -7,6 +7,7 @@ import { applyDeployment } from "../deploy/apply.ts";
 import { nextRunMs, type CronSchedule } from "../deploy/schedule.ts";
 import { encodeId } from "../codec/id.ts";
 import { systemTables } from "../store/catalog.ts";
+import { openAnswers } from "../store/answers.ts";
 import { openFiles, type FileRow } from "../store/files.ts";
 import { openJobs, type CronRow, type JobRow } from "../store/jobs.ts";
 import { Store } from "../store/store.ts";
@@ -26,18 +27,10 @@ const jobsPerCall = 100; // So that clients' mutations get a turn between them.
 const jobsMsPerCall = 100; // The same, for jobs that take long.
 const sweptPerCall = 500;
 const pagesGivenBack = 4000; // 16 MB a sweep, so that no mutation waits long for it.
-/**
- * Answers kept of one session, at most about. Requests of a session are done in order, and a socket takes no more than 1,000 at a time, so
- * what lies this far back was seen by its client.
- */
-const requestsKept = 4096;
-const requestsPruned = 512;
 const sessionsKeptMs = 14 * 24 * 3600 * 1000;
 const jobsKeptMs = 7 * 24 * 3600 * 1000;
 const blobsKeptMs = 10 * 60 * 1000;
 const nobody: Identity = { type: "none" };
-/** What a client whose session already ran this mutation is told again. */
-type StoredRequest = { readonly ts: bigint; readonly value: string; readonly logLines: string };
 
 /** What tests put in place of the thread's own: a database in memory, and a runner for functions that were never bundled. */
 export type TaskParts = {
@@ -63,14 +56,8 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
   const surroundings: Surroundings = { dir: setup.dir, functions, jobs, files, secret, ...(parts.store ? {} : { openSnapshot }) };
   const runner = parts.runner ?? openRunner(setup);
   const openSavepoint = openSavepoints(db);
-  const findRequest = db.prepare("SELECT ts, value, logLines FROM sessionRequests WHERE session = ? AND request = ?");
-  findRequest.setReadBigInts(true);
-  const addRequest = db.prepare(
-    "INSERT INTO sessionRequests (session, request, ts, value, logLines, atMs) VALUES (?, ?, ?, ?, ?, ?)",
-  );
+  const answers = openAnswers(db);
   const giveBack = db.prepare(`PRAGMA incremental_vacuum(${pagesGivenBack})`);
-  const dropEarlier = db.prepare("DELETE FROM sessionRequests WHERE session = ? AND request < ?");
-  const dropRequests = db.prepare("DELETE FROM sessionRequests WHERE atMs < ?");
   const ready: ReadyMessage = {
     type: "ready",
     ts: store.snapshot(),
@@ -155,7 +142,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
   };
 
   const mutation = async ({ id, origin }: TaskMessage, { request, session }: Task & { type: "mutation" }): Promise<Performed> => {
-    const stored = session && (findRequest.get(session.id, session.requestId) as StoredRequest | undefined);
+    const stored = session && answers.find(session);
     if (stored) {
       const reply: Reply = {
         type: "mutation",
@@ -169,8 +156,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     const run = newRun({ ...request, origin });
     watch.begin(id);
     const { outcome, logLines, ms } = await runAtomically({ run, entry, args: request.args }, (value, lines) => {
-      if (session) addRequest.run(session.id, session.requestId, run.txn.ts, value, JSON.stringify(lines), run.txn.nowMs);
-      if (session && session.requestId % requestsPruned === 0) dropEarlier.run(session.id, session.requestId - requestsKept);
+      if (session) answers.add(session, { ts: run.txn.ts, value, logLines: JSON.stringify(lines) }, run.txn.nowMs);
     });
     watch.end();
     if (!outcome.ok) {
@@ -376,7 +362,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
     const run = newRun({ origin });
     const { nowMs } = run.txn;
     atomically(run, () => {
-      dropRequests.run(nowMs - sessionsKeptMs);
+      answers.sweep(nowMs - sessionsKeptMs);
       files.sweep(nowMs - blobsKeptMs);
       for (const job of jobs.inState("done", nowMs - jobsKeptMs, sweptPerCall)) {
         const table = run.txn.tableNamed("_scheduled_functions");

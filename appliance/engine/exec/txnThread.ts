@@ -3,6 +3,8 @@
 import { Worker } from "node:worker_threads";
 import { NikaError } from "../../../convex/model/error.ts";
 import { clientMessage } from "./driver.ts";
+import { databasePath } from "../store/database.ts";
+import { openDurable, type Durable } from "./durable.ts";
 import { guardWorker, isHeapFull, outOfMemory, timedOut, type Guard } from "./guard.ts";
 import type { GroupMessage, ReadyMessage, RefusedMessage, Reply, Task, TaskMessage, WorkerSetup } from "./message.ts";
 import { compiledFolder } from "./compiled.ts";
@@ -38,8 +40,11 @@ type Waiting = {
 };
 /** What becomes of a task whose thread has died: it is answered or done again. */
 type Verdict = Reply | TaskMessage;
+/** A group, and who waits for which of its replies. */
+type Done = { readonly group: GroupMessage; readonly ones: readonly { readonly one: Waiting; readonly reply: Reply }[] };
 
 const inDoubt = "The engine failed while it was saving: this may or may not have been saved. Look before you try again.";
+const brokenDisk = "The disk failed to save. Look after the disk, then start Nika again.";
 const restartAfterMs = 1000; // For when a new thread cannot start either, as on a full disk.
 const deathsMax = 2; // After as many unexplained deaths, whatever began last is held to be the reason.
 const youngMb = 6; // Measured: more is not faster here, and it is never given back.
@@ -55,14 +60,46 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
   let lastId = 0;
   let isClosing = false;
   let failure: string | undefined;
+  let isBroken = false;
   let live: { readonly worker: Worker; readonly guard: Guard } | undefined;
   let closed: () => void = () => {};
+  /** Done and committed, not durable yet. */
+  const unsynced = new Set<Waiting>();
+  let durable: Durable<Done> | undefined;
 
   const failAll = (message: string): void => {
     failure = message;
     for (const one of waiting.values()) refuse(one, message);
     waiting.clear();
     outbox.length = 0;
+  };
+
+  const publish = ({ group, ones }: Done): void => {
+    options.onGroup(group);
+    for (const { one, reply } of ones) {
+      unsynced.delete(one);
+      one.resolve(reply);
+    }
+  };
+
+  /** What a sync that failed has not saved, no later one will, whatever it says: there is no going on. */
+  const giveUp = (error: Error): void => {
+    options.log(`the database could not be synced: ${error.message}`);
+    isBroken = true;
+    for (const one of unsynced) {
+      if (one.message.task.type === "mutation" && one.message.task.session) one.reject(new NikaError("unavailable", brokenDisk));
+      else one.resolve(failed(one.message.task, inDoubt));
+    }
+    unsynced.clear();
+    failAll(brokenDisk);
+    void live?.worker.terminate();
+  };
+
+  /** The file of the thread that is gone is let go of once all that it did is published. */
+  const settled = async (): Promise<void> => {
+    const last = durable;
+    durable = undefined;
+    await last?.close();
   };
 
   const start = (): Promise<ReadyMessage> => {
@@ -89,7 +126,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         one.resolve(verdict);
       }
       if (isClosing) return closed();
-      revive(isInDoubt);
+      void settled().then(() => revive(isInDoubt));
     };
     /** What is said to the run that it died of. */
     let cause = timedOut;
@@ -112,17 +149,21 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         if (message.type === "ready") {
           isReady = true;
           live = { worker, guard };
+          durable = openDurable({ log: `${databasePath(options.setup.dir)}-wal`, publish, onFailure: giveUp });
           options.onReady(message);
           return resolve(message);
         }
-        options.onGroup(message);
+        const ones: { one: Waiting; reply: Reply }[] = [];
         for (const { id, reply } of message.replies) {
           const one = waiting.get(id);
           waiting.delete(id);
           if (reply.type === "jobs") for (const job of reply.jobs) held.add(job.id);
-          if (one?.message.task.type === "settleJob") held.delete(one.message.task.id);
-          one?.resolve(reply);
+          if (!one) continue;
+          if (one.message.task.type === "settleJob") held.delete(one.message.task.id);
+          unsynced.add(one);
+          ones.push({ one, reply });
         }
+        durable?.add({ group: message, ones }, message.isSynced);
         if (waiting.size === 0) guard.stop();
       });
       worker.on("error", (error: Error) => {
@@ -150,7 +191,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
 
   /** Brings up the next thread, however long that takes; until then what is asked fails. */
   const revive = (isInDoubt: boolean): void => {
-    if (isClosing) return;
+    if (isClosing || isBroken) return;
     start().then(
       ({ ts }) => {
         failure = undefined;
@@ -197,6 +238,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         closed = resolve;
         worker.postMessage("close");
       });
+      await settled();
     },
   };
 }

@@ -100,5 +100,11 @@ CREATE TABLE searchTotals (indexId INTEGER PRIMARY KEY, documents INTEGER NOT NU
 CREATE TABLE searchVectors (indexId INTEGER NOT NULL, id BLOB NOT NULL, vector BLOB NOT NULL, filters BLOB NOT NULL, PRIMARY KEY (indexId, id)) WITHOUT ROWID;
 `;
 
+// See answers.ts.
+const newestAnswers = `
+CREATE TABLE newestRequests (n INTEGER PRIMARY KEY, session TEXT NOT NULL, request INTEGER NOT NULL, ts INTEGER NOT NULL, value TEXT NOT NULL,
+  logLines TEXT NOT NULL, atMs REAL NOT NULL);
+`;
+
 /** Each brings the file one version further; how many were run stands in its header. */
-const layouts = [first, searching];
+const layouts = [first, searching, newestAnswers];

@@ -11,7 +11,13 @@ export type Span = {
 
 export type Rows = ReturnType<typeof openRows>;
 
-export function openRows(db: DatabaseSync) {
+/** Of documents kept in memory: in each of two halves, of which the older one goes when the younger is full. */
+const keptCountMax = 8192;
+const keptCharsMax = 2 * 1024 * 1024;
+const keptEachMax = 16 * 1024;
+
+/** `isAlone`: nobody else writes to this file, so that what was read or written last may be kept in memory. */
+export function openRows(db: DatabaseSync, isAlone: boolean) {
   const get = db.prepare("SELECT json FROM docs WHERE tableId = ? AND id = ?");
   const insert = db.prepare("INSERT INTO docs (tableId, id, json) VALUES (?, ?, ?)");
   const update = db.prepare("UPDATE docs SET json = ? WHERE tableId = ? AND id = ?");
@@ -28,17 +34,83 @@ export function openRows(db: DatabaseSync) {
   const scanById = (order: string) =>
     db.prepare(`SELECT id AS key, json FROM docs WHERE tableId = ? AND id >= ? AND id < ? ORDER BY id ${order} LIMIT ?`);
   const [up, down, upById, downById] = [scan("ASC"), scan("DESC"), scanById("ASC"), scanById("DESC")];
+  // Lists cost half of what objects with names do.
+  for (const one of [get, up, down, upById, downById]) one.setReturnArrays(true);
+  const toRows = (rows: unknown): IndexRow[] => (rows as [Uint8Array, string][]).map(([key, json]) => ({ key, json }));
+  const kept = isAlone ? openKept() : undefined;
+  const read = (tableId: number, id: Uint8Array) => (get.get(tableId, id) as unknown as [string] | undefined)?.[0];
   return {
-    get: (tableId: number, id: Uint8Array) => (get.get(tableId, id) as { json: string } | undefined)?.json,
-    insert: (tableId: number, id: Uint8Array, json: string) => void insert.run(tableId, id, json),
-    update: (tableId: number, id: Uint8Array, json: string) => void update.run(json, tableId, id),
-    remove: (tableId: number, id: Uint8Array) => void remove.run(tableId, id),
+    get: kept
+      ? (tableId: number, id: Uint8Array) => {
+          const name = nameOf(tableId, id);
+          const known = kept.get(name);
+          if (known !== undefined) return known;
+          const json = read(tableId, id);
+          if (json !== undefined) kept.set(name, json);
+          return json;
+        }
+      : read,
+    insert: (tableId: number, id: Uint8Array, json: string) => {
+      insert.run(tableId, id, json);
+      kept?.set(nameOf(tableId, id), json);
+    },
+    update: (tableId: number, id: Uint8Array, json: string) => {
+      update.run(json, tableId, id);
+      kept?.set(nameOf(tableId, id), json);
+    },
+    remove: (tableId: number, id: Uint8Array) => {
+      remove.run(tableId, id);
+      kept?.drop(nameOf(tableId, id));
+    },
+    /** Something that was written was undone: what is kept in memory may be wrong. */
+    forget: () => kept?.clear(),
     count: (tableId: number) => (count.get(tableId) as { count: number }).count,
     addEntry: (indexId: number, key: Uint8Array, id: Uint8Array) => void addEntry.run(indexId, key, id),
     removeEntry: (indexId: number, key: Uint8Array) => void removeEntry.run(indexId, key),
     scan: (tableId: number, indexId: number, span: Span) =>
-      (span.isDescending ? down : up).all(tableId, indexId, span.lower, span.upper, span.limit) as unknown as IndexRow[],
+      toRows((span.isDescending ? down : up).all(tableId, indexId, span.lower, span.upper, span.limit)),
     scanById: (tableId: number, span: Span) =>
-      (span.isDescending ? downById : upById).all(tableId, span.lower, span.upper, span.limit) as unknown as IndexRow[],
+      toRows((span.isDescending ? downById : upById).all(tableId, span.lower, span.upper, span.limit)),
+  };
+}
+
+function nameOf(tableId: number, id: Uint8Array): string {
+  return `${tableId} ${Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("latin1")}`;
+}
+
+/** Text by name, the least lately used forgotten first, about. */
+function openKept() {
+  let young = new Map<string, string>();
+  let old = new Map<string, string>();
+  let chars = 0;
+  const set = (name: string, text: string): void => {
+    if (text.length > keptEachMax) return drop(name);
+    chars += text.length;
+    if (young.size >= keptCountMax || chars > keptCharsMax) {
+      old = young;
+      young = new Map();
+      chars = text.length;
+    }
+    young.set(name, text);
+  };
+  const drop = (name: string): void => {
+    young.delete(name);
+    old.delete(name);
+  };
+  return {
+    get: (name: string): string | undefined => {
+      const found = young.get(name);
+      if (found !== undefined) return found;
+      const older = old.get(name);
+      if (older !== undefined) set(name, older);
+      return older;
+    },
+    set,
+    drop,
+    clear: (): void => {
+      young.clear();
+      old.clear();
+      chars = 0;
+    },
   };
 }

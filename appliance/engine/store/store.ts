@@ -28,7 +28,7 @@ export class Store {
   constructor(dir: string, mode: "read" | "write" | "memory") {
     this.#lock = mode === "write" ? lockDatabase(dir) : undefined;
     this.db = mode === "write" ? openForWriting(dir) : mode === "memory" ? openInMemory() : openForReading(dir);
-    this.rows = openRows(this.db);
+    this.rows = openRows(this.db, mode !== "read");
     this.searches = openSearches(this.db);
     this.#readClock = this.db.prepare("SELECT ts, creationTime, catalog FROM clock");
     this.#readClock.setReadBigInts(true);
@@ -87,6 +87,7 @@ export class Store {
 
   /** Tables or indexes changed in the open transaction, or it was rolled back. A version number never stands for two catalogs. */
   noteCatalogChange(): void {
+    this.rows.forget();
     this.#catalogVersion++;
     this.#catalog = readCatalog(this.db, this.#catalogVersion);
   }

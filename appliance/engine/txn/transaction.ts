@@ -52,6 +52,7 @@ export class Transaction {
 
   /** Forgets the writes made since the mark, because their savepoint was rolled back. The reads stay. */
   rewind(mark: Mark): void {
+    this.store.rows.forget();
     this.writes.length = mark.writes;
     mark.unspend();
     this.writeCount++;
@@ -181,9 +182,11 @@ export class Transaction {
       this.writes.push(...this.store.searches.change(table, { id, old, now }));
     for (const index of table.indexes) {
       const before = old && entryKey(index.fields, old, id);
-      const after = now && entryKey(index.fields, now, id);
+      // Most changes leave most indexes as they were, and those without fields always.
+      const isSame = old && now && index.fields.every((field) => isSamePrimitive(fieldAt(old, field), fieldAt(now, field)));
+      const after = isSame ? before : now && entryKey(index.fields, now, id);
       if (before) this.writes.push({ index: index.name, key: before });
-      if (before && after && Buffer.compare(before, after) === 0) continue;
+      if (before && after && (isSame || Buffer.compare(before, after) === 0)) continue;
       if (after) this.writes.push({ index: index.name, key: after });
       if (before) this.store.rows.removeEntry(index.id, before);
       if (after) this.store.rows.addEntry(index.id, after, id);
@@ -202,6 +205,10 @@ export function inOrder(fields: JsonObject, _id: Json, _creationTime: Json): Jso
     last = key;
   }
   return { _creationTime, _id, ...fields };
+}
+
+function isSamePrimitive(a: Json | undefined, b: Json | undefined): boolean {
+  return Object.is(a, b) && (typeof a !== "object" || a === null);
 }
 
 export function entryKey(fields: readonly string[], document: JsonObject, id: Uint8Array): Uint8Array {

