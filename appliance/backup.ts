@@ -10,6 +10,7 @@ import { DatabaseSync } from "node:sqlite";
 import { NikaError } from "../convex/model/error.ts";
 import { databasePath, lockDatabase } from "./engine/store/database.ts";
 import { blobFolder, blobPath } from "./engine/store/files.ts";
+import { fullDiskMessage, isDiskFull } from "./engine/store/full.ts";
 
 const manifestName = "nika-state.json";
 const databaseName = "engine.sqlite";
@@ -297,8 +298,5 @@ async function hashOf(path: string): Promise<string> {
 }
 
 function explained(error: unknown): unknown {
-  const { code, errcode } = error as { code?: unknown; errcode?: unknown };
-  if (code === "ENOSPC" || code === "EDQUOT" || errcode === 13)
-    return new NikaError("full", "The disk is full; free some space and try again. Nothing was changed.", { cause: error });
-  return error;
+  return isDiskFull(error) ? new NikaError("full", fullDiskMessage, { cause: error }) : error;
 }

@@ -4,8 +4,11 @@ import { createReadStream, createWriteStream, existsSync, mkdirSync, rmSync, wri
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { DeveloperError, toInteger, type Json } from "../codec/value.ts";
+import { isNikaError } from "../../../convex/model/error.ts";
 import type { Core } from "../core.ts";
+import { fullDiskMessage, isDiskFull } from "../store/full.ts";
 import { planImport, summarize, type Asked } from "./importPlan.ts";
 import type { ImportMode, ImportWork } from "./importTables.ts";
 import { metaKeys } from "./systemQueries.ts";
@@ -20,6 +23,8 @@ export type Imports = {
 
 /** As many as the command line sends at most. */
 const partsMax = 10_000;
+/** Between two looks whether the disk has room again. */
+const roomEveryMs = 1000;
 const modes = new Set(["requireEmpty", "append", "replace", "replaceAll"]);
 
 export function openImports({ core, dir, log }: { core: Core; dir: string; log: (line: string) => void }): Imports {
@@ -37,14 +42,27 @@ export function openImports({ core, dir, log }: { core: Core; dir: string; log: 
     const text = JSON.stringify({ importId, state });
     await core.administer?.({ type: "writeMeta", changes: [[metaKeys.imports + importId, text]] });
   };
+  /** Whoever waits for the end of an import must hear of it, though there be no room to say so yet. */
+  const tellEnd = async (importId: string, state: Json): Promise<void> => {
+    for (;;) {
+      try {
+        return await tell(importId, state);
+      } catch (error) {
+        if (!isNikaError(error) || error.code !== "full") throw error;
+        await pause(roomEveryMs, undefined, { ref: false });
+      }
+    }
+  };
   const run = async (importId: string, work: ImportWork): Promise<void> => {
     try {
       const count = await core.administer?.({ type: "import", ...work });
-      await tell(importId, { state: "completed", num_rows_written: toInteger(BigInt(count ?? 0)) });
+      await tellEnd(importId, { state: "completed", num_rows_written: toInteger(BigInt(count ?? 0)) });
     } catch (error) {
       if (!(error instanceof DeveloperError)) log(`import: ${(error as Error).message}`);
-      await core.administer?.({ type: "forgetBlobs", sha256s: (work.files ?? []).map((one) => one.sha256) });
-      await tell(importId, { state: "failed", error_message: failure(error) });
+      core
+        .administer?.({ type: "forgetBlobs", sha256s: (work.files ?? []).map((one) => one.sha256) })
+        .catch((problem: unknown) => log(`import: ${String(problem)}`));
+      await tellEnd(importId, { state: "failed", error_message: failure(error) });
     } finally {
       rmSync(join(folder, importId), { recursive: true, force: true });
     }
@@ -65,7 +83,7 @@ export function openImports({ core, dir, log }: { core: Core; dir: string; log: 
     } catch (error) {
       if (!(error instanceof DeveloperError)) log(`import: ${(error as Error).message}`);
       rmSync(join(folder, token), { recursive: true, force: true });
-      await tell(token, { state: "failed", error_message: failure(error) });
+      await tellEnd(token, { state: "failed", error_message: failure(error) });
     }
   };
   return {
@@ -100,14 +118,19 @@ export function openImports({ core, dir, log }: { core: Core; dir: string; log: 
       const work = waiting.get(importId);
       if (!work) throw new DeveloperError("This import is not waiting to be performed.");
       waiting.delete(importId);
-      await tell(importId, { state: "in_progress", progress_message: "Importing", checkpoint_messages: [] });
+      try {
+        await tell(importId, { state: "in_progress", progress_message: "Importing", checkpoint_messages: [] });
+      } catch (error) {
+        waiting.set(importId, work);
+        throw error;
+      }
       run(importId, work).catch((error: unknown) => log(`import: ${String(error)}`));
     },
   };
 }
 
 function failure(error: unknown): string {
-  return `Hit an error while importing:\n${(error as Error).message}`;
+  return `Hit an error while importing:\n${isDiskFull(error) ? fullDiskMessage : (error as Error).message}`;
 }
 
 type Upload = { readonly folder: string; readonly parts: readonly number[] };

@@ -11,6 +11,7 @@ import vm from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
 import { limits } from "../codec/limits.ts";
 import { blobPath, writeBlob } from "../store/files.ts";
+import { fullDiskMessage, isDiskFull } from "../store/full.ts";
 import type { StoredFile } from "../core.ts";
 import type { ActionSetup, FromAction, ToAction, WireResponse } from "./actionMessage.ts";
 import { watchedBody } from "./bodies.ts";
@@ -66,9 +67,17 @@ async function storeBlob(blob: Blob, wanted: string | undefined): Promise<string
   const digest = createHash("sha256").update(bytes).digest();
   if (wanted !== undefined && wanted !== digest.toString("hex") && wanted !== digest.toString("base64"))
     throw new Error("The file's SHA-256 is not the one that was given.");
-  const sha256 = writeBlob(setup.dir, bytes);
+  const sha256 = written(bytes);
   const file = { sha256, sizeBytes: bytes.length, contentType: blob.type === "" ? null : blob.type };
   return JSON.parse(await ask("storeFile", JSON.stringify(file))) as string;
+}
+
+function written(bytes: Uint8Array): string {
+  try {
+    return writeBlob(setup.dir, bytes);
+  } catch (error) {
+    throw isDiskFull(error) ? new Error(fullDiskMessage, { cause: error }) : error;
+  }
 }
 
 async function getBlob(storageId: string): Promise<Blob | null> {

@@ -1,6 +1,7 @@
 /** Answers and refusals, in the shapes Convex's clients read. */
 import type { ServerResponse } from "node:http";
 import { isNikaError, NikaError, type Code } from "../../../convex/model/error.ts";
+import { fullDiskMessage, isDiskFull } from "../store/full.ts";
 
 const statuses: Readonly<Record<Code, number>> = {
   invalid: 400,
@@ -36,7 +37,8 @@ export function sendText(response: ServerResponse, text: string): void {
 }
 
 /** `{code, message}`; what we do not know is logged and told without details. Ends the connection when the answer has begun. */
-export function sendError(response: ServerResponse, error: unknown, log: (line: string) => void): void {
+export function sendError(response: ServerResponse, cause: unknown, log: (line: string) => void): void {
+  const error = isDiskFull(cause) ? new NikaError("full", fullDiskMessage, { cause }) : cause;
   const isKnown = isNikaError(error);
   if (!isKnown || error.code === "bug") log(`http: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   if (response.headersSent) {

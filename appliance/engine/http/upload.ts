@@ -11,6 +11,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { Core, StoredFile } from "../core.ts";
+import { isDiskFull } from "../store/full.ts";
 import { limited, mustFit } from "./body.ts";
 
 /** A guard against filling the disk by mistake. */
@@ -83,7 +84,7 @@ async function syncDirectory(dir: string): Promise<void> {
 
 function explained(error: unknown): unknown {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "ENOSPC" || code === "EDQUOT")
+  if (isDiskFull(error))
     return new NikaError("full", "The disk is full; free some space and upload the file again.", { cause: error });
   if (code === "ERR_STREAM_PREMATURE_CLOSE" || code === "ECONNRESET")
     return new NikaError("cancelled", "The upload was broken off.", { cause: error });

@@ -154,6 +154,11 @@ export const act = action({
   handler: async (ctx, { name }): Promise<number> => ctx.runMutation(later, { name }),
 });
 
+export const store = action({
+  args: { size: v.number() },
+  handler: async (ctx, { size }): Promise<string> => ctx.storage.store(new Blob([new Uint8Array(size).fill(7)])),
+});
+
 export const uploadUrl = mutation({ args: {}, handler: async (ctx) => ctx.storage.generateUploadUrl() });
 
 export const keep = mutation({

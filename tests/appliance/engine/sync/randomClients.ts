@@ -313,7 +313,8 @@ function convexClient(place: Place): Client {
 
 type Message = { readonly type: string } & Readonly<Record<string, unknown>>;
 type Version = { readonly querySet: number; readonly identity: number; readonly ts: string };
-type Sent = { readonly order: Order; answer: string | undefined; ts: bigint | undefined };
+/** `isAgain`: over a second socket, so that nobody knows what came of the first. */
+type Sent = { readonly order: Order; isAgain: boolean; answer: string | undefined; ts: bigint | undefined };
 
 /** The protocol by hand: every rule of it is looked at, and it comes back at once. */
 function rawClient(place: Place): Client {
@@ -365,7 +366,10 @@ function rawClient(place: Place): Client {
         ...observed,
       });
       modify([...questions].map(([queryId, question]) => adding(queryId, question)));
-      for (const [requestId, { order }] of [...sent].toSorted(([a], [b]) => a - b)) request(requestId, order);
+      for (const [requestId, one] of [...sent].toSorted(([a], [b]) => a - b)) {
+        one.isAgain = true;
+        request(requestId, one.order);
+      }
     });
     mine.on("message", (data) => hear(JSON.parse((data as Buffer).toString()) as Message));
     mine.on("close", () => {
@@ -409,7 +413,8 @@ function rawClient(place: Place): Client {
   const answered = (message: Message): void => {
     const requestId = message["requestId"] as number;
     const one = sent.get(requestId);
-    if (!one) return wrong(`request ${requestId} was answered again after it was seen`);
+    // Sent again over a new socket, one may be seen before its second answer comes.
+    if (!one) return requestId < lastRequest ? undefined : wrong(`request ${requestId} was answered and never sent`);
     const isRefusal = one.order.path === "history:refuse";
     if (message["success"] === isRefusal)
       wrong(`request ${requestId} was answered with ${JSON.stringify(message).slice(0, 300)}`);
@@ -426,9 +431,9 @@ function rawClient(place: Place): Client {
       const at = message["result"] as number;
       record.acknowledged.push({ who, n: one.order.args.n, at, ts });
     }
+    if (!one.isAgain && ts <= fromText(version.ts)) wrong(`request ${requestId} was shown before it was answered`);
     one.answer = text;
     one.ts = ts;
-    // Sent again over a new socket, it may have been shown before its answer came.
     if (ts <= fromText(version.ts)) sent.delete(requestId);
   };
 
@@ -440,7 +445,7 @@ function rawClient(place: Place): Client {
   const order = (): void => {
     const requestId = lastRequest++;
     const next = nextOrder(place);
-    sent.set(requestId, { order: next, answer: undefined, ts: undefined });
+    sent.set(requestId, { order: next, isAgain: false, answer: undefined, ts: undefined });
     request(requestId, next);
   };
   connect();

@@ -8,7 +8,13 @@ import {
 import { v, type GenericId } from "convex/values";
 
 type Model = {
-  counters: { document: { _id: GenericId<"counters">; name: string; value: number }; fieldPaths: "name"; indexes: {}; searchIndexes: {}; vectorIndexes: {} };
+  counters: {
+    document: { _id: GenericId<"counters">; name: string; value: number };
+    fieldPaths: "name";
+    indexes: {};
+    searchIndexes: {};
+    vectorIndexes: {};
+  };
 };
 const bumped = makeFunctionReference<"mutation", { name: string }, number>("work:bumpLater");
 const args = { name: v.string() };
