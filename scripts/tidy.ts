@@ -31,6 +31,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/backup.ts",
     "appliance/secrets/",
     "appliance/processes/",
+    // Folders of the owner's, handed over by the command line and followed by the watch.
+    "appliance/folder/",
   ],
 };
 
@@ -45,6 +47,13 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   jose: ["appliance/engine/"],
   esbuild: ["appliance/engine/"],
   "pdfjs-dist": ["ml/parse/"],
+  "@napi-rs/canvas": ["ml/parse/"],
+  sharp: ["ml/parse/"],
+  "zxing-wasm": ["ml/parse/"],
+  "libphonenumber-js": ["ml/parse/"],
+  "tesseract.js-core": ["appliance/ocr/"],
+  "@tesseract.js-data/eng": ["appliance/ocr/"],
+  "@tesseract.js-data/fra": ["appliance/ocr/"],
   mammoth: ["ml/parse/"],
   fflate: ["ml/parse/"],
   htmlparser2: ["ml/parse/"],
@@ -63,7 +72,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   commander: ["appliance/cli/"],
   "cli-progress": ["appliance/cli/"],
   qrcode: ["appliance/cli/"],
-  systeminformation: ["appliance/cli/"],
+  systeminformation: ["appliance/cli/", "appliance/host/"],
   react: ["appliance/web/"],
   "react-dom": ["appliance/web/"],
   vite: ["appliance/web/"],

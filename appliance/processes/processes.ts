@@ -29,6 +29,13 @@ export type ProcessesOptions = {
   readonly timeLimitMs: number;
   /** A process without work for this long is ended, so that an idle appliance is small. */
   readonly idleMs: number;
+  /**
+   * Answers what a handler asks its parent while it works (`askParent`). The time this takes is not the process's own, and its limit
+   * begins anew: a request of many parts may take long as a whole, while each part is bounded.
+   */
+  readonly answer?: (question: unknown, signal: AbortSignal) => Promise<unknown>;
+  /** Lets processes load libraries of machine code. They may still not write, start programs or read anything but the program. */
+  readonly allowsAddons?: boolean;
 };
 
 /** Processes that answer requests, one each at a time. Started on first use. */
@@ -44,6 +51,9 @@ export type Processes<Request, Reply> = {
 };
 
 export type ProcessRequest = { readonly request: unknown; readonly bytesLength: number };
+/** What a process asks while it works, and what it is told. */
+export type ProcessQuestion = { readonly ask: number; readonly question: unknown };
+export type ProcessAnswer = { readonly answerTo: number; readonly ok: boolean; readonly value: unknown };
 export type ProcessReply =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly name: string; readonly message: string };
@@ -143,6 +153,27 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     pump();
   };
 
+  const answer = async (runner: Runner, { ask, question }: ProcessQuestion): Promise<void> => {
+    const task = runner.task;
+    if (!task) return;
+    clearTimeout(task.timer);
+    const told = await (options.answer?.(question, task.signal) ?? Promise.reject(new Error("Nobody answers."))).then(
+      (value): ProcessAnswer => ({ answerTo: ask, ok: true, value }),
+      (error: unknown) => {
+        // What stopped the parent is the request's end, not something for the handler to make the best of.
+        if (runner.task === task) lose(runner, error);
+        return undefined;
+      },
+    );
+    if (!told || runner.isLost || runner.task !== task) return;
+    limit(runner, task);
+    runner.child.send(told, (cause) => cause && lose(runner, new ProcessLostError("crashed", { cause })));
+  };
+
+  const limit = (runner: Runner, task: Task): void => {
+    task.timer = setTimeout(() => lose(runner, new ProcessLostError("slow")), options.timeLimitMs);
+  };
+
   const start = (): Runner => {
     const child = startChild(options);
     const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -151,7 +182,10 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     child.stderr?.on("data", (text: Buffer) => (lastWords = (lastWords + text.toString()).slice(-2_000)));
     // A process that ended cannot be written to; its end is told by "exit".
     child.stdin?.on("error", () => {});
-    child.on("message", (reply: ProcessReply) => finish(runner, reply));
+    child.on("message", (message: ProcessReply | ProcessQuestion) => {
+      if ("ask" in message) void answer(runner, message);
+      else finish(runner, message);
+    });
     child.once("error", (cause) => lose(runner, new ProcessLostError("crashed", { cause })));
     child.once("exit", (code, signal) => {
       const isMemory = /heap out of memory|allocation failed/iu.test(lastWords);
@@ -175,7 +209,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     runner.child.channel?.ref();
     runner.task = task;
     watch ??= setInterval(look, watchMs);
-    task.timer = setTimeout(() => lose(runner, new ProcessLostError("slow")), options.timeLimitMs);
+    limit(runner, task);
     const message: ProcessRequest = { request: task.request, bytesLength: task.bytes.length };
     if (task.bytes.length > 0) runner.child.stdin?.write(task.bytes);
     runner.child.send(message, (cause) => cause && lose(runner, new ProcessLostError("crashed", { cause })));
@@ -234,7 +268,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
   };
 }
 
-function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
+function startChild({ entry, memoryMiBMax, allowsAddons = false }: ProcessesOptions): ChildProcess {
   const child = fork(entry, [], {
     serialization: "advanced",
     stdio: ["pipe", "ignore", "pipe", "ipc"],
@@ -246,6 +280,7 @@ function startChild({ entry, memoryMiBMax }: ProcessesOptions): ChildProcess {
       "--max-semi-space-size=2",
       "--disable-warning=ExperimentalWarning",
       "--permission",
+      ...(allowsAddons ? ["--allow-addons"] : []),
       ...programFolders().map((folder) => `--allow-fs-read=${folder}`),
     ],
   });

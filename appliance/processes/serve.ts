@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { ProcessReply, ProcessRequest } from "./processes.ts";
+import type { ProcessAnswer, ProcessQuestion, ProcessReply, ProcessRequest } from "./processes.ts";
 
 /** The inside of a process opened by processes.ts: answers each request with what `handle` returns or throws; ends with its parent. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- names what the caller's handler takes
@@ -12,8 +12,24 @@ export function serve<Request, Reply>(handle: (request: Request, bytes: Uint8Arr
       reply({ ok: false, name, message });
     }
   };
-  process.on("message", (message: ProcessRequest) => void answer(message));
+  process.on("message", (message: ProcessRequest | ProcessAnswer) => {
+    if ("answerTo" in message) waiting.get(message.answerTo)?.(message.value);
+    else void answer(message);
+  });
   process.once("disconnect", () => process.exit(0));
+}
+
+const waiting = new Map<number, (value: unknown) => void>();
+let asked = 0;
+
+/** Asks the parent, from inside a handler. When the parent cannot answer, it ends this process and the request with it. */
+export async function askParent(question: unknown): Promise<unknown> {
+  asked += 1;
+  const ask = asked;
+  const answered = new Promise<unknown>((resolve) => waiting.set(ask, resolve));
+  const message: ProcessQuestion = { ask, question };
+  process.send?.(message);
+  return await answered.finally(() => waiting.delete(ask));
 }
 
 /** The next bytes of the pipe. Requests come one at a time, so what is in it belongs to this one. */

@@ -1,4 +1,5 @@
 import { NikaError } from "../../convex/model/error.ts";
+import type { Ocr, OcrPicture } from "../../functions/ports/ocr.ts";
 import type { Reader, Reading } from "../../functions/ports/reader.ts";
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
 import type { ReadReply, ReadRequest } from "./readerProcess.ts";
@@ -6,11 +7,13 @@ import type { ReadReply, ReadRequest } from "./readerProcess.ts";
 export type ReaderOptions = {
   /** One line about a file that could not be read, for the log. */
   readonly log?: (line: string) => void;
+  /** Reads text in pictures; without it scans have none. */
+  readonly ocr?: Ocr;
   /** Files read at the same time. Two leave the main thread room on two cores, because it waits most of the time. */
   readonly processesMax?: number;
   /** The slowest sound file seen, a book of two thousand pages, took a third of this. */
   readonly timeLimitMs?: number;
-  /** All processes together: a heavy file gets all of it. With the rest of the appliance under 600 MB. */
+  /** All processes together: a heavy file gets all of it. With the rest of the appliance, text recognition aside, under 700 MB. */
   readonly memoryMiBMax?: number;
   readonly idleMs?: number;
 };
@@ -21,25 +24,45 @@ export type ReaderOptions = {
  */
 export function openReader({
   log = () => {},
+  ocr,
   processesMax = 2,
   timeLimitMs = 60_000,
-  memoryMiBMax = 270,
+  memoryMiBMax = 340,
   idleMs = 20_000,
 }: ReaderOptions = {}): Reader & { close(): Promise<void> } {
   const entry = new URL("readerProcess.ts", import.meta.url);
-  const processes = openProcesses<ReadRequest, ReadReply>({ entry, processesMax, memoryMiBMax, timeLimitMs, idleMs });
+  const processes = openProcesses<ReadRequest, ReadReply>({
+    entry,
+    processesMax,
+    memoryMiBMax,
+    timeLimitMs,
+    idleMs,
+    // Pictures are decoded, and pages drawn, by libraries of machine code.
+    allowsAddons: true,
+    ...(ocr && { answer: (picture, signal) => ocr.read(picture as OcrPicture, signal) }),
+  });
   return {
     read: async (bytes, { name, signal }) => {
       try {
-        const { reading, cause } = await processes.call({ name }, { signal, bytes });
-        if (cause !== undefined) log(`could not read ${JSON.stringify(name)}: ${cause}`);
-        return reading;
+        const reply = await processes.call({ type: "read", name, hasOcr: ocr !== undefined }, { signal, bytes });
+        if (reply.cause !== undefined) log(`could not read ${JSON.stringify(name)}: ${reply.cause}`);
+        if (reply.type !== "read") throw new NikaError("bug", "The reader gave another answer than was asked for.");
+        return reply.reading;
       } catch (error) {
         return unreadable(error, name, log);
       }
     },
     entries: async () => Promise.reject(new NikaError("invalid", "It holds no files.")),
-    page: async () => undefined,
+    page: async (bytes, { name, page, widthMax, signal }) => {
+      try {
+        const reply = await processes.call({ type: "page", page, widthMax }, { signal, bytes });
+        if (reply.cause !== undefined) log(`could not draw page ${page} of ${JSON.stringify(name)}: ${reply.cause}`);
+        return reply.type === "page" ? reply.image : undefined;
+      } catch (error) {
+        unreadable(error, name, log);
+        return undefined;
+      }
+    },
     close: () => processes.close(),
   };
 }

@@ -1,31 +1,57 @@
 /** The process that reads untrusted files: bytes in, passages out. */
 import { chunk } from "../../ml/chunk/chunk.ts";
+import { pageImage } from "../../ml/parse/pageImage.ts";
 import { parse } from "../../ml/parse/parse.ts";
 import { detectDocumentLanguage } from "../../ml/retrieve/language.ts";
 import { UnreadableError } from "../../ml/parse/unreadable.ts";
 import type { Reading } from "../../functions/ports/reader.ts";
-import { serve } from "../processes/serve.ts";
+import type { Recognise, Recognised } from "../../ml/parse/picture/recognise.ts";
+import { askParent, serve } from "../processes/serve.ts";
+import { findingsOf } from "./findings.ts";
 
-export type ReadRequest = { readonly name: string };
+export type ReadRequest =
+  | { readonly type: "read"; readonly name: string; /** Whether the parent reads text in pictures. */ readonly hasOcr: boolean }
+  | { readonly type: "page"; readonly page: number; readonly widthMax: number };
 /** `cause` is for the log: what a library said about the file. */
-export type ReadReply = { readonly reading: Reading; readonly cause?: string };
+export type ReadReply =
+  | { readonly type: "read"; readonly reading: Reading; readonly cause?: string }
+  | { readonly type: "page"; readonly image: Uint8Array | undefined; readonly cause?: string };
 
 /** Enough to tell the language by; the rest is in the same one more often than not. */
 const languageSampleChars = 6_000;
 const causeCharsMax = 300;
 
-serve(async ({ name }: ReadRequest, bytes): Promise<ReadReply> => {
+/** Pictures of text are read elsewhere: by a program, or a service, that this process may not reach. */
+const recognise: Recognise = async (picture) => (await askParent(picture)) as Recognised | undefined;
+
+serve(async (request: ReadRequest, bytes): Promise<ReadReply> => {
   try {
-    const document = await parse(bytes, name);
-    const passages = chunk(document);
-    if (passages.length === 0) return { reading: { type: "unreadable", problem: "noText" } };
-    const language = await detectDocumentLanguage(sample(passages));
-    const { format, title, pages } = document;
-    return { reading: { type: "read", format, title, language, passages, ...(pages !== undefined && { pages }) } };
+    if (request.type === "page") return { type: "page", image: await pageImage(bytes, request.page, request.widthMax) };
+    return { type: "read", reading: await read(bytes, request.name, request.hasOcr) };
   } catch (error) {
-    return { reading: { type: "unreadable", problem: problemOf(error) }, cause: causeOf(error) };
+    const problem = problemOf(error);
+    if (request.type === "page") return { type: "page", image: undefined, cause: causeOf(error) };
+    return { type: "read", reading: { type: "unreadable", problem }, cause: causeOf(error) };
   }
 });
+
+async function read(bytes: Uint8Array, name: string, hasOcr: boolean): Promise<Reading> {
+  const document = await parse(bytes, name, hasOcr ? { recognise } : {});
+  const passages = chunk(document);
+  // A picture without a word in it is still something to look at.
+  if (passages.length === 0 && !document.pictures?.length) return { type: "unreadable", problem: "noText" };
+  const language = await detectDocumentLanguage(sample(passages));
+  const { format, title, pages } = document;
+  return {
+    type: "read",
+    format,
+    title,
+    language,
+    passages,
+    ...(pages !== undefined && { pages }),
+    ...(await findingsOf(document)),
+  };
+}
 
 function problemOf(error: unknown): UnreadableError["problem"] {
   if (error instanceof UnreadableError) return error.problem;
