@@ -14,7 +14,7 @@ import { authorityOf, recencyOf } from "../../ml/retrieve/authority.ts";
 import { diversify } from "../../ml/retrieve/diversify.ts";
 import { highlights } from "../../ml/retrieve/highlight.ts";
 import { detectLanguage } from "../../ml/retrieve/language.ts";
-import { rerank, termsHeld, type Ranked } from "../../ml/retrieve/rerank.ts";
+import { rerank, termsHeld, type Ranked, type RerankOptions } from "../../ml/retrieve/rerank.ts";
 import { isSpellable } from "../../ml/retrieve/spelling.ts";
 import { exactTerms, queryTerms } from "../../ml/retrieve/terms.ts";
 import { understand, type Reading } from "../../ml/retrieve/understand.ts";
@@ -182,11 +182,11 @@ async function judge(
   ];
 }
 
-function worthOf({ recency = 0, authority = 0 }: SearchWeights = {}) {
+function worthOf({ recency = 0, authority = 0 }: SearchWeights = {}): RerankOptions<PassageHit> {
   const weight = recency + authority;
   if (!(weight > 0)) return {};
   const now = Date.now();
-  const of = (hit: { readonly writtenAt?: number; readonly entityType?: string }): number =>
+  const of = (hit: PassageHit): number =>
     (recency * recencyOf(hit.writtenAt, now) + authority * authorityOf(hit.entityType)) / weight;
   return { worth: { weight, of } };
 }

@@ -2,29 +2,55 @@ import { passagesPerDocumentMax } from "../../convex/model/document.ts";
 import type { Place } from "../../convex/model/place.ts";
 import type { Block, ParsedDocument, Passage } from "../parse/block.ts";
 import { UnreadableError } from "../parse/unreadable.ts";
+import { detectLanguage } from "../retrieve/language.ts";
 import { openPassage, type OpenPassage } from "./openPassage.ts";
 import { piecesOf, type Piece } from "./pieces.ts";
+import { measureOf, type Measure } from "./tokens.ts";
 
-/** About 300 tokens of running text: enough to answer from, short enough to be read on a phone and to mean one thing. */
-const targetChars = 1_200;
-/** A shorter rest joins the passage before it when it is of the same section and kind. */
-const runtChars = 240;
+/** How long passages are, in tokens. */
+export type Budgets = {
+  /** Running text and rows: enough to answer from, short enough to be read on a phone and to mean one thing. */
+  readonly target: number;
+  /** Lists, code and records are worth more whole; with the title in front this is what common embedders still take in (512). */
+  readonly whole: number;
+};
+
+const budgetsDefault: Budgets = { target: 300, whole: 460 };
+/** A shorter rest joins the passage before it when it is of the same section and flow. */
+const runtTokens = 60;
+/** A note may make the passage it belongs to this much longer than others. */
+const noteTokensMax = 120;
+/** Enough to tell the language by. */
+const sampleChars = 4_000;
 
 /**
- * Cuts a document into passages of about 1,200 characters. None crosses a level-1 or level-2 heading, a page, or a part of a mail,
- * and rows, records and running text do not mix, so that each passage has one place. Fails with `tooManyPassages`.
+ * Cuts a document into passages of about 300 tokens, as `measure` counts them (default: an estimate, see tokens.ts). None crosses a
+ * level-1 or level-2 heading, a page, or a part of a mail, and rows, records, figures and running text do not mix, so that each passage
+ * has one place. Text that had to be cut inside a paragraph repeats one sentence. Passages under one such heading share a `section`.
+ * Fails with `tooManyPassages`.
  */
-export function chunk(document: ParsedDocument): Passage[] {
-  const packer = new Packer();
+export function chunk(
+  document: ParsedDocument,
+  options: { readonly measure?: Measure; readonly budgets?: Budgets } = {},
+): Passage[] {
+  const language = detectLanguage(sampleOf(document.blocks));
+  const packer = new Packer({
+    measure: options.measure ?? measureOf(language === "en"),
+    budgets: options.budgets ?? budgetsDefault,
+    language: language === "fr" ? "fr" : "en",
+  });
   for (const block of document.blocks) packer.add(block);
   return packer.finish();
 }
 
+export type Cutting = { readonly measure: Measure; readonly budgets: Budgets; readonly language: "en" | "fr" };
 type Heading = { readonly level: number; readonly text: string };
 
 class Packer {
+  readonly #cutting: Cutting;
   readonly #passages: Passage[] = [];
   #path: Heading[] = [];
+  #section = 1;
   /** The part of the mail the path belongs to. */
   #part: string | undefined;
   #open: OpenPassage | undefined;
@@ -33,10 +59,14 @@ class Packer {
   /** A heading that has had no text yet; it becomes a passage of its own when nothing follows. */
   #bare: { readonly text: string; readonly place: Place; readonly headings: readonly string[] } | undefined;
 
+  constructor(cutting: Cutting) {
+    this.#cutting = cutting;
+  }
+
   add(block: Block): void {
     if (block.place.part !== this.#part) this.#startPart(block.place.part);
     if (block.type === "heading") this.#addHeading(block);
-    else for (const piece of piecesOf(block, targetChars)) this.#addPiece(piece);
+    else for (const piece of piecesOf(block, this.#cutting)) this.#addPiece(piece);
   }
 
   finish(): Passage[] {
@@ -57,7 +87,8 @@ class Packer {
     else this.#endBare(level);
     this.#path = [...this.#path.filter((heading) => heading.level < level), { level, text }];
     if (this.#open && !isMajor && this.#open.place.page === place.page) {
-      this.#addInnerHeading({ kind: "prose", text, place, joiner: "\n\n" });
+      const tokens = this.#cutting.measure(text);
+      this.#addInnerHeading({ flow: "prose", kind: "prose", text, tokens, place, joiner: "\n\n" });
     } else {
       this.#bare = { text, place, headings: this.#headings() };
     }
@@ -88,15 +119,17 @@ class Packer {
   }
 
   #fits(open: OpenPassage, piece: Piece): boolean {
-    if (open.kind !== piece.kind || open.place.page !== piece.place.page) return false;
-    return open.length + piece.text.length <= targetChars;
+    if (open.flow !== piece.flow || open.place.page !== piece.place.page || open.place.sheet !== piece.place.sheet) return false;
+    const room = this.#cutting.budgets.target + (piece.kind === "footnote" ? noteTokensMax : 0);
+    return open.tokens + piece.tokens <= room;
   }
 
   #begin(piece: Piece, orphan: string | undefined): void {
     const headings = this.#headings();
     // The deepest heading is already in the path of this passage, so it is not repeated in its text.
     const isNamed = orphan === undefined || headings.includes(orphan);
-    this.#open = openPassage(isNamed ? piece : { ...piece, text: `${orphan}\n\n${piece.text}` }, headings);
+    const first = isNamed ? piece : { ...piece, text: `${orphan}\n\n${piece.text}` };
+    this.#open = openPassage(first, headings, this.#cutting.measure);
   }
 
   #headings(): string[] {
@@ -108,12 +141,12 @@ class Packer {
     if (!open) return;
     this.#open = undefined;
     const previous = this.#previous;
-    if (previous && open.length < runtChars && isSameSection(previous, open)) {
+    if (previous && open.tokens < runtTokens && isAlike(previous, open)) {
       previous.join(open);
-      this.#passages[this.#passages.length - 1] = previous.toPassage();
+      this.#passages[this.#passages.length - 1] = previous.toPassage(this.#section);
       return;
     }
-    this.#push(open.toPassage());
+    this.#push(open.toPassage(this.#section));
     this.#previous = open;
   }
 
@@ -121,6 +154,7 @@ class Packer {
     this.#close();
     this.#previous = undefined;
     this.#endBare(nextLevel);
+    if (this.#passages.at(-1)?.section === this.#section) this.#section += 1;
   }
 
   #endBare(nextLevel: number): void {
@@ -128,7 +162,13 @@ class Packer {
     this.#bare = undefined;
     // A heading with deeper ones below it is in their path already.
     const isCovered = nextLevel > (this.#path.at(-1)?.level ?? 0);
-    if (bare && !isCovered) this.#push({ text: bare.text, place: withHeadings(bare.place, bare.headings.slice(0, -1)) });
+    if (!bare || isCovered) return;
+    this.#push({
+      text: bare.text,
+      place: withHeadings(bare.place, bare.headings.slice(0, -1)),
+      kind: "prose",
+      section: this.#section,
+    });
   }
 
   #push(passage: Passage): void {
@@ -137,11 +177,35 @@ class Packer {
   }
 }
 
-function isSameSection(one: OpenPassage, other: OpenPassage): boolean {
-  const isAlike = one.headings.length === other.headings.length && one.headings.every((name, at) => other.headings[at] === name);
-  return isAlike && one.kind === other.kind && one.place.page === other.place.page;
+/** Whether a short rest may join the passage before it: a table's own summary stays alone, and so does a figure. */
+function isAlike(one: OpenPassage, other: OpenPassage): boolean {
+  const hasSamePath =
+    one.headings.length === other.headings.length && one.headings.every((name, at) => other.headings[at] === name);
+  return (
+    hasSamePath &&
+    one.flow === other.flow &&
+    !other.flow.startsWith("alone") &&
+    one.place.page === other.place.page &&
+    one.place.sheet === other.place.sheet
+  );
 }
 
 function withHeadings(place: Place, headings: readonly string[]): Place {
   return headings.length === 0 ? place : { ...place, headings: [...headings] };
+}
+
+function sampleOf(blocks: readonly Block[]): string {
+  let text = "";
+  for (const block of blocks) {
+    if (text.length > sampleChars) break;
+    if (block.type === "list") text += block.items.map((item) => item.text).join("\n");
+    else if (block.type === "table")
+      text += block.rows
+        .slice(0, 20)
+        .map((row) => row.join(" "))
+        .join("\n");
+    else text += block.text ?? "";
+    text += "\n";
+  }
+  return text;
 }

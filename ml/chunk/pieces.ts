@@ -1,71 +1,105 @@
 import type { Place } from "../../convex/model/place.ts";
-import type { Block } from "../parse/block.ts";
+import type { Block, PassageKind } from "../parse/block.ts";
 import { sentences } from "../retrieve/sentences.ts";
+import type { Cutting } from "./chunk.ts";
+import { describe } from "./describe.ts";
 
-/** The smallest thing a passage is packed from: some sentences, a row, a record, a stretch of code. */
+/** The smallest thing a passage is packed from: some sentences, a list, a row, a record, a stretch of code. */
 export type Piece = {
-  readonly kind: "prose" | "rows" | "records";
+  readonly kind: PassageKind;
+  /** Pieces of one flow share passages; "alone" with a number of its own shares with none. */
+  readonly flow: "prose" | "rows" | "records" | `alone ${string}`;
   readonly text: string;
+  readonly tokens: number;
   readonly place: Place;
   /** What stands between it and the piece before. */
   readonly joiner: string;
   readonly isHeading?: boolean;
 };
 
-/** Code is worth more whole; this is about 600 tokens, what readers and embedders still take in. */
-const codeCharsMax = 2_400;
+type Cut = Pick<Piece, "text" | "place"> & { readonly joiner?: string };
 
-/** A block as pieces of at most about `charsMax` characters (code: twice that). Blank ones are left out. */
-export function piecesOf(block: Exclude<Block, { type: "heading" }>, charsMax: number): Piece[] {
+/** Code this short belongs to the text around it. */
+const inlineCodeTokens = 60;
+/** A sentence longer than this is not repeated: the two halves would say the same. */
+const overlapCharsMax = 240;
+const captionCharsMax = 160;
+
+/** A block as pieces within the budgets. Blank ones are left out. */
+export function piecesOf(block: Exclude<Block, { type: "heading" }>, cutting: Cutting): Piece[] {
+  const { budgets } = cutting;
+  const made = (kind: PassageKind, flow: Piece["flow"], joiner: string, cuts: readonly Cut[]): Piece[] =>
+    cuts.map((cut) => ({ kind, flow, joiner, tokens: cutting.measure(cut.text), ...cut }));
+  const text = (text: string): Cut[] => proseCuts(text, block.place, charsFor(text, budgets.target, cutting));
   switch (block.type) {
     case "paragraph":
-      return prosePieces(block.text, block.place, charsMax);
-    case "code":
-      return linePieces(block.text, block.place, codeCharsMax).map((piece) => ({ ...piece, kind: "prose", joiner: "\n\n" }));
-    case "record":
-      return linePieces(block.text, block.place, charsMax).map((piece) => ({ ...piece, kind: "records", joiner: "\n\n" }));
-    case "table":
-      return rowPieces(block, charsMax);
+      return made("prose", "prose", "\n\n", text(block.text));
     case "list": {
-      const lines = block.items.map(({ text, depth }) => `${"  ".repeat(depth)}- ${text}`).join("\n");
-      return linePieces(lines, block.place, charsMax).map((piece) => ({ ...piece, kind: "prose", joiner: "\n\n" }));
+      const lines = block.items
+        .map(({ text, depth }, at) => `${"  ".repeat(depth)}${block.isOrdered ? `${at + 1}.` : "-"} ${text}`)
+        .join("\n");
+      return made("list", "prose", "\n\n", lineCuts(lines, block.place, charsFor(lines, budgets.whole, cutting)));
     }
-    case "figure":
-      return prosePieces([block.caption, block.text].filter(Boolean).join("\n"), block.place, charsMax);
+    case "code": {
+      const isInline = cutting.measure(block.text) <= inlineCodeTokens;
+      const cuts = lineCuts(block.text, block.place, charsFor(block.text, budgets.whole, cutting));
+      return made("code", isInline ? "prose" : `alone ${JSON.stringify(block.place)}`, "\n\n", cuts);
+    }
+    case "record":
+      return made("record", "records", "\n\n", lineCuts(block.text, block.place, charsFor(block.text, budgets.whole, cutting)));
+    case "table":
+      return [
+        ...made("table", `alone ${JSON.stringify(block.place)}`, "\n", descriptionOf(block, cutting)),
+        ...made("table", "rows", "\n", rowCuts(block, cutting)),
+      ];
+    case "figure": {
+      const said = [block.caption, block.text].filter((part) => part !== undefined && part.trim() !== "").join("\n");
+      return made("figure", `alone ${JSON.stringify(block.place)} ${block.picture ?? ""}`, "\n\n", text(said));
+    }
     case "footnote":
-      return prosePieces([block.label, block.text].filter(Boolean).join(" "), block.place, charsMax);
+      return made("footnote", "prose", "\n\n", text([block.label, block.text].filter(Boolean).join(" ")));
   }
 }
 
-function prosePieces(text: string, place: Place, charsMax: number): Piece[] {
+/** About how many characters of this text are `tokens` tokens. */
+function charsFor(text: string, tokens: number, { measure }: Cutting): number {
+  const all = measure(text);
+  return all <= tokens ? text.length : Math.max(40, Math.floor((text.length * tokens) / all));
+}
+
+function proseCuts(text: string, place: Place, charsMax: number): Cut[] {
   if (text.trim() === "") return [];
-  if (text.length <= charsMax) return [{ kind: "prose", text, place, joiner: "\n\n" }];
-  const groups = grouped(
-    sentences(text).flatMap(({ from, to }) => hardCut(text, from, to, charsMax)),
-    charsMax,
-  );
-  let line = 0;
-  let seen = 0;
+  if (text.length <= charsMax) return [{ text, place }];
+  const spans = sentences(text).flatMap(({ from, to }) => hardCut(text, from, to, charsMax));
+  const groups = grouped(spans, charsMax);
   return groups.map(({ from, to }, at) => {
-    line += lineBreaks(text, seen, from);
-    const first = line;
-    line += lineBreaks(text, from, to);
-    seen = to;
+    const start = at === 0 ? from : overlapStart(spans, groups[at - 1]!, from);
+    const first = lineBreaks(text, 0, start);
     return {
-      kind: "prose" as const,
-      text: text.slice(from, to),
-      place: onLines(place, first, line),
-      joiner: at === 0 ? "\n\n" : " ",
+      text: text.slice(start, to),
+      place: onLines(place, first, first + lineBreaks(text, start, to)),
+      ...(at > 0 && { joiner: " " }),
     };
   });
 }
 
+/** Where a group begins that repeats the last sentence of the one before, so that what refers back is understood. */
+function overlapStart(
+  spans: readonly { from: number; to: number }[],
+  before: { from: number; to: number },
+  from: number,
+): number {
+  const last = spans.findLast((span) => span.to <= from);
+  const isShort = last !== undefined && last.to - last.from <= overlapCharsMax;
+  return isShort && last.from > before.from ? last.from : from;
+}
+
 /** Lines kept together up to `charsMax`; one that is longer is cut. */
-function linePieces(text: string, place: Place, charsMax: number): { text: string; place: Place }[] {
+function lineCuts(text: string, place: Place, charsMax: number): Cut[] {
   const body = text.replace(/^\n+|\s+$/gu, "");
   if (body === "") return [];
   if (body.length <= charsMax) return [{ text: body, place }];
-  const pieces: { text: string; place: Place }[] = [];
+  const pieces: Cut[] = [];
   const lines = body.split("\n");
   let held: string[] = [];
   let chars = 0;
@@ -91,24 +125,36 @@ function linePieces(text: string, place: Place, charsMax: number): { text: strin
   return pieces;
 }
 
+/** What a table is about, as a passage of its own; nothing for one that is seen at a glance. */
+function descriptionOf(table: Extract<Block, { type: "table" }>, { language }: Cutting): Cut[] {
+  const text = describe(table, language);
+  if (text === undefined) return [];
+  return [{ text, place: table.rows.length > 0 ? { ...table.place, rows: { from: 1, to: table.rows.length } } : table.place }];
+}
+
 /** Each row says its column names, so that it can be understood, and found, on its own. */
-function rowPieces({ columns, rows, place }: Extract<Block, { type: "table" }>, charsMax: number): Piece[] {
-  const pieces: Piece[] = [];
+function rowCuts({ columns, rows, caption, place }: Extract<Block, { type: "table" }>, cutting: Cutting): Cut[] {
+  const pieces: Cut[] = [];
+  const title = caption === undefined || caption.trim() === "" ? "" : `${caption.trim().slice(0, captionCharsMax)} · `;
   for (const [at, row] of rows.entries()) {
     const cells = row.map((cell, column) => toCell(columns[column] ?? "", cell)).filter((cell) => cell !== "");
     const where = { ...place, rows: { from: at + 1, to: at + 1 } };
-    let held = "";
+    const charsMax = charsFor(cells.join(" · "), cutting.budgets.target, cutting);
+    let held = at === 0 ? title : "";
+    let isEmpty = true;
     const flush = (): void => {
-      if (held !== "") pieces.push({ kind: "rows", text: held, place: where, joiner: "\n" });
+      if (!isEmpty) pieces.push({ text: held, place: where });
       held = "";
+      isEmpty = true;
     };
     for (const cell of cells) {
-      if (held !== "" && held.length + cell.length + 3 > charsMax) flush();
+      if (!isEmpty && held.length + cell.length + 3 > charsMax + title.length) flush();
       if (cell.length > charsMax) {
         for (const { from, to } of hardCut(cell, 0, cell.length, charsMax))
-          pieces.push({ kind: "rows", text: cell.slice(from, to), place: where, joiner: "\n" });
+          pieces.push({ text: cell.slice(from, to), place: where });
       } else {
-        held = held === "" ? cell : `${held} · ${cell}`;
+        held = isEmpty ? held + cell : `${held} · ${cell}`;
+        isEmpty = false;
       }
     }
     flush();

@@ -22,11 +22,11 @@ export type Ranked<C> = C & {
   readonly sentenceShare: number;
 };
 
-export type RerankOptions = {
+export type RerankOptions<C> = {
   /** Leaves out what shares no word or idea with the question. */
   readonly needsWords?: boolean;
   /** What a passage is worth beside its words, 0 to 1, and how much that counts. */
-  readonly worth?: { readonly of: (candidate: Candidate) => number; readonly weight: number };
+  readonly worth?: { readonly of: (candidate: C) => number; readonly weight: number };
 };
 
 /**
@@ -38,7 +38,7 @@ export type RerankOptions = {
 export function rerank<C extends Candidate>(
   candidates: readonly C[],
   question: string,
-  { needsWords = false, worth }: RerankOptions = {},
+  { needsWords = false, worth }: RerankOptions<C> = {},
 ): Ranked<C>[] {
   const asked = contentStems(question);
   const best = Math.max(...candidates.map(({ score }) => score));

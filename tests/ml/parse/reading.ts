@@ -10,7 +10,8 @@ export type Read = ParsedDocument & { readonly passages: readonly Passage[] };
 export async function read(content: Uint8Array | string, name: string): Promise<Read> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content);
   const document = await parse(bytes, name);
-  return { ...document, passages: chunk(document) };
+  // What sort of passage each is, and of which section, is the chunker's business and tested there.
+  return { ...document, passages: chunk(document).map(({ text, place }) => ({ text, place })) };
 }
 
 /** A file of tests/fixtures/documents, under another name if one is given. */
