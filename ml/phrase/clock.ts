@@ -25,7 +25,11 @@ export const clock = `(${[
   `(?:\\d{1,2}|${hourWord}) ?${ampm}`,
   `(?:\\d{1,2}|${hourWord}) o'clock${ofDay}`,
 ].join("|")})(?![\\w:])`;
-export const bareHour = `(\\d{1,2}|[01]\\d[0-5]\\d|2[0-3][0-5]\\d|${hourWord})${ofDay}(?![\\w:.%€$]| ?(?:${amount} )?(?:fois|times|minutes?|jours?|days?|weeks?|semaines?))`;
+const bare = (words: string): string =>
+  `(\\d{1,2}|[01]\\d[0-5]\\d|2[0-3][0-5]\\d|${words})${ofDay}(?![\\w:.%€$]| ?(?:${amount} )?(?:fois|times|minutes?|jours?|days?|weeks?|semaines?))`;
+export const bareHour = bare(hourWord);
+/** After a French "à", which folds to the English article: "a ten page letter" names no hour. */
+export const bareDigits = bare("[01]?\\d|2[0-4]");
 
 /** Undefined when the clock has no such time. */
 export function toTime(text: string): ClockTime | undefined {

@@ -1,6 +1,6 @@
 /** What happens once: "demain à 14h", "in 20 minutes", "next Monday"; and the times of a day, whatever they belong to. */
 import { dayNumber, fromDayNumber, type Wall } from "../time/zone.ts";
-import { bareHour, clock, toTime } from "./clock.ts";
+import { bareDigits, bareHour, clock, toTime } from "./clock.ts";
 import { onOrAfter } from "./date.ts";
 import type { Found, Part, Reader } from "./found.ts";
 import type { Phrase } from "./text.ts";
@@ -14,8 +14,11 @@ export const readTimes: Reader = (phrase, found) => {
     const time = toTime(hit[1] ?? "");
     if (time) found.times.push(time);
   }
-  const bare = new RegExp(`,? ?\\b(?:a|vers|at|around) ${bareHour}(?:(?: et | and | & )${bareHour})?`, "u");
-  for (const hit of phrase.takeAll(bare)) {
+  const bare = [
+    ...phrase.takeAll(new RegExp(`,? ?\\b(?:at|around) ${bareHour}(?:(?: and | & )${bareHour})?`, "u")),
+    ...phrase.takeAll(new RegExp(`,? ?\\b(?:a|vers) ${bareDigits}(?:(?: et | & )${bareDigits})?`, "u")),
+  ];
+  for (const hit of bare) {
     for (const text of hit.slice(1)) {
       const time = text === undefined ? undefined : toTime(text);
       if (time) found.times.push(time);

@@ -41,6 +41,9 @@ const verbs = {
 const startsWith = (verb: string): RegExp => new RegExp(`^${verb}(?:-(?:la|le|les|moi))?\\b ?`, "u");
 const now = /,? ?\b(?:maintenant|tout de suite|immediatement|des maintenant|now|right now|right away|immediately)\b/u;
 
+const called =
+  /\b(?:daily|weekly|monthly|yearly|quarterly|morning|evening|quotidien(?:ne)?|hebdomadaire|mensuel(?:le)?|annuel(?:le)?|trimestriel(?:le)?|(?:du |de la |de l')(?:matin|soir|nuit|jour|semaine|mois|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche))\b/gu;
+
 /** Deterministic. A phrase about no schedule comes back as `create` with what `parsePhrase` made of it, most often nothing. */
 export function parseRequest(text: string, context: Context): ScheduleRequest {
   const plain = fold(text)
@@ -54,7 +57,8 @@ export function parseRequest(text: string, context: Context): ScheduleRequest {
   const change = readChange(plain);
   if (change) return change;
   // "Supprime les vieux fichiers tous les lundis" is work for every Monday, not the end of it.
-  const isWork = (phrase: string): boolean => parsePhrase(phrase, context).type !== "none";
+  // "The weekly report" is what a schedule is called, though.
+  const isWork = (phrase: string): boolean => parsePhrase(fold(phrase).replaceAll(called, ""), context).type !== "none";
   if (startsWith(verbs.pause).test(plain)) {
     const rest = plain.replace(startsWith(verbs.pause), "");
     const at = rest.search(/ (?:jusqu'a|jusqu'au|until|till|pendant|for) /u);

@@ -1,5 +1,6 @@
 /** The words of time in French and English, folded. */
 
+// No short forms: "mon" is also French for "my", and "sat", "sun" and "wed" are words of their own.
 export const weekdayNames: Record<string, number> = {
   dimanche: 0,
   lundi: 1,
@@ -15,16 +16,6 @@ export const weekdayNames: Record<string, number> = {
   thursday: 4,
   friday: 5,
   saturday: 6,
-  sun: 0,
-  mon: 1,
-  tue: 2,
-  tues: 2,
-  wed: 3,
-  thu: 4,
-  thur: 4,
-  thurs: 4,
-  fri: 5,
-  sat: 6,
 };
 
 export const monthNames: Record<string, number> = {
