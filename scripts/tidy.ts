@@ -54,8 +54,6 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "tesseract.js-core": ["appliance/ocr/"],
   "@tesseract.js-data/eng": ["appliance/ocr/"],
   "@tesseract.js-data/fra": ["appliance/ocr/"],
-  mammoth: ["ml/parse/"],
-  fflate: ["ml/parse/"],
   htmlparser2: ["ml/parse/"],
   yauzl: ["ml/parse/"],
   "modern-tar": ["ml/parse/"],

@@ -1,4 +1,5 @@
 import { NikaError } from "../../convex/model/error.ts";
+import type { Converter } from "../../functions/ports/converter.ts";
 import type { Ocr, OcrPicture } from "../../functions/ports/ocr.ts";
 import type { Reader, Reading } from "../../functions/ports/reader.ts";
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
@@ -9,6 +10,8 @@ export type ReaderOptions = {
   readonly log?: (line: string) => void;
   /** Reads text in pictures; without it scans have none. */
   readonly ocr?: Ocr;
+  /** A service that is asked first; what it cannot read is read here. */
+  readonly converter?: Converter;
   /** Files read at the same time. Two leave the main thread room on two cores, because it waits most of the time. */
   readonly processesMax?: number;
   /** The slowest sound file seen, a book of two thousand pages, took a third of this. */
@@ -25,6 +28,7 @@ export type ReaderOptions = {
 export function openReader({
   log = () => {},
   ocr,
+  converter,
   processesMax = 2,
   timeLimitMs = 60_000,
   memoryMiBMax = 340,
@@ -44,7 +48,9 @@ export function openReader({
   return {
     read: async (bytes, { name, signal }) => {
       try {
-        const reply = await processes.call({ type: "read", name, hasOcr: ocr !== undefined }, { signal, bytes });
+        const converted = converter?.takes(bytes) ? await converter.convert(bytes, { name, signal }) : undefined;
+        const request = { type: "read" as const, name, hasOcr: ocr !== undefined, isConverted: converted !== undefined };
+        const reply = await processes.call(request, { signal, bytes: converted ?? bytes });
         if (reply.cause !== undefined) log(`could not read ${JSON.stringify(name)}: ${reply.cause}`);
         if (reply.type !== "read") throw new NikaError("bug", "The reader gave another answer than was asked for.");
         return reply.reading;
@@ -52,7 +58,18 @@ export function openReader({
         return unreadable(error, name, log);
       }
     },
-    entries: async () => Promise.reject(new NikaError("invalid", "It holds no files.")),
+    entries: async (bytes, { name, from, signal }) => {
+      const none = new NikaError("invalid", "It holds no files.");
+      try {
+        const reply = await processes.call({ type: "entries", name, from }, { signal, bytes });
+        if (reply.cause !== undefined) log(`could not open ${JSON.stringify(name)}: ${reply.cause}`);
+        if (reply.type !== "entries" || !reply.entries) throw none;
+        return reply.entries;
+      } catch (error) {
+        unreadable(error, name, log);
+        throw none;
+      }
+    },
     page: async (bytes, { name, page, widthMax, signal }) => {
       try {
         const reply = await processes.call({ type: "page", page, widthMax }, { signal, bytes });

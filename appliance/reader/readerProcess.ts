@@ -1,21 +1,34 @@
 /** The process that reads untrusted files: bytes in, passages out. */
 import { chunk } from "../../ml/chunk/chunk.ts";
+import { openHolder } from "../../ml/parse/archive/holder.ts";
+import { doclingDocument } from "../../ml/parse/docling.ts";
+import { entityTypeOf } from "../../ml/parse/entityType.ts";
 import { pageImage } from "../../ml/parse/pageImage.ts";
 import { parse } from "../../ml/parse/parse.ts";
 import { detectDocumentLanguage } from "../../ml/retrieve/language.ts";
 import { UnreadableError } from "../../ml/parse/unreadable.ts";
-import type { Reading } from "../../functions/ports/reader.ts";
+import type { Entries, Reading } from "../../functions/ports/reader.ts";
 import type { Recognise, Recognised } from "../../ml/parse/picture/recognise.ts";
 import { askParent, serve } from "../processes/serve.ts";
 import { findingsOf } from "./findings.ts";
 
 export type ReadRequest =
-  | { readonly type: "read"; readonly name: string; /** Whether the parent reads text in pictures. */ readonly hasOcr: boolean }
-  | { readonly type: "page"; readonly page: number; readonly widthMax: number };
+  | {
+      readonly type: "read";
+      readonly name: string;
+      /** Whether the parent reads text in pictures. */
+      readonly hasOcr: boolean;
+      /** The bytes are what a service made of the file. */
+      readonly isConverted: boolean;
+    }
+  | { readonly type: "page"; readonly page: number; readonly widthMax: number }
+  | { readonly type: "entries"; readonly name: string; readonly from: number };
 /** `cause` is for the log: what a library said about the file. */
 export type ReadReply =
   | { readonly type: "read"; readonly reading: Reading; readonly cause?: string }
-  | { readonly type: "page"; readonly image: Uint8Array | undefined; readonly cause?: string };
+  | { readonly type: "page"; readonly image: Uint8Array | undefined; readonly cause?: string }
+  /** Undefined when it holds none. */
+  | { readonly type: "entries"; readonly entries: Entries | undefined; readonly cause?: string };
 
 /** Enough to tell the language by; the rest is in the same one more often than not. */
 const languageSampleChars = 6_000;
@@ -27,16 +40,30 @@ const recognise: Recognise = async (picture) => (await askParent(picture)) as Re
 serve(async (request: ReadRequest, bytes): Promise<ReadReply> => {
   try {
     if (request.type === "page") return { type: "page", image: await pageImage(bytes, request.page, request.widthMax) };
-    return { type: "read", reading: await read(bytes, request.name, request.hasOcr) };
+    if (request.type === "entries") return { type: "entries", entries: await entries(bytes, request) };
+    return { type: "read", reading: await read(bytes, request) };
   } catch (error) {
     const problem = problemOf(error);
+    if (request.type === "entries") return { type: "entries", entries: undefined, cause: causeOf(error) };
     if (request.type === "page") return { type: "page", image: undefined, cause: causeOf(error) };
     return { type: "read", reading: { type: "unreadable", problem }, cause: causeOf(error) };
   }
 });
 
-async function read(bytes: Uint8Array, name: string, hasOcr: boolean): Promise<Reading> {
-  const document = await parse(bytes, name, hasOcr ? { recognise } : {});
+/** Entries handed out at once: enough to keep the way busy, little enough to hold twice. */
+const entriesBytesMax = 6 * 1024 * 1024;
+
+async function entries(bytes: Uint8Array, { name, from }: { name: string; from: number }): Promise<Entries | undefined> {
+  const holder = await openHolder(bytes, name);
+  return await holder?.read(from, entriesBytesMax);
+}
+
+type Read = Extract<ReadRequest, { type: "read" }>;
+
+async function read(bytes: Uint8Array, { name, hasOcr, isConverted }: Read): Promise<Reading> {
+  const holder = isConverted ? undefined : await openHolder(bytes, name);
+  if (holder) return { type: "holder", format: holder.format, entries: holder.count };
+  const document = isConverted ? doclingDocument(bytes, name) : await parse(bytes, name, hasOcr ? { recognise } : {});
   const passages = chunk(document);
   // A picture without a word in it is still something to look at.
   if (passages.length === 0 && !document.pictures?.length) return { type: "unreadable", problem: "noText" };
@@ -48,6 +75,7 @@ async function read(bytes: Uint8Array, name: string, hasOcr: boolean): Promise<R
     title,
     language,
     passages,
+    entityType: entityTypeOf({ ...document, name }),
     ...(pages !== undefined && { pages }),
     ...(await findingsOf(document)),
   };

@@ -23,8 +23,8 @@ export type ReadPicture = {
   readonly confidence?: number;
 };
 
-/** A file inside an archive or a mail box. */
-export type Entry = { readonly name: string; readonly bytes: Uint8Array };
+/** A file inside an archive or a mail box. With a `problem` it is there and cannot be had: locked, broken, or too large. */
+export type Entry = { readonly name: string; readonly bytes: Uint8Array; readonly problem?: Problem };
 
 /** Some of the files that another holds; `next` is where to go on, absent at the end. */
 export type Entries = { readonly entries: readonly Entry[]; readonly next?: number };

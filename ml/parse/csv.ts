@@ -1,5 +1,6 @@
 import type { Block } from "./block.ts";
 import { UnreadableError } from "./unreadable.ts";
+import { hasHeader } from "./grid.ts";
 import { textBlocks } from "./text.ts";
 
 export const delimiters = [",", ";", "\t", "|"] as const;
@@ -43,20 +44,6 @@ async function readRows(text: string, delimiter: Delimiter, quote: '"' | null): 
     if (error instanceof UnreadableError || quote === null) throw error;
     return undefined;
   }
-}
-
-/** A first row of distinct words over rows that hold something else, numbers most of all. */
-function hasHeader(first: readonly string[], rest: readonly (readonly string[])[]): boolean {
-  if (rest.length === 0 || first.some((cell) => isNumber(cell) || cell.length > 80)) return false;
-  const named = first.filter((cell) => cell.trim() !== "");
-  if (named.length < first.length * 0.7 || new Set(named).size < named.length) return false;
-  const sample = rest.slice(0, 20);
-  // A value that comes back in its own column is data: a header says it once.
-  return !first.some((cell, column) => cell !== "" && sample.some((row) => row[column] === cell));
-}
-
-function isNumber(cell: string): boolean {
-  return /^[\s€$£+-]*\d[\d\s.,:/%-]*[€$£]?$/u.test(cell);
 }
 
 /** The delimiter of a text whose records agree on their number of cells; undefined when it is no table. `records` is how many it takes. */

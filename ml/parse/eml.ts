@@ -1,17 +1,22 @@
 import type { Attachment, Email } from "postal-mime";
-import type { Block, ParsedDocument } from "./block.ts";
+import type { Block, Facts, ParsedDocument, Picture } from "./block.ts";
 import type { Place } from "../../convex/model/place.ts";
 import { UnreadableError } from "./unreadable.ts";
 import { tidied } from "./decode.ts";
+import { openHolder } from "./archive/holder.ts";
 import { htmlBlocks } from "./html.ts";
+import { factsOf, toTime } from "./office/package.ts";
 import { textBlocks } from "./text.ts";
 
 /** Mails in mails in mails: beyond three, nobody remembers what they searched for. */
 const nestingMax = 3;
 /** Attachments looked into, of one mail. */
 const attachmentsMax = 100;
-/** Bytes of attachments looked into, of one mail. */
+/** Bytes of attachments looked into, of one mail, unpacked. */
 const attachedBytesMax = 48 * 1024 * 1024;
+/** Files looked into in an attached archive. */
+const archivedMax = 200;
+const picturesMax = 200;
 /** As postal-mime's own default, said here because it is what stands against deep MIME trees. */
 const mimeNestingMax = 64;
 
@@ -25,18 +30,73 @@ export async function mailBlocks(
   bytes: Uint8Array,
   depth: number,
   parse: ParseNested,
-): Promise<{ blocks: Block[]; title?: string }> {
+): Promise<{ blocks: Block[]; title?: string; facts?: Facts; pictures?: readonly Picture[] }> {
   const mail = await open(bytes);
-  const blocks: Block[] = [headerBlock(mail), ...(await bodyBlocks(mail))];
-  let budget = attachedBytesMax;
+  const gathered: Gathered = { blocks: [headerBlock(mail), ...(await bodyBlocks(mail))], pictures: [], budget: attachedBytesMax };
   for (const attachment of mail.attachments.slice(0, attachmentsMax)) {
-    const content = toBytes(attachment);
-    budget -= content.length;
-    if (budget < 0) break;
-    blocks.push(...(await attachedBlocks(attachment, content, depth, parse)));
+    if (depth + 1 >= nestingMax) break;
+    const name = tidied(attachment.filename ?? (attachment.mimeType === "message/rfc822" ? "message.eml" : "attachment"));
+    // Pictures of a signature or a newsletter are named by nobody.
+    if (attachment.related === true && attachment.filename === null && attachment.mimeType.startsWith("image/")) continue;
+    await attach(gathered, toBytes(attachment), { name, parse: async (content, name) => await parse(content, name, depth + 1) });
+    if (gathered.budget < 0) break;
   }
+  const { blocks, pictures } = gathered;
   const title = tidied(mail.subject ?? "").trim();
-  return title === "" ? { blocks } : { blocks, title };
+  const facts = factsOfMail(mail);
+  return { blocks, ...(title !== "" && { title }), ...(facts && { facts }), ...(pictures.length > 0 && { pictures }) };
+}
+
+type Gathered = { readonly blocks: Block[]; readonly pictures: Picture[]; budget: number };
+type Attached = { readonly name: string; readonly parse: (bytes: Uint8Array, name: string) => Promise<ParsedDocument> };
+
+/** Adds what stands in an attachment, or in each file of an attached archive. What cannot be read is named in the header only. */
+async function attach(gathered: Gathered, content: Uint8Array, { name, parse }: Attached): Promise<void> {
+  gathered.budget -= content.length;
+  if (gathered.budget < 0) return;
+  try {
+    const holder = await openHolder(content, name);
+    if (!holder) {
+      addDocument(gathered, await parse(content, name), name);
+      return;
+    }
+    const { entries } = await holder.read(0, gathered.budget);
+    for (const entry of entries.slice(0, archivedMax)) {
+      gathered.budget -= entry.bytes.length;
+      if (entry.problem !== undefined || gathered.budget < 0) continue;
+      // An archive in an archive in a mail is named, not opened.
+      const document = await parse(entry.bytes, entry.name).catch(passOver);
+      if (document) addDocument(gathered, document, `${name} › ${entry.name}`);
+    }
+  } catch (error) {
+    passOver(error);
+  }
+}
+
+function addDocument({ blocks, pictures }: Gathered, document: ParsedDocument, part: string): void {
+  const first = pictures.length;
+  for (const block of inPart(document.blocks, part)) {
+    if (block.type === "figure" && block.picture !== undefined) {
+      const { picture, ...rest } = block;
+      blocks.push(first + picture < picturesMax ? { ...rest, picture: first + picture } : rest);
+    } else blocks.push(block);
+  }
+  pictures.push(...(document.pictures ?? []).slice(0, picturesMax - first));
+}
+
+function passOver(error: unknown): undefined {
+  if (!(error instanceof UnreadableError)) throw error;
+  return undefined;
+}
+
+function factsOfMail(mail: Email): Facts | undefined {
+  const names = (list: readonly { name?: string; address?: string | undefined }[] | undefined): string[] =>
+    (list ?? [])
+      .slice(0, 50)
+      .map(({ name, address }) => tidied([name, address && `<${address}>`].filter(Boolean).join(" ")).slice(0, 300));
+  const [author] = names(mail.from && [mail.from]);
+  const people = [...new Set([...(author === undefined ? [] : [author]), ...names(mail.to), ...names(mail.cc)])].filter(Boolean);
+  return factsOf({ author, writtenAt: toTime(mail.date), people: people.slice(0, 50) });
 }
 
 async function open(bytes: Uint8Array): Promise<Email> {
@@ -86,25 +146,12 @@ const bodyPart = "body";
 async function bodyBlocks(mail: Email): Promise<Block[]> {
   const text = tidied(mail.text ?? "");
   if (text.trim() !== "") return inPart(textBlocks(unquoted(text)), bodyPart);
-  return mail.html ? (await htmlBlocks(tidied(mail.html), { part: bodyPart })).blocks : [];
+  return mail.html ? (await htmlBlocks(tidied(mail.html), { place: { part: bodyPart } })).blocks : [];
 }
 
 /** Quoted text is part of what was said; only its marks go. */
 function unquoted(text: string): string {
   return text.replaceAll(/^(?:> ?)+/gmu, "");
-}
-
-// oxlint-disable-next-line max-params -- private, and each is a different thing
-async function attachedBlocks(attachment: Attachment, content: Uint8Array, depth: number, parse: ParseNested): Promise<Block[]> {
-  const name = tidied(attachment.filename ?? (attachment.mimeType === "message/rfc822" ? "message.eml" : "attachment"));
-  if (depth + 1 >= nestingMax) return [];
-  try {
-    const { blocks } = await parse(content, name, depth + 1);
-    return inPart(blocks, name);
-  } catch (error) {
-    if (error instanceof UnreadableError) return [];
-    throw error;
-  }
 }
 
 /** Lines inside a mail's part cannot be looked up in the file, so only the part is said; pages and rows hold inside it. */

@@ -1,6 +1,8 @@
 import type { Token, Tokens } from "marked";
-import type { Block } from "./block.ts";
+import type { Block, Facts } from "./block.ts";
 import type { Place } from "../../convex/model/place.ts";
+import { gridBlocks } from "./grid.ts";
+import { factsOf, toTime } from "./office/package.ts";
 import { textBlocks } from "./text.ts";
 
 /** Deeper quotes and lists are attacks or accidents; below this their text is kept as it stands. */
@@ -12,12 +14,17 @@ const markedCharsMax = 4_000_000;
  * Markdown as blocks with their lines. Only the block rules of marked are used: its inline rules backtrack on hostile input, and
  * passages want plain words, so links, emphasis and images are undone here in one pass.
  */
-export async function markdownBlocks(source: string): Promise<{ blocks: Block[]; title?: string }> {
+export async function markdownBlocks(source: string): Promise<{ blocks: Block[]; title?: string; facts?: Facts }> {
   const { front, body, skippedLines } = splitFrontMatter(source);
   const blocks = await readBlocks(body, skippedLines);
   const heading = blocks.find((block) => block.type === "heading");
-  const title = /^title:\s*["']?(.+?)["']?\s*$/mu.exec(front)?.[1] ?? (heading?.type === "heading" ? heading.text : undefined);
-  return title === undefined ? { blocks } : { blocks, title };
+  const said = (key: string): string | undefined => new RegExp(`^${key}:\\s*["']?(.+?)["']?\\s*$`, "imu").exec(front)?.[1];
+  const title = said("title") ?? (heading?.type === "heading" ? heading.text : undefined);
+  const author = said("author")
+    ?.replaceAll(/^\[|\]$/gu, "")
+    .slice(0, 200);
+  const facts = factsOf({ author, writtenAt: toTime(said("date")), people: author === undefined ? [] : [author] });
+  return { blocks, ...(title !== undefined && { title }), ...(facts && { facts }) };
 }
 
 async function readBlocks(body: string, skippedLines: number): Promise<Block[]> {
@@ -81,10 +88,11 @@ function emit(token: Token, place: { lines: { from: number; to: number } }, dept
       });
       return;
     case "code":
-      blocks.push({ type: "code", text: (token as Tokens.Code).text, place });
+      blocks.push(toCode(token as Tokens.Code, place));
       return;
     case "table":
-      blocks.push(toTable(token as Tokens.Table));
+      // Rows say where in a table one is; lines would only say it twice.
+      blocks.push(...toTable(token as Tokens.Table, {}));
       return;
     case "blockquote":
       if (depth < nestingMax) walk((token as Tokens.Blockquote).tokens, place.lines.from, depth + 1, blocks);
@@ -105,42 +113,83 @@ function emit(token: Token, place: { lines: { from: number; to: number } }, dept
   }
 }
 
-/** A list reads as one paragraph, an item a line; a very long one is handed on item by item so that lines stay true. */
+function toCode({ text, lang }: Tokens.Code, place: Place): Block {
+  const language = /^[\w+#-]{1,30}/u.exec(lang ?? "")?.[0].toLowerCase();
+  return { type: "code", text, ...(language !== undefined && { language }), place };
+}
+
+/** A list of more items than this is handed on in parts, so that a passage still knows its lines. */
+const itemsPerBlock = 40;
+
+type Item = { text: string; depth: number };
+
 function emitList(list: Tokens.List, place: { lines: { from: number; to: number } }, depth: number, blocks: Block[]): void {
   let line = place.lines.from;
+  let held: Item[] = [];
+  let first = line;
+  const flush = (to: number): void => {
+    if (held.length > 0)
+      blocks.push({
+        type: "list",
+        isOrdered: list.ordered,
+        items: held,
+        place: { lines: { from: first, to: Math.max(first, to) } },
+      });
+    held = [];
+  };
   for (const item of list.items) {
-    const to = line + newlines(item.raw.trimEnd());
-    const text = depth < nestingMax ? plainLines(item.text) : item.raw;
-    const bullet = list.ordered ? (/^\s*\d+[.)]/u.exec(item.raw)?.[0].trim() ?? "-") : "-";
-    pushItem(`${bullet} ${text}`, { lines: { from: line, to } }, blocks, item !== list.items[0]);
+    if (held.length >= itemsPerBlock) flush(line - 1);
+    if (held.length === 0) first = line;
+    const others = addItem(item, { depth, level: 0 }, held);
+    const end = line + newlines(item.raw.trimEnd());
+    if (others.length > 0) {
+      flush(end);
+      for (const token of others) emit(token, { lines: { from: line, to: end } }, depth + 1, blocks);
+    }
     line += newlines(item.raw);
   }
+  flush(line);
 }
 
-function pushItem(text: string, place: Place, blocks: Block[], follows: boolean): void {
-  const last = blocks.at(-1);
-  const clean = text.trim();
-  if (follows && last?.type === "paragraph" && last.text.length + clean.length < 800 && last.place.lines && place.lines) {
-    blocks[blocks.length - 1] = {
-      ...last,
-      text: `${last.text}\n${clean}`,
-      place: { lines: { from: last.place.lines.from, to: place.lines.to } },
-    };
-  } else if (clean !== "") {
-    blocks.push({ type: "paragraph", text: clean, place });
+/** Adds an item with those below it; returns what stands in it and is no text: code and tables. */
+function addItem(item: Tokens.ListItem, { depth, level }: { depth: number; level: number }, items: Item[]): Token[] {
+  if (depth + level >= nestingMax) {
+    items.push({ text: item.raw.trim(), depth: level });
+    return [];
   }
+  const others: Token[] = [];
+  const texts: string[] = [];
+  const inner: Tokens.List[] = [];
+  for (const token of item.tokens) {
+    if (token.type === "list") inner.push(token as Tokens.List);
+    else if (token.type === "code" || token.type === "table") others.push(token);
+    else if (token.type !== "space")
+      texts.push(plainLines("text" in token && typeof token.text === "string" ? token.text : token.raw));
+  }
+  const text = texts.filter((line) => line !== "").join("\n");
+  if (text !== "") items.push({ text, depth: level });
+  for (const list of inner) for (const below of list.items) others.push(...addItem(below, { depth, level: level + 1 }, items));
+  return others;
 }
 
-function toTable(table: Tokens.Table): Block {
-  return {
-    type: "table",
-    columns: table.header.map((cell) => plainInline(cell.text)),
-    rows: table.rows.map((row) => row.map((cell) => plainInline(cell.text))),
-    place: {},
-  };
+function toTable(table: Tokens.Table, place: Place): Block[] {
+  const header = table.header.map((cell) => ({ text: plainInline(cell.text) }));
+  const rows = table.rows.map((row) => row.map((cell) => ({ text: plainInline(cell.text) })));
+  const isNamed = header.some((cell) => cell.text !== "");
+  return gridBlocks(isNamed ? [header, ...rows] : rows, { place, headerRows: isNamed ? 1 : 0 });
 }
 
 function pushText(text: string, place: Place, blocks: Block[]): void {
+  const note = /^\[\^([^\]\s]{1,60})\]:\s+([\s\S]+)$/u.exec(text.trim());
+  if (note) {
+    for (const part of text.trim().split(/\n(?=\[\^[^\]\s]{1,60}\]:)/u)) {
+      const [, label = "", body = ""] = /^\[\^([^\]\s]{1,60})\]:\s+([\s\S]+)$/u.exec(part) ?? [];
+      if (body !== "") blocks.push({ type: "footnote", label, text: plainInline(body.replaceAll(/\s*\n\s*/gu, " ")), place });
+    }
+    return;
+  }
+  const image = /^!\[([^\][]{1,500})\]\([^()\n]{0,2000}\)$/u.exec(text.trim());
+  if (image) return void blocks.push({ type: "figure", caption: plainInline(image[1] ?? ""), place });
   const plain = plainInline(text.replaceAll(/[ \t]*\n[ \t]*/gu, " ")).trim();
   if (plain !== "") blocks.push({ type: "paragraph", text: plain, place });
 }

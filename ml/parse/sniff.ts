@@ -1,10 +1,11 @@
 import type { Format } from "../../convex/model/document.ts";
 import { UnreadableError } from "./unreadable.ts";
+import { codeLanguageOf } from "./code.ts";
 import { findDelimiter, type Delimiter } from "./csv.ts";
 import { looksLikeJsonl } from "./json.ts";
 
 /** What the bytes are, as far as their beginning tells. */
-export type BinaryKind = "pdf" | "zip" | "ole" | "other";
+export type BinaryKind = "pdf" | "zip" | "ole" | "rtf" | "image" | "other";
 
 /** Types that are surely not text. Offsets in bytes. Only what would otherwise pass for text, or what a person may well drop in. */
 const signatures: readonly { kind: BinaryKind; at: number; bytes: readonly number[] }[] = [
@@ -12,16 +13,22 @@ const signatures: readonly { kind: BinaryKind; at: number; bytes: readonly numbe
   { kind: "zip", at: 0, bytes: [0x50, 0x4b, 5, 6] },
   { kind: "zip", at: 0, bytes: [0x50, 0x4b, 7, 8] },
   { kind: "ole", at: 0, bytes: [0xd0, 0xcf, 0x11, 0xe0] },
-  { kind: "other", at: 0, bytes: [0x89, 0x50, 0x4e, 0x47] }, // png
-  { kind: "other", at: 0, bytes: [0xff, 0xd8, 0xff] }, // jpeg
-  { kind: "other", at: 0, bytes: [0x47, 0x49, 0x46, 0x38] }, // gif
-  { kind: "other", at: 0, bytes: [0x52, 0x49, 0x46, 0x46] }, // webp, wav, avi
-  { kind: "other", at: 0, bytes: [0x49, 0x49, 0x2a, 0] }, // tiff
-  { kind: "other", at: 0, bytes: [0x4d, 0x4d, 0, 0x2a] }, // tiff
+  { kind: "image", at: 0, bytes: [0x89, 0x50, 0x4e, 0x47] }, // png
+  { kind: "image", at: 0, bytes: [0xff, 0xd8, 0xff] }, // jpeg
+  { kind: "image", at: 0, bytes: [0x47, 0x49, 0x46, 0x38] }, // gif
+  { kind: "image", at: 8, bytes: [0x57, 0x45, 0x42, 0x50] }, // webp, in a RIFF
+  { kind: "other", at: 0, bytes: [0x52, 0x49, 0x46, 0x46] }, // wav, avi
+  { kind: "image", at: 0, bytes: [0x49, 0x49, 0x2a, 0] }, // tiff
+  { kind: "image", at: 0, bytes: [0x4d, 0x4d, 0, 0x2a] }, // tiff
   { kind: "other", at: 0, bytes: [0x7f, 0x45, 0x4c, 0x46] }, // elf
   { kind: "other", at: 0, bytes: [0x4d, 0x5a, 0x90] }, // exe
   { kind: "other", at: 0, bytes: [0xcf, 0xfa, 0xed, 0xfe] }, // mach-o
-  { kind: "other", at: 4, bytes: [0x66, 0x74, 0x79, 0x70] }, // mp4, mov, heic
+  { kind: "image", at: 4, bytes: ascii("ftypheic") },
+  { kind: "image", at: 4, bytes: ascii("ftypheix") },
+  { kind: "image", at: 4, bytes: ascii("ftypmif1") },
+  { kind: "image", at: 4, bytes: ascii("ftypmsf1") },
+  { kind: "image", at: 4, bytes: ascii("ftypavif") },
+  { kind: "other", at: 4, bytes: [0x66, 0x74, 0x79, 0x70] }, // mp4, mov
   { kind: "other", at: 0, bytes: [0x49, 0x44, 0x33] }, // mp3
   { kind: "other", at: 0, bytes: [0x4f, 0x67, 0x67, 0x53] }, // ogg
   { kind: "other", at: 0, bytes: [0x66, 0x4c, 0x61, 0x43] }, // flac
@@ -34,9 +41,13 @@ const signatures: readonly { kind: BinaryKind; at: number; bytes: readonly numbe
   { kind: "other", at: 0, bytes: [0x52, 0x61, 0x72, 0x21] }, // rar
   { kind: "other", at: 0, bytes: [0x53, 0x51, 0x4c, 0x69, 0x74, 0x65] }, // sqlite
   { kind: "other", at: 0, bytes: [0, 0x61, 0x73, 0x6d] }, // wasm
-  { kind: "other", at: 0, bytes: [0x7b, 0x5c, 0x72, 0x74, 0x66] }, // rtf: text to the eye, code to the reader
+  { kind: "rtf", at: 0, bytes: [0x7b, 0x5c, 0x72, 0x74, 0x66] }, // text to the eye, code to the reader
   { kind: "other", at: 0, bytes: [0x25, 0x21, 0x50, 0x53] }, // postscript
 ];
+
+function ascii(text: string): number[] {
+  return Array.from(text, (letter) => letter.charCodeAt(0));
+}
 
 /** Undefined when nothing known is there, which is true of all text. */
 export function sniffBinary(bytes: Uint8Array): BinaryKind | undefined {
@@ -51,21 +62,29 @@ export function indexOfAscii(bytes: Uint8Array, text: string): number {
 }
 
 export type TextKind =
-  | Extract<Format, "text" | "markdown" | "html" | "json" | "jsonl" | "eml">
-  | { readonly format: "csv"; readonly delimiter: Delimiter };
+  | Extract<Format, "text" | "markdown" | "html" | "json" | "jsonl" | "eml" | "ipynb" | "vcf" | "ics">
+  | { readonly format: "csv"; readonly delimiter: Delimiter }
+  | { readonly format: "code"; readonly language: string };
 
 /** The type of a text by what is in it. `name` decides only where the content leaves it open. */
 export function sniffText(text: string, name: string): TextKind {
   const head = text.slice(0, 16_384).trimStart();
   if (head === "") throw new UnreadableError("empty");
   const extension = /\.([a-z0-9]{1,8})$/iu.exec(name)?.[1]?.toLowerCase() ?? "";
+  if (/^BEGIN:VCALENDAR\b/iu.test(head)) return "ics";
+  if (/^BEGIN:VCARD\b/iu.test(head)) return "vcf";
   if (isMail(head)) return "eml";
+  const language = codeLanguageOf(text, name);
+  // A page may hold more than a page: a component, a template. Its name says so.
+  if (language !== undefined && /^(?:php|vue|svelte)$/u.test(language)) return { format: "code", language };
   if (isHtml(head, extension)) return "html";
   const isNamedJsonl = extension === "jsonl" || extension === "ndjson";
   if (/^[{[]/u.test(head) || isNamedJsonl) {
     if (looksLikeJsonl(text, isNamedJsonl ? 1 : 2)) return "jsonl";
+    if (isNotebook(text, extension)) return "ipynb";
     if (/^[{[]/u.test(head) && /^[{[]\s*(?:["{[\]}\d-]|true|false|null)/u.test(head)) return "json";
   }
+  if (language !== undefined) return { format: "code", language };
   const isNamedTable = extension === "csv" || extension === "tsv";
   const score = markdownScore(head);
   const isNamedMarkdown = extension === "md" || extension === "markdown";
@@ -73,6 +92,12 @@ export function sniffText(text: string, name: string): TextKind {
   const delimiter = findDelimiter(text, isNamedTable ? 1 : 3);
   if (delimiter && (isNamedTable || isPlainlyTabular(head, delimiter))) return { format: "csv", delimiter };
   return score >= 2 && extension !== "txt" && extension !== "log" ? "markdown" : "text";
+}
+
+/** A notebook says which version of its format it is, at the end more often than at the beginning. */
+function isNotebook(text: string, extension: string): boolean {
+  if (extension !== "ipynb" && !/"cell_type"\s*:/u.test(text.slice(0, 200_000))) return false;
+  return /"nbformat"\s*:\s*\d/u.test(text.slice(0, 20_000)) || /"nbformat"\s*:\s*\d/u.test(text.slice(-20_000));
 }
 
 const mailHeaders =
