@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { NikaError } from "../convex/model/error.ts";
+import type { EyesConfig } from "./eyes.ts";
 
 /** N-I-K-A on a phone's keys. */
 export const portDefault = 6452;
@@ -31,6 +32,8 @@ export type Config = {
     | { readonly type: "embedded" }
     | { readonly type: "qdrant"; readonly url: string; readonly apiKey: string | undefined };
   readonly models: { readonly dir: string; readonly allowDownload: boolean };
+  /** What reads pictures of text. */
+  readonly eyes: EyesConfig;
   /** Jobs run side by side. */
   readonly slots: number;
   /** Show causes and stacks of errors. For those who build Nika. */
@@ -55,6 +58,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
       dir: resolve(environment["NIKA_MODELS"] ?? join(dataDir, "models")),
       allowDownload: isOn(environment["NIKA_MODEL_DOWNLOAD"]),
     },
+    eyes: toEyes(environment),
     slots: toSlots(environment["NIKA_SLOTS"]),
     isDebug: isOn(environment["NIKA_DEBUG"]),
   };
@@ -81,6 +85,34 @@ function toState(environment: Environment): Config["state"] {
 function toVectors(environment: Environment): Config["vectors"] {
   const url = toUrl(environment, "NIKA_QDRANT_URL");
   return url === undefined ? { type: "embedded" } : { type: "qdrant", url, apiKey: environment["NIKA_QDRANT_API_KEY"] };
+}
+
+const visionModels = { openai: "deepseek-ai/DeepSeek-OCR", gemini: "gemini-2.5-flash", claude: "claude-sonnet-4-5" } as const;
+
+function toEyes(environment: Environment): EyesConfig {
+  const languages = (environment["NIKA_OCR_LANGUAGES"] ?? "fra+eng").split(/[+,\s]+/).filter(Boolean);
+  if (languages.length === 0 || languages.some((language) => !/^[a-z]{3}(?:_[a-z]+)?$/i.test(language)))
+    throw new NikaError(
+      "invalid",
+      `NIKA_OCR_LANGUAGES must be names such as "fra+eng", not "${environment["NIKA_OCR_LANGUAGES"]}".`,
+    );
+  const docling = toUrl(environment, "NIKA_DOCLING_URL");
+  return {
+    languages,
+    vision: toVision(environment),
+    docling: docling === undefined ? undefined : { url: docling, apiKey: environment["NIKA_DOCLING_KEY"] },
+  };
+}
+
+function toVision(environment: Environment): EyesConfig["vision"] {
+  const type = environment["NIKA_VISION"];
+  if (type === undefined || type === "") return undefined;
+  if (type !== "openai" && type !== "gemini" && type !== "claude")
+    throw new NikaError("invalid", `NIKA_VISION must be openai, gemini or claude, not "${type}".`);
+  const url = toUrl(environment, "NIKA_VISION_URL");
+  if (type === "openai" && url === undefined)
+    throw new NikaError("invalid", "NIKA_VISION is openai, so NIKA_VISION_URL must be set too.");
+  return { type, url, model: environment["NIKA_VISION_MODEL"] ?? visionModels[type], apiKey: environment["NIKA_VISION_KEY"] };
 }
 
 function toUrl(environment: Environment, name: string): string | undefined {

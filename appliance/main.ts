@@ -22,6 +22,7 @@ import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
+import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
 import { nikaRoutes } from "./http/routes.ts";
 import type { SearchRequest } from "./http/vault.ts";
@@ -62,7 +63,9 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => store.close());
   const embedder = await openEmbedder({ modelsDir: config.models.dir, allowDownload: config.models.allowDownload, log });
   opened.defer(() => embedder.close());
-  const reader = openReader({ log });
+  const eyes = openEyes({ config: config.eyes, dataDir: config.dataDir, log });
+  opened.defer(() => eyes.close());
+  const reader = openReader({ log, ocr: eyes.ocr, ...(eyes.converter && { converter: eyes.converter }) });
   opened.defer(() => reader.close());
 
   const ended = Promise.withResolvers<void>();

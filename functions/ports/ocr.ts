@@ -21,6 +21,8 @@ export type OcrLine = {
 export type OcrText = {
   readonly lines: readonly OcrLine[];
   readonly markdown?: string;
+  /** Its parts with their places, where the model tells them. */
+  readonly blocks?: readonly { readonly text: string; readonly box: Box }[];
   /** Mean, 0 to 100. */ readonly confidence: number;
 };
 

@@ -54,13 +54,13 @@ export async function readInk(
   ops: PdfOps,
   layers: Layers | undefined,
 ): Promise<PageInk & { readonly hasForeignText: boolean }> {
-  const list = (await page.getOperatorList()) as { fnArray: number[]; argsArray: unknown[] };
+  const list = await page.getOperatorList();
   const { width, height, transform } = page.getViewport({ scale: 1 });
   const base = toMatrix(transform) ?? [1, 0, 0, -1, 0, height];
   const sheet = new Sheet(width, height, base, (name) => fontOf(page, name));
   const names = nameTable(ops);
   for (let at = 0; at < list.fnArray.length; at += 1) {
-    const name = names[list.fnArray[at] ?? 0];
+    const name = names[list.fnArray[at] as number];
     if (name !== undefined) sheet.take(name, (list.argsArray[at] ?? []) as readonly unknown[], layers);
   }
   return sheet.finish();

@@ -50,7 +50,7 @@ export function layoutPages(pages: readonly (PageContent | undefined)[]): Layout
     for (const { piece, isDrawn } of pieces) {
       const place = { page: sheet.page, box: toBox(piece.rect, sheet.ink, sheet.quarters) };
       if (isDrawn) drawn.push({ page: sheet.page, rect: piece.rect, block: blocks.length });
-      blocks.push({ ...piece.block, place } as Block);
+      blocks.push({ ...piece.block, place });
     }
   }
   return { blocks, drawn };

@@ -2,13 +2,14 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Element } from "../../../convex/model/document.ts";
+import type { readBarcodes as ReadBarcodes } from "zxing-wasm/reader";
 import { open, toPixels, type Pixels } from "./pixels.ts";
 
 const codesMax = 12;
 const sideMax = 1_800;
 const valueCharsMax = 2_000;
 
-type Reader = typeof import("zxing-wasm/reader");
+type Reader = { readonly readBarcodes: typeof ReadBarcodes };
 let library: Promise<Reader> | undefined;
 
 /** The library with its WebAssembly from disk: it would fetch it from the network otherwise. */
@@ -31,10 +32,13 @@ export async function codesIn(pixels: Pixels): Promise<Element[]> {
   const { data, width, height } = await toPixels(small.toColourspace("b-w"));
   const rgba = new Uint8ClampedArray(width * height * 4);
   for (let at = 0; at < width * height; at += 1) rgba.fill(data[at] ?? 255, at * 4, at * 4 + 3).fill(255, at * 4 + 3, at * 4 + 4);
-  const found = await readBarcodes({ data: rgba, width, height, colorSpace: "srgb" } as never, {
-    maxNumberOfSymbols: codesMax,
-    tryHarder: true,
-  });
+  const found = await readBarcodes(
+    { data: rgba, width, height, colorSpace: "srgb" },
+    {
+      maxNumberOfSymbols: codesMax,
+      tryHarder: true,
+    },
+  );
   const elements = new Map<string, Element>();
   for (const { isValid, text, format } of found) {
     const value = text

@@ -22,6 +22,8 @@ export type RecognisedLine = {
 export type Recognised = {
   readonly lines: readonly RecognisedLine[];
   readonly markdown?: string;
+  /** Parts of the Markdown with their places, where the model tells them. */
+  readonly blocks?: readonly { readonly text: string; readonly box: Box }[];
   /** Mean over words, weighted by their length, 0 to 100. */
   readonly confidence: number;
 };

@@ -14,9 +14,11 @@ const headingRatio = 1.45;
 export async function recognisedBlocks(found: Recognised, page: number | undefined): Promise<Block[]> {
   const where = (box: Box): Place => ({ ...(page !== undefined && { page }), box });
   if (found.markdown !== undefined) {
-    const { blocks } = await markdownBlocks(found.markdown);
-    const whole = where({ left: 0, top: 0, width: 1, height: 1 });
-    return blocks.map((block) => ({ ...block, place: whole }));
+    const parts = found.blocks ?? [{ text: found.markdown, box: { left: 0, top: 0, width: 1, height: 1 } }];
+    const blocks: Block[] = [];
+    for (const { text, box } of parts)
+      for (const block of (await markdownBlocks(text)).blocks) blocks.push({ ...block, place: where(box) });
+    return blocks;
   }
   const heights = found.lines.map(({ box }) => box.height).sort((one, other) => one - other);
   const median = heights[Math.floor(heights.length / 2)] ?? 0;

@@ -106,7 +106,8 @@ function turnedBack(found: Recognised, turns: readonly Turn[]): Recognised {
     box: back(line.box),
     words: line.words.map((word) => ({ ...word, box: back(word.box) })),
   }));
-  return { ...found, lines };
+  const blocks = found.blocks?.map((block) => ({ ...block, box: back(block.box) }));
+  return { ...found, lines, ...(blocks && { blocks }) };
 }
 
 /** Where a box stood before its picture was turned about its middle onto paper large enough for it. */
