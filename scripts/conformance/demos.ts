@@ -170,7 +170,7 @@ async function outcomeOf(work: () => Promise<unknown>): Promise<string> {
     try {
       return `→ ${(JSON.stringify(await work(), (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value)) ?? "undefined").slice(0, 100)}`;
     } catch (error) {
-      const [, second = ""] = String((error as Error).message).split("\n");
+      const [, second = ""] = (error as Error).message.split("\n");
       return `✗ ${second.slice(0, 160)}`;
     }
   };
