@@ -12,6 +12,8 @@ import { badFormat, badRequest, invalid, notFound, unsupported } from "./refusal
 import { toVectors, vectorConfig } from "./vectorInput.ts";
 
 export type Change = (collection: Collection) => void;
+/** What is checked against before anything is written. */
+type Target = Pick<Collection, "config" | "slotOf">;
 
 /** Every change by the name it has in a batch, which is also the name of its own route's handler. */
 export const changes = {
@@ -24,24 +26,37 @@ export const changes = {
   clear_payload: parseClearPayload,
   update_vectors: parseUpdateVectors,
   delete_vectors: parseDeleteVectors,
-} as const satisfies Record<string, (body: Json, collection: Collection) => Change>;
+} as const satisfies Record<string, (body: Json, target: Target) => Change>;
 
 /** Ordered, and here also atomic. */
 export function parseBatch(body: Json, collection: Collection): Change {
   refuseOthers(body, ["operations"], "a batch");
+  // Points that an operation before makes are there for those after it.
+  const made = new Set<string>();
+  const slotOf = (id: Uint8Array): number | undefined =>
+    collection.slotOf(id) ?? (made.has(Buffer.from(id).toString("hex")) ? 0 : undefined);
+  const { config } = collection;
   const parsed = toArray(body["operations"], "operations").map((value) => {
     const operation = toObject(value, "operations");
     const [name, ...others] = Object.keys(operation);
     if (name === undefined || others.length > 0) throw badFormat("operations: each must have exactly one name");
     if (!Object.hasOwn(changes, name)) throw unsupported(`\`${name}\` operation in a batch`);
-    return changes[name as keyof typeof changes](toObject(operation[name], name), collection);
+    const given = toObject(operation[name], name);
+    const change = changes[name as keyof typeof changes](given, { config, slotOf });
+    if (name === "upsert") for (const id of idsOf(given)) made.add(Buffer.from(toIdBytes(id)).toString("hex"));
+    return change;
   });
   return (target) => parsed.forEach((change) => change(target));
 }
 
+const idsOf = ({ points, batch }: Json): readonly unknown[] =>
+  isAbsent(batch)
+    ? toArray(points, "points").map((point) => toObject(point, "points")["id"])
+    : toArray(toObject(batch, "batch")["ids"], "ids");
+
 const modes = ["upsert", "insert_only", "update_only"];
 
-function parseUpsert(body: Json, { config }: Collection): Change {
+function parseUpsert(body: Json, { config }: Target): Change {
   refuseOthers(body, ["points", "batch", "update_mode", "update_filter", "shard_key"], "an upsert");
   const mode = body["update_mode"] ?? "upsert";
   if (!modes.includes(mode as string)) throw badFormat(`update_mode: expected one of ${modes.join(", ")}`);
@@ -96,40 +111,43 @@ function parseDelete(body: Json): Change {
   return (collection) => select(collection).forEach((slot) => collection.delete(slot));
 }
 
-function parseSetPayload(body: Json): Change {
+function parseSetPayload(body: Json, target: Target): Change {
   refuseOthers(body, ["payload", "points", "filter", "key", "shard_key"], "setting payload");
   const patch = toObject(body["payload"], "payload");
   const path = isAbsent(body["key"]) ? undefined : parsePath(body["key"]);
-  const select = parseSelector(body);
+  const select = parseSelector(body, target);
+  // Into nothing it goes as it is, nulls and all: there is nothing to take away from.
+  const isEmpty = (payload: Json): boolean => Object.keys(payload).length === 0;
+  const change = (payload: Json): Json => (!path && isEmpty(payload) ? patch : mergeAt(payload, path, patch));
   return (collection) => {
-    for (const slot of select(collection)) collection.changePayload(slot, (payload) => mergeAt(payload, path, patch));
+    for (const slot of select(collection)) collection.changePayload(slot, change);
   };
 }
 
-function parseOverwritePayload(body: Json): Change {
+function parseOverwritePayload(body: Json, target: Target): Change {
   refuseOthers(body, ["payload", "points", "filter", "key", "shard_key"], "overwriting payload");
   if (!isAbsent(body["key"])) throw unsupported("`key` in overwriting payload");
   const payload = toObject(body["payload"], "payload");
-  const select = parseSelector(body);
+  const select = parseSelector(body, target);
   return (collection) => select(collection).forEach((slot) => collection.changePayload(slot, () => payload));
 }
 
-function parseDeletePayload(body: Json): Change {
+function parseDeletePayload(body: Json, target: Target): Change {
   refuseOthers(body, ["keys", "points", "filter", "shard_key"], "deleting payload");
   const paths = toArray(body["keys"], "keys").map(parsePath);
-  const select = parseSelector(body);
+  const select = parseSelector(body, target);
   return (collection) => {
     for (const slot of select(collection)) collection.changePayload(slot, (payload) => paths.reduce(withoutKey, payload));
   };
 }
 
-function parseClearPayload(body: Json): Change {
+function parseClearPayload(body: Json, target: Target): Change {
   refuseOthers(body, ["points", "filter", "shard_key"], "clearing payload");
-  const select = parseSelector(body);
+  const select = parseSelector(body, target);
   return (collection) => select(collection).forEach((slot) => collection.changePayload(slot, () => ({})));
 }
 
-function parseUpdateVectors(body: Json, { config, slotOf }: Collection): Change {
+function parseUpdateVectors(body: Json, { config, slotOf }: Target): Change {
   refuseOthers(body, ["points", "update_filter", "shard_key"], "updating vectors");
   const changeable = parseFilter(body["update_filter"]);
   const points = toArray(body["points"], "points").map((value) => {
@@ -149,18 +167,20 @@ function parseUpdateVectors(body: Json, { config, slotOf }: Collection): Change 
   };
 }
 
-function parseDeleteVectors(body: Json, { config }: Collection): Change {
+function parseDeleteVectors(body: Json, target: Target): Change {
   refuseOthers(body, ["points", "filter", "vector", "shard_key"], "deleting vectors");
   const names = toArray(body["vector"], "vector").map((name) => toText(name, "vector"));
-  for (const name of names) vectorConfig(config, name);
-  const select = parseSelector(body);
+  for (const name of names) vectorConfig(target.config, name);
+  const select = parseSelector(body, target);
   return (collection) => select(collection).forEach((slot) => collection.removeVectors(slot, names));
 }
 
-/** `points` or `filter`: which slots, seen when the change is applied. Ids nobody has are left out. */
-function parseSelector(body: Json): (collection: Collection) => number[] {
+/** `points` or `filter`: which slots, seen when the change is applied. With a target, an id nobody has is refused now; else it is left out. */
+function parseSelector(body: Json, target?: Target): (collection: Collection) => number[] {
   if (!isAbsent(body["points"])) {
     const ids = toArray(body["points"], "points").map(toIdBytes);
+    const missing = target && ids.find((id) => target.slotOf(id) === undefined);
+    if (missing) throw notFound(`No point with id ${fromIdBytes(missing)} found`);
     return (collection) => [...new Set(ids.map(collection.slotOf).filter((slot) => slot !== undefined))];
   }
   const filter: Filter | undefined = parseFilter(body["filter"]);

@@ -145,7 +145,9 @@ function numberIndex(
   let column = new Float64Array(64).fill(Number.NaN);
   const many = new Map<number, readonly number[]>();
   let points = 0;
-  const numbersOf = (values: readonly unknown[]): number[] => values.map(toNumber).filter((number) => number !== undefined);
+  const numbersOf = (values: readonly unknown[]): number[] => [
+    ...new Set(values.map(toNumber).filter((number) => number !== undefined)),
+  ];
   const testOf = (test: Test): ((value: number) => boolean) | undefined => {
     if (test.type === range) return (value) => isWithin(value, test.bounds);
     if (range !== "range" || test.type !== "any" || test.values.some((value) => typeof value !== "number")) return undefined;
@@ -158,7 +160,7 @@ function numberIndex(
   };
   const counts = (among: Uint32Array): Map<Term, number> => {
     const found = new Map<Term, number>();
-    for (const slot of among) for (const value of new Set(numbers(slot))) found.set(value, (found.get(value) ?? 0) + 1);
+    for (const slot of among) for (const value of numbers(slot)) found.set(value, (found.get(value) ?? 0) + 1);
     return found;
   };
   return {

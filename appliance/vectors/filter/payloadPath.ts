@@ -49,11 +49,17 @@ export function elementsAt(payload: Json, path: Path): unknown[] {
   return values.some(Array.isArray) ? values.flat(1) : values;
 }
 
-/** Merges `patch` into the object at `path`, making it when it is absent. Paths through arrays change nothing. */
+/**
+ * Merges `patch` into the object at `path`, making it when it is absent; null takes a key away. Where an array stands in the way of a key,
+ * nothing changes.
+ */
 export function mergeAt(payload: Json, path: Path | undefined, patch: Json): Json {
   const merge = (value: unknown, steps: readonly Step[]): unknown => {
     const [step, ...rest] = steps;
-    if (!step) return { ...(isObject(value) ? value : {}), ...patch };
+    if (!step) {
+      const merged = { ...(isObject(value) ? value : {}), ...patch };
+      return Object.fromEntries(Object.entries(merged).filter(([key]) => patch[key] !== null));
+    }
     if (step.type !== "key") {
       if (!Array.isArray(value)) return value;
       return value.map((element: unknown, i) => (step.type === "each" || step.at === i ? merge(element, rest) : element));

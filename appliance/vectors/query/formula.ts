@@ -200,7 +200,4 @@ function decay(name: string, shape: (midpoint: number, scale: number) => (distan
 }
 
 /** Several values at a path are one array, as they are for Qdrant. */
-export function single(values: readonly unknown[]): unknown {
-  const [first] = values;
-  return values.length > 1 ? values : Array.isArray(first) && first.length === 1 ? first[0] : first;
-}
+export const single = (values: readonly unknown[]): unknown => (values.length > 1 ? values : values[0]);

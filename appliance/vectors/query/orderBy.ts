@@ -46,7 +46,8 @@ export function inOrder(
   const sign = isDescending ? -1 : 1;
   const found: { slot: number; order: number }[] = [];
   for (const slot of slots) {
-    for (const order of numbers(slot)) if (start === undefined || (order - start) * sign >= 0) found.push({ slot, order });
+    for (const order of new Set(numbers(slot)))
+      if (start === undefined || (order - start) * sign >= 0) found.push({ slot, order });
   }
   found.sort((a, b) => sign * (a.order - b.order || collection.ids.compare(a.slot, b.slot)));
   return found.slice(0, limit).map(({ slot, order }) => ({ slot, score: scoreOfOrdered, order }));

@@ -1,7 +1,7 @@
 /** Runs a parsed query on a collection. */
 import type { Collection } from "../collection.ts";
 import { both, excluding, type Condition, type Filter } from "../filter/filter.ts";
-import { valuesAt } from "../filter/payloadPath.ts";
+import { elementsAt, type Path } from "../filter/payloadPath.ts";
 import type { Field } from "../index/field.ts";
 import { bestHits, ranked, type Hit } from "../index/ranking.ts";
 import { union } from "../index/slots.ts";
@@ -201,11 +201,16 @@ function byFormula(collection: Collection, formula: Formula, lists: readonly Hit
       new Set(collection.select({ must: [condition], should: [], mustNot: [] }, slots)),
     ]),
   );
+  // An index knows only values of its own type, so that what is of another counts as missing, and defaults stand in.
+  const indexed = (path: Path) => {
+    const index = collection.indexes.get(path.text);
+    return index?.schema.kind === "integer" || index?.schema.kind === "float" ? index.index.numbers : undefined;
+  };
   return Array.from(slots, (slot) => {
     let payload: ReturnType<Collection["payload"]> | undefined;
     const score = formula.evaluate({
       score: (prefetch) => scores[prefetch]?.get(slot),
-      value: (path) => single(valuesAt((payload ??= collection.payload(slot)), path)),
+      value: (path) => single(indexed(path)?.(slot) ?? elementsAt((payload ??= collection.payload(slot)), path)),
       holds: (condition) => holders.get(condition)?.has(slot) ?? false,
     });
     return { slot, score };

@@ -17,9 +17,14 @@ process.send!({ started: true });
 for (let batch = Number(firstBatch); ; batch++) {
   await client.upsert("c", { wait: true, points: pointsOf(batch, batchSize) });
   process.send!({ acknowledged: batch });
+  const filter = { must: [{ key: "batch", match: { value: batch } }] };
+  if (batch % 3 === 1) {
+    await client.setPayload("c", { wait: true, payload: { mark: true }, filter });
+    process.send!({ marked: batch });
+  }
   // Now and then one of the last batches goes again, in one write: it must be there whole or not at all.
   if (batch % 5 === 4) {
-    await client.delete("c", { wait: true, filter: { must: [{ key: "batch", match: { value: batch } }] } });
+    await client.delete("c", { wait: true, filter });
     process.send!({ deleted: batch });
   }
 }
