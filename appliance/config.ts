@@ -36,6 +36,8 @@ export type Config = {
   readonly eyes: EyesConfig;
   /** Jobs run side by side. */
   readonly slots: number;
+  /** Fewer files are read at a time while the machine is busy with other things. */
+  readonly isPolite: boolean;
   /** Show causes and stacks of errors. For those who build Nika. */
   readonly isDebug: boolean;
 };
@@ -60,6 +62,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     },
     eyes: toEyes(environment),
     slots: toSlots(environment["NIKA_SLOTS"]),
+    isPolite: environment["NIKA_POLITE"] === undefined || isOn(environment["NIKA_POLITE"]),
     isDebug: isOn(environment["NIKA_DEBUG"]),
   };
 }

@@ -24,6 +24,7 @@ import { openEmbedder } from "./embedder/embedder.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
+import { openRoom } from "./host/load.ts";
 import { nikaRoutes } from "./http/routes.ts";
 import type { SearchRequest } from "./http/vault.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
@@ -31,9 +32,11 @@ import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
 import { openReader } from "./reader/reader.ts";
+import { mediaOf } from "./media.ts";
 import { openKeys, type Keys } from "./secrets/keys.ts";
 import { openState } from "./state.ts";
 import { openStore } from "./store.ts";
+import { openWatch } from "./watch/watch.ts";
 
 const rootDir = fileURLToPath(new URL("..", import.meta.url));
 /** Work in progress gets this long to finish before its lease is handed back. */
@@ -89,6 +92,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     ask: (args, signal) => ask(args, ports, { signal, log }),
     search: (args, signal) => runCall(searchVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
+    media: mediaOf(ports),
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),
@@ -102,8 +106,16 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     embedder: { id: embedder.id, label: embedder.label, isBaseline: embedder.isBaseline },
     startedAt: Date.now(),
   });
+  const room = config.isPolite
+    ? openRoom({
+        slotsMax: config.slots,
+        report: (told) => void state.mutation(internal.appliance.reportRoom, told).catch(() => undefined),
+      })
+    : undefined;
+  opened.defer(() => room?.close());
   const runtime = startRuntime({
     state,
+    ...(room && { room }),
     ports,
     functions: jobFunctions,
     // A name stands for one worker: on a shared backend each machine needs its own, here the next start takes over from the last.
@@ -113,6 +125,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   });
   await runtime.start();
   opened.defer(() => runtime.stop({ graceMs: stopGraceMs }));
+  const watch = openWatch({ state, convexUrl: convex.url, dataDir: config.dataDir, log });
+  opened.defer(() => watch.close());
   const runFile = join(config.dataDir, "run.json");
   const run = { pid: process.pid, port: server.port, url: server.origin, version: config.version, startedAt: Date.now() };
   writeFileSync(runFile, JSON.stringify(run), { mode: 0o600 });

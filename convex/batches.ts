@@ -8,6 +8,7 @@ import {
   batchState,
   groupings,
   noSums,
+  totalOf,
   vBatchOrigin,
   vBatchSummary,
   vBatchView,
@@ -284,8 +285,13 @@ async function insertBatch(turn: Turn, batch: NewBatch): Promise<Id<"batches">> 
 
 async function closeOne(turn: Turn, batch: Doc<"batches">): Promise<null> {
   const row = await findSums(turn.db, batch._id);
-  if (row) await turn.db.patch(batch._id, { isClosed: true });
-  else await turn.db.delete(batch._id);
+  // A folder in which a file was only touched is no news.
+  const isNews = row && (batch.origin !== "watch" || totalOf(row.sums) + row.sums.forgetting > 0);
+  if (isNews) await turn.db.patch(batch._id, { isClosed: true });
+  else {
+    if (row) await turn.db.delete(row._id);
+    await turn.db.delete(batch._id);
+  }
   return null;
 }
 

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Config } from "../config.ts";
-import { systemCode } from "./exit.ts";
+import { systemCode } from "../folder/systemCode.ts";
 import { findRun } from "./running.ts";
 import { sizeOf } from "./text.ts";
 

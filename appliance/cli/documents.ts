@@ -29,7 +29,9 @@ export async function runDocuments(terminal: Terminal, client: Client, { limit, 
       state ? `No document is ${state}.` : "Nika holds no documents yet; add some with `nika ingest PATH...`.",
     );
   for (const line of documentLines(documents, terminal.width)) terminal.line(line);
-  const total = state ? counts[state] : counts.waiting + counts.reading + counts.ready + counts.unreadable + counts.forgetting;
+  const total = state
+    ? counts[state]
+    : counts.waiting + counts.reading + counts.staged + counts.ready + counts.unreadable + counts.forgetting;
   if (total > documents.length)
     terminal.line(terminal.style("dim", `The newest ${documents.length} of ${countOf(total, "document")}; --limit shows more.`));
 }
@@ -66,7 +68,8 @@ export function documentLines(documents: readonly DocumentView[], width: number)
 
 function remarkOf({ state, problem, reading, progress }: DocumentView): string {
   if (problem) return oneLine(problem.message);
-  if (state === "ready" && reading) return countOf(reading.passages, "passage");
+  if ((state === "ready" || state === "staged") && reading)
+    return reading.entries === undefined ? countOf(reading.passages, "passage") : countOf(reading.entries, "file");
   return progress ? `${Math.floor((100 * progress.done) / Math.max(1, progress.total))} %` : "";
 }
 

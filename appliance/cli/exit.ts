@@ -1,6 +1,7 @@
 /** How a command ends: one table of exit codes, one place that turns whatever was thrown into one sentence. */
 import { inspect } from "node:util";
 import { codes, isNikaError, NikaError, type Code } from "../../convex/model/error.ts";
+import { systemCode } from "../folder/systemCode.ts";
 
 /** Numbers follow BSD's sysexits where one fits; 130 is what shells give a command ended by Ctrl-C. */
 export const exitCodes: Record<Code, number> = {
@@ -77,10 +78,4 @@ function fromSystem(error: unknown): NikaError | undefined {
     default:
       return undefined;
   }
-}
-
-/** The errno name of a system error: "ENOENT". */
-export function systemCode(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === "string" ? code : undefined;
 }

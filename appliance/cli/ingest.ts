@@ -1,29 +1,44 @@
 /** `nika ingest`: hands over files and folders, and on request waits until they have been read. */
-import { openAsBlob } from "node:fs";
+import { realpath } from "node:fs/promises";
+import { basename, resolve } from "node:path";
 import type { ConvexHttpClient } from "convex/browser";
 import { api } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
 import { problemMessages } from "../../convex/model/document.ts";
 import { NikaError } from "../../convex/model/error.ts";
+import { handOver, type Tally, type Vault } from "../folder/handOver.ts";
+import { uploadFile } from "../folder/upload.ts";
+import { keyOf, walk, type Found, type FoundFile, type FoundProblem, type FoundSkipped } from "../folder/walk.ts";
+import { awaitBatch, heldOf, nextStepsOf } from "./batches.ts";
 import type { Client } from "./client.ts";
-import { handOver, type Tally, type Vault } from "./handover.ts";
 import { interrupted } from "./live.ts";
 import { openProgress } from "./progress.ts";
 import { awaitRead, type Reading } from "./reading.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, sizeOf } from "./text.ts";
-import { walk, type Found, type FoundFile, type FoundProblem, type FoundSkipped } from "./walk.ts";
 
-export type IngestOptions = { readonly wait: boolean; readonly json: boolean; readonly signal: AbortSignal };
+export type IngestOptions = {
+  readonly wait: boolean;
+  readonly json: boolean;
+  /** Whether it waits for the owner's word before it counts; undefined leaves that to the owner's setting. */
+  readonly review?: boolean | undefined;
+  /** Follow the folders from now on. */
+  readonly watch?: boolean;
+  readonly signal: AbortSignal;
+};
 
 /** What came of it; with --json this is the output. Absent counts were not waited for. */
 export type Ingested = {
+  /** What the files were handed in as; absent when there were none. */
+  readonly batch?: string;
   readonly found: number;
   readonly added: readonly { id: string; name: string }[];
   /** Files whose bytes Nika held already, under this name or another. */
   readonly known: number;
   readonly skipped: readonly { name: string; why: FoundSkipped["why"] }[];
   readonly ready?: number;
+  /** Read, and waiting for the owner's word. */
+  readonly held?: number;
   readonly unreadable: readonly { name: string; problem: string; message: string }[];
   readonly isInterrupted: boolean;
 };
@@ -43,9 +58,16 @@ export async function runIngest(
   if (!options.json) announce(terminal, entries, skipped);
   const tally: Tally = { added: [], known: [], refused: [] };
   let reading: Reading | undefined;
+  let batchId: Id<"batches"> | undefined;
   try {
-    const handing = { terminal, client, tally, options };
-    await sendAll(entries, handing);
+    if (options.watch) await watchFolders(terminal, client, paths, options);
+    batchId = entries.length === 0 ? undefined : await openBatch(client, paths, options.review);
+    const handing = { terminal, client, tally, options, batchId };
+    try {
+      await sendAll(entries, handing);
+    } finally {
+      if (batchId) await (await client.http()).mutation(api.batches.close, { id: batchId });
+    }
     if (options.wait) reading = await waitFor(handing);
   } catch (error) {
     if (!(error instanceof NikaError && error.code === "cancelled")) {
@@ -53,11 +75,48 @@ export async function runIngest(
       throw error;
     }
   }
-  const result = toResult({ found: entries.length, tally, skipped, reading, isInterrupted: options.signal.aborted });
+  const held = batchId && reading ? await heldOf(client, batchId) : 0;
+  const result = toResult({
+    held,
+    batchId,
+    found: entries.length,
+    tally,
+    skipped,
+    reading,
+    isInterrupted: options.signal.aborted,
+  });
   if (options.json) terminal.json(result);
-  else for (const line of summaryLines(result)) terminal.line(line);
+  else {
+    for (const line of summaryLines(result)) terminal.line(line);
+    if (batchId && held > 0) for (const line of await nextStepsOf(client, batchId)) terminal.line(line);
+  }
   if (options.signal.aborted) throw new NikaError("cancelled", `${interrupted().message} ${handedOverSentence(tally)}`);
   return result;
+}
+
+async function openBatch(client: Client, paths: readonly string[], review: boolean | undefined): Promise<Id<"batches">> {
+  const names = paths.map((path) => basename(resolve(path)));
+  const label = names.length > 3 ? `${names.slice(0, 3).join(", ")} +${names.length - 3}` : names.join(", ");
+  const http = await client.http();
+  return http.mutation(api.batches.open, {
+    label: label || "/",
+    origin: "command",
+    ...(review !== undefined && { isReviewed: review }),
+  });
+}
+
+async function watchFolders(
+  terminal: Terminal,
+  client: Client,
+  paths: readonly string[],
+  { review, json }: IngestOptions,
+): Promise<void> {
+  const http = await client.http();
+  for (const given of paths) {
+    const path = await realpath(given);
+    await http.mutation(api.watches.add, { path, ...(review !== undefined && { isReviewed: review }) });
+    if (!json) terminal.note(`Watching ${oneLine(path)} from now on; \`nika watch list\` shows it.`);
+  }
 }
 
 async function findAll(paths: readonly string[], signal: AbortSignal): Promise<Found[]> {
@@ -82,13 +141,19 @@ function announce(terminal: Terminal, entries: readonly (FoundFile | FoundProble
   }
 }
 
-type Handing = { readonly terminal: Terminal; readonly client: Client; readonly tally: Tally; readonly options: IngestOptions };
+type Handing = {
+  readonly terminal: Terminal;
+  readonly client: Client;
+  readonly tally: Tally;
+  readonly options: IngestOptions;
+  readonly batchId: Id<"batches"> | undefined;
+};
 
 async function sendAll(
   entries: readonly (FoundFile | FoundProblem)[],
-  { terminal, client, tally, options: { json, signal } }: Handing,
+  { terminal, client, tally, options: { json, signal }, batchId }: Handing,
 ): Promise<void> {
-  const vault = openVault(client);
+  const vault = openVault(client, batchId);
   const progress = await openProgress({ terminal, label: "Handed over", total: entries.length, isQuiet: json });
   try {
     await handOver(entries, { vault, tally, signal, onProgress: (done) => progress.update(done) });
@@ -97,13 +162,14 @@ async function sendAll(
   }
 }
 
-async function waitFor({ terminal, client, tally, options: { json, signal } }: Handing): Promise<Reading> {
+async function waitFor({ terminal, client, tally, options: { json, signal }, batchId }: Handing): Promise<Reading> {
   const ids = tally.added.map(({ id }) => id as Id<"documents">);
   const total = ids.length + tally.known.length;
   if (total === 0) return { ready: 0, unreadable: [] };
   const progress = await openProgress({ terminal, label: "Read", total, isQuiet: json });
   try {
-    return await awaitRead(client, { ids, names: tally.known, signal, onProgress: (done) => progress.update(done) });
+    if (batchId) await awaitBatch(client, batchId, { signal, progress });
+    return await awaitRead(client, { ids, names: tally.known, signal, onProgress: () => {} });
   } finally {
     progress.stop();
   }
@@ -114,7 +180,9 @@ const sessionMs = 50 * 60_000;
 
 type Session = { readonly until: number; readonly http: Promise<ConvexHttpClient>; uploadUrl?: Promise<string> };
 
-function openVault(client: Client): Vault {
+function openVault(client: Client, batchId: Id<"batches"> | undefined): Vault {
+  const batch = batchId ? { batchId } : {};
+  const told = ({ name, path }: FoundFile) => ({ name, key: keyOf(path) });
   let current: Session | undefined;
   const session = (): Session => {
     if (current === undefined || current.until < Date.now()) current = { until: Date.now() + sessionMs, http: client.http() };
@@ -125,13 +193,16 @@ function openVault(client: Client): Vault {
     return (now.uploadUrl ??= now.http.then((http) => newUploadUrl(http, client)));
   };
   return {
-    known: async (sha256s) => (await session().http).query(api.documents.known, { sha256s }),
-    add: async (files) => {
-      const added = files.map(({ name, storageId }) => ({ name, storageId: storageId as Id<"_storage"> }));
-      return (await session().http).mutation(api.documents.add, { files: added });
+    note: async (files) => {
+      const noted = files.map(({ file, sha256 }) => ({ ...told(file), sha256 }));
+      return (await session().http).mutation(api.documents.note, { files: noted, ...batch });
     },
-    refuse: async (files) => (await session().http).mutation(api.documents.refuse, { files }),
-    upload: async (path) => send(await uploadUrl(), path),
+    add: async (files) => {
+      const added = files.map(({ file, storageId }) => ({ ...told(file), storageId: storageId as Id<"_storage"> }));
+      return (await session().http).mutation(api.documents.add, { files: added, ...batch });
+    },
+    refuse: async (files) => (await session().http).mutation(api.documents.refuse, { files, ...batch }),
+    upload: async (path) => uploadFile(await uploadUrl(), path),
   };
 }
 
@@ -141,17 +212,9 @@ async function newUploadUrl(http: ConvexHttpClient, client: Client): Promise<str
   return new URL(pathname + search, await client.convexUrl()).href;
 }
 
-/** A blob of the file is read as it is sent, so no file is ever whole in memory. */
-async function send(uploadUrl: string, path: Buffer): Promise<string> {
-  const body = await openAsBlob(path);
-  const response = await fetch(uploadUrl, { method: "POST", headers: { "content-type": "application/octet-stream" }, body });
-  const text = await response.text();
-  if (response.ok) return (JSON.parse(text) as { storageId: string }).storageId;
-  if (response.status === 507) throw new NikaError("full", "There is no room left on Nika's disk; free some and run this again.");
-  throw new NikaError("unavailable", `Nika did not take a file (status ${response.status}); see its log.`, { cause: text });
-}
-
 type Outcome = {
+  readonly held: number;
+  readonly batchId: Id<"batches"> | undefined;
   readonly found: number;
   readonly tally: Tally;
   readonly skipped: readonly FoundSkipped[];
@@ -159,14 +222,16 @@ type Outcome = {
   readonly isInterrupted: boolean;
 };
 
-function toResult({ found, tally, skipped, reading, isInterrupted }: Outcome): Ingested {
+function toResult({ held, batchId, found, tally, skipped, reading, isInterrupted }: Outcome): Ingested {
   const refused = tally.refused.map(({ name, problem }) => ({ name, problem, message: problemMessages[problem] }));
   return {
+    ...(batchId && { batch: batchId }),
     found,
     added: tally.added.map(({ id, name }) => ({ id, name })),
     known: tally.known.length,
     skipped: skipped.map(({ name, why }) => ({ name, why })),
-    ...(reading && { ready: reading.ready }),
+    ...(reading && { ready: Math.max(0, reading.ready - held) }),
+    ...(held > 0 && { held }),
     unreadable: [...refused, ...(reading?.unreadable ?? [])],
     isInterrupted,
   };
@@ -177,6 +242,7 @@ export function summaryLines(result: Ingested): string[] {
   const done = result.ready ?? result.added.length;
   const counts = [
     done > 0 ? `${countOf(done, "document")} ${result.ready === undefined ? "handed over" : "ready"}` : "",
+    result.held ? `${countOf(result.held, "document")} read` : "",
     result.known > 0 ? `${result.known.toLocaleString("en-US")} already known` : "",
     result.unreadable.length > 0 ? `${result.unreadable.length.toLocaleString("en-US")} unreadable` : "",
   ].filter((part) => part !== "");
@@ -187,7 +253,7 @@ export function summaryLines(result: Ingested): string[] {
     ...problems,
     ...(rest > 0 ? [`  and ${rest.toLocaleString("en-US")} more; \`nika documents --state unreadable\` lists them.`] : []),
     ...(result.ready === undefined && result.added.length > 0 && !result.isInterrupted
-      ? ["Nika is reading them now; `nika jobs --watch` shows how far it is."]
+      ? ["Nika is reading them now; `nika batches` shows how far it is."]
       : []),
   ];
 }

@@ -1,11 +1,12 @@
 /** The command line as data for its parser: every command, its flags, its one line of help. What they do is loaded when they run. */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { passagesPerAnswerMax } from "../../convex/model/answer.ts";
-import { entityTypes, type DocumentState } from "../../convex/model/document.ts";
+import { documentStates, entityTypes, type DocumentState } from "../../convex/model/document.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import { loadConfig, toPort, type Config } from "../config.ts";
 import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
+import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What a command gets besides its own flags. */
@@ -19,8 +20,8 @@ export type Context = {
 
 type GlobalFlags = { readonly data?: string };
 type JsonFlag = { readonly json?: true };
+type IngestFlags = JsonFlag & { readonly wait?: true; readonly watch?: true; readonly strict?: true; readonly review?: boolean };
 
-const documentStates: readonly DocumentState[] = ["waiting", "reading", "ready", "unreadable", "forgetting"];
 /** What the control plane gives in one query. */
 const jobsMax = 200;
 /** What a log's first page and a table's page hold. */
@@ -105,11 +106,15 @@ function addDocumentCommands(program: Command, context: Context): void {
     )
     .argument("<path...>", "files and folders")
     .option("--wait", "wait until all of them have been read")
+    .option("--review", "let nothing of it be found before you accept it; see `nika batches`")
+    .option("--no-review", "let all of it be found at once, whatever your setting says")
+    .option("--watch", "follow the folders from now on; see `nika watch`")
     .option("--strict", "end with 1 when any of them could not be read")
     .addOption(jsonFlag())
-    .action(async (paths: string[], flags: JsonFlag & { wait?: true; strict?: true }, command: Command) => {
-      const [{ runIngest }, { mustExist }] = await Promise.all([import("./ingest.ts"), import("./walk.ts")]);
-      const options = { wait: flags.wait === true, json: flags.json === true, signal: context.signal };
+    .action(async (paths: string[], flags: IngestFlags, command: Command) => {
+      const [{ runIngest }, { mustExist }] = await Promise.all([import("./ingest.ts"), import("../folder/walk.ts")]);
+      const { wait = false, watch = false, review } = flags;
+      const options = { wait, watch, review, json: flags.json === true, signal: context.signal };
       // A mistyped path is worth more to hear about than that nothing runs.
       await mustExist(paths);
       const client = await clientOf(command);
@@ -152,7 +157,7 @@ function addDocumentCommands(program: Command, context: Context): void {
       const { runOpen } = await import("./open.ts");
       await runOpen(context.terminal, client, name, { ordinal: flags.passage, json: flags.json === true });
     });
-  program
+  const documents = program
     .command("documents")
     .summary("what Nika holds, newest first")
     .addOption(new Option("--state <state>", "only these").choices(documentStates))
@@ -164,6 +169,9 @@ function addDocumentCommands(program: Command, context: Context): void {
       const limit = flags.limit ?? (flags.json ? Number.MAX_SAFE_INTEGER : 50);
       await runDocuments(context.terminal, client, { limit, state: flags.state, json: flags.json === true });
     });
+  addDocumentSubcommands(documents, context, { clientOf, jsonFlag });
+  addBatchCommands(program, context, { clientOf, jsonFlag });
+  addWatchCommands(program, context, { clientOf, jsonFlag });
   program
     .command("forget")
     .summary("let go of a document and everything read from it")

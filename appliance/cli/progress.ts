@@ -2,7 +2,11 @@
 import { countOf } from "./text.ts";
 import type { Terminal } from "./terminal.ts";
 
-export type Progress = { update(done: number): void; stop(): void };
+export type Progress = {
+  /** `total` when it has grown, `note` for what stands behind the numbers. */
+  update(done: number, more?: { readonly total?: number; readonly note?: string }): void;
+  stop(): void;
+};
 
 export type ProgressOptions = {
   readonly terminal: Terminal;
@@ -20,7 +24,7 @@ export async function openProgress({ terminal, label, total, isQuiet }: Progress
 async function openBar(label: string, total: number): Promise<Progress> {
   const { default: library } = await import("cli-progress");
   const bar = new library.SingleBar({
-    format: `  ${label.padEnd(12)} {bar} {value}/{total}`,
+    format: `  ${label.padEnd(12)} {bar} {value}/{total}{note}`,
     barCompleteChar: "━",
     barIncompleteChar: " ",
     barsize: 28,
@@ -29,19 +33,29 @@ async function openBar(label: string, total: number): Promise<Progress> {
     gracefulExit: false,
     linewrap: true,
   });
-  bar.start(total, 0);
-  return { update: (done) => bar.update(Math.min(done, total)), stop: () => bar.stop() };
+  bar.start(total, 0, { note: "" });
+  return {
+    update(done, { total: now, note } = {}) {
+      if (now !== undefined) bar.setTotal(now);
+      bar.update(Math.min(done, bar.getTotal()), note === undefined ? {} : { note: ` · ${note}` });
+    },
+    stop: () => bar.stop(),
+  };
 }
 
 /** A line for each tenth, and always the last. */
-function openLines(terminal: Terminal, label: string, total: number): Progress {
+function openLines(terminal: Terminal, label: string, atFirst: number): Progress {
   let tenths = 0;
+  let total = atFirst;
   return {
-    update(done) {
+    update(done, { total: now, note } = {}) {
+      total = Math.max(1, now ?? total);
       const reached = Math.floor((Math.min(done, total) * 10) / total);
       if (reached <= tenths) return;
       tenths = reached;
-      terminal.note(`${label}: ${Math.min(done, total).toLocaleString("en-US")} of ${countOf(total, "file")}`);
+      terminal.note(
+        `${label}: ${Math.min(done, total).toLocaleString("en-US")} of ${countOf(total, "file")}${note ? ` · ${note}` : ""}`,
+      );
     },
     stop() {},
   };

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { NikaError } from "../../convex/model/error.ts";
-import { systemCode } from "./exit.ts";
+import { systemCode } from "../folder/systemCode.ts";
 
 /** What the appliance writes into its data directory while it runs. */
 export type Run = {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Answer, OpenedPassage } from "../../convex/model/answer.ts";
 import { NikaError, toNikaError, type Code } from "../../convex/model/error.ts";
 import { isOwnerToken, mintOwnerToken, type SigningKey } from "../secrets/token.ts";
+import { findMediaRoute, type Media } from "./media.ts";
 import { toOpenRequest, toSearchRequest, type OpenRequest, type SearchRequest } from "./vault.ts";
 import { endedCookie, isSame, openSessions, type Sessions } from "./session.ts";
 
@@ -34,6 +35,7 @@ export type RouteOptions = {
   readonly ask: (args: SearchRequest, signal: AbortSignal) => Promise<Answer>;
   readonly search: (args: SearchRequest, signal: AbortSignal) => Promise<Answer>;
   readonly open: (args: OpenRequest, signal: AbortSignal) => Promise<OpenedPassage>;
+  readonly media: Media;
   readonly stop: () => void;
   readonly log: (line: string) => void;
   readonly now: () => number;
@@ -74,10 +76,28 @@ export function nikaRoutes(options: RouteOptions): Routes {
       options.stop();
     },
   };
+  /** Images in a page carry no token, so the browser's session will do. */
+  const isOwner = (request: IncomingMessage): boolean =>
+    isAdmin(request, options.adminKey) ||
+    sessions.isOpen(request.headers.cookie, options.now()) ||
+    isOwnerToken(request.headers.authorization?.replace(/^Bearer /, "") ?? "", options.signing, options.now());
+  const findMedia = (path: string, request: IncomingMessage): Handler | undefined => {
+    if (request.method !== "GET") return undefined;
+    const route = findMediaRoute(options.media, path, new URL(request.url ?? "/", "http://nika").searchParams);
+    return (
+      route &&
+      (async (_request, response) => {
+        if (!isOwner(request)) throw new NikaError("denied", "Only the owner may look at this.");
+        const gone = new AbortController();
+        response.on("close", () => gone.abort());
+        await route(response, gone.signal);
+      })
+    );
+  };
   return {
     handle(path, request, response) {
-      if (!path.startsWith("/nika/")) return false;
-      const handler = table[`${request.method ?? "GET"} ${path}`];
+      const handler = table[`${request.method ?? "GET"} ${path}`] ?? findMedia(path, request);
+      if (!handler && !path.startsWith("/nika/")) return false;
       void respond(response, options.log, async () => {
         if (!handler) throw new NikaError("missing", `There is no ${request.method ?? "GET"} ${path} here.`);
         await handler(request, response);

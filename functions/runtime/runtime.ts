@@ -14,10 +14,14 @@ export type RuntimeOptions = {
   readonly functions: readonly AnyJobFunction[];
   /** Names this worker for good: one that starts under a known name takes the place of the one before. */
   readonly workerName: string;
-  /** Jobs run at the same time. */
+  /** Jobs run at the same time, at most. */
   readonly slots: number;
+  /** How many of these may be used right now, where that changes. What runs is finished in any case. */
+  readonly room?: Room;
   readonly log: (line: string) => void;
 };
+
+export type Room = { readonly slots: () => number; readonly onChange: (listener: () => void) => () => void };
 
 export type Runtime = {
   /** Resolves when it takes work. */
@@ -32,7 +36,7 @@ const soonMs = 30_000;
 const joinWaitMs = 1_000;
 
 /** Does the work the control plane has: see README.md beside this file. */
-export function startRuntime({ state, ports, functions, workerName, slots, log }: RuntimeOptions): Runtime {
+export function startRuntime({ state, ports, functions, workerName, slots, room, log }: RuntimeOptions): Runtime {
   const progress = openProgress(state, log);
   const run = openRunner({ find: openRegistry(functions), ports, log, progress });
   const stopping = new AbortController();
@@ -49,7 +53,7 @@ export function startRuntime({ state, ports, functions, workerName, slots, log }
       await state.mutation(internal.workers.goodbye, { workerId: incarnation.workerId, epoch: incarnation.epoch });
       return;
     }
-    session = openSession({ state, incarnation, slots, run, log, onLost: () => (joining = rejoin()) });
+    session = openSession({ state, incarnation, slots, room, run, log, onLost: () => (joining = rejoin()) });
   };
   const pause = (): Promise<void> => delay(rejoinEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
 

@@ -12,6 +12,7 @@ export type SessionOptions = {
   readonly state: State;
   readonly incarnation: Incarnation;
   readonly slots: number;
+  readonly room: { readonly slots: () => number; readonly onChange: (listener: () => void) => () => void } | undefined;
   readonly run: Runner;
   readonly log: (line: string) => void;
   /** Called once, when everything it held belongs to others. What ran has been told to stop. */
@@ -29,7 +30,7 @@ export type Session = {
 export const abandonAfterMs = 10_000;
 
 /** One incarnation of the worker at work: claims while there is room, runs, hands in, until it is lost or closed. */
-export function openSession({ state, incarnation, slots, run, log, onLost }: SessionOptions): Session {
+export function openSession({ state, incarnation, slots, room: allowed, run, log, onLost }: SessionOptions): Session {
   const { workerId, epoch } = incarnation;
   const running = new Map<string, { readonly held: Held; readonly ended: Promise<void> }>();
   const gone = new AbortController();
@@ -48,7 +49,7 @@ export function openSession({ state, incarnation, slots, run, log, onLost }: Ses
   /** At most one exchange at a time: what ends while it is under way goes along with the next, so a busy worker batches by itself. */
   const turn = (): void => {
     if (exchanging || gone.signal.aborted) return;
-    const room = isClaiming ? slots - running.size : 0;
+    const room = isClaiming ? Math.min(slots, allowed?.slots() ?? slots) - running.size : 0;
     if (finished.length === 0 && !(room > 0 && claimer.hasAny())) return;
     exchanging = exchangeOnce(room).finally(() => {
       exchanging = undefined;
@@ -76,6 +77,7 @@ export function openSession({ state, incarnation, slots, run, log, onLost }: Ses
   const leave = (): void => {
     gone.abort();
     isClaiming = false;
+    unlisten?.();
     claimer.close();
     heartbeat.close();
   };
@@ -99,6 +101,10 @@ export function openSession({ state, incarnation, slots, run, log, onLost }: Ses
 
   const idle = (limitMs: number): Promise<void> => within(quiet(), limitMs);
 
+  const unlisten = allowed?.onChange(() => {
+    claimer.renew();
+    turn();
+  });
   const claimer = openClaimer({ state, slots, onReady: turn, log });
   const heartbeat = openHeartbeat({
     state,

@@ -79,7 +79,7 @@ const ingested: Ingested = {
 test("the summary of a hand-over tells what happens next only when nobody waited", () => {
   assert.deepEqual(summaryLines(ingested), [
     "1 document handed over.",
-    "Nika is reading them now; `nika jobs --watch` shows how far it is.",
+    "Nika is reading them now; `nika batches` shows how far it is.",
   ]);
   assert.deepEqual(summaryLines({ ...ingested, ready: 1, known: 2 }), ["1 document ready, 2 already known."]);
 });

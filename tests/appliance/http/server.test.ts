@@ -43,11 +43,25 @@ server.serve({
     },
     search: async (args) => {
       asked.push(args);
-      return { question: "", language: "en", passages: [], understood: { filter: {}, phrases: [], codes: [], corrections: [] }, embedder: { id: "e", label: "e", isBaseline: true }, tookMs: 1 };
+      return {
+        question: "",
+        language: "en",
+        passages: [],
+        understood: { filter: {}, phrases: [], codes: [], corrections: [] },
+        embedder: { id: "e", label: "e", isBaseline: true },
+        tookMs: 1,
+      };
     },
     open: async (args) => {
       asked.push(args);
       return { ...args, documentName: "d", title: "d", passages: [], hasBefore: false, hasAfter: false };
+    },
+    media: {
+      picture: async (id) => (id === "p1" ? { bytes: Buffer.from("picture"), mediaType: "image/webp" } : undefined),
+      page: async (id, { page, widthMax }) =>
+        id === "d1" && page < 3 ? { bytes: Buffer.from(`${page} ${widthMax}`), mediaType: "image/webp" } : undefined,
+      file: async () => ({ bytes: Buffer.from("<script>"), mediaType: "application/octet-stream", fileName: "ä\r\n.html" }),
+      passages: async (_id, range) => ({ range }),
     },
     stop: () => stops++,
     log: () => {},
@@ -141,4 +155,35 @@ test("an unknown route of ours says so, and a taken port is told by its number",
     return true;
   });
   other.close();
+});
+
+test("pictures, pages and files are the owner's: by session, token or key, and never for a stranger", async () => {
+  const paths = ["/pictures/p1", "/pages/d1/1", "/files/d1", "/passages/d1"];
+  for (const path of paths) {
+    assert.equal((await fetch(server.origin + path)).status, 401, path);
+    const forged = { cookie: "nika_session=1.2.3", authorization: "Bearer nonsense" };
+    assert.equal((await fetch(server.origin + path, { headers: forged })).status, 401, path);
+    assert.equal((await fetch(server.origin + path, { headers: admin })).status, 200, path);
+  }
+  const { url } = (await (await post("/nika/links", {}, admin)).json()) as { url: string };
+  const opened = await post("/nika/link", { code: new URL(url).hash.replace("#link=", "") });
+  const cookie = opened.headers.get("set-cookie")?.split(";")[0] ?? "";
+  const picture = await fetch(`${server.origin}/pictures/p1`, { headers: { cookie } });
+  assert.equal(await picture.text(), "picture");
+  assert.equal(picture.headers.get("content-type"), "image/webp");
+  assert.equal(picture.headers.get("x-content-type-options"), "nosniff");
+  assert.match(picture.headers.get("cache-control") ?? "", /^private, .*immutable$/u);
+  assert.match(picture.headers.get("content-security-policy") ?? "", /sandbox/u);
+  const token = { authorization: `Bearer ${await ownerToken()}` };
+  assert.equal(await (await fetch(`${server.origin}/pages/d1/2?width=300`, { headers: token })).text(), "2 300");
+  const file = await fetch(`${server.origin}/files/d1`, { headers: token });
+  assert.equal(file.headers.get("content-disposition"), "attachment; filename*=UTF-8''%C3%A4%0D%0A.html");
+});
+
+test("a page or picture that is not there is missing, and a nonsensical address is refused", async () => {
+  const get = async (path: string): Promise<number> => (await fetch(server.origin + path, { headers: admin })).status;
+  assert.deepEqual(await Promise.all(["/pictures/p2", "/pages/d1/3", "/pages/d2/1"].map(get)), [404, 404, 404]);
+  for (const path of ["/pages/d1/0", "/pages/d1/x", "/pages/d1/1?width=9", "/pages/d1/1?width=1e9", "/passages/d1?from=-1"])
+    assert.equal(await get(path), 400, path);
+  assert.equal((await fetch(`${server.origin}/pictures/..%2fsecret.txt`, { headers: admin })).status, 404);
 });

@@ -11,14 +11,17 @@ import { problemOf, sizeProblem, type FoundFile, type FoundProblem } from "./wal
 export type Added = { readonly id: string; readonly name: string; readonly state: DocumentState; readonly isNew: boolean };
 export type Refused = { readonly name: string; readonly sizeBytes: number; readonly problem: Problem };
 
+/** A file with the hash of its bytes. */
+export type Hashed = { readonly file: FoundFile; readonly sha256: string };
+
 /** What handing over needs from the appliance. */
 export type Vault = {
-  /** Those of `sha256s` that are held already. */
-  known(sha256s: string[]): Promise<string[]>;
+  /** Whether the bytes of each are held already; where they are, this file is remembered as another name of them. */
+  note(files: Hashed[]): Promise<readonly boolean[]>;
   /** Streams the bytes; the id of the stored blob. Fails with a system error when the file cannot be read after all. */
   upload(path: Buffer): Promise<string>;
-  add(files: { name: string; storageId: string }[]): Promise<readonly Added[]>;
-  refuse(files: Refused[]): Promise<readonly Added[]>;
+  add(files: { file: FoundFile; storageId: string }[]): Promise<readonly Added[]>;
+  refuse(files: Refused[]): Promise<unknown>;
 };
 
 /** What has been handed over so far, `known` and `refused` by name. Filled as it happens, so that it is true after an interruption too. */
@@ -57,26 +60,27 @@ async function handOverRound(
 
   const files = round.filter((entry) => entry.type === "file");
   const digests = await inParallel(files, signal, (file) => digest(file.path));
-  const fresh: { file: FoundFile; sha256: string }[] = [];
+  const fresh: Hashed[] = [];
+  const copies: Hashed[] = [];
   for (const [index, file] of files.entries()) {
     const result = digests[index];
     if (result === undefined) continue; // Interrupted before its turn.
     if ("problem" in result) refuse(file, result.problem);
-    else if (inThisRun.has(result.sha256)) tally.known.push(file.name);
+    else if (inThisRun.has(result.sha256)) copies.push({ file, sha256: result.sha256 });
     else fresh.push({ file, sha256: result.sha256 });
     if ("sha256" in result) inThisRun.add(result.sha256);
   }
-  const known = new Set(fresh.length > 0 ? await vault.known(fresh.map(({ sha256 }) => sha256)) : []);
-  const missing = fresh.filter(({ sha256 }) => !known.has(sha256)).map(({ file }) => file);
-  tally.known.push(...fresh.filter(({ sha256 }) => known.has(sha256)).map(({ file }) => file.name));
+  const isKnown = fresh.length > 0 ? await vault.note(fresh) : [];
+  const missing = fresh.filter((_, index) => !isKnown[index]).map(({ file }) => file);
+  tally.known.push(...fresh.filter((_, index) => isKnown[index]).map(({ file }) => file.name));
 
   const uploads = await inParallel(missing, signal, (file) => uploadOrProblem(vault, file));
-  const sent: { name: string; storageId: string }[] = [];
+  const sent: { file: FoundFile; storageId: string }[] = [];
   for (const [index, file] of missing.entries()) {
     const result = uploads[index];
     if (result === undefined) continue;
     if ("problem" in result) refuse(file, result.problem);
-    else sent.push({ name: file.name, storageId: result.storageId });
+    else sent.push({ file, storageId: result.storageId });
   }
   if (sent.length > 0) {
     const added = await vault.add(sent);
@@ -84,6 +88,11 @@ async function handOverRound(
     const isOpen = ({ isNew, state }: Added): boolean => isNew || state === "waiting" || state === "reading";
     tally.added.push(...added.filter(isOpen));
     tally.known.push(...added.filter((one) => !isOpen(one)).map(({ name }) => name));
+  }
+  if (copies.length > 0 && !signal.aborted) {
+    // Their bytes went along with another file of this run, so by now they are known.
+    const isNoted = await vault.note(copies);
+    tally.known.push(...copies.filter((_, index) => isNoted[index]).map(({ file }) => file.name));
   }
   if (refused.length > 0) {
     await vault.refuse(refused);

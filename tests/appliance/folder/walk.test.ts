@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "
 import { join } from "node:path";
 import { test } from "node:test";
 import { isNikaError } from "../../../convex/model/error.ts";
-import { nameCharsMax, toName, walk, type Found } from "../../../appliance/cli/walk.ts";
-import { asOrdinaryUser, scratchDir } from "./scratch.ts";
+import { nameCharsMax, toName, walk, type Found } from "../../../appliance/folder/walk.ts";
+import { asOrdinaryUser, scratchDir } from "../cli/scratch.ts";
 
 /** A folder "notes" with the given files in it. */
 function notes(files: Readonly<Record<string, string>>): string {

@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { digest, handOver, type Added, type Refused, type Tally, type Vault } from "../../../appliance/cli/handover.ts";
-import { walk, type FoundFile, type FoundProblem } from "../../../appliance/cli/walk.ts";
-import { asOrdinaryUser, scratchDir } from "./scratch.ts";
+import { digest, handOver, type Added, type Refused, type Tally, type Vault } from "../../../appliance/folder/handOver.ts";
+import { walk, type FoundFile, type FoundProblem } from "../../../appliance/folder/walk.ts";
+import { asOrdinaryUser, scratchDir } from "../cli/scratch.ts";
 
 /** A vault in memory that keeps the promises of the real one: the same bytes are one document. */
 function vaultFake(): Vault & { documents: Map<string, string>; refused: Refused[]; calls: { adds: number[]; uploads: number } } {
@@ -17,7 +17,7 @@ function vaultFake(): Vault & { documents: Map<string, string>; refused: Refused
     documents,
     refused,
     calls,
-    known: async (sha256s) => sha256s.filter((sha256) => documents.has(sha256)),
+    note: async (files) => files.map(({ sha256 }) => documents.has(sha256)),
     async upload(path) {
       const storageId = `blob${calls.uploads++}`;
       blobs.set(storageId, sha256Of(readFileSync(path)));
@@ -26,7 +26,7 @@ function vaultFake(): Vault & { documents: Map<string, string>; refused: Refused
     async add(files) {
       assert.ok(files.length >= 1 && files.length <= 64);
       calls.adds.push(files.length);
-      return files.map(({ name, storageId }): Added => {
+      return files.map(({ file: { name }, storageId }): Added => {
         const sha256 = blobs.get(storageId) ?? assert.fail("an unknown blob was added");
         const isNew = !documents.has(sha256);
         if (isNew) documents.set(sha256, name);

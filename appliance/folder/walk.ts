@@ -4,14 +4,22 @@
  * Paths stay bytes, because a file name need not be valid UTF-8; names are made for people. Links to folders are not followed (what they
  * lead to inside the root is found under its own name, and what lies outside was not asked for), so no walk can go round in circles.
  */
+import { createHash } from "node:crypto";
 import type { Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { basename, resolve, sep } from "node:path";
 import { NikaError } from "../../convex/model/error.ts";
 import { documentBytesMax, type Problem } from "../../convex/model/document.ts";
-import { systemCode } from "./exit.ts";
+import { systemCode } from "./systemCode.ts";
 
-export type FoundFile = { readonly type: "file"; readonly path: Buffer; readonly name: string; readonly sizeBytes: number };
+export type FoundFile = {
+  readonly type: "file";
+  readonly path: Buffer;
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** When it was last changed, milliseconds since 1970. */
+  readonly mtimeMs: number;
+};
 /** Something that was to be added and cannot be read; recorded as a document with this problem. */
 export type FoundProblem = {
   readonly type: "problem";
@@ -116,13 +124,23 @@ function* linkedFile({ path, name, info }: Entry, seen: Set<string>): Generator<
 function toFound(path: Buffer, name: string, info: Stats): Found {
   const problem = info.isFile() ? sizeProblem(info.size) : "notAFile";
   if (problem) return { type: "problem", name, sizeBytes: info.isFile() ? info.size : 0, problem };
-  return { type: "file", path, name, sizeBytes: info.size };
+  return { type: "file", path, name, sizeBytes: info.size, mtimeMs: info.mtimeMs };
 }
 
 /** Why a file of this size is not read at all. */
 export function sizeProblem(sizeBytes: number): Problem | undefined {
   if (sizeBytes === 0) return "empty";
   return sizeBytes > documentBytesMax ? "tooLarge" : undefined;
+}
+
+const keyCharsMax = 1_000;
+
+/** Which file it is, in text: its path, or what stands for one that is not valid text or very long. */
+export function keyOf(path: Buffer): string {
+  const text = path.toString("utf8");
+  const isText = Buffer.from(text).equals(path);
+  if (isText && text.length <= keyCharsMax) return `file:${text}`;
+  return `file-sha256:${createHash("sha256").update(path).digest("hex")}`;
 }
 
 /** The problem behind a failed system call on something that should be read. */
