@@ -47,8 +47,8 @@ export function applyDeployment({ store, jobs, setup, log }: Apply): string {
       store.writeMeta("secret", secret);
     }
     // Time moves on with every start, so that nothing a client saw before can be later than what it sees now.
-    store.nextTs(Date.now());
-    store.writeClock();
+    const start = store.nextTs(Date.now());
+    store.writeClock(start);
     store.db.exec("COMMIT");
     return secret;
   } catch (error) {

@@ -101,7 +101,8 @@ try {
       }
       watch.end();
       watch.commit();
-      if (group.commits.length > 0) tasks.store.writeClock();
+      const last = group.commits.at(-1);
+      if (last) tasks.store.writeClock(last.ts);
       commit.run();
     } catch (error) {
       watch.end();

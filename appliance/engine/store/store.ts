@@ -92,9 +92,12 @@ export class Store {
     this.#catalog = readCatalog(this.db, this.#catalogVersion);
   }
 
-  /** Part of every group's commit. */
-  writeClock(): void {
-    this.#writeClock?.run(this.#ts, this.#creationTime, this.#catalogVersion);
+  /**
+   * Part of every group's commit: readers are then at `ts`, the time of its last one. Times that were taken and came to nothing are left
+   * out, because nobody is ever told of them, and who reads at such a time would wait for the news of it for ever.
+   */
+  writeClock(ts: bigint): void {
+    this.#writeClock?.run(ts, this.#creationTime, this.#catalogVersion);
   }
 
   readMeta(key: string): string | undefined {

@@ -85,7 +85,8 @@ export function openTestEngine({
       try {
         const { reply, commits, hasScheduled } = await tasks.perform({ id: ++lastId, origin: testOrigin, task });
         const thrown = runner.takeThrown();
-        if (commits.length > 0) store.writeClock();
+        const last = commits.at(-1);
+        if (last) store.writeClock(last.ts);
         commit.run();
         if (hasScheduled) arm();
         return thrown ? { reply, thrown } : { reply };

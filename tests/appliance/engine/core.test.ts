@@ -251,6 +251,16 @@ test("queries of one call see one snapshot while mutations pour in", async () =>
     assert.equal(new Set(runs.map((one) => `${one.ts} ${one.result.ok ? one.result.value : ""}`)).size, 1);
 });
 
+test("a query is answered though a mutation that failed had the last word in its group", async () => {
+  await using own = await openTestCore();
+  for (let turn = 1; turn <= 20; turn++) {
+    const done = own.mutate("counters:add", { name: "group" });
+    const failed = Array.from({ length: 3 }, () => own.refusal("mutation", "counters:add", { name: 1 }));
+    await Promise.all([done, ...failed]);
+    assert.equal(await own.query("counters:read", { name: "group" }), turn);
+  }
+});
+
 test("identity reaches the function, and only asking for it makes the result personal", async () => {
   const user = { type: "user", attributes: { subject: "ann", issuer: "i", tokenIdentifier: "i|ann" } } as const;
   const { result, usedIdentity } = (
