@@ -108,9 +108,7 @@ export function openComputations(uptimeMs: () => number): Computations {
   }
 
   function find(question: Question): Computation {
-    const identityKey = identityKeyOf(question.identity);
-    const shared = sharedKey(question);
-    const own = `${shared}\0${identityKey}`;
+    const { identityKey, shared, own } = keysOf(question);
     for (const key of [shared, own]) {
       const found = filed.get(key);
       if (found && fits(found, identityKey) && !isDated(found)) return found;
@@ -185,7 +183,7 @@ export function openComputations(uptimeMs: () => number): Computations {
       const untilTs = isUnknown || run.isFatal ? undefined : overtakenTs;
       computation.result = { run, frame: toFrame(run), sinceTs: run.ts, untilTs };
       computation.settledAtMs = uptimeMs();
-      const { question, identityKey } = computation;
+      const { question } = computation;
       if (usesIdentity.has(question.path) || usesIdentity.size < pathsMax) usesIdentity.set(question.path, run.usedIdentity);
       const isFiled = filed.get(computation.key) === computation;
       if (isFiled) filed.delete(computation.key);
@@ -196,8 +194,8 @@ export function openComputations(uptimeMs: () => number): Computations {
         touch(computation, overtakenTs);
         wakeRested();
       }
-      const shared = sharedKey(question);
-      computation.key = run.usedIdentity ? `${shared}\0${identityKey}` : shared;
+      const { shared, own } = keysOf(question);
+      computation.key = run.usedIdentity ? own : shared;
       if (isFiled && !filed.has(computation.key)) filed.set(computation.key, computation);
     },
     takeIn({ ts, writes, isGap }) {
@@ -218,6 +216,19 @@ export function fits({ result, identityKey }: Computation, asker: string): boole
 
 export function identityKeyOf(identity: Identity): string {
   return JSON.stringify(identity);
+}
+
+type Keys = { readonly identityKey: string; readonly shared: string; readonly own: string };
+const keys = new WeakMap<Question, Keys>();
+
+function keysOf(question: Question): Keys {
+  let known = keys.get(question);
+  if (!known) {
+    const identityKey = identityKeyOf(question.identity);
+    const shared = sharedKey(question);
+    keys.set(question, (known = { identityKey, shared, own: `${shared}\0${identityKey}` }));
+  }
+  return known;
 }
 
 /** Admins see internal functions and others do not, so they never share. */

@@ -40,6 +40,11 @@ export type LiveQueries = {
   open(question: Question, onStale: () => void): Subscription;
   /** Runs what has no true result, in one batch; what another is running already is awaited. Rejects when the core cannot run. */
   refresh(subscriptions: readonly Subscription[]): Promise<void>;
+  /**
+   * The same, but does not look whether one more run is needed because identity mattered after all; undefined when there is nothing to
+   * wait for.
+   */
+  begin(subscriptions: readonly Subscription[]): Promise<unknown> | undefined;
   /** Runs them all at one snapshot, needed or not: results that are surely true together, in order. */
   runTogether(subscriptions: readonly Subscription[]): Promise<readonly QueryResult[]>;
   /** One answer, true at some moment since it was asked for; from the cache when possible. */
@@ -135,6 +140,8 @@ export function openLiveQueries({ core, uptimeMs, requestId, onKnown }: LiveQuer
     const watcher: Watcher = { onStale };
     let { journal } = question;
     let isOpen = true;
+    /** The question with the journal it was last asked with. */
+    let asked = question;
     let computation = computations.find(question);
     computations.watch(computation, watcher);
     subscriptionCount++;
@@ -167,7 +174,9 @@ export function openLiveQueries({ core, uptimeMs, requestId, onKnown }: LiveQuer
         if (hasEnded) {
           journal = nextJournal();
           computations.unwatch(computation, watcher);
-          computation = computations.find({ ...question, journal });
+          // The same object when it is the same question: what it is filed under was worked out once.
+          if (journal !== asked.journal) asked = { ...question, journal };
+          computation = computations.find(asked);
           computations.watch(computation, watcher);
         }
         return computation;
@@ -182,19 +191,30 @@ export function openLiveQueries({ core, uptimeMs, requestId, onKnown }: LiveQuer
     return inner;
   }
 
+  /** Runs those that need it, unless somebody else does already. */
+  function runWanting(wanting: readonly Subscription[]): Promise<unknown> | undefined {
+    const waits = new Set<Promise<void>>();
+    const mine = new Set<Computation>();
+    for (const one of wanting) {
+      const computation = get(one).rebind();
+      if (computation.running) waits.add(computation.running);
+      else if (!computation.result) mine.add(computation);
+    }
+    if (mine.size > 0) waits.add(start([...mine]));
+    const [first] = waits;
+    return waits.size > 1 ? Promise.all(waits) : first;
+  }
+
+  function begin(subscriptions: readonly Subscription[]): Promise<unknown> | undefined {
+    const wanting = subscriptions.filter((one) => !one.isTrue() && get(one).isOpen());
+    return wanting.length === 0 ? undefined : runWanting(wanting);
+  }
+
   async function refresh(subscriptions: readonly Subscription[]): Promise<void> {
     let wanting = subscriptions.filter((one) => !one.isTrue() && get(one).isOpen());
     // A second turn when the first showed that identity matters after all and the result was another's.
     for (let turn = 0; wanting.length > 0 && turn < 2; turn++) {
-      const waits = new Set<Promise<void>>();
-      const mine = new Set<Computation>();
-      for (const one of wanting) {
-        const computation = get(one).rebind();
-        if (computation.running) waits.add(computation.running);
-        else if (!computation.result) mine.add(computation);
-      }
-      if (mine.size > 0) waits.add(start([...mine]));
-      await Promise.all(waits);
+      await runWanting(wanting);
       wanting = wanting.filter((one) => one.result() === undefined && get(one).isOpen());
     }
   }
@@ -203,6 +223,7 @@ export function openLiveQueries({ core, uptimeMs, requestId, onKnown }: LiveQuer
     publishedTs: () => publishedTs,
     advance,
     open,
+    begin,
     refresh,
     async runTogether(subscriptions) {
       const runs = await run(subscriptions.map((one) => get(one).question()));

@@ -20,14 +20,37 @@ export type TransitionText = {
 /** Above this the text goes in slices, so that a slow line still shows signs of life to the client. In characters. */
 const chunkChars = 4 * 1024 * 1024;
 const unchunkedCharsMax = 5 * 1024 * 1024;
+/** Smaller transitions do without the clocks, so that they are the same for all who are told of the same. */
+const clocklessCharsMax = 256 * 1024;
+/** A longer transition is not kept until the next. */
+const keptCharsMax = 64 * 1024;
+
+/** Of the last transition that was put into words: one commit often tells many sockets the same. */
+let lastTold:
+  | { readonly start: Version; readonly end: Version; readonly change: Change; readonly messages: readonly string[] }
+  | undefined;
 
 /** One message, or several that must go out with nothing between them. */
 export function transitionMessages(transition: TransitionText): readonly string[] {
-  const { start, end, changes, clockSkewMs, nowMs } = transition;
+  const { start, end, changes } = transition;
+  const [change] = changes;
+  const isCommon = changes.length === 1 && change !== undefined && isSameQuestion(start, end);
+  if (!isCommon) return messagesOf(transition);
+  if (lastTold && isSame(lastTold.start, start) && isSame(lastTold.end, end) && isSameChange(lastTold.change, change))
+    return lastTold.messages;
+  const messages = messagesOf(transition);
+  lastTold =
+    messages.length === 1 && (messages[0] as string).length <= keptCharsMax ? { start, end, change, messages } : undefined;
+  return messages;
+}
+
+function messagesOf({ start, end, changes, clockSkewMs, nowMs }: TransitionText): readonly string[] {
+  const head = `{"type":"Transition","startVersion":${versionText(start)},"endVersion":${versionText(end)},"modifications":[`;
+  const body = changes.map(changeText).join(",");
+  // A client looks at the clocks when its token was accepted, and when a message was so large that it may have taken long.
+  const isClockWanted = !isSameQuestion(start, end) || body.length > clocklessCharsMax;
   const skew = clockSkewMs === undefined ? "" : `,"clientClockSkew":${clockSkewMs}`;
-  const text =
-    `{"type":"Transition","startVersion":${versionText(start)},"endVersion":${versionText(end)},` +
-    `"modifications":[${changes.map(changeText).join(",")}]${skew},"serverTs":${nowMs * 1e6}}`;
+  const text = `${head}${body}]${isClockWanted ? `${skew},"serverTs":${nowMs * 1e6}` : ""}}`;
   if (text.length <= unchunkedCharsMax) return [text];
   const transitionId = randomUUID();
   const totalParts = Math.ceil(text.length / chunkChars);
@@ -40,6 +63,19 @@ export function transitionMessages(transition: TransitionText): readonly string[
       transitionId,
     }),
   );
+}
+
+/** Only time has passed between the two. */
+function isSameQuestion(a: Version, b: Version): boolean {
+  return a.querySet === b.querySet && a.identity === b.identity;
+}
+
+function isSame(a: Version, b: Version): boolean {
+  return isSameQuestion(a, b) && a.ts === b.ts;
+}
+
+function isSameChange(a: Change, b: Change): boolean {
+  return a.type === "changed" && b.type === "changed" && a.queryId === b.queryId && a.frame === b.frame;
 }
 
 export function mutationResponse(requestId: number, { result, ts, logLines }: MutationRun): string {

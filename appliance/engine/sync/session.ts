@@ -61,6 +61,12 @@ export type Session = {
 
 type Watched = { readonly queryId: number; subscription: Subscription; sent: string | undefined; isRemoved: boolean };
 
+/** What is looked at for a transition; another identity may ask the same anew meanwhile. */
+type Asked = { readonly one: Watched; readonly subscription: Subscription };
+type Shown = Asked & { readonly result: QueryResult | undefined };
+/** What a transition brings the client to, but for the time. */
+type Target = { readonly querySet: number; readonly identity: number; readonly gone: readonly number[] };
+
 const nobody: Asker = { identity: { type: "none" }, expiresAtMs: Number.POSITIVE_INFINITY };
 
 export function openSession({ core, queries, auth, wire, nowMs, requestId, log, client }: SessionParts): Session {
@@ -78,11 +84,12 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
   /** A mutation up to this time was answered and waits to be seen. */
   let owedTs: bigint | undefined;
   const watched = new Map<number, Watched>();
+  /** Those of them whose newest result is untrue or was not shown. The others are true and known, and need not be looked at. */
+  const due = new Set<Watched>();
   let removed: number[] = [];
 
   let isWoken = false;
   let isTransitioning = false;
-  let isStale = false;
   let unsentTransitions = 0;
   let runningActions = 0;
 
@@ -97,12 +104,12 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
     isWoken = true;
     setImmediate(() => {
       isWoken = false;
-      void transitionWhileDue().catch(fail);
+      transitionWhileDue();
     });
   }
 
-  function markStale(): void {
-    isStale = true;
+  function markDue(one: Watched): void {
+    due.add(one);
     wake();
   }
 
@@ -182,8 +189,9 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
       const before = one.subscription;
       one.subscription = before.reask(asker.identity);
       before.close();
+      due.add(one);
     }
-    markStale();
+    wake();
   }
 
   function modifyQuerySet(message: ClientMessage & { type: "ModifyQuerySet" }): void {
@@ -192,7 +200,7 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
     if (!isStillKnown()) return;
     for (const modification of message.modifications) modify(modification);
     querySetVersion = message.newVersion;
-    markStale();
+    wake();
   }
 
   function modify(modification: Modification): void {
@@ -203,13 +211,16 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
       present.isRemoved = true;
       present.subscription.close();
       watched.delete(queryId);
+      due.delete(present);
       removed.push(queryId);
       return;
     }
     if (present) throw violation("A query id was used twice.");
     const { path, args, journal } = modification;
-    const subscription = queries.open({ path, args, journal, identity: asker.identity }, markStale);
-    watched.set(queryId, { queryId, subscription, sent: undefined, isRemoved: false });
+    const subscription = queries.open({ path, args, journal, identity: asker.identity }, () => markDue(one));
+    const one: Watched = { queryId, subscription, sent: undefined, isRemoved: false };
+    watched.set(queryId, one);
+    due.add(one);
   }
 
   function pushMutation(message: ClientMessage & { type: "Mutation" | "Action" }, session: string): void {
@@ -257,57 +268,111 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
   }
 
   function isDue(): boolean {
-    return isStale || owedTs !== undefined || querySetVersion !== told.querySet || identityVersion !== told.identity;
+    return due.size > 0 || owedTs !== undefined || querySetVersion !== told.querySet || identityVersion !== told.identity;
   }
 
   function mayTransition(): boolean {
     return isDue() && !isEnded && unsentTransitions < unsentTransitionsMax;
   }
 
-  async function transitionWhileDue(): Promise<void> {
-    if (isTransitioning) return;
+  function transitionWhileDue(): void {
+    if (isTransitioning || !mayTransition() || !isStillKnown()) return;
+    const target = takeTarget();
+    const asked = askedNow();
+    const runs = asked.length === 0 ? undefined : queries.begin(asked.map(({ subscription }) => subscription));
+    // Most transitions are done with one look, and thousands of sockets may be waiting for the same run: without promises of their own.
+    if (!runs) return finish(target, asked);
     isTransitioning = true;
-    try {
-      while (mayTransition()) await makeTransition();
-    } finally {
-      isTransitioning = false;
-    }
+    runs.then(
+      () => {
+        isTransitioning = false;
+        try {
+          finish(target, asked);
+        } catch (error) {
+          fail(error);
+        }
+      },
+      (error: unknown) => {
+        isTransitioning = false;
+        fail(error);
+      },
+    );
   }
 
-  async function makeTransition(): Promise<void> {
-    if (!isStillKnown()) return;
-    isStale = false;
-    const target = { querySet: querySetVersion, identity: identityVersion };
-    const shown = [...watched.values()].map((one) => ({ one, subscription: one.subscription }));
+  /** Sends what was asked for if it can be shown now, and otherwise once it can. */
+  function finish(target: Target, asked: readonly Asked[]): void {
+    if (isEnded) return;
+    const { shown, ts } = lookAt(asked);
+    if (ts === undefined || shown.some(({ one, result }) => !result && !one.isRemoved)) {
+      isTransitioning = true;
+      catchUp(target)
+        .catch(fail)
+        .finally(() => {
+          isTransitioning = false;
+          if (mayTransition()) wake();
+        });
+      return;
+    }
+    sendTransition(target, shown, ts);
+    if (mayTransition()) wake();
+  }
+
+  function takeTarget(): Target {
     const gone = removed;
     removed = [];
-    const { results, ts } = await resultsAtOneMoment(shown);
-    if (isEnded) return;
+    return { querySet: querySetVersion, identity: identityVersion, gone };
+  }
+
+  function sendTransition({ querySet, identity, gone }: Target, shown: readonly Shown[], ts: bigint): void {
     const changes: Change[] = gone.map((queryId) => ({ type: "removed", queryId }));
-    for (const [i, { one }] of shown.entries()) {
-      const result = results[i];
+    for (const { one, subscription, result } of shown) {
       if (!result || one.isRemoved) continue;
-      if (result.untilTs !== undefined) isStale = true;
+      // Whether it is true at this moment is one thing, whether it still is another; and a result that was made for this moment only
+      // says nothing of the next.
+      const isKnown = one.subscription === subscription && subscription.result() === result;
+      if (isKnown && result.untilTs === undefined) due.delete(one);
       if (result.frame.members === one.sent) continue;
       one.sent = result.frame.members;
       changes.push({ type: "changed", queryId: one.queryId, frame: result.frame });
     }
-    send({ ...target, ts }, changes);
+    send({ querySet, identity, ts }, changes);
+  }
+
+  function askedNow(): readonly Asked[] {
+    return Array.from(due, (one) => ({ one, subscription: one.subscription }));
+  }
+
+  /** Their results, and a moment at which all of them are true if there is one. */
+  function lookAt(asked: readonly Asked[]): { readonly shown: readonly Shown[]; readonly ts: bigint | undefined } {
+    const shown = asked.map(({ one, subscription }): Shown => ({ one, subscription, result: subscription.result() }));
+    const results = shown.flatMap(({ one, result }) => (result && !one.isRemoved ? [result] : []));
+    // What the client has been shown and became untrue meanwhile bounds the moment too.
+    if (due.size > asked.length || shown.some(({ one }) => !due.has(one))) {
+      const looked = new Set(asked.map(({ one }) => one));
+      for (const one of due) {
+        const overtaken = one.sent !== undefined && !looked.has(one) ? one.subscription.result() : undefined;
+        if (overtaken) results.push(overtaken);
+      }
+    }
+    return { shown, ts: momentOf(results) };
   }
 
   /** Asks until all results share a moment; the last resort, one snapshot for all, always has one. */
-  async function resultsAtOneMoment(
-    shown: readonly { readonly one: Watched; readonly subscription: Subscription }[],
-  ): Promise<{ results: readonly (QueryResult | undefined)[]; ts: bigint }> {
-    const subscriptions = shown.map(({ subscription }) => subscription);
-    for (let turn = 0; turn < patienceTurns; turn++) {
-      await queries.refresh(subscriptions);
-      const results = subscriptions.map((subscription) => subscription.result());
-      const ts = momentOf(results.filter((result, i) => result !== undefined && !shown[i]?.one.isRemoved) as QueryResult[]);
-      if (ts !== undefined) return { results, ts };
+  async function catchUp(early: Target): Promise<void> {
+    const late = takeTarget();
+    const target = { ...late, gone: [...early.gone, ...late.gone] };
+    const asked = askedNow();
+    const all = Array.from(watched.values(), (one) => ({ one, subscription: one.subscription }));
+    for (let turn = 1; turn < patienceTurns; turn++) {
+      await queries.refresh(asked.map(({ subscription }) => subscription));
+      if (isEnded) return;
+      const { shown, ts } = lookAt(asked);
+      if (ts !== undefined) return sendTransition(target, shown, ts);
     }
-    const results = await queries.runTogether(subscriptions);
-    return { results, ts: momentOf(results) ?? queries.publishedTs() };
+    const results = await queries.runTogether(all.map(({ subscription }) => subscription));
+    if (isEnded) return;
+    const shown = all.map((one, i) => ({ ...one, result: results[i] }));
+    sendTransition(target, shown, momentOf(results) ?? queries.publishedTs());
   }
 
   function momentOf(results: readonly QueryResult[]): bigint | undefined {
@@ -337,6 +402,7 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
     inbox.clear();
     for (const { subscription } of watched.values()) subscription.close();
     watched.clear();
+    due.clear();
   }
 
   return {
