@@ -139,15 +139,16 @@ console.timeEnd = (label = "default") => {
   current().timers.delete(label);
 };
 
-// What nobody caught must not take the other actions down; it fails the one it belongs to, when that can be told.
-const lose = (error: unknown): void => contexts.getStore()?.lose(error ?? new Error("Unhandled rejection"));
-process.on("unhandledRejection", lose);
-process.on("uncaughtException", lose);
-
 // As a plain script of this realm, with `require` for what "use node" modules take from Node itself.
 globals["require"] = createRequire(join(setup.functionsDir, "_.js"));
 new vm.Script(readFileSync(setup.code, "utf8"), { filename: bundleName }).runInThisContext();
 const modules = globals["__modules"] as Record<string, () => Record<string, Registered | undefined>>;
+
+// What nobody caught must not take the other actions down; it fails the one it belongs to, when that can be told. Only from here on: what
+// fails while the bundle loads fails the thread.
+const lose = (error: unknown): void => contexts.getStore()?.lose(error ?? new Error("Unhandled rejection"));
+process.on("unhandledRejection", lose);
+process.on("uncaughtException", lose);
 
 /** A promise that rejects with what nobody caught, if that comes to pass. */
 function losing(): { readonly lost: Promise<never>; readonly lose: (error: unknown) => void } {

@@ -23,8 +23,6 @@ type Options = {
   readonly origin: () => string;
   readonly threads: number;
   readonly log: (line: string) => void;
-  /** The worker's file; another one in tests. */
-  readonly file?: URL;
 };
 type Waiting = { readonly message: BatchMessage; readonly resolve: (reply: BatchReply) => void };
 /** `parcel` is what it was given and has not answered yet. */
@@ -53,7 +51,7 @@ export function openQueryPool(options: Options): QueryPool {
   const start = (seat: Seat): void => {
     const memory = newWatchMemory();
     const readMemory = newReadMemory();
-    const worker = new Worker(options.file ?? new URL("./queryWorker.ts", import.meta.url), {
+    const worker = new Worker(new URL("./queryWorker.ts", import.meta.url), {
       workerData: { ...options.setup, watch: memory, reads: readMemory },
       resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: youngMb },
       // See txnThread.ts.
