@@ -198,7 +198,7 @@ type SearchOptions = {
 function toSearch(branch: Branch, { tenantId, filter, limit, isDenseOf }: SearchOptions) {
   const { must } = toConditions(tenantId, filter, branch.filter);
   const phrase = branch.phrase === undefined ? [] : [{ key: "text", match: { phrase: branch.phrase } }];
-  const shared = { filter: { must: [...must, isFound, ...phrase] }, limit: Math.max(rankedMin, limit * 2), with_payload: false };
+  const shared = { filter: { must: [...must, isFound, ...phrase] }, limit: Math.max(rankedMin, limit), with_payload: false };
   if ("terms" in branch) {
     if (branch.terms.indices.length === 0) return undefined;
     return { ...shared, query: toSparse(branch.terms), using: sparseName };

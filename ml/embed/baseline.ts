@@ -2,7 +2,7 @@
  * An embedder that needs no weights: each word gets a fixed random direction made from its letters, a text is the sum of its words.
  * Words that share a stem or letters point alike, so it forgives endings and typing slips, and words that a small hand-written table
  * holds for the same idea share a direction, too. Beyond that table it matches words, not meanings, and its label says so. Method: an
- * untrained static token table (token + stem + half the mean of its 4-grams + idea, saturated counts).
+ * untrained static token table (token + stem + its 3- and 4-grams + idea, saturated counts).
  */
 import { ideaOf } from "../retrieve/concepts.ts";
 import { hashOf, words, type Word } from "../retrieve/words.ts";
@@ -20,12 +20,15 @@ const dimensions = 384;
 const rowsCachedMax = 8_000;
 /** How fast more of the same word stops counting: 1, 1.5, 1.8, 2, … of at most 3. */
 const saturation = 2;
-/** A function word says little, but two texts of nothing else should still differ. */
-const stopWeight = 0.08;
-/** A word of the table is as much its idea as its letters. */
-const ideaWeight = 1.1;
+/** A function word says next to nothing, but two texts of nothing else should still differ. */
+const stopWeight = 0.02;
+/** Letters by threes and fours together are worth as much as the word: "assurance" and "insurance", "adresse" and "address" are near. */
+const gramWeight = 1;
+/** A word of the table is more its idea than its letters, and says more of a text than a word that is not. */
+const ideaWeight = 1.5;
 /** Parts of identifiers and words of one letter match by accident. */
 const shortWeight = 0.4;
+const longWeightMax = 1.3;
 
 /** Makes an embedder with its own bounded cache of rows. */
 export function baselineEmbedder(): BaselineEmbedder {
@@ -64,7 +67,8 @@ function embedOne(text: string, rowOf: (word: Word) => Float32Array): Float32Arr
 
 function weightOf(word: Word): number {
   if (word.isStop) return stopWeight;
-  return word.form.length < 2 ? shortWeight : 1;
+  // Long words are rarer, and rare words tell texts apart. The true rarity is the vault's to know, not the embedder's.
+  return word.form.length < 2 ? shortWeight : Math.min(longWeightMax, 0.6 + word.form.length * 0.08);
 }
 
 function makeRow(word: Word): Float32Array {
@@ -72,14 +76,18 @@ function makeRow(word: Word): Float32Array {
   addSigns(row, `t:${word.form}`, 1);
   addSigns(row, `s:${word.stem}`, 1);
   const padded = `^${word.form}$`;
-  const grams = Math.max(1, padded.length - 3);
-  for (let at = 0; at < grams; at += 1) addSigns(row, `g:${padded.slice(at, at + 4)}`, 0.5 / Math.sqrt(grams));
+  const grams = [3, 4].flatMap((length) => gramsOf(padded, length));
+  for (const gram of grams) addSigns(row, `g:${gram}`, gramWeight / Math.sqrt(grams.length));
   const own = unit(row) ?? nothing();
   const idea = ideaOf(word.stem);
-  if (idea === undefined) return own;
   // Signs of one idea together have the length of `ideaWeight`.
-  addSigns(own, `i:${idea}`, ideaWeight / Math.sqrt(dimensions));
-  return unit(own) ?? own;
+  if (idea !== undefined) addSigns(own, `i:${idea}`, ideaWeight / Math.sqrt(dimensions));
+  return own;
+}
+
+function gramsOf(padded: string, length: number): string[] {
+  if (padded.length <= length) return [padded];
+  return Array.from({ length: padded.length - length + 1 }, (_, at) => padded.slice(at, at + length));
 }
 
 /** Adds a row of ±`weight` drawn from the text's hash: 12 random 32-bit words, one bit a dimension. */
