@@ -64,7 +64,7 @@ function resolve(root: Json, ref: string): Json | undefined {
 
 function toBlock(root: Json, item: Json, sizes: Sizes): Block | undefined {
   const place = placeOf(item, sizes);
-  const text = typeof item["text"] === "string" ? item["text"].trim() : "";
+  const text = textOf(item["text"]);
   switch (item["label"]) {
     case "title":
       return text === "" ? undefined : { type: "heading", level: 1, text, place };
@@ -101,7 +101,7 @@ function toTable(item: Json, caption: string | undefined, place: Place): Block |
   const grid = asArray(asObject(item["data"])["grid"]).map((row) => asArray(row).map(asObject));
   const width = Math.max(0, ...grid.slice(0, 5_000).map((row) => row.length));
   if (grid.length === 0 || width === 0 || grid.length * width > cellsMax) return undefined;
-  const cells = grid.map((row) => Array.from({ length: width }, (_, at) => String(row[at]?.["text"] ?? "").trim()));
+  const cells = grid.map((row) => Array.from({ length: width }, (_, at) => textOf(row[at]?.["text"])));
   const isHeader = (grid[0] ?? []).some((cell) => cell["column_header"] === true);
   const columns = isHeader ? (cells[0] ?? []) : Array.from({ length: width }, () => "");
   return { type: "table", columns, rows: isHeader ? cells.slice(1) : cells, place, ...(caption !== undefined && { caption }) };
@@ -159,6 +159,10 @@ function joinItems(blocks: readonly Block[]): Block[] {
 
 function formatOf(mimetype: unknown): Format {
   return typeof mimetype === "string" && mimetype.startsWith("image/") ? "image" : "pdf";
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value.trim() : "";
 }
 
 function asObject(value: unknown): Json {

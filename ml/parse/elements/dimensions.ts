@@ -126,7 +126,7 @@ export function findDimensions(text: string): Found[] {
 }
 
 function isExplicit(text: string): boolean {
-  return /±|[x×]\s?\d/u.test(text) || /^M\d{1,2}$/u.test(text);
+  return /±|[x×]\s?\d/u.test(text);
 }
 
 function limits(even: string | undefined, up: string | undefined, down: string | undefined): string {

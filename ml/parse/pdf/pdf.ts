@@ -29,6 +29,8 @@ const figuresDrawnMax = 24;
 const scanChars = 20;
 const scanShare = 0.4;
 const scanDpi = 200;
+/** Recognised text takes the place of a page's own when this share of it looks like words. */
+const readableShare = 0.6;
 
 export type ParsedPdf = {
   readonly blocks: Block[];
@@ -136,7 +138,7 @@ class PdfReading {
     const { found, kept } = await scan(pixels, { recognise, type: "page" });
     if (!found) return false;
     const read = recognisedText(found);
-    if (isBroken && wordShare(read) <= wordShare(text)) return false;
+    if (isBroken && wordShare(read) < Math.max(readableShare, wordShare(text))) return false;
     this.#scanned.set(number, await recognisedBlocks(found, number));
     this.#confidences.push(found.confidence);
     if (this.#eyes.keepsPictures !== false && this.#pictures.length < picturesMax)

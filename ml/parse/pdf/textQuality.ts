@@ -15,6 +15,7 @@ function isWordLike(word: string): boolean {
   if (core === "") return /^[-–—•·|&+=/:;,.!?%€$()«»"'’]+$/u.test(word);
   if (/[\u{e000}-\u{f8ff}\ufffd\p{Cc}]/u.test(core)) return false;
   if (/^[\d.,:/ %€$+\-–()x×°'’]+$/u.test(core)) return true;
+  if (/[^\p{L}\p{M}\p{N}'’.,\-–/@&_+:°·()]/u.test(core)) return false;
   const letters = core.replaceAll(/[^\p{L}]/gu, "");
   if (letters.length === 0) return false;
   // Scripts without spaces or vowels are left alone.

@@ -124,10 +124,11 @@ export function boxTurnedBack(box: Box, { degrees, width, height }: Turn): Box {
     const [dx, dy] = [x * wide - wide / 2, y * high - high / 2];
     return [(dx * cos + dy * sin + width / 2) / width, (-dx * sin + dy * cos + height / 2) / height] as const;
   });
-  const within = (value: number): number => Math.round(Math.min(1, Math.max(0, value)) * 10_000) / 10_000;
+  const rounded = (value: number): number => Math.round(value * 10_000) / 10_000;
+  const within = (value: number): number => rounded(Math.min(1, Math.max(0, value)));
   const left = within(Math.min(...corners.map(([x]) => x)));
   const top = within(Math.min(...corners.map(([, y]) => y)));
   const right = within(Math.max(...corners.map(([x]) => x)));
   const bottom = within(Math.max(...corners.map(([, y]) => y)));
-  return { left, top, width: right - left, height: bottom - top };
+  return { left, top, width: rounded(right - left), height: rounded(bottom - top) };
 }
