@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { internal } from "../convex/_generated/api.js";
-import type { Answer } from "../convex/model/answer.ts";
+import { quoteOf, type Answer } from "../convex/model/answer.ts";
 import { toNikaError } from "../convex/model/error.ts";
 import { ownerTenant } from "../convex/model/tenant.ts";
 import type { Ports } from "../functions/define.ts";
@@ -81,6 +81,11 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     reader,
     embedder,
     vectors: qdrantVectors({ ...store, embedderId: embedder.id }),
+    clock: { now: () => Date.now() },
+    answers: {
+      ask: async (question, signal) =>
+        quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),
+    },
   };
   const routes = nikaRoutes({
     version: config.version,

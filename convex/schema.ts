@@ -7,6 +7,7 @@ import { vEventType } from "./model/event.ts";
 import { vFailure, vJobState, vLease } from "./model/job.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
 import { vPictureFacts } from "./model/picture.ts";
+import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vSettings } from "./model/setting.ts";
 import { vSeen, vWatchMode, vWatchReport } from "./model/watch.ts";
 
@@ -208,4 +209,41 @@ export default defineSchema({
 
   // One row per noun: how many rows there are of each sort, kept by turn/tally.ts in every transaction that changes one.
   tallies: defineTable({ noun: v.string(), counts: v.record(v.string(), v.number()) }).index("by_noun", ["noun"]),
+
+  // What is to happen when. Written by schedules.ts alone; `nextAts` are instants that functions/schedules worked out, and `nextAt` is
+  // the first of them, absent while nothing is to come.
+  schedules: defineTable({
+    ...vScheduleSpec.fields,
+    isEnabled: v.boolean(),
+    pausedUntil: v.optional(v.number()),
+    version: v.number(),
+    nextAts: v.array(v.number()),
+    nextAt: v.optional(v.number()),
+    lastAt: v.optional(v.number()),
+    fired: v.number(),
+    createdAt: v.number(),
+  })
+    .index("by_next", ["nextAt"])
+    .index("by_sessionId", ["sessionId"]),
+
+  // What became of each time of a schedule: at most one row for an instant, so nothing happens twice. Written with the schedule and by
+  // the settling of its job; the oldest go as new ones come, all with the schedule.
+  occurrences: defineTable({
+    scheduleId: v.id("schedules"),
+    version: v.number(),
+    at: v.number(),
+    state: vOccurrenceState,
+    isLate: v.boolean(),
+    jobId: v.optional(v.id("jobs")),
+    endedAt: v.optional(v.number()),
+    text: v.optional(v.string()),
+  })
+    .index("by_schedule", ["scheduleId", "at"])
+    .index("by_open", ["scheduleId", "state"])
+    .index("by_jobId", ["jobId"]),
+
+  // Sessions that schedules end with, and until when they are known to live.
+  sessions: defineTable({ sessionId: v.string(), until: v.number() })
+    .index("by_sessionId", ["sessionId"])
+    .index("by_until", ["until"]),
 });

@@ -1,5 +1,7 @@
 import type { JobArgs, JobKind } from "../convex/model/kinds.ts";
 import type { Outcome } from "../convex/model/job.ts";
+import type { Answers } from "./ports/answers.ts";
+import type { Clock } from "./ports/clock.ts";
 import type { Embedder } from "./ports/embedder.ts";
 import type { Files } from "./ports/files.ts";
 import type { Reader } from "./ports/reader.ts";
@@ -14,6 +16,8 @@ export type Ports = {
   readonly reader: Reader;
   readonly embedder: Embedder;
   readonly vectors: Vectors;
+  readonly clock: Clock;
+  readonly answers: Answers;
   /** Absent where there is no such model. */
   readonly reranker?: Reranker | undefined;
 };

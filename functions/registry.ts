@@ -3,6 +3,8 @@ import { clearDocument } from "./documents/clear.ts";
 import { forgetDocument } from "./documents/forget.ts";
 import { ingestDocument } from "./documents/ingest.ts";
 import { labelDocuments } from "./documents/label.ts";
+import { planSchedule } from "./schedules/plan.ts";
+import { runSchedule } from "./schedules/run.ts";
 import type { AnyJobFunction } from "./runtime/registry.ts";
 
 /** Everything Nika can do as a job. A plain list: what is not here is not run. */
@@ -12,4 +14,6 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   clearDocument,
   labelDocuments,
   decideBatch,
+  planSchedule,
+  runSchedule,
 ];

@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** Inside a shelf, folders do not know each other; these are the words and seams that all of a shelf may use. */
 const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
   convex: ["*"],
-  ml: ["ml/parse/", "ml/chunk/", "ml/retrieve/", "ml/embed/"],
+  ml: ["ml/parse/", "ml/chunk/", "ml/retrieve/", "ml/embed/", "ml/time/"],
   functions: ["functions/define.ts", "functions/ports/"],
   // The command line starts the appliance, so it may know main.
   appliance: [
@@ -42,6 +42,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   convex: ["convex/", "functions/", "appliance/state.ts", "appliance/cli/", "appliance/web/", "appliance/engine/testing/"],
   "@qdrant/js-client-rest": ["appliance/qdrant/"],
   "@fastify/busboy": ["appliance/vectors/"],
+  dockerode: ["appliance/docker/"],
   "@xenova/transformers": ["appliance/embedder/"],
   ws: ["appliance/engine/"],
   jose: ["appliance/engine/"],

@@ -124,3 +124,14 @@ export type OpenedPassage = {
 
 export const questionCharsMax = 2_000;
 export const passagesPerAnswerMax = 50;
+
+/** An answer as a few lines that can be read away from the page: the sentences that answer, and where they stand. */
+export function quoteOf({ passages }: Answer): string | undefined {
+  const quotes = passages.map(({ text, highlights, documentName, placeLabel }) => {
+    const sentences = highlights.map(({ from, to }) => text.slice(from, to).trim()).filter((sentence) => sentence !== "");
+    const quote = sentences.length > 0 ? sentences.join(" … ") : text.slice(0, quoteCharsMax).trim();
+    return `${quote} (${[documentName, placeLabel].filter((part) => part !== "").join(", ")})`;
+  });
+  return quotes.length === 0 ? undefined : quotes.join("\n");
+}
+const quoteCharsMax = 400;

@@ -8,6 +8,8 @@ export const vEventType = v.union(
   v.literal("jobDead"),
   v.literal("workerLost"),
   v.literal("asked"),
+  v.literal("scheduled"),
+  v.literal("scheduleFailed"),
 );
 export type EventType = Infer<typeof vEventType>;
 

@@ -25,6 +25,8 @@ export const vOutcome = v.union(
       v.union(
         v.object({ type: v.literal("read"), reading: vReading, wording: v.optional(vWording) }),
         v.object({ type: v.literal("unreadable"), problem: vProblem }),
+        /** What came of it, for the owner to read. */
+        v.object({ type: v.literal("said"), text: v.string() }),
       ),
     ),
   }),

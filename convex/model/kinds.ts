@@ -10,6 +10,8 @@ export const kinds = {
   "documents.clear": v.object({ documentId: v.id("documents") }),
   "documents.label": v.object({ documentIds: v.array(v.id("documents")) }),
   "batches.decide": v.object({ batchId: v.id("batches") }),
+  "schedules.plan": v.object({ scheduleId: v.id("schedules") }),
+  "schedules.run": v.object({ occurrenceId: v.id("occurrences") }),
 } as const;
 
 export type JobKind = keyof typeof kinds;
@@ -22,6 +24,8 @@ export const vKind = v.union(
   v.literal("documents.clear"),
   v.literal("documents.label"),
   v.literal("batches.decide"),
+  v.literal("schedules.plan"),
+  v.literal("schedules.run"),
 );
 export const vArgs = v.union(...Object.values(kinds));
 
@@ -31,8 +35,10 @@ export const ranks: Record<JobKind, number> = {
   "documents.clear": 0,
   "documents.label": 0,
   "batches.decide": 0,
+  "schedules.plan": 0,
+  "schedules.run": 0,
   "documents.ingest": 1,
 };
 
 /** Half done they would leave the vault saying something that the documents do not; they cannot be stopped. */
-export const isStoppable = (kind: JobKind): boolean => kind === "documents.ingest";
+export const isStoppable = (kind: JobKind): boolean => kind === "documents.ingest" || kind === "schedules.run";

@@ -2,6 +2,7 @@
 import type { Doc, Id } from "../_generated/dataModel.js";
 import { claimed, isOpen, type JobStep, type Outcome } from "../model/job.ts";
 import { jobEnded, jobMoved } from "./document.ts";
+import { occurrenceEnded } from "./occurrence.ts";
 import { parkedUntil, wakeAt } from "./enqueue.ts";
 import type { Turn } from "./guard.ts";
 
@@ -24,7 +25,8 @@ export async function moveJob(turn: Turn, job: Job, step: JobStep, outcome?: Out
   count(turn, job, step);
   await turn.db.replace(job._id, { ...kept, ...step, isDue, ...(hasEnded && { endedAt: turn.now }) });
   if (isReady && !isDue) await wakeAt(turn, job, step.readyAt);
-  if (hasEnded) await jobEnded(turn, job, step, outcome);
+  if (hasEnded && job.kind === "schedules.run") await occurrenceEnded(turn, job, step, outcome);
+  else if (hasEnded) await jobEnded(turn, job, step, outcome);
   else await jobMoved(turn, job, "ready");
 }
 

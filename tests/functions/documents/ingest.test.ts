@@ -36,6 +36,8 @@ function portsWith(changes: Partial<Ports> & { file?: File; content?: string | U
     reader: fakeReader(),
     embedder: fakeEmbedder(),
     vectors: fakeVectors(),
+    clock: { now: () => 0 },
+    answers: { ask: async () => undefined },
     ...ports,
   };
 }

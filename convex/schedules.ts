@@ -1,0 +1,346 @@
+/** What is to happen when. Instants are worked out by functions/schedules and only stored here: no zone is ever looked at. */
+import { v } from "convex/values";
+import { internal } from "./_generated/api.js";
+import type { Doc, Id } from "./_generated/dataModel.js";
+import { NikaError } from "./model/error.ts";
+import {
+  dueOf,
+  nameCharsMax,
+  plannedMax,
+  plannedMin,
+  promptCharsMax,
+  vOccurrenceView,
+  vScheduleSpec,
+  vScheduleView,
+  type OccurrenceView,
+  type ScheduleSpec,
+  type ScheduleView,
+} from "./model/schedule.ts";
+import { enqueue } from "./turn/enqueue.ts";
+import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
+import { dropOccurrences, note } from "./turn/occurrence.ts";
+import { begin, withdraw } from "./turn/schedule.ts";
+
+const listedMax = 500;
+const overdueMax = 500; // A minute's worth; the rest follows in the next.
+/** Behind this the call that was to fire it is taken to be lost. */
+const overdueMs = 5_000;
+const sessionsMax = 1_000;
+
+type Schedule = Doc<"schedules">;
+
+/** By when they happen next, paused ones last. */
+export const list = ownerQuery({
+  args: {},
+  returns: v.array(vScheduleView),
+  handler: async (ctx) => {
+    const active = await ctx.db
+      .query("schedules")
+      .withIndex("by_next", (q) => q.gt("nextAt", 0))
+      .take(listedMax);
+    const idle = await ctx.db
+      .query("schedules")
+      .withIndex("by_next", (q) => q.eq("nextAt", undefined))
+      .take(listedMax - active.length);
+    return [...active, ...idle].map(toView);
+  },
+});
+
+export const get = ownerQuery({
+  args: { id: v.id("schedules") },
+  returns: v.union(vScheduleView, v.null()),
+  handler: async (ctx, { id }) => {
+    const schedule = await ctx.db.get(id);
+    return schedule && toView(schedule);
+  },
+});
+
+/** What became of its times, newest first. */
+export const occurrences = ownerQuery({
+  args: { id: v.id("schedules"), limit: v.optional(v.number()) },
+  returns: v.array(vOccurrenceView),
+  handler: async (ctx, { id, limit = 50 }) => {
+    if (!Number.isInteger(limit) || limit < 1 || limit > 200) throw new NikaError("invalid", "The limit must be from 1 to 200.");
+    const found = await ctx.db
+      .query("occurrences")
+      .withIndex("by_schedule", (q) => q.eq("scheduleId", id))
+      .order("desc")
+      .take(limit);
+    return found.map(toOccurrenceView);
+  },
+});
+
+/** It is done once more right now, whatever its rule says. */
+export const runNow = ownerMutation({
+  args: { id: v.id("schedules") },
+  returns: v.null(),
+  handler: async (turn, { id }) => {
+    await begin(turn, await mustGet(turn, id), { at: turn.now, isLate: false });
+    return null;
+  },
+});
+
+/** Made by the appliance, which worked the instants out. An empty list of them is refused: it would never happen. */
+export const create = systemMutation({
+  args: { spec: vScheduleSpec, nextAts: v.array(v.number()) },
+  returns: vScheduleView,
+  handler: async (turn, { spec, nextAts }) => {
+    checked(spec);
+    const ahead = upcoming(nextAts, turn.now);
+    if (ahead.length === 0) throw new NikaError("invalid", "That never happens again; choose another time.");
+    const id = await turn.db.insert("schedules", {
+      ...spec,
+      isEnabled: true,
+      version: 1,
+      fired: 0,
+      createdAt: turn.now,
+      nextAts: ahead,
+      ...(ahead[0] !== undefined && { nextAt: ahead[0] }),
+    });
+    const schedule = await mustGet(turn, id);
+    await arm(turn, schedule);
+    return toView(schedule);
+  },
+});
+
+/**
+ * The owner's edit, on the version the owner saw: `conflict` when it moved on since. Whatever of the old version still waits is
+ * withdrawn, so that it never happens.
+ */
+export const update = systemMutation({
+  args: {
+    id: v.id("schedules"),
+    version: v.number(),
+    spec: v.optional(vScheduleSpec),
+    isEnabled: v.optional(v.boolean()),
+    pausedUntil: v.optional(v.union(v.number(), v.null())),
+    /** The next times of the rule as it is now; ignored when it is off. */
+    nextAts: v.array(v.number()),
+  },
+  returns: vScheduleView,
+  handler: async (turn, { id, version, spec, isEnabled, pausedUntil, nextAts }) => {
+    const before = await mustGet(turn, id);
+    if (before.version !== version) throw new NikaError("conflict", "This schedule was changed meanwhile; look at it again.");
+    if (spec) checked(spec);
+    const isOn = isEnabled ?? before.isEnabled;
+    const ahead = isOn ? upcoming(nextAts, turn.now) : [];
+    if (isOn && ahead.length === 0) throw new NikaError("invalid", "That never happens again; choose another time.");
+    const { pausedUntil: wasUntil, nextAt: _next, ...kept } = before;
+    const until = isOn || pausedUntil === null ? undefined : (pausedUntil ?? wasUntil);
+    const after: Schedule = {
+      ...kept,
+      ...spec,
+      isEnabled: isOn,
+      version: version + 1,
+      nextAts: ahead,
+      ...(ahead[0] !== undefined && { nextAt: ahead[0] }),
+      ...(until !== undefined && { pausedUntil: until }),
+      // A rule that counts starts over when it becomes another one.
+      fired: spec && JSON.stringify(spec.rule) !== JSON.stringify(before.rule) ? 0 : before.fired,
+    };
+    await turn.db.replace(id, after);
+    await withdraw(turn, before);
+    await arm(turn, after);
+    if (until !== undefined) await turn.scheduler.runAt(until, internal.schedules.resume, { id, version: after.version });
+    return toView(after);
+  },
+});
+
+/** Takes it away, with what is left of it to do and what is known of its past. */
+export const remove = systemMutation({
+  args: { id: v.id("schedules") },
+  returns: v.null(),
+  handler: async (turn, { id }) => {
+    await drop(turn, await mustGet(turn, id));
+    return null;
+  },
+});
+
+/** Its time has come. Fires nothing when it was edited, turned off or deleted since this call was made. */
+export const fire = systemMutation({
+  args: { id: v.id("schedules"), version: v.number() },
+  returns: v.null(),
+  handler: async (turn, { id, version }) => {
+    const schedule = await turn.db.get(id);
+    if (schedule?.isEnabled && schedule.version === version) await happen(turn, schedule);
+    return null;
+  },
+});
+
+/** The pause is over: the instants are worked out anew, and then it is on again. */
+export const resume = systemMutation({
+  args: { id: v.id("schedules"), version: v.number() },
+  returns: v.null(),
+  handler: async (turn, { id, version }) => {
+    const schedule = await turn.db.get(id);
+    if (!schedule || schedule.isEnabled || schedule.version !== version) return null;
+    const { pausedUntil: _until, ...kept } = schedule;
+    await turn.db.replace(id, { ...kept, isEnabled: true, version: version + 1 });
+    await askForPlan(turn, schedule);
+    return null;
+  },
+});
+
+/** Behind the calls at each instant: what they lost is found here. */
+export const check = systemMutation({
+  args: {},
+  returns: v.null(),
+  handler: async (turn) => {
+    const overdue = await turn.db
+      .query("schedules")
+      .withIndex("by_next", (q) => q.gt("nextAt", 0).lt("nextAt", turn.now - overdueMs))
+      .take(overdueMax);
+    for (const schedule of overdue) await happen(turn, schedule);
+    const ended = await turn.db
+      .query("sessions")
+      .withIndex("by_until", (q) => q.lt("until", turn.now))
+      .take(sessionsMax);
+    for (const session of ended) await end(turn, session);
+    return null;
+  },
+});
+
+/** What the planner needs; null when there is nothing to plan. */
+export const forPlan = systemQuery({
+  args: { id: v.id("schedules") },
+  returns: v.union(
+    v.object({ rule: vScheduleSpec.fields.rule, version: v.number(), after: v.number(), fired: v.number() }),
+    v.null(),
+  ),
+  handler: async (ctx, { id }) => {
+    const schedule = await ctx.db.get(id);
+    if (!schedule?.isEnabled) return null;
+    const { rule, version, nextAts, fired } = schedule;
+    return { rule, version, after: nextAts.at(-1) ?? 0, fired: fired + nextAts.length };
+  },
+});
+
+/** More instants of the rule, worked out for this version of it. */
+export const planned = systemMutation({
+  args: { id: v.id("schedules"), version: v.number(), nextAts: v.array(v.number()) },
+  returns: v.null(),
+  handler: async (turn, { id, version, nextAts }) => {
+    const schedule = await turn.db.get(id);
+    if (!schedule?.isEnabled || schedule.version !== version) return null;
+    const ahead = upcoming([...schedule.nextAts, ...nextAts], 0);
+    const { nextAt: before, ...kept } = schedule;
+    const after: Schedule = { ...kept, nextAts: ahead, ...(ahead[0] !== undefined && { nextAt: ahead[0] }) };
+    await turn.db.replace(id, after);
+    if (ahead[0] !== before) await arm(turn, after);
+    return null;
+  },
+});
+
+/** A session lives until then; said again and again by whoever holds it. */
+export const holdSession = systemMutation({
+  args: { sessionId: v.string(), until: v.number() },
+  returns: v.null(),
+  handler: async (turn, { sessionId, until }) => {
+    const session = await turn.db
+      .query("sessions")
+      .withIndex("by_sessionId", (q) => q.eq("sessionId", sessionId))
+      .unique();
+    if (session) await turn.db.patch(session._id, { until });
+    else await turn.db.insert("sessions", { sessionId, until });
+    return null;
+  },
+});
+
+/** The session is over, and with it what was asked for in it. */
+export const endSession = systemMutation({
+  args: { sessionId: v.string() },
+  returns: v.null(),
+  handler: async (turn, { sessionId }) => {
+    const session = await turn.db
+      .query("sessions")
+      .withIndex("by_sessionId", (q) => q.eq("sessionId", sessionId))
+      .unique();
+    if (session) await end(turn, session);
+    return null;
+  },
+});
+
+/** What a run of it needs; null when there is nothing to do any more. */
+export const forRun = systemQuery({
+  args: { occurrenceId: v.id("occurrences") },
+  returns: v.union(v.object({ schedule: vScheduleView, at: v.number(), isLate: v.boolean() }), v.null()),
+  handler: async (ctx, { occurrenceId }) => {
+    const occurrence = await ctx.db.get(occurrenceId);
+    const schedule = occurrence && (await ctx.db.get(occurrence.scheduleId));
+    if (!schedule || occurrence.state !== "open") return null;
+    return { schedule: toView(schedule), at: occurrence.at, isLate: occurrence.isLate };
+  },
+});
+
+async function end(turn: Turn, session: Doc<"sessions">): Promise<void> {
+  const mine = await turn.db
+    .query("schedules")
+    .withIndex("by_sessionId", (q) => q.eq("sessionId", session.sessionId))
+    .take(listedMax);
+  for (const schedule of mine) await drop(turn, schedule);
+  await turn.db.delete(session._id);
+}
+
+async function drop(turn: Turn, schedule: Schedule): Promise<void> {
+  await withdraw(turn, schedule);
+  await turn.db.delete(schedule._id);
+  await dropOccurrences(turn, schedule._id);
+}
+
+/** Acts on what has come, notes what was missed, and sets the clock for the next time. */
+async function happen(turn: Turn, schedule: Schedule): Promise<void> {
+  const { act, isLate, missed, later } = dueOf(schedule.nextAts, turn.now, schedule.misfire);
+  for (const at of missed) await note(turn, schedule, { at, state: "missed" });
+  const { nextAt: _next, ...kept } = schedule;
+  const after: Schedule = {
+    ...kept,
+    nextAts: [...later],
+    fired: schedule.fired + (act === undefined ? 0 : 1) + missed.length,
+    ...(later[0] !== undefined && { nextAt: later[0] }),
+    ...(act !== undefined && { lastAt: act }),
+  };
+  await turn.db.replace(schedule._id, after);
+  if (act !== undefined) await begin(turn, after, { at: act, isLate });
+  await arm(turn, after);
+}
+
+/** The call that fires it, and more instants when few are left. */
+async function arm(turn: Turn, schedule: Schedule): Promise<void> {
+  const { _id: id, version, nextAt, nextAts, isEnabled } = schedule;
+  if (!isEnabled) return;
+  if (nextAt !== undefined) await turn.scheduler.runAt(nextAt, internal.schedules.fire, { id, version });
+  if (nextAts.length < plannedMin) await askForPlan(turn, schedule);
+}
+
+async function askForPlan(turn: Turn, { _id, name }: Schedule): Promise<Id<"jobs">> {
+  return enqueue(turn, { kind: "schedules.plan", args: { scheduleId: _id }, label: name });
+}
+
+const upcoming = (nextAts: readonly number[], now: number): number[] =>
+  [...new Set(nextAts)]
+    .filter((at) => at > now && Number.isSafeInteger(at))
+    .toSorted((a, b) => a - b)
+    .slice(0, plannedMax);
+
+function checked({ name, prompt, backend, sessionId }: ScheduleSpec): void {
+  if (name.trim() === "" || name.length > nameCharsMax)
+    throw new NikaError("invalid", `A schedule's name has 1 to ${nameCharsMax} characters.`);
+  if (prompt.length > promptCharsMax) throw new NikaError("invalid", `What to do has at most ${promptCharsMax} characters.`);
+  if ((backend === "session") !== (sessionId !== undefined))
+    throw new NikaError("invalid", "A schedule of a session names its session.");
+}
+
+async function mustGet(turn: Turn, id: Id<"schedules">): Promise<Schedule> {
+  const schedule = await turn.db.get(id);
+  if (!schedule) throw new NikaError("missing", "There is no such schedule.");
+  return schedule;
+}
+
+function toView(schedule: Schedule): ScheduleView {
+  const { _id: id, _creationTime: _created, nextAt: _next, ...view } = schedule;
+  return { id, ...view };
+}
+
+function toOccurrenceView({ _id: id, _creationTime: _created, version: _version, ...view }: Doc<"occurrences">): OccurrenceView {
+  return { id, ...view };
+}

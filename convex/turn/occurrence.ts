@@ -1,0 +1,55 @@
+/** One time of a schedule, noted and ended. Runs inside the transaction that decided it. */
+import { internal } from "../_generated/api.js";
+import type { Doc, Id } from "../_generated/dataModel.js";
+import type { JobStep, Outcome } from "../model/job.ts";
+import type { OccurrenceState } from "../model/schedule.ts";
+import { record } from "./event.ts";
+import type { Turn } from "./guard.ts";
+
+const batchMax = 200; // One short transaction; the rest follows in the next.
+const textCharsMax = 2_000;
+
+/** A time on which nothing was done. */
+export async function note(
+  turn: Turn,
+  schedule: Doc<"schedules">,
+  { at, state }: { at: number; state: OccurrenceState },
+): Promise<void> {
+  await turn.db.insert("occurrences", {
+    scheduleId: schedule._id,
+    version: schedule.version,
+    at,
+    state,
+    isLate: false,
+    endedAt: turn.now,
+  });
+}
+
+/** Its job is over. */
+export async function occurrenceEnded(turn: Turn, job: Doc<"jobs">, step: JobStep, outcome?: Outcome): Promise<void> {
+  const occurrence = await turn.db
+    .query("occurrences")
+    .withIndex("by_jobId", (q) => q.eq("jobId", job._id))
+    .unique();
+  if (occurrence?.state !== "open") return;
+  const said = outcome?.type === "done" && outcome.result?.type === "said" ? outcome.result.text : step.error?.message;
+  const state = step.state === "done" ? "done" : step.state === "cancelled" ? "cancelled" : "failed";
+  if (said !== undefined && state !== "cancelled") {
+    await record(turn, { type: state === "done" ? "scheduled" : "scheduleFailed", name: job.label, text: said });
+  }
+  await turn.db.patch(occurrence._id, {
+    state,
+    endedAt: turn.now,
+    ...(said !== undefined && { text: said.slice(0, textCharsMax) }),
+  });
+}
+
+/** In steps, since a schedule may have had many times. */
+export async function dropOccurrences(turn: Turn, scheduleId: Id<"schedules">): Promise<void> {
+  const some = await turn.db
+    .query("occurrences")
+    .withIndex("by_schedule", (q) => q.eq("scheduleId", scheduleId))
+    .take(batchMax);
+  for (const { _id } of some) await turn.db.delete(_id);
+  if (some.length === batchMax) await turn.scheduler.runAfter(0, internal.occurrences.drop, { scheduleId });
+}

@@ -1,0 +1,66 @@
+/** A schedule's times as work: begun when they come, stopped when the schedule is another one. */
+import type { Doc, Id } from "../_generated/dataModel.js";
+import { isOpen } from "../model/job.ts";
+import { occurrencesKeptMax } from "../model/schedule.ts";
+import { enqueue } from "./enqueue.ts";
+import type { Turn } from "./guard.ts";
+import { moveJob } from "./move.ts";
+import { note } from "./occurrence.ts";
+
+type Schedule = Doc<"schedules">;
+
+const openMax = 200;
+
+/** Has it done, unless it was already, or the time before is still being worked on and that is to have its peace. */
+export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at: number; isLate: boolean }): Promise<void> {
+  const same = await turn.db
+    .query("occurrences")
+    .withIndex("by_schedule", (q) => q.eq("scheduleId", schedule._id).eq("at", at))
+    .first();
+  if (same) return;
+  const running = schedule.overlap === "queue" ? [] : await openOnes(turn, schedule._id);
+  if (running.length > 0 && schedule.overlap === "skip") {
+    await note(turn, schedule, { at, state: "skipped" });
+    return;
+  }
+  for (const occurrence of running) await stop(turn, occurrence);
+  const occurrenceId = await turn.db.insert("occurrences", {
+    scheduleId: schedule._id,
+    version: schedule.version,
+    at,
+    state: "open",
+    isLate,
+  });
+  const jobId = await enqueue(turn, { kind: "schedules.run", args: { occurrenceId }, label: schedule.name });
+  await turn.db.patch(occurrenceId, { jobId });
+  await trim(turn, schedule);
+}
+
+/** The schedule is another one now, or none: what still waits or runs of it is stopped. */
+export async function withdraw(turn: Turn, schedule: Schedule): Promise<void> {
+  for (const occurrence of await openOnes(turn, schedule._id)) await stop(turn, occurrence);
+}
+
+async function openOnes(turn: Turn, scheduleId: Id<"schedules">): Promise<Doc<"occurrences">[]> {
+  return turn.db
+    .query("occurrences")
+    .withIndex("by_open", (q) => q.eq("scheduleId", scheduleId).eq("state", "open"))
+    .take(openMax);
+}
+
+async function stop(turn: Turn, { jobId }: Doc<"occurrences">): Promise<void> {
+  const job = jobId && (await turn.db.get(jobId));
+  if (!job || !isOpen(job.state)) return;
+  if (job.state === "leased") await turn.db.patch(job._id, { cancelAsked: true });
+  else await moveJob(turn, job, { state: "cancelled", readyAt: turn.now, attempts: job.attempts, deaths: job.deaths });
+}
+
+/** The oldest goes for each that comes, once there are many. */
+async function trim(turn: Turn, { _id, fired }: Schedule): Promise<void> {
+  if (fired <= occurrencesKeptMax) return;
+  const oldest = await turn.db
+    .query("occurrences")
+    .withIndex("by_schedule", (q) => q.eq("scheduleId", _id))
+    .take(2);
+  for (const occurrence of oldest) if (occurrence.state !== "open") await turn.db.delete(occurrence._id);
+}

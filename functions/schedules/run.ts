@@ -1,0 +1,24 @@
+import { internal } from "../../convex/_generated/api.js";
+import { defineFunction } from "../define.ts";
+
+/** Does what a schedule is for, at one of its times. What came of it is kept with that time, and the owner is told. */
+export const runSchedule = defineFunction({
+  kind: "schedules.run",
+  needs: ["state", "answers"],
+  run: async ({ args: { occurrenceId }, signal }, { state, answers }) => {
+    const due = await state.query(internal.schedules.forRun, { occurrenceId });
+    signal.throwIfAborted();
+    // It was edited or deleted since.
+    if (!due) return { type: "done" };
+    const { action, name, prompt } = due.schedule;
+    const wish = prompt === "" ? name : prompt;
+    switch (action.type) {
+      case "remind":
+        return { type: "done", result: { type: "said", text: wish } };
+      case "ask": {
+        const answer = await answers.ask(wish, signal);
+        return { type: "done", result: { type: "said", text: answer ?? "Nothing in the vault bears on it." } };
+      }
+    }
+  },
+});
