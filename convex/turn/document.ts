@@ -137,9 +137,8 @@ export async function jobEnded(turn: Turn, job: Doc<"jobs">, step: JobStep, outc
       return forgetEnded(turn, document, step);
     case "documents.clear":
       return clearEnded(turn, document, job);
-    case "documents.label":
-    case "batches.decide":
-      // About several documents, and they say themselves what came of it.
+    default:
+      // About several documents or none, and they say themselves what came of it.
       return;
   }
 }
