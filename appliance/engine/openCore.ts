@@ -287,7 +287,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
         requestId,
         ms: performance.now() - since,
         logLines,
-        error: response.status >= 500 ? `The response has status ${response.status}.` : undefined,
+        error: response.error ?? (response.status >= 500 ? `The response has status ${response.status}.` : undefined),
       });
       for (const line of logLines) options.log(`${route.method} ${route.path}: ${line}`);
       return new Response(isBodiless(response.status) ? null : response.body, {

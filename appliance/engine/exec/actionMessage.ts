@@ -15,6 +15,8 @@ export type WireResponse = {
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Body | null;
+  /** Why there is none of the app's own, with a mapped stack. */
+  readonly error?: string;
 };
 
 /** `identity` is JSON text of what `getUserIdentity()` returns. */

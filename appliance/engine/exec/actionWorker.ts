@@ -207,7 +207,8 @@ async function runHttp(message: ToAction & { type: "http" }): Promise<void> {
       const body = Buffer.from(
         JSON.stringify(outcome.ok || outcome.data === undefined ? text : { ...text, data: JSON.parse(outcome.data) as unknown }),
       );
-      return { status: 500, headers: [["content-type", "application/json"]], body: new Response(body).body };
+      const { message: reason } = outcome as { readonly message: string };
+      return { status: 500, headers: [["content-type", "application/json"]], body: new Response(body).body, error: reason };
     }
   });
   const logLines = [...context.logLines];

@@ -27,9 +27,9 @@ export const hitsMax = 1024;
 const saturation = 1.2;
 const lengthWeight = 0.75;
 
-type Posting = { readonly id: Uint8Array; readonly hits: number; readonly length: number };
-type Scored = { readonly id: Uint8Array; score: number };
-type Known = { readonly createdMs: number; readonly filters: Uint8Array };
+/** Id, how often the term is in it, how many terms it has, when it was made (ms). Lists cost half of what objects with names do. */
+type Posting = readonly [id: Uint8Array, hits: number, length: number, createdMs: number];
+type Scored = { readonly id: Uint8Array; readonly createdMs: number; score: number };
 type Wanted = { readonly at: number; readonly hash: Buffer };
 
 /** Undefined for a document that has no text in that field: it is never found. */
@@ -52,53 +52,44 @@ export function openTexts(db: DatabaseSync) {
      ON CONFLICT (indexId) DO UPDATE SET documents = documents + excluded.documents, length = length + excluded.length`,
   );
   const totals = db.prepare("SELECT documents, length FROM searchTotals WHERE indexId = ?");
-  // The length is held with each term, so that a common word is one walk and no look-ups.
-  const holders = db.prepare("SELECT id, hits, length FROM searchTerms WHERE indexId = ? AND term = ?");
-  const beginners = db.prepare("SELECT id, hits, length FROM searchTerms WHERE indexId = ? AND term >= ? AND term < ?");
-  const known = db.prepare("SELECT createdMs, filters FROM searchDocuments WHERE indexId = ? AND id = ?");
+  // The length is held with each term, so that a common word is one walk; its age is looked up on the way.
+  const holders = db.prepare(
+    `SELECT t.id, t.hits, t.length, d.createdMs FROM searchTerms t JOIN searchDocuments d ON d.indexId = t.indexId AND d.id = t.id
+     WHERE t.indexId = ? AND t.term = ?`,
+  );
+  // All terms with that beginning count as one. A letter may begin half of all there are, so they are added up where they lie.
+  const beginners = db.prepare(
+    `SELECT t.id, t.hits, t.length, d.createdMs FROM
+       (SELECT id, sum(hits) AS hits, min(length) AS length FROM searchTerms WHERE indexId = ?1 AND term >= ?2 AND term < ?3 GROUP BY id) t
+     JOIN searchDocuments d ON d.indexId = ?1 AND d.id = t.id`,
+  );
+  for (const one of [holders, beginners]) one.setReturnArrays(true);
+  const filtersOf = db.prepare("SELECT filters FROM searchDocuments WHERE indexId = ? AND id = ?");
 
-  /** All terms with that beginning count as one. */
-  const holdersOfPrefix = (indexId: number, prefix: string): readonly Posting[] => {
-    const merged = new Map<string, { readonly id: Uint8Array; hits: number; readonly length: number }>();
-    for (const one of beginners.all(indexId, prefix, `${prefix}\u{10ffff}`) as unknown as readonly Posting[]) {
-      const name = nameOf(one.id);
-      const same = merged.get(name);
-      if (same) same.hits += one.hits;
-      else merged.set(name, { ...one });
-    }
-    return [...merged.values()];
-  };
-
-  const score = (
-    found: Map<string, Scored>,
+  const scored = (
     postings: readonly Posting[],
     { documents, length }: { documents: number; length: number },
-  ): void => {
+  ): readonly Scored[] => {
     const rarity = Math.log(1 + (documents - postings.length + 0.5) / (postings.length + 0.5));
-    const usual = length / Math.max(documents, 1);
-    for (const one of postings) {
-      const weight = saturation * (1 - lengthWeight + lengthWeight * (one.length / Math.max(usual, 1)));
-      const gain = (rarity * one.hits * (saturation + 1)) / (one.hits + weight);
-      const name = nameOf(one.id);
-      const other = found.get(name);
-      if (other) other.score += gain;
-      else found.set(name, { id: one.id, score: gain });
-    }
+    const usual = Math.max(length / Math.max(documents, 1), 1);
+    return postings.map(([id, hits, own, createdMs]) => {
+      const weight = saturation * (1 - lengthWeight + lengthWeight * (own / usual));
+      return { id, createdMs, score: (rarity * hits * (saturation + 1)) / (hits + weight) };
+    });
   };
 
-  /** From the best down, until there are enough; those of equal score are all looked at, because age decides among them. */
-  const best = (indexId: number, ranked: readonly Scored[], filters: readonly Wanted[]): readonly Hit[] => {
-    const hits: (Scored & { readonly createdMs: number })[] = [];
-    for (const one of ranked) {
-      const last = hits[hitsMax - 1];
-      if (last && one.score < last.score) break;
-      const { createdMs, filters: held } = known.get(indexId, one.id) as unknown as Known;
-      if (filters.every((wanted) => hasFilter(held, wanted))) hits.push({ ...one, createdMs });
+  /** From the best down, until there are enough that every filter lets pass. */
+  const best = (indexId: number, found: readonly Scored[], filters: readonly Wanted[]): readonly Hit[] => {
+    const hits: Hit[] = [];
+    for (const { id, score: points, createdMs } of ranked(found)) {
+      if (hits.length === hitsMax) break;
+      if (filters.length > 0) {
+        const { filters: held } = filtersOf.get(indexId, id) as { filters: Uint8Array };
+        if (!filters.every((wanted) => hasFilter(held, wanted))) continue;
+      }
+      hits.push({ id, key: Buffer.concat([encodeKey([-points, -createdMs]), id]) });
     }
-    return hits
-      .toSorted((a, b) => b.score - a.score || b.createdMs - a.createdMs)
-      .slice(0, hitsMax)
-      .map(({ id, score: points, createdMs }) => ({ id, key: Buffer.concat([encodeKey([-points, -createdMs]), id]) }));
+    return hits;
   };
 
   return {
@@ -120,16 +111,34 @@ export function openTexts(db: DatabaseSync) {
     find(indexId: number, { whole, prefix }: QueryTerms, filters: readonly Wanted[]): readonly Hit[] {
       const all = totals.get(indexId) as { documents: number; length: number } | undefined;
       if (!all || prefix === undefined) return [];
+      const postings = (of: readonly unknown[]): readonly Posting[] => of as readonly Posting[];
+      const begun = scored(postings(beginners.all(indexId, prefix, `${prefix}\u{10ffff}`)), all);
+      if (whole.length === 0) return best(indexId, begun, filters);
       const found = new Map<string, Scored>();
-      for (const term of whole) score(found, holders.all(indexId, term) as unknown as readonly Posting[], all);
-      score(found, holdersOfPrefix(indexId, prefix), all);
-      return best(
-        indexId,
-        [...found.values()].toSorted((a, b) => b.score - a.score),
-        filters,
-      );
+      const merge = (one: Scored): void => {
+        const name = nameOf(one.id);
+        const other = found.get(name);
+        if (other) other.score += one.score;
+        else found.set(name, one);
+      };
+      for (const term of whole) scored(postings(holders.all(indexId, term)), all).forEach(merge);
+      begun.forEach(merge);
+      return best(indexId, [...found.values()], filters);
     },
   };
+}
+
+/** How many are put in order at first: enough where few are kept out by filters. */
+const firstRanked = 4 * hitsMax;
+
+/** Best first, and of equals the younger. The many that nobody will ask for are put in order only if somebody does. */
+function* ranked(found: readonly Scored[]): Generator<Scored> {
+  const order = (a: Scored, b: Scored): number => b.score - a.score || b.createdMs - a.createdMs;
+  if (found.length <= firstRanked) return yield* found.toSorted(order);
+  const scores = Float64Array.from(found, (one) => one.score).sort();
+  const least = scores[scores.length - firstRanked] as number;
+  yield* found.filter((one) => one.score >= least).toSorted(order);
+  yield* found.filter((one) => one.score < least).toSorted(order);
 }
 
 /** An id as something that a map can hash. */

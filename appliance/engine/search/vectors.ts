@@ -25,24 +25,32 @@ const limitUsual = 10;
 const limitMax = 256;
 const filterValuesMax = 64;
 
-/** Undefined for a document without the field. Fails when it holds something else than a vector of the index's length. */
+/** Undefined for a document that has no vector of the index's length there: it is kept, and never found. */
 export function toVectorEntry(index: VectorIndex, document: JsonObject): VectorEntry | undefined {
   const value = fieldAt(document, index.vectorField);
-  if (!Array.isArray(value)) return undefined;
-  return { vector: toVector(index, value), filters: hashFilters(index.filterFields, document) };
+  const vector = Array.isArray(value) ? toVector(index, value) : undefined;
+  return vector && { vector, filters: hashFilters(index.filterFields, document) };
 }
 
-function toVector(index: VectorIndex, value: readonly Json[]): Float32Array {
-  if (value.length !== index.dimensions)
-    throw new DeveloperError(
-      `Vector of length ${value.length} does not fit ${index.name}, which has ${index.dimensions} dimensions.`,
-    );
-  return Float32Array.from(value, (one) => {
-    if (typeof one === "number") return one;
+function toVector(index: VectorIndex, value: readonly Json[]): Float32Array | undefined {
+  if (value.length !== index.dimensions) return undefined;
+  const vector = new Float32Array(value.length);
+  for (const [at, one] of value.entries()) {
     const special = isPlainObject(one) ? toSpecial(one) : undefined;
-    if (special?.type === "float" && Number.isFinite(special.value)) return special.value;
-    throw new DeveloperError(`A vector of ${index.name} may hold finite floats only.`);
-  });
+    const number = special?.type === "float" ? special.value : one;
+    if (typeof number !== "number" || !Number.isFinite(number)) return undefined;
+    vector[at] = number;
+  }
+  return vector;
+}
+
+/** Of a question, which must fit. */
+function mustBeVector(index: VectorIndex, value: readonly Json[]): Float32Array {
+  if (value.length !== index.dimensions)
+    throw new DeveloperError(`Expected a vector with dimensions ${index.dimensions}, received ${value.length}.`);
+  const vector = toVector(index, value);
+  if (!vector) throw new DeveloperError("A vector may hold finite floats only.");
+  return vector;
 }
 
 export function openVectors(db: DatabaseSync) {
@@ -59,7 +67,7 @@ export function openVectors(db: DatabaseSync) {
       const limit = request.limit ?? limitUsual;
       if (!Number.isInteger(limit) || limit < 1 || limit > limitMax)
         throw new DeveloperError(`Vector queries require a limit between 1 and ${limitMax}.`);
-      const wanted = toVector(index, request.vector);
+      const wanted = mustBeVector(index, request.vector);
       const length = norm(wanted);
       const options = toOptions(index, request.expressions);
       let found: { id: Uint8Array; score: number }[] = [];

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openCore } from "../../../../appliance/engine/openCore.ts";
+import { openTexts } from "../../../../appliance/engine/search/texts.ts";
+import { openInMemory } from "../../../../appliance/engine/store/database.ts";
 import { collector, serve, type Served } from "../served.ts";
 import { addAll, api, appDir, opened } from "./served.ts";
 
@@ -127,4 +129,29 @@ test("a search index that is new at a start finds old documents; one that is gon
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
+});
+
+test("a single letter finds the best of thousands, the younger first, past those that a filter keeps out", () => {
+  const db = openInMemory();
+  const texts = openTexts(db);
+  const [one, two] = [Buffer.alloc(8, 1), Buffer.alloc(8, 2)];
+  const idOf = (at: number): Buffer => Buffer.from(String(at).padStart(16, "0"));
+  db.exec("BEGIN");
+  for (let at = 0; at < 9000; at++) {
+    // Every thousandth says it twice, in two words; only the oldest ninth has the filter's value.
+    const counts = new Map(
+      at % 1000 === 0 ? [[`a${at}`, 1] as const, ["ab", 1] as const] : [[`a${at % 50}`, 1] as const, ["z", 1] as const],
+    );
+    texts.add(1, { id: idOf(at), createdMs: at }, { counts, length: 2, filters: at < 1000 ? one : two });
+  }
+  db.exec("COMMIT");
+  const find = (whole: string[], prefix: string, filters: { at: number; hash: Buffer }[] = []): number[] =>
+    texts.find(1, { whole, prefix }, filters).map(({ id }) => Number(Buffer.from(id).toString()));
+  const all = find([], "a");
+  assert.deepEqual([all.length, ...all.slice(0, 11)], [1024, 8000, 7000, 6000, 5000, 4000, 3000, 2000, 1000, 0, 8999, 8998]);
+  const old = find([], "a", [{ at: 0, hash: one }]);
+  assert.deepEqual([old.length, old[0], old[1], old.at(-1)], [1000, 0, 999, 1]);
+  assert.deepEqual(find(["a3000"], "a").slice(0, 2), [3000, 8000]);
+  assert.deepEqual(find([], "b"), []);
+  db.close();
 });
