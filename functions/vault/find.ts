@@ -42,6 +42,8 @@ const rerankedMax = 20;
 /** Beside its own, how much the cross-encoder's word counts. */
 const rerankerShare = 0.7;
 const diversityDefault = 0.3;
+/** Half of what all the words of a question in one passage are worth: it outweighs a word less, not an answer. */
+const understoodWorth = 0.5;
 
 /**
  * How much each ranking counts. Words twice as much as the vector: measured on headings against their sections. What was understood
@@ -70,7 +72,7 @@ export async function findPassages(search: Search, ports: SearchPorts, signal: A
   );
   const isWanted = (hit: Ranked<PassageHit>): boolean =>
     hit.passageShare > 0 || !embedder.isBaseline || isPinned(hit) || (reading.isListing && hasBranch(hit, "understood"));
-  const ranked = rerank(found, corrected, worthOf(search.weights)).filter(isWanted);
+  const ranked = rerank(found, corrected, worthOf(search.weights, reading)).filter(isWanted);
   const judged = await judge(pinned(ranked), { question, reranker, signal });
   const diversity = search.weights?.diversity ?? diversityDefault;
   const passages = diversify(judged, { limit, diversity });
@@ -182,12 +184,17 @@ async function judge(
   ];
 }
 
-function worthOf({ recency = 0, authority = 0 }: SearchWeights = {}): RerankOptions<PassageHit> {
-  const weight = recency + authority;
+/** What a passage is worth beside its words: being what was understood to be wanted, and what the asker said counts. */
+function worthOf({ recency = 0, authority = 0 }: SearchWeights = {}, { filter }: Reading): RerankOptions<PassageHit> {
+  const understood = Object.keys(filter).length > 0 ? understoodWorth : 0;
+  const weight = recency + authority + understood;
   if (!(weight > 0)) return {};
   const now = Date.now();
   const of = (hit: PassageHit): number =>
-    (recency * recencyOf(hit.writtenAt, now) + authority * authorityOf(hit.entityType)) / weight;
+    (recency * recencyOf(hit.writtenAt, now) +
+      authority * authorityOf(hit.entityType) +
+      understood * (hasBranch(hit, "understood") ? 1 : 0)) /
+    weight;
   return { worth: { weight, of } };
 }
 

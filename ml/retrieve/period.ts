@@ -80,7 +80,7 @@ const rules: readonly Rule[] = [
   }),
   rule(`\\b(${month})\\.?,?\\s+(?:of\\s+|de\\s+)?(${year})\\b`, ([m, y]) => monthRange(Number(y), monthOf(m))),
   rule(`\\b(${year})-(0[1-9]|1[0-2])\\b`, ([y, m]) => monthRange(Number(y), Number(m))),
-  rule(`\\b(0[1-9]|1[0-2])/(${year})\\b`, ([m, y]) => monthRange(Number(y), Number(m))),
+  rule(`(?<![\\d/.-])(0[1-9]|1[0-2])/(${year})\\b`, ([m, y]) => monthRange(Number(y), Number(m))),
   rule(`\\b[qt]([1-4])\\s+(?:of\\s+|de\\s+)?(${year})\\b`, ([q, y]) => quarterRange(Number(y), Number(q))),
   rule(
     `\\b(first|second|third|fourth|premier|deuxieme|troisieme|quatrieme|1er|2e|3e|4e|1st|2nd|3rd|4th)\\s+(?:quarter|trimestre)\\s+(?:of\\s+|de\\s+)?(${year})\\b`,

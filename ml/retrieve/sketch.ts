@@ -41,15 +41,15 @@ export function likeness(one: Sketch, other: Sketch): number {
 }
 
 /** From here on two documents count as one in almost the same words. See the test for how often that is wrong. */
-export const nearDuplicateMin = 0.7;
+export const nearDuplicateMin = 0.6;
 
 /**
  * Keys under which a sketch is filed, so that near-duplicates are found without comparing all with all: two that are alike to
- * `nearDuplicateMin` share one of these 16 keys with a probability of 0.99, two that share a third of their shingles with 0.18.
+ * `nearDuplicateMin` share one of these 21 keys with a probability of 0.99, two that share a fifth of their shingles with 0.15.
  */
 export function bandsOf(sketch: Sketch): string[] {
-  const rows = 4;
-  return Array.from({ length: numbers / rows }, (_, band) => {
+  const rows = 3;
+  return Array.from({ length: Math.floor(numbers / rows) }, (_, band) => {
     const part = sketch.slice(band * rows, (band + 1) * rows);
     return `${band.toString(36)}-${hashOf(part.join(" ")).toString(36)}`;
   });

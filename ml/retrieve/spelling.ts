@@ -21,14 +21,17 @@ export function trigrams(word: string): number[] {
   return [...grams];
 }
 
-/** Of `candidates`, those that a slip or two make of `word`, nearest first: one slip up to 7 letters, two beyond. */
+/** Of `candidates`, those that the fewest slips make of `word`, at most three: one slip up to 7 letters, two beyond. */
 export function closest(word: string, candidates: readonly string[]): string[] {
   const slipsMax = word.length <= 7 ? 1 : 2;
-  return candidates
+  const near = candidates
     .filter((candidate) => candidate !== word)
     .map((candidate) => ({ candidate, slips: slipsBetween(word, candidate, slipsMax) }))
-    .filter(({ slips }) => slips <= slipsMax)
-    .sort((one, other) => one.slips - other.slips || sharedStart(word, other.candidate) - sharedStart(word, one.candidate))
+    .filter(({ slips }) => slips <= slipsMax);
+  const fewest = Math.min(...near.map(({ slips }) => slips));
+  return near
+    .filter(({ slips }) => slips === fewest)
+    .sort((one, other) => sharedStart(word, other.candidate) - sharedStart(word, one.candidate))
     .slice(0, closestMax)
     .map(({ candidate }) => candidate);
 }

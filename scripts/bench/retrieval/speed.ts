@@ -13,7 +13,7 @@ import { openVault, tenantId, type BenchVault } from "./parts/vault.ts";
 
 const { values: flags } = parseArgs({ options: { speed: { type: "boolean" }, passages: { type: "string" } }, strict: false });
 const never = new AbortController().signal;
-const passagesPerDocument = 40;
+const passagesPerDocument = 256;
 const wordsPerPassage = 90;
 const types = ["invoice", "contract", "email", "manual", "report", "minutes", "document", "quote"];
 const questionsAsked = 400;

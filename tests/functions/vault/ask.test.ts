@@ -45,7 +45,7 @@ test("an answer quotes the passages that bear on the question, with the place an
   const [best] = answer.passages;
   assert(best);
   assert.equal(best.ordinal, 0);
-  assert.equal(best.score, 1);
+  assert(best.score > 0.7);
   assert.equal(best.placeLabel, "line 1");
   assert.deepEqual(
     best.highlights.map(({ from, to }) => best.text.slice(from, to)),
