@@ -128,19 +128,11 @@ export async function jobMoved(turn: Turn, job: Doc<"jobs">, to: "ready" | "leas
 export async function jobEnded(turn: Turn, job: Doc<"jobs">, step: JobStep, outcome?: Outcome): Promise<void> {
   const document = job.documentId && (await turn.db.get(job.documentId));
   if (!document) return;
-  switch (job.kind) {
-    case "documents.ingest":
-      // Only now is nobody writing passages of it any more.
-      if (document.state === "forgetting") return startForgetting(turn, document);
-      return ingestEnded(turn, document, { job, step, outcome });
-    case "documents.forget":
-      return forgetEnded(turn, document, step);
-    case "documents.clear":
-      return clearEnded(turn, document, job);
-    default:
-      // About several documents or none, and they say themselves what came of it.
-      return;
-  }
+  // Only now is nobody writing passages of it any more.
+  if (job.kind === "documents.ingest" && document.state === "forgetting") await startForgetting(turn, document);
+  else if (job.kind === "documents.ingest") await ingestEnded(turn, document, { job, step, outcome });
+  else if (job.kind === "documents.forget") await forgetEnded(turn, document, step);
+  else if (job.kind === "documents.clear") await clearEnded(turn, document, job);
 }
 
 type Ended = { readonly job: Doc<"jobs">; readonly step: JobStep; readonly outcome: Outcome | undefined };
