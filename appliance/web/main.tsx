@@ -8,6 +8,7 @@ import "./style/base.css";
 import "./style/frame.css";
 import "./style/parts.css";
 import "./style/screens.css";
+import "./style/intake.css";
 
 showTheme(rememberedSettings().theme);
 startSession();

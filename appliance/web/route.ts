@@ -1,5 +1,5 @@
 /** Which screen is shown, kept in the fragment, so that the back button works and a reload stays. */
-import { useSyncExternalStore } from "react";
+import { useMemo, useSyncExternalStore } from "react";
 
 /** The last has a tab only where there is room; elsewhere the way to it leads through the one before. */
 export const routes = ["ask", "documents", "activity", "functions"] as const;
@@ -9,12 +9,38 @@ export function useRoute(): Route {
   return useSyncExternalStore(onHashChange, currentRoute);
 }
 
+/** What is looked at more closely on the documents' screen: one of them, what was handed in together, or the watched folders. */
+export type Detail =
+  | { readonly type: "document"; readonly id: string; readonly passage: number | undefined }
+  | { readonly type: "batch"; readonly id: string }
+  | { readonly type: "folders" };
+
+export function useDetail(): Detail | undefined {
+  const hash = useSyncExternalStore(onHashChange, () => window.location.hash);
+  return useMemo(() => toDetail(hash), [hash]);
+}
+
+/** `passage`: which of its passages to show first, from 0. */
+export const toDocumentHref = (id: string, passage?: number): string =>
+  `#documents/document/${id}${passage === undefined ? "" : `/${passage}`}`;
+export const toBatchHref = (id: string): string => `#documents/batch/${id}`;
+export const foldersHref = "#documents/folders";
+
+export function toDetail(hash: string): Detail | undefined {
+  const [route, type, id = "", passage] = hash.slice(1).split("/");
+  if (route !== "documents") return undefined;
+  if (type === "folders") return { type };
+  if (id === "" || (type !== "document" && type !== "batch")) return undefined;
+  if (type === "batch") return { type, id };
+  return { type, id, passage: passage !== undefined && /^\d{1,9}$/.test(passage) ? Number(passage) : undefined };
+}
+
 export function toHref(route: Route): string {
   return `#${route}`;
 }
 
 function currentRoute(): Route {
-  const name = window.location.hash.slice(1);
+  const [name] = window.location.hash.slice(1).split("/");
   return routes.find((route) => route === name) ?? "ask";
 }
 

@@ -42,5 +42,5 @@ export function ConnectionBanner() {
 }
 
 export function totalOf(counts: DocumentCounts): number {
-  return counts.waiting + counts.reading + counts.ready + counts.unreadable + counts.forgetting;
+  return counts.waiting + counts.reading + counts.staged + counts.ready + counts.unreadable + counts.forgetting;
 }

@@ -3,6 +3,7 @@ import { memo, useId, useState } from "react";
 import { api } from "../../../convex/_generated/api.js";
 import type { DocumentView, Problem } from "../../../convex/model/document.ts";
 import { useSpeech } from "../language/language.tsx";
+import { toDocumentHref } from "../route.ts";
 import { DocumentName } from "./documentName.tsx";
 import { Icon } from "./icon.tsx";
 import { useAttempt } from "./notice.tsx";
@@ -56,7 +57,9 @@ function Summary({ document }: { document: DocumentView }) {
     state === "reading" && progress
       ? [words.documents.passagesDone(progress.done, progress.total)]
       : [
-          reading && words.status.passages(reading.passages),
+          reading?.entries !== undefined
+            ? words.documents.entries(reading.entries)
+            : reading && words.status.passages(reading.passages),
           reading?.pages !== undefined && words.documents.pages(reading.pages),
           bytes(document.sizeBytes),
           when(document.addedAt),
@@ -90,6 +93,10 @@ function Details({ document, onForget }: Props) {
         )}
       </dl>
       <div className="actions">
+        <a className="button small" href={toDocumentHref(id)} data-testid="document-look">
+          <Icon name="eye" />
+          {words.documents.look}
+        </a>
         {state === "unreadable" && problem && retryable.has(problem.problem) && (
           <button
             type="button"

@@ -2,10 +2,13 @@ import { useEffect, useRef, useState } from "react";
 import type { Settings } from "../../../convex/model/setting.ts";
 import { useAsking } from "../ask.ts";
 import { useSpeech } from "../language/language.tsx";
-import { useRoute, type Route } from "../route.ts";
+import { useDetail, useRoute, type Detail, type Route } from "../route.ts";
 import { ActivityScreen } from "../screens/activity.tsx";
 import { AskScreen } from "../screens/ask.tsx";
+import { BatchScreen } from "../screens/batch.tsx";
+import { DocumentScreen } from "../screens/document.tsx";
 import { DocumentsScreen } from "../screens/documents.tsx";
+import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
 import { SettingsSheet } from "../screens/settingsSheet.tsx";
 import { ApplianceStatus, ConnectionBanner } from "./applianceStatus.tsx";
@@ -21,7 +24,8 @@ export function Frame({ settings }: { settings: Settings }) {
   const route = useRoute();
   const asking = useAsking();
   const [isSettingsOpen, setSettingsOpen] = useState(false);
-  const main = useArrival(route);
+  const detail = useDetail();
+  const main = useArrival(route, detail);
 
   return (
     <div className="frame">
@@ -45,9 +49,12 @@ export function Frame({ settings }: { settings: Settings }) {
       <Navigation route={route} />
       <main ref={main} className="main" tabIndex={-1}>
         <ConnectionBanner />
-        <Broken key={route}>
+        <Broken key={`${route} ${JSON.stringify(detail)}`}>
           {route === "ask" && <AskScreen asking={asking} />}
-          {route === "documents" && <DocumentsScreen />}
+          {route === "documents" && !detail && <DocumentsScreen />}
+          {detail?.type === "document" && <DocumentScreen key={detail.id} id={detail.id} passage={detail.passage} />}
+          {detail?.type === "batch" && <BatchScreen key={detail.id} id={detail.id} />}
+          {detail?.type === "folders" && <FoldersScreen />}
           {route === "activity" && <ActivityScreen />}
           {route === "functions" && <FunctionsScreen />}
         </Broken>
@@ -59,7 +66,7 @@ export function Frame({ settings }: { settings: Settings }) {
 }
 
 /** Each screen begins at its top and says its name in the window's title. */
-function useArrival(route: Route) {
+function useArrival(route: Route, detail: Detail | undefined) {
   const { navigation } = useSpeech().words;
   const main = useRef<HTMLElement>(null);
   const title = navigation[route];
@@ -72,6 +79,6 @@ function useArrival(route: Route) {
   useEffect(() => {
     // In braces: newer browsers return a promise, which React would take for a clean-up.
     window.scrollTo(0, 0);
-  }, [route]);
+  }, [route, detail]);
   return main;
 }

@@ -42,7 +42,7 @@ export const JobRow = memo(function JobRow({ job }: { job: JobView }) {
   );
 });
 
-function useFacts({ kind, state, attempts, progress, readyAt, endedAt }: JobView): string[] {
+function useFacts({ kind, state, attempts, progress, readyAt, endedAt, isParked }: JobView): string[] {
   const { words, when } = useSpeech();
   const facts: string[] = [words.activity.kinds[kind]];
   if (state !== "leased" || !progress) facts.push(words.activity.states[state]);
@@ -52,8 +52,9 @@ function useFacts({ kind, state, attempts, progress, readyAt, endedAt }: JobView
       if (attempts > 1) facts.push(words.activity.attempt(attempts));
       break;
     case "ready":
+      if (isParked) facts.push(words.activity.parked);
       // A first try is due at once; a later one has been put off.
-      if (attempts > 0) facts.push(words.activity.nextTry(when(readyAt)));
+      else if (attempts > 0) facts.push(words.activity.nextTry(when(readyAt)));
       break;
     case "done":
     case "dead":

@@ -5,8 +5,10 @@ import { Icon, type IconName } from "./icon.tsx";
 const icons: Record<DocumentState, IconName> = {
   waiting: "clock",
   reading: "eye",
+  staged: "ask",
   ready: "check",
   unreadable: "alert",
+  replaced: "clock",
   forgetting: "trash",
 };
 

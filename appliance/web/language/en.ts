@@ -121,7 +121,9 @@ export const en = {
     progress: (label: string) => `Progress of ${label}`,
     doneOf: (done: number, total: number) => `${formatNumber(done, "en")} of ${files(total)}`,
     rate: (perSecond: number) =>
-      perSecond < 1 ? `${formatNumber(Math.round(perSecond * 60), "en")} a minute` : `${formatNumber(Math.round(perSecond), "en")} a second`,
+      perSecond < 1
+        ? `${formatNumber(Math.round(perSecond * 60), "en")} a minute`
+        : `${formatNumber(Math.round(perSecond), "en")} a second`,
     left: (ms: number) => `${formatSpan(ms, "en")} left`,
     known: (count: number) => `${formatNumber(count, "en")} already known`,
     unreadable: (count: number) => `${formatNumber(count, "en")} unreadable`,

@@ -49,3 +49,14 @@ export function formatLanguage(code: string, locale: string): string {
   const name = new Intl.DisplayNames(locale, { type: "language" }).of(code) ?? code;
   return name.charAt(0).toLocaleUpperCase(locale) + name.slice(1);
 }
+
+/** "3 min", "2 h": about how long, in the largest unit that says something. */
+export function formatSpan(ms: number, locale: string): string {
+  const seconds = Math.max(0, ms) / 1_000;
+  const isSeconds = seconds < 90;
+  const isMinutes = seconds < 90 * 60;
+  const value = isSeconds ? seconds : isMinutes ? seconds / 60 : seconds / 3_600;
+  const unit = isSeconds ? "second" : isMinutes ? "minute" : "hour";
+  const format = new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short" });
+  return format.format(Math.max(1, Math.round(value)));
+}

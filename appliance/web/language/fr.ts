@@ -122,7 +122,9 @@ export const fr: Words = {
     progress: (label) => `Progression de ${label}`,
     doneOf: (done, total) => `${formatNumber(done, "fr")} sur ${files(total)}`,
     rate: (perSecond) =>
-      perSecond < 1 ? `${formatNumber(Math.round(perSecond * 60), "fr")} par minute` : `${formatNumber(Math.round(perSecond), "fr")} par seconde`,
+      perSecond < 1
+        ? `${formatNumber(Math.round(perSecond * 60), "fr")} par minute`
+        : `${formatNumber(Math.round(perSecond), "fr")} par seconde`,
     left: (ms) => `encore ${formatSpan(ms, "fr")}`,
     known: (count) => `${formatNumber(count, "fr")} déjà connus`,
     unreadable: (count) => formatCount(count, "fr", { one: "illisible", other: "illisibles" }),
@@ -149,7 +151,14 @@ export const fr: Words = {
     rejectTitle: "Rejeter et oublier ?",
     rejectText: (count) => `Nika supprimera sa copie de ${documents(count)}. Vos fichiers d’origine restent intacts.`,
     rejectBack: "Les garder",
-    groups: { type: "Genres", language: "Langues", theme: "Thèmes", folder: "Dossiers", format: "Sortes de fichier", problem: "Problèmes" },
+    groups: {
+      type: "Genres",
+      language: "Langues",
+      theme: "Thèmes",
+      folder: "Dossiers",
+      format: "Sortes de fichier",
+      problem: "Problèmes",
+    },
     none: "aucun",
     unknownLanguage: "Langue inconnue",
     general: "Sans thème",

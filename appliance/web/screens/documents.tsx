@@ -4,6 +4,7 @@ import { api } from "../../../convex/_generated/api.js";
 import type { DocumentCounts, DocumentState, DocumentView } from "../../../convex/model/document.ts";
 import { AddFiles } from "../components/addFiles.tsx";
 import { totalOf } from "../components/applianceStatus.tsx";
+import { BatchList } from "../components/batchList.tsx";
 import { DocumentRow } from "../components/documentRow.tsx";
 import { Empty } from "../components/empty.tsx";
 import { ForgetDialog } from "../components/forgetDialog.tsx";
@@ -14,7 +15,7 @@ import { useDocumentList } from "../documentList.ts";
 import { useSpeech } from "../language/language.tsx";
 import { useUploads } from "../upload/uploadsProvider.tsx";
 
-const states: readonly DocumentState[] = ["reading", "waiting", "ready", "unreadable", "forgetting"];
+const states: readonly DocumentState[] = ["reading", "waiting", "staged", "ready", "unreadable", "replaced", "forgetting"];
 
 /** What Nika holds, live; and the way in for more. */
 export function DocumentsScreen() {
@@ -29,6 +30,7 @@ export function DocumentsScreen() {
         <AddFiles />
       </div>
       <UploadTray />
+      <BatchList />
       {isEmpty && list.length === 0 && (
         <Empty title={words.documents.empty} hint={words.documents.emptyHint}>
           <p className="drop-hint">{words.documents.dropHint}</p>

@@ -20,16 +20,19 @@ export type Upload = { readonly key: number; readonly name: string; readonly siz
 export type UploadPort = {
   /** SHA-256 in hex; undefined where the browser cannot (a page that is not from a secure origin). */
   fingerprint(file: Blob): Promise<string | undefined>;
-  /** Those of the given fingerprints that are held already; 500 at most. */
-  known(sha256s: string[]): Promise<readonly string[]>;
+  /** Whether the bytes of each are held already, where this is remembered as one more name of them; 500 at most. */
+  note(files: { name: string; sha256: string }[], batch: string): Promise<readonly boolean[]>;
+  /** What is added from now on under the id belongs together, until it is ended. */
+  begin(label: string): Promise<string>;
+  end(batch: string): Promise<unknown>;
   /** Where to send bytes to; good for a whole batch. */
   uploadUrl(): Promise<string>;
   /** Sends the bytes and returns the id they are stored under. */
   send(url: string, file: Blob, onSent: (sentBytes: number) => void): Promise<string>;
   /** In the order given, whether each is new. */
-  add(files: { name: string; storageId: string }[]): Promise<readonly { readonly isNew: boolean }[]>;
+  add(files: { name: string; storageId: string }[], batch: string): Promise<readonly { readonly isNew: boolean }[]>;
   /** Leaves a row that says why. */
-  refuse(files: { name: string; sizeBytes: number; problem: Problem }[]): Promise<unknown>;
+  refuse(files: { name: string; sizeBytes: number; problem: Problem }[], batch: string): Promise<unknown>;
 };
 
 export type Uploads = {
@@ -121,6 +124,9 @@ export function isEnded({ state }: { readonly state: UploadState }): boolean {
 
 type Move = (entries: readonly Entry[], state: UploadState) => void;
 
+/** One handful of files on its way: what the appliance knows it as, and how its files fare. */
+type Run = { readonly port: UploadPort; readonly move: Move; readonly batch: string };
+
 /** Never throws: what goes wrong is the state of the files it went wrong for. */
 async function run(entries: readonly Entry[], port: UploadPort, move: Move): Promise<void> {
   const good: Entry[] = [];
@@ -130,14 +136,33 @@ async function run(entries: readonly Entry[], port: UploadPort, move: Move): Pro
     if (problem) bad.push({ entry, problem });
     else good.push(entry);
   }
-  for (let at = 0; at < bad.length; at += filesPerCallMax) await refuse(bad.slice(at, at + filesPerCallMax), port, move);
-  for (const batch of planBatches(good)) await sendBatch(batch, port, move);
+  const [first] = entries;
+  if (!first) return;
+  const batch = await port.begin(labelOf(entries)).catch(() => undefined);
+  if (batch === undefined) {
+    move(good, { type: "failed" });
+    for (const { entry, problem } of bad) move([entry], { type: "refused", problem });
+    return;
+  }
+  for (let at = 0; at < bad.length; at += filesPerCallMax)
+    await refuse(bad.slice(at, at + filesPerCallMax), { port, move, batch });
+  for (const some of planBatches(good)) await sendBatch(some, { port, move, batch });
+  await port.end(batch).catch(() => undefined);
 }
 
-async function sendBatch(batch: readonly Entry[], port: UploadPort, move: Move): Promise<void> {
+/** The folder they all came in, or the first file and how many more. */
+function labelOf(entries: readonly Entry[]): string {
+  const [first] = entries;
+  const folders = new Set(entries.map(({ name }) => (name.includes("/") ? name.slice(0, name.indexOf("/")) : "")));
+  const [folder] = folders;
+  if (folders.size === 1 && folder) return folder;
+  return entries.length > 1 ? `${first?.name} +${entries.length - 1}` : (first?.name ?? "");
+}
+
+async function sendBatch(some: readonly Entry[], { port, move, batch }: Run): Promise<void> {
   try {
-    move(batch, { type: "checking" });
-    const fresh = await withoutKnown(batch, port, move);
+    move(some, { type: "checking" });
+    const fresh = await withoutKnown(some, { port, move, batch });
     if (fresh.length === 0) return;
     const url = await port.uploadUrl();
     const sent: { entry: Entry; storageId: string }[] = [];
@@ -150,35 +175,47 @@ async function sendBatch(batch: readonly Entry[], port: UploadPort, move: Move):
     };
     await Promise.all(Array.from({ length: sendsMax }, lane));
     if (sent.length === 0) return;
-    const added = await port.add(sent.map(({ entry, storageId }) => ({ name: entry.name, storageId })));
+    const added = await port.add(
+      sent.map(({ entry, storageId }) => ({ name: entry.name, storageId })),
+      batch,
+    );
     for (const [index, { entry }] of sent.entries()) move([entry], { type: added[index]?.isNew === false ? "known" : "added" });
   } catch {
     // The connection, or the appliance: nothing of this batch was acknowledged, and sending it again doubles nothing.
     move(
-      batch.filter((entry) => !isEnded(entry)),
+      some.filter((entry) => !isEnded(entry)),
       { type: "failed" },
     );
   }
 }
 
 /** Tells apart, without sending a byte, what is held already. */
-async function withoutKnown(batch: readonly Entry[], port: UploadPort, move: Move): Promise<Entry[]> {
+async function withoutKnown(some: readonly Entry[], { port, move, batch }: Run): Promise<Entry[]> {
   const fingerprints = new Map<Entry, string | undefined>();
   const unreadable: { entry: Entry; problem: Problem }[] = [];
-  for (const entry of batch) {
+  for (const entry of some) {
     try {
       fingerprints.set(entry, await port.fingerprint(entry.file));
     } catch (error) {
       unreadable.push({ entry, problem: problemOfReading(error) });
     }
   }
-  if (unreadable.length > 0) await refuse(unreadable, port, move);
-  const asked = [...new Set([...fingerprints.values()].filter((value) => value !== undefined))];
-  const held = new Set(asked.length > 0 ? await port.known(asked) : []);
-  const isHeld = (entry: Entry): boolean => held.has(fingerprints.get(entry) ?? "");
+  if (unreadable.length > 0) await refuse(unreadable, { port, move, batch });
   const readable = [...fingerprints.keys()];
-  move(readable.filter(isHeld), { type: "known" });
-  return readable.filter((entry) => !isHeld(entry));
+  const asked = readable.flatMap((entry) => {
+    const sha256 = fingerprints.get(entry);
+    return sha256 === undefined ? [] : [{ entry, sha256 }];
+  });
+  const noted =
+    asked.length === 0
+      ? []
+      : await port.note(
+          asked.map(({ entry, sha256 }) => ({ name: entry.name, sha256 })),
+          batch,
+        );
+  const held = new Set(asked.filter((_, at) => noted[at]).map(({ entry }) => entry));
+  move([...held], { type: "known" });
+  return readable.filter((entry) => !held.has(entry));
 }
 
 async function sendOne(entry: Entry, url: string, { port, move }: { port: UploadPort; move: Move }): Promise<string | undefined> {
@@ -191,9 +228,12 @@ async function sendOne(entry: Entry, url: string, { port, move }: { port: Upload
   }
 }
 
-async function refuse(refused: readonly { entry: Entry; problem: Problem }[], port: UploadPort, move: Move): Promise<void> {
+async function refuse(refused: readonly { entry: Entry; problem: Problem }[], { port, move, batch }: Run): Promise<void> {
   try {
-    await port.refuse(refused.map(({ entry, problem }) => ({ name: entry.name, sizeBytes: entry.sizeBytes, problem })));
+    await port.refuse(
+      refused.map(({ entry, problem }) => ({ name: entry.name, sizeBytes: entry.sizeBytes, problem })),
+      batch,
+    );
   } catch {
     // The row that would say why could not be left; the page still says it.
   }

@@ -34,14 +34,25 @@ export function useUploads(): { uploads: Uploads; list: readonly Upload[] } {
 function toPort(convex: ConvexReactClient): UploadPort {
   return {
     fingerprint: fingerprintOf,
-    known: (sha256s) => convex.query(api.documents.known, { sha256s }),
+    note: (files, batch) => convex.mutation(api.documents.note, { files: files.map(withKey), batchId: batch as Id<"batches"> }),
+    begin: (label) => convex.mutation(api.batches.open, { label, origin: "page" }),
+    end: (batch) => convex.mutation(api.batches.close, { id: batch as Id<"batches"> }),
     uploadUrl: () => convex.mutation(api.documents.uploadUrl, {}),
     send: sendFile,
-    add: (files) =>
+    add: (files, batch) =>
       convex.mutation(api.documents.add, {
         // The upload answered with it, so it is one.
-        files: files.map(({ name, storageId }) => ({ name, storageId: storageId as Id<"_storage"> })),
+        files: files.map((file) => ({ ...withKey(file), storageId: file.storageId as Id<"_storage"> })),
+        batchId: batch as Id<"batches">,
       }),
-    refuse: (files) => convex.mutation(api.documents.refuse, { files }),
+    refuse: (files, batch) => convex.mutation(api.documents.refuse, { files, batchId: batch as Id<"batches"> }),
   };
+}
+
+/**
+ * A file in a dropped folder is the same file when the folder is dropped again. One that was picked by itself is not: phones call every
+ * photo "image.jpg".
+ */
+function withKey<T extends { readonly name: string }>(file: T): T & { key?: string } {
+  return file.name.includes("/") ? { ...file, key: `upload:${file.name}` } : file;
 }

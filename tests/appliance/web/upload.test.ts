@@ -49,7 +49,9 @@ function fakePort(
     refused: [] as string[],
     most: 0,
     fingerprint: async (blob: Blob) => blob.text(),
-    known: async (fingerprints: string[]) => fingerprints.filter((one) => [...port.held.values()].includes(one)),
+    note: async (files: { sha256: string }[]) => files.map(({ sha256 }) => [...port.held.values()].includes(sha256)),
+    begin: async () => "b",
+    end: async () => undefined,
     uploadUrl: async () => "url",
     send: async (_url: string, blob: Blob, onSent: (sentBytes: number) => void) => {
       port.most = Math.max(port.most, ++sending);

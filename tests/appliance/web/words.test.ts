@@ -33,6 +33,7 @@ const alike = new Set([
   "documents.format",
   "formats.json",
   "functions.kinds.action",
+  "formats.ipynb",
   "formats.pdf",
   "formats.markdown",
   "settings.english",

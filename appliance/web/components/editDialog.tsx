@@ -1,0 +1,110 @@
+import { useMutation } from "convex/react";
+import { useId, type FormEvent } from "react";
+import { api } from "../../../convex/_generated/api.js";
+import { entityTypes, scopes, type DocumentView } from "../../../convex/model/document.ts";
+import { useSpeech } from "../language/language.tsx";
+import { useAttempt } from "./notice.tsx";
+import { Sheet } from "./sheet.tsx";
+
+type Props = { readonly document: DocumentView; readonly isOpen: boolean; readonly onClose: () => void };
+
+/** What a document is called and filed under. Empty fields are as Nika found them. */
+export function EditDialog({ document, isOpen, onClose }: Props) {
+  const { words } = useSpeech();
+  const edit = useMutation(api.documents.edit);
+  const attempt = useAttempt();
+  const title = useId();
+  const submit = (event: FormEvent<HTMLFormElement>): void => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const text = (name: string): string => {
+      const value = form.get(name);
+      return typeof value === "string" ? value.trim() : "";
+    };
+    const labels = {
+      title: text("title"),
+      entityType: text("entityType"),
+      language: text("language").toLowerCase(),
+      domain: text("domain"),
+      scope: text("scope"),
+    };
+    attempt(() => edit({ ids: [document.id], labels }));
+    onClose();
+  };
+  return (
+    <Sheet isOpen={isOpen} labelledBy={title} onClose={onClose}>
+      <h2 id={title}>{words.document.editTitle}</h2>
+      <p className="sheet-text">{words.document.editHint}</p>
+      <form className="edit-form" onSubmit={submit}>
+        <Fields document={document} />
+        <div className="actions end">
+          <button type="button" className="button" onClick={onClose}>
+            {words.document.cancel}
+          </button>
+          <button type="submit" className="button primary" data-testid="edit-save">
+            {words.document.save}
+          </button>
+        </div>
+      </form>
+    </Sheet>
+  );
+}
+
+function Fields({ document: { labels, reading } }: { document: DocumentView }) {
+  const { words } = useSpeech();
+  const { document: say } = words;
+  const found = reading?.entityType ?? "document";
+  const foundName = say.types[found as keyof typeof say.types] ?? found;
+  return (
+    <>
+      <label>
+        {words.documents.heading}
+        <input
+          className="field"
+          name="title"
+          defaultValue={labels?.title ?? ""}
+          placeholder={reading?.title}
+          autoComplete="off"
+        />
+      </label>
+      <label>
+        {say.type}
+        <select className="field" name="entityType" defaultValue={labels?.entityType ?? ""} data-testid="edit-type">
+          <option value="">{say.asFound(foundName)}</option>
+          {entityTypes.map((type) => (
+            <option key={type} value={type}>
+              {say.types[type]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        {say.theme}
+        <input className="field" name="domain" defaultValue={labels?.domain ?? ""} autoComplete="off" />
+      </label>
+      <label>
+        {words.documents.language}
+        <input
+          className="field"
+          name="language"
+          defaultValue={labels?.language ?? ""}
+          placeholder={reading?.language}
+          maxLength={3}
+          autoComplete="off"
+          autoCapitalize="off"
+        />
+      </label>
+      <label>
+        {say.scope}
+        <select className="field" name="scope" defaultValue={labels?.scope ?? ""}>
+          <option value="">{say.asFound(say.scopes.private)}</option>
+          {scopes.map((scope) => (
+            <option key={scope} value={scope}>
+              {say.scopes[scope]}
+            </option>
+          ))}
+        </select>
+      </label>
+    </>
+  );
+}
