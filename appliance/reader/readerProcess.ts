@@ -6,6 +6,7 @@ import { entityTypeOf } from "../../ml/parse/entityType.ts";
 import { pageImage } from "../../ml/parse/pageImage.ts";
 import { parse } from "../../ml/parse/parse.ts";
 import { detectDocumentLanguage } from "../../ml/retrieve/language.ts";
+import { sketchOf } from "../../ml/retrieve/sketch.ts";
 import { UnreadableError } from "../../ml/parse/unreadable.ts";
 import type { Entries, Reading } from "../../functions/ports/reader.ts";
 import type { Recognise, Recognised } from "../../ml/parse/picture/recognise.ts";
@@ -69,6 +70,7 @@ async function read(bytes: Uint8Array, { name, hasOcr, isConverted }: Read): Pro
   if (passages.length === 0 && !document.pictures?.length) return { type: "unreadable", problem: "noText" };
   const language = await detectDocumentLanguage(sample(passages));
   const { format, title, pages } = document;
+  const sketch = sketchOf(passages.map(({ text }) => text));
   return {
     type: "read",
     format,
@@ -76,6 +78,7 @@ async function read(bytes: Uint8Array, { name, hasOcr, isConverted }: Read): Pro
     language,
     passages,
     entityType: entityTypeOf({ ...document, name }),
+    ...(sketch && { sketch }),
     ...(pages !== undefined && { pages }),
     ...(await findingsOf(document)),
   };
