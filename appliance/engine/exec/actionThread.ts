@@ -33,6 +33,8 @@ type Times = {
   readonly deaf: number;
   /** A thread that has not answered for so long is ended when one action keeps others from going on. */
   readonly stuck: number;
+  /** A thread that has not answered for so long is ended: nothing that runs so long without a pause was meant to. */
+  readonly blocked: number;
 };
 
 type Options<Who> = {
@@ -61,7 +63,14 @@ type Seat<Who> = {
   askedMs: number | undefined;
 };
 
-const usualTimes: Times = { action: limits.actionTimeMs, idle: 30_000, look: 500, deaf: 1000, stuck: limits.wallTimeMs };
+const usualTimes: Times = {
+  action: limits.actionTimeMs,
+  idle: 30_000,
+  look: 500,
+  deaf: 1000,
+  stuck: limits.wallTimeMs,
+  blocked: 60_000,
+};
 /** So many actions have a thread for themselves. */
 const threadsMax = 4;
 /** More, only when none of those answers. */
@@ -111,6 +120,10 @@ export function openActionThreads<Who>(options: Options<Who>): ActionThreads<Who
     if (seat.running.size > 1 && silentMs(seat) > times.stuck) {
       options.log("an action thread was ended because one action kept the others from going on");
       return end(seat, interrupted);
+    }
+    if (silentMs(seat) > times.blocked) {
+      options.log("an action thread was ended for not letting go");
+      return end(seat, `Uncaught Error: Function execution blocked its thread for over ${times.blocked / 1000}s`);
     }
     if (seat.askedMs !== undefined) return;
     seat.askedMs = performance.now();

@@ -6,6 +6,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { setPriority } from "node:os";
 import { join } from "node:path";
 import vm from "node:vm";
 import { parentPort, workerData } from "node:worker_threads";
@@ -37,9 +38,14 @@ type Registered = Record<string, unknown> & {
 type Router = { getRoutes(): [string, string, Registered][] };
 type Asking = { readonly resolve: (text: string) => void; readonly reject: (error: unknown) => void };
 
+const actionNiceness = 10;
+
 const port = parentPort;
 if (!port) throw new Error("This file is a worker.");
 const setup = workerData as ActionSetup;
+// Whoever asks waits for queries and mutations; actions take what those leave. On Linux this is said of a thread, elsewhere it would be
+// of the whole process.
+if (process.platform === "linux") setPriority(actionNiceness);
 const contexts = new AsyncLocalStorage<Context>();
 const asking = new Map<number, Asking>();
 let lastAsk = 0;

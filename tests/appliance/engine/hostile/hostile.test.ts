@@ -93,7 +93,7 @@ async function opened(times: NonNullable<Parameters<typeof openActionThreads>[0]
 }
 
 test("endless and forgotten actions end when their time is over, and whoever comes meanwhile is served", async () => {
-  await using own = await opened({ action: 1500, look: 50, deaf: 200 });
+  await using own = await opened({ action: 5000, look: 50, deaf: 500 });
   const bad = ["loop", "never", "loop", "loop", "loop"].map((way) =>
     own.actions.run(who, action("bad:asAction"), JSON.stringify({ way })),
   );
@@ -104,6 +104,12 @@ test("endless and forgotten actions end when their time is over, and whoever com
   for (const { outcome } of await Promise.all(bad))
     assert.match(outcome.ok ? "" : outcome.message, /Action timed out|Transient error/);
   assert.ok((await own.actions.run(who, action("good:act"), `{"name":"x"}`)).outcome.ok);
+});
+
+test("one that never lets go is ended though it keeps nobody from going on", async () => {
+  await using own = await opened({ look: 50, blocked: 400 });
+  const { outcome } = await own.actions.run(who, action("bad:asAction"), `{"way":"loop"}`);
+  assert.match(outcome.ok ? "" : outcome.message, /blocked its thread/);
 });
 
 test("one that never lets go of a thread it shares is ended with those it keeps from going on", async () => {

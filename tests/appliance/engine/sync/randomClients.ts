@@ -434,7 +434,9 @@ function rawClient(place: Place): Client {
     if (!one.isAgain && ts <= fromText(version.ts)) wrong(`request ${requestId} was shown before it was answered`);
     one.answer = text;
     one.ts = ts;
-    if (ts <= fromText(version.ts)) sent.delete(requestId);
+    if (ts > fromText(version.ts)) return;
+    sent.delete(requestId);
+    for (const go of waiting) go();
   };
 
   const ask = (question: Question): void => {
