@@ -2,6 +2,7 @@
 import { useCallback, useRef, useState } from "react";
 import type { Answer } from "../../convex/model/answer.ts";
 import { toFailure, type Failure } from "./language/sentence.ts";
+import { noLimits, toFilter, type Limits } from "./searchLimits.ts";
 import { fetchToken } from "./session/session.ts";
 
 export type Inquiry =
@@ -14,6 +15,9 @@ export type Asking = {
   readonly inquiry: Inquiry;
   /** Questions of this visit, latest first. Not stored: what somebody asks is nobody's business. */
   readonly earlier: readonly string[];
+  /** What questions are limited to. Changing it asks the present question again. */
+  readonly limits: Limits;
+  limit(limits: Limits): void;
   ask(question: string): void;
   stop(): void;
 };
@@ -26,24 +30,35 @@ export function useAsking(): Asking {
   const [earlier, setEarlier] = useState<readonly string[]>([]);
   const current = useRef<AbortController>(undefined);
 
-  const ask = useCallback((question: string) => {
+  const [limits, setLimits] = useState<Limits>(noLimits);
+
+  const askWithin = useCallback((question: string, within: Limits) => {
     current.current?.abort();
     const controller = new AbortController();
     current.current = controller;
     setInquiry((before) => ({ state: "asking", question, previous: answerOf(before) }));
     setEarlier((questions) => [question, ...questions.filter((one) => one !== question)].slice(0, earlierMax + 1));
-    void requestAnswer(question, controller.signal).then(
+    void requestAnswer({ question, limits: within }, controller.signal).then(
       (answer) => controller.signal.aborted || setInquiry({ state: "answered", question, answer }),
       (error: unknown) => controller.signal.aborted || setInquiry({ state: "failed", question, failure: toFailure(error) }),
     );
   }, []);
+
+  const ask = useCallback((question: string) => askWithin(question, limits), [askWithin, limits]);
+  const limit = useCallback(
+    (within: Limits) => {
+      setLimits(within);
+      if (inquiry.state !== "none") askWithin(inquiry.question, within);
+    },
+    [askWithin, inquiry],
+  );
 
   const stop = useCallback(() => {
     current.current?.abort();
     setInquiry({ state: "none" });
   }, []);
 
-  return { inquiry, earlier, ask, stop };
+  return { inquiry, earlier, limits, limit, ask, stop };
 }
 
 function answerOf(inquiry: Inquiry): Answer | undefined {
@@ -51,21 +66,24 @@ function answerOf(inquiry: Inquiry): Answer | undefined {
   return inquiry.state === "answered" ? inquiry.answer : undefined;
 }
 
-async function requestAnswer(question: string, signal: AbortSignal): Promise<Answer> {
-  let response = await post(question, signal, false);
+type Asked = { readonly question: string; readonly limits: Limits };
+
+async function requestAnswer(asked: Asked, signal: AbortSignal): Promise<Answer> {
+  let response = await post(asked, signal, false);
   // The token may have ended with the appliance's clock or key; a fresh one tells.
-  if (response.status === 401) response = await post(question, signal, true);
+  if (response.status === 401) response = await post(asked, signal, true);
   const body: unknown = await response.json();
   if (!response.ok) throw body;
   return body as Answer;
 }
 
-async function post(question: string, signal: AbortSignal, forceRefresh: boolean): Promise<Response> {
+async function post({ question, limits }: Asked, signal: AbortSignal, forceRefresh: boolean): Promise<Response> {
   const token = (await fetchToken({ forceRefresh })) ?? "";
+  const filter = toFilter(limits, Date.now());
   return fetch("/nika/ask", {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-    body: JSON.stringify({ question, limit: passagesPerAnswer }),
+    body: JSON.stringify({ question, limit: passagesPerAnswer, ...(filter && { filter }) }),
     signal,
   });
 }

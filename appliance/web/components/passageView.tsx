@@ -3,13 +3,18 @@ import type { CitedPassage } from "../../../convex/model/answer.ts";
 import { placeLabel } from "../../../convex/model/place.ts";
 import { useSpeech } from "../language/language.tsx";
 import { toExcerpt, toSegments, type Segment } from "../passage/segments.ts";
+import { toTable, type Table } from "../passage/table.ts";
+import { toDocumentHref } from "../route.ts";
 import { DocumentName } from "./documentName.tsx";
+import { PageImage } from "./pageImage.tsx";
 
 /** One quotation: the sentences that answer marked, with where they stand. */
 export function PassageView({ passage }: { passage: CitedPassage }) {
   const { words, language } = useSpeech();
   const [isOpen, setOpen] = useState(false);
+  const [hasPage, setHasPage] = useState(false);
   const text = useId();
+  const table = passage.kind === "table" ? toTable(passage.text, passage.highlights) : undefined;
   const excerpt = toExcerpt(passage.text, passage.highlights);
   const segments = isOpen ? toSegments(passage.text, passage.highlights) : excerpt.segments;
   const place = placeLabel(passage.place, language);
@@ -26,13 +31,31 @@ export function PassageView({ passage }: { passage: CitedPassage }) {
         </span>
         <Match score={passage.score} />
       </header>
-      <blockquote id={text} className="passage-text" data-testid="passage-text">
-        {segments.map((segment, index) => (
-          // The order never changes within one text, so the position is the identity.
-          <Piece key={index} segment={segment} />
-        ))}
-      </blockquote>
-      {!excerpt.isWhole && (
+      {table ? (
+        <Rows table={table} />
+      ) : (
+        <blockquote id={text} className="passage-text" data-testid="passage-text">
+          {segments.map((segment, index) => (
+            // The order never changes within one text, so the position is the identity.
+            <Piece key={index} segment={segment} />
+          ))}
+        </blockquote>
+      )}
+      {hasPage && passage.place.page !== undefined && (
+        <PageImage documentId={passage.documentId} page={passage.place.page} box={passage.place.box} />
+      )}
+      {passage.alike && (
+        <p className="fine">{words.ask.alike(passage.alike.map(({ documentName }) => documentName).join(", "))}</p>
+      )}
+      <p className="passage-ways">
+        <a href={toDocumentHref(passage.documentId, passage.ordinal)}>{words.ask.open}</a>
+        {passage.place.page !== undefined && (
+          <button type="button" className="passage-more" aria-expanded={hasPage} onClick={() => setHasPage((was) => !was)}>
+            {hasPage ? words.ask.hidePage : words.ask.showPage}
+          </button>
+        )}
+      </p>
+      {!table && !excerpt.isWhole && (
         <button
           type="button"
           className="passage-more"
@@ -44,6 +67,35 @@ export function PassageView({ passage }: { passage: CitedPassage }) {
         </button>
       )}
     </li>
+  );
+}
+
+/** The rows that were found, as a table again; those that answer are marked. */
+function Rows({ table: { caption, columns, rows } }: { table: Table }) {
+  return (
+    <div className="passage-table" data-testid="passage-text">
+      <table>
+        {caption !== "" && <caption>{caption}</caption>}
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column} scope="col">
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ cells, isMarked }, row) => (
+            <tr key={row} className={isMarked ? "is-marked" : undefined}>
+              {cells.map((cell, column) => (
+                <td key={column}>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

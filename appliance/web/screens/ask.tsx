@@ -1,11 +1,13 @@
 import { useQuery } from "convex/react";
 import { api } from "../../../convex/_generated/api.js";
-import type { Answer } from "../../../convex/model/answer.ts";
+import type { Answer, Understood } from "../../../convex/model/answer.ts";
 import type { Asking } from "../ask.ts";
 import { Empty } from "../components/empty.tsx";
+import { groupName } from "../components/groupName.ts";
 import { Icon } from "../components/icon.tsx";
 import { PassageView } from "../components/passageView.tsx";
 import { QuestionBox } from "../components/questionBox.tsx";
+import { SearchFilters } from "../components/searchFilters.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { totalOf } from "../components/applianceStatus.tsx";
 import { useSpeech } from "../language/language.tsx";
@@ -22,6 +24,7 @@ export function AskScreen({ asking }: { asking: Asking }) {
         {inquiry.state === "none" ? words.ask.invitation : <span className="unseen">{words.ask.title}</span>}
       </h1>
       <QuestionBox asking={asking} />
+      <SearchFilters limits={asking.limits} onChange={asking.limit} />
       {inquiry.state === "none" && <Resting asking={asking} />}
       <div aria-live="polite" aria-busy={inquiry.state === "asking"}>
         {inquiry.state === "asking" && <Searching previous={inquiry.previous} />}
@@ -90,6 +93,28 @@ function Failed({ asking }: { asking: Asking }) {
   );
 }
 
+/** What Nika took the question to say, so that a wrong guess is seen. */
+function UnderstoodLine({ understood: { filter, phrases, codes, corrections } }: { understood: Understood }) {
+  const { words, languageName, when } = useSpeech();
+  const { ask } = words;
+  const parts = [
+    ...(filter.types ?? []).map((value) => groupName({ by: "type", value }, words, languageName)),
+    ...(filter.languages ?? []).map((code) => languageName(code)),
+    ...(filter.from !== undefined ? [ask.since(when(filter.from))] : []),
+    // The end itself is the first moment that is not meant.
+    ...(filter.to !== undefined ? [ask.until(when(filter.to - 1))] : []),
+    ...phrases.map((phrase) => ask.wordForWord(phrase)),
+    ...codes,
+    ...corrections.map(({ word, read }) => ask.readAs(word, read.join(", "))),
+  ];
+  if (parts.length === 0) return null;
+  return (
+    <p className="fine" data-testid="understood">
+      {ask.preferred} {parts.join(" · ")}
+    </p>
+  );
+}
+
 function Answered({ answer }: { answer: Answer }) {
   const { words } = useSpeech();
   const { ask } = words;
@@ -105,6 +130,7 @@ function Answered({ answer }: { answer: Answer }) {
       <p className="found">
         <strong>{ask.found(passages.length)}</strong> <span>{ask.took(Math.round(answer.tookMs))}</span>
       </p>
+      <UnderstoodLine understood={answer.understood} />
       <ol className="passages">
         {passages.map((passage) => (
           <PassageView key={`${passage.documentId} ${passage.ordinal}`} passage={passage} />
