@@ -30,6 +30,8 @@ type Seat = {
   send: ((messages: readonly BatchMessage[]) => void) | undefined;
   worker: Worker | undefined;
   parcel: Map<number, Waiting>;
+  /** When it was given that. */
+  sinceMs: number;
 };
 
 const closing = "The engine is closing.";
@@ -37,16 +39,20 @@ const youngMb = 6; // Measured: more is not faster here, and it is never given b
 const heapMb = 192;
 /** Enough that the price of a message does not matter, few enough that the other thread gets its share. */
 const parcelMax = 16;
+/** Longer than most queries take; nobody waits longer than this for a thread while another is idle. */
+const soonMs = 1;
 
 export function openQueryPool(options: Options): QueryPool {
   const seats: Seat[] = Array.from({ length: options.threads }, () => ({
     send: undefined,
     worker: undefined,
     parcel: new Map(),
+    sinceMs: 0,
   }));
   let queue: Waiting[] = [];
   let lastId = 0;
   let isClosing = false;
+  let later: NodeJS.Timeout | undefined;
 
   const start = (seat: Seat): void => {
     const memory = newWatchMemory();
@@ -114,7 +120,19 @@ export function openQueryPool(options: Options): QueryPool {
     while (queue.length > 0) {
       const seat = seats.find((one) => one.worker && one.parcel.size === 0) ?? seats.find((one) => !one.worker);
       if (!seat) return;
+      const now = performance.now();
+      // A thread that has only just begun will soon be back, and what waits for it goes over in one message; a second thread costs more
+      // than it brings unless there is much to do.
+      const isSoonBack = queue.length < parcelMax && seats.some((one) => one.parcel.size > 0 && now - one.sinceMs < soonMs);
+      if (isSoonBack) {
+        later ??= setTimeout(() => {
+          later = undefined;
+          deal();
+        }, soonMs);
+        return;
+      }
       if (!seat.worker) start(seat);
+      seat.sinceMs = now;
       const parcel = queue.splice(0, parcelMax);
       for (const one of parcel) seat.parcel.set(one.message.id, one);
       seat.send?.(parcel.map((one) => one.message));
@@ -138,6 +156,7 @@ export function openQueryPool(options: Options): QueryPool {
     },
     close: async () => {
       isClosing = true;
+      clearTimeout(later);
       const waiting = [...queue, ...seats.flatMap((seat) => [...seat.parcel.values()])];
       queue = [];
       await Promise.all(seats.flatMap((seat) => (seat.worker ? [seat.worker.terminate()] : [])));

@@ -14,6 +14,7 @@ import { clientMessage, type Guarded } from "./driver.ts";
 import type { BatchMessage, BatchReply, BatchRun, QueryRequest, WorkerSetup } from "./message.ts";
 import { packRanges } from "./packed.ts";
 import { openReadLog } from "./readLog.ts";
+import { giveWay } from "./politeness.ts";
 import { openRunner } from "./runner.ts";
 import { searchVectors, vectorSearch } from "../search/vectorQuery.ts";
 import { watched } from "./watch.ts";
@@ -135,3 +136,4 @@ port.on("message", (parcel: readonly BatchMessage[]) => {
   );
 });
 runner.warm();
+giveWay();

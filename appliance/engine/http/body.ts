@@ -7,11 +7,27 @@ import { Refusal } from "./reply.ts";
 /** Function arguments may have 16 MiB; a batch holds several. */
 export const jsonBytesMax = 32 * 1024 * 1024;
 
+/** A body that says that it is no longer is taken as it comes, which is the shortest way. */
+const shortBytesMax = 64 * 1024;
+
+function readShort(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)));
+    request.on("error", reject);
+    // Nothing happens any more when it has ended.
+    request.on("close", () => reject(new Error("The request was broken off.")));
+  });
+}
+
 /** Fails with 413 above `bytesMax`, before reading on. */
 export async function readBody(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
-  mustFit(Number(request.headers["content-length"] ?? 0), bytesMax);
+  const told = Number(request.headers["content-length"] ?? Number.NaN);
+  if (told <= Math.min(bytesMax, shortBytesMax)) return readShort(request);
+  mustFit(told, bytesMax);
   for await (const part of request) {
     size += (part as Buffer).length;
     mustFit(size, bytesMax);

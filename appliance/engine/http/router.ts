@@ -25,6 +25,10 @@ export type RouterParts = FunctionParts & {
 export type Router = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 const name = "nika";
+/** Addresses that most calls have, parsed once. */
+const plainUrls: ReadonlyMap<string, URL> = new Map(
+  ["query", "mutation", "action"].map((one) => [`/api/${one}`, new URL(`http://localhost/api/${one}`)]),
+);
 
 export function openRouter(parts: RouterParts): Router {
   const findFunction = functionRoutes(parts);
@@ -69,7 +73,7 @@ export function openRouter(parts: RouterParts): Router {
   return (request, response) => {
     const path = (request.url ?? "").split("?", 1)[0] ?? "";
     if (!/^\/(?:api|http)(?:\/|$)|^\/(?:version|instance_name|instance_version)$/.test(path)) return false;
-    const url = URL.parse(request.url ?? "", "http://localhost");
+    const url = plainUrls.get(request.url ?? "") ?? URL.parse(request.url ?? "", "http://localhost");
     if (url) answer(request, response, url).catch((error: unknown) => sendError(response, error, parts.log));
     else sendError(response, new NikaError("invalid", "This is not an address."), parts.log);
     return true;

@@ -13,8 +13,8 @@ import { openRangeIndex } from "./rangeIndex.ts";
 const timedResultMs = 17_000;
 /** A run that took its thread down costs a second of it; tried again when what it read changed, and not more often than this. */
 const fatalRestMs = 10_000;
-/** Results that nobody watches are kept for the next who asks. */
-const idleCountMax = 512;
+/** Results that nobody watches are kept for the next who asks; each takes some 2 KB besides its text. */
+const idleCountMax = 8192;
 const idleCharsMax = 8 * 1024 * 1024;
 /** Callers may name functions that do not exist; what is remembered by path must not grow for that. */
 const pathsMax = 4096;
@@ -51,6 +51,8 @@ export type Computation = {
 export type Computations = {
   /** The one that answers this question, or will. Made when there is none. */
   find(question: Question): Computation;
+  /** Its result, when that is true and may be shown to who asks. */
+  known(question: Question): QueryResult | undefined;
   watch(computation: Computation, watcher: Watcher): void;
   unwatch(computation: Computation, watcher: Watcher): void;
   /** Its run is over, well or not: `running` is cleared, and it goes if nobody waits for it. */
@@ -163,6 +165,14 @@ export function openComputations(uptimeMs: () => number): Computations {
 
   return {
     find,
+    known(question) {
+      const { identityKey, shared, own } = keysOf(question);
+      const found = filed.get(shared) ?? filed.get(own);
+      if (!found?.result || found.result.untilTs !== undefined || !fits(found, identityKey) || isDated(found)) return undefined;
+      // Used last, so forgotten last.
+      if (idle.delete(found)) idle.add(found);
+      return found.result;
+    },
     count: () => filed.size,
     watch(computation, watcher) {
       computation.watchers.add(watcher);

@@ -236,6 +236,11 @@ export function openLiveQueries({ core, uptimeMs, requestId, onKnown }: LiveQuer
     },
     async ask(question) {
       const askedTs = publishedTs;
+      const known = computations.known(question);
+      if (known) {
+        if (known.run.result.ok) onKnown?.(question);
+        return known;
+      }
       const subscription = open(question, () => undefined);
       try {
         // A run that began before we asked may be too old; the one after it cannot be.

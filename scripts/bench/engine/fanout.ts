@@ -2,7 +2,7 @@
  * From a mutation to its subscribers. First a thousand and ten thousand live subscriptions on a hundred sockets, one in a hundred touched;
  * what a write costs that touches none or always ten; memory, with what the
  * engine's threads take once. Then one query that all sockets watch, beside a bare `ws` broadcast.
- * `--most N` subscriptions, `--sockets N` on the one query (the goal speaks of 10,000, which takes a minute), `--rounds N`.
+ * `--most N` subscriptions, `--sockets N` on the one query (`--full`: the 10,000 that the goal speaks of), `--rounds N`.
  */
 import { fork } from "node:child_process";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { atMost, quantile, report, sizeOf } from "./parts/figure.ts";
 import { connectAll, subscribe, updatesIn } from "./parts/listeners.ts";
 
 const most = sizeOf("most", 10_000);
-const fanSockets = sizeOf("sockets", 2000);
+const fanSockets = sizeOf("sockets", 2000, 10_000);
 const rounds = sizeOf("rounds", 40);
 const warmup = 5;
 const sockets = 100;
@@ -107,7 +107,8 @@ async function oneQuery(): Promise<void> {
   const watching: readonly WebSocket[] = await connectAll(socketUrl(engine), fanSockets, heard);
   for (const socket of watching) subscribe(socket, [0]);
   await ready;
-  const listening = await connectAll(bareUrl, fanSockets, heard);
+  const listening = fork(join(import.meta.dirname, "parts", "listenerProcess.ts"), [bareUrl, String(fanSockets)]);
+  await told(listening);
 
   const ours: number[] = [];
   const theirs: number[] = [];
@@ -116,13 +117,13 @@ async function oneQuery(): Promise<void> {
     await writer.mutation(putMany, { from: 0, count: 1, n });
     const at = await seen;
     const { committedAt } = await engine.stats();
-    const seenBare = lastOf(fanSockets);
+    const seenBare = told(listening) as Promise<{ at: string }>;
     bare.send(JSON.stringify({ n, type: "Transition", padding: "x".repeat(300) }));
     const { startedAt } = (await told(bare)) as { startedAt: string };
-    const bareAt = await seenBare;
+    const { at: bareAt } = await seenBare;
     if (n <= warmup) continue;
     ours.push(Number(at - BigInt(committedAt)) / 1e6);
-    theirs.push(Number(bareAt - BigInt(startedAt)) / 1e6);
+    theirs.push(Number(BigInt(bareAt) - BigInt(startedAt)) / 1e6);
   }
   for (const share of [0.5, 0.99])
     report({
@@ -130,9 +131,10 @@ async function oneQuery(): Promise<void> {
       value: quantile(ours, share),
       unit: "ms",
       peer: quantile(theirs, share),
-      ...(share === 0.99 && { goal: atMost(1.5) }),
+      ...(share === 0.99 && fanSockets >= 10_000 && { goal: atMost(1.5) }),
     });
-  for (const socket of [...watching, ...listening]) socket.terminate();
+  for (const socket of watching) socket.terminate();
+  listening.disconnect();
   bare.disconnect();
   await writer.close();
 }

@@ -1,6 +1,6 @@
 /**
  * Point queries: one document of 10,000, through HTTP with 16 connections and through the real client's socket; beside them PocketBase's
- * view of one record. Then the first row of a long index beside that of a short one. `--ms N --rounds N --rows N` (a million: `--rows 1000000`).
+ * view of one record. Then the first row of a long index beside that of a short one. `--ms N --rounds N --rows N` (`--full`: a million).
  */
 import { ConvexClient } from "convex/browser";
 import { makeFunctionReference } from "convex/server";
@@ -12,7 +12,7 @@ const lanes = 16;
 const documents = 10_000;
 const ms = sizeOf("ms", 1500);
 const rounds = sizeOf("rounds", 2);
-const longRows = sizeOf("rows", 100_000);
+const longRows = sizeOf("rows", 100_000, 1_000_000);
 const shortRows = 1000;
 const perFill = 4000;
 

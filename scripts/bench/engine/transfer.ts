@@ -1,11 +1,14 @@
 /**
  * Fund transfers: fifty clients, each with one transfer in flight between two of 100,000 accounts, drawn evenly or by Zipf 1.5 (four in
  * five touch the same few), answered once durable. Ours through the real client and isolated functions; beside it a Postgres stored
- * procedure behind a WebSocket server. `--accounts N --ms N --rounds N`.
+ * procedure behind a WebSocket server, and the same clients against a server that answers at once, which is the most they can do.
+ * `--accounts N --ms N --rounds N`.
  */
+import { fork } from "node:child_process";
+import { join } from "node:path";
 import { ConvexClient } from "convex/browser";
 import { makeFunctionReference } from "convex/server";
-import { startEngine } from "./parts/engineHost.ts";
+import { startEngine, told } from "./parts/engineHost.ts";
 import { alternating, atLeast, load, mean, quantile, report, reportBeside, sizeOf, type Load } from "./parts/figure.ts";
 import { startPostgres } from "./parts/postgres.ts";
 
@@ -56,14 +59,22 @@ const callers = postgres ? await Promise.all(Array.from({ length: lanes }, async
 const theirs = (pick: () => number) => async (): Promise<Load | undefined> =>
   postgres && load(lanes, ms, (lane) => callers[lane]!.call({ ...pair(pick), amount: 1 }));
 
+const nothing = fork(join(import.meta.dirname, "parts", "nullProcess.ts"));
+const { url: nothingUrl } = (await told(nothing)) as { url: string };
+const idlers = Array.from({ length: lanes }, () => new ConvexClient(nothingUrl, { logger: false }));
+const most = (): Promise<Load> =>
+  load(lanes, ms / 2, (lane) => idlers[lane]!.mutation(transfer, { from: ids[0]!, to: ids[1]!, amount: 1 }));
+
+await most();
 await load(lanes, ms / 4, async (lane) => {
   await clients[lane]!.mutation(transfer, { from: ids[lane]!, to: ids[lane + 1]!, amount: 1 });
 });
-const [even, evenPeer, zipf, zipfPeer] = await alternating<Load | undefined>(rounds, [
+const [even, evenPeer, zipf, zipfPeer, bound] = await alternating<Load | undefined>(rounds, [
   ours(evenly),
   theirs(evenly),
   ours(byZipf),
   theirs(byZipf),
+  most,
 ]);
 const rate = (loads: readonly (Load | undefined)[] | undefined): number => mean(loads!.map((one) => one?.perSecond ?? 0));
 const peerRate = (loads: readonly (Load | undefined)[] | undefined): number | null => (postgres ? rate(loads) : null);
@@ -89,13 +100,15 @@ report({
   peer: rate(even),
   goal: atLeast(0.9),
 });
+report({ name: "the same 50 clients against a server that answers at once", value: rate(bound), unit });
 const times = even!.flatMap((one) => one?.timesMs ?? []);
 report({ name: "fund transfer, uniform, p50", value: quantile(times, 0.5), unit: "ms" });
 report({ name: "fund transfer, uniform, p99", value: quantile(times, 0.99), unit: "ms" });
 
 for (const { close } of callers) close();
 await postgres?.stop();
-await Promise.all(clients.map((one) => one.close()));
+await Promise.all([...clients, ...idlers].map((one) => one.close()));
+nothing.disconnect();
 
 async function openCaller(url: string) {
   const socket = new WebSocket(url);

@@ -22,6 +22,9 @@ export type Host = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+export const adminKey = "bench|00";
+/** In place of an app's folder: it waits for a push. */
+export const noApp = "-";
 const benchApp = join(import.meta.dirname, "..", "_app");
 
 export async function startEngine(options: { readonly dir?: string; readonly app?: string } = {}): Promise<Host> {

@@ -1,16 +1,21 @@
 /**
- * An engine in a process of its own, so that what is measured does not share a thread with who measures: `engineProcess.ts DIR APP`.
- * Says `{url}` once it listens, and answers `"stats"`.
+ * An engine in a process of its own, so that what is measured does not share a thread with who measures: `engineProcess.ts DIR APP`, or
+ * `engineProcess.ts DIR -` for one that waits for a push. Says `{url}` once it listens, and answers `"stats"`.
  */
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { openDeployable } from "../../../../appliance/engine/deploy/deployable.ts";
 import { engineAround } from "../../../../appliance/engine/engine.ts";
+import { adminKey } from "./engineHost.ts";
 import { openCore } from "../../../../appliance/engine/openCore.ts";
 
 const [dir = "", functionsDir = ""] = process.argv.slice(2);
 let url = "";
-const options = { dir, adminKey: "bench|00", origin: () => url, log: () => undefined };
-const core = await openCore({ ...options, functionsDir, env: {} });
+const options = { dir, adminKey, origin: () => url, log: () => undefined };
+const core =
+  functionsDir === "-"
+    ? await openDeployable({ ...options, env: {} }, openCore)
+    : await openCore({ ...options, functionsDir, env: {} });
 // Before the engine's own listener, so it is the time at which the engine hears of it. The clock is one for all processes.
 let committedAt = "0";
 core.onCommit(() => (committedAt = String(process.hrtime.bigint())));

@@ -102,13 +102,18 @@ test("a result that looked at the clock is not given to newcomers for long, and 
 test("results that nobody watches are kept for the next, and not without bound", async () => {
   const made = core();
   const queries = opened(made);
-  for (let i = 0; i < 700; i++) await queries.ask(question("q:get", { key: `k${i}` }));
-  assert.equal(queries.stats().computations, 512);
+  for (let i = 0; i < 9000; i++) await queries.ask(question("q:get", { key: `k${i}` }));
+  assert.equal(queries.stats().computations, 8192);
 
-  await queries.ask(question("q:get", { key: "k699" }));
-  assert.equal(made.ran.length, 700);
-  await put(made, "k699", 1);
-  assert.equal(queries.stats().computations, 511);
+  await queries.ask(question("q:get", { key: "k8999" }));
+  // The oldest that is left, so that the next one is forgotten instead of it.
+  await queries.ask(question("q:get", { key: `k${9000 - 8192}` }));
+  assert.equal(made.ran.length, 9000);
+  await queries.ask(question("q:get", { key: "another" }));
+  await queries.ask(question("q:get", { key: `k${9000 - 8192}` }));
+  assert.equal(made.ran.length, 9001);
+  await put(made, "k8999", 1);
+  assert.equal(queries.stats().computations, 8191);
 });
 
 test("what was true at a time is known while it is remembered", async () => {
