@@ -25,7 +25,7 @@ import { likenessesMax } from "./model/sketch.ts";
 import { ownerTenant } from "./model/tenant.ts";
 import { replaceDocument, startLabelling, startReading } from "./turn/document.ts";
 import { forgetDocument } from "./turn/forget.ts";
-import { ownerMutation, ownerQuery, systemQuery } from "./turn/guard.ts";
+import { ownerMutation, ownerQuery, systemMutation, systemQuery } from "./turn/guard.ts";
 import { findSame, hasFailed, mustGet, refuse as refuseOne, takeAgain, takeIn } from "./turn/intake.ts";
 import { findAlike } from "./turn/likeness.ts";
 import { filedUnder } from "./turn/sum.ts";
@@ -384,6 +384,25 @@ export const filed = systemQuery({
           scope: document.labels?.scope ?? "private",
         },
       }));
+  },
+});
+
+/** Documents are put into themes that were found among all of them; the owner's own word stands before it. */
+export const putThemes = systemMutation({
+  args: { themes: v.array(v.object({ documentId: v.id("documents"), domain: v.string() })) },
+  returns: v.null(),
+  handler: async (turn, { themes }) => {
+    bounded(themes, filesPerCallMax, "documents");
+    const changed: Doc<"documents">[] = [];
+    for (const { documentId, domain } of themes) {
+      const document = await turn.db.get(documentId);
+      const isRead = document?.state === "ready" || document?.state === "staged";
+      if (!document || !isRead || document.domain === domain) continue;
+      await replaceDocument(turn, document, { ...document, domain });
+      changed.push(document);
+    }
+    await startLabelling(turn, changed);
+    return null;
   },
 });
 
