@@ -59,6 +59,8 @@ type Seat<Who> = {
   readonly worker: Worker;
   readonly running: Map<number, Running<Who>>;
   idle: NodeJS.Timeout | undefined;
+  /** It has loaded its code and given its first sign of life. */
+  isUp: boolean;
   /** When it was asked for a sign of life that it has not given yet. */
   askedMs: number | undefined;
 };
@@ -125,7 +127,7 @@ export function openActionThreads<Who>(options: Options<Who>): ActionThreads<Who
       options.log("an action thread was ended for not letting go");
       return end(seat, `Uncaught Error: Function execution blocked its thread for over ${times.blocked / 1000}s`);
     }
-    if (seat.askedMs !== undefined) return;
+    if (!seat.isUp || seat.askedMs !== undefined) return;
     seat.askedMs = performance.now();
     const ping: ToAction = { type: "ping" };
     seat.worker.postMessage(ping);
@@ -147,10 +149,11 @@ export function openActionThreads<Who>(options: Options<Who>): ActionThreads<Who
       env: { ...options.env(), NODE_COMPILE_CACHE: compiledFolder(options.setup.dir) },
       resourceLimits: { maxOldGenerationSizeMb: heapMb },
     });
-    const seat: Seat<Who> = { worker, running: new Map(), idle: undefined, askedMs: undefined };
+    const seat: Seat<Who> = { worker, running: new Map(), idle: undefined, isUp: false, askedMs: undefined };
     seats.add(seat);
     worker.on("message", (message: FromAction) => {
       if (message.type === "pong") {
+        seat.isUp = true;
         seat.askedMs = undefined;
         return;
       }

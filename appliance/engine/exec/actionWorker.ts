@@ -38,7 +38,7 @@ type Registered = Record<string, unknown> & {
 type Router = { getRoutes(): [string, string, Registered][] };
 type Asking = { readonly resolve: (text: string) => void; readonly reject: (error: unknown) => void };
 
-const actionNiceness = 10;
+const actionNiceness = 5;
 
 const port = parentPort;
 if (!port) throw new Error("This file is a worker.");
@@ -270,3 +270,5 @@ port.on("message", (message: ToAction) => {
     one?.reject(Object.assign(new Error(text), { data }));
   }
 });
+// It has come up; from now on its silence means something.
+say({ type: "pong" });
