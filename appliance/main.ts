@@ -21,6 +21,7 @@ import { searchVault } from "../functions/vault/search.ts";
 import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
+import { openReranker } from "./embedder/reranker.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
@@ -32,6 +33,7 @@ import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
 import { openReader } from "./reader/reader.ts";
+import { schedulesOf } from "./schedules.ts";
 import { mediaOf } from "./media.ts";
 import { openKeys, type Keys } from "./secrets/keys.ts";
 import { openState } from "./state.ts";
@@ -66,6 +68,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => store.close());
   const embedder = await openEmbedder({ modelsDir: config.models.dir, allowDownload: config.models.allowDownload, log });
   opened.defer(() => embedder.close());
+  const reranker = await openReranker({ modelsDir: config.models.dir, log });
+  opened.defer(() => reranker.close());
   const eyes = openEyes({ config: config.eyes, dataDir: config.dataDir, log });
   opened.defer(() => eyes.close());
   const reader = openReader({ log, ocr: eyes.ocr, ...(eyes.converter && { converter: eyes.converter }) });
@@ -80,6 +84,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     files: storageFiles({ convexUrl: convex.url }),
     reader,
     embedder,
+    reranker,
     vectors: qdrantVectors({ ...store, embedderId: embedder.id }),
     clock: { now: () => Date.now() },
     answers: {
@@ -98,6 +103,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     search: (args, signal) => runCall(searchVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     media: mediaOf(ports),
+    schedules: schedulesOf(ports),
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),

@@ -80,6 +80,23 @@ export const runNow = ownerMutation({
   },
 });
 
+/** The same, for the appliance: words about schedules find theirs among all of them. */
+export const all = systemQuery({
+  args: {},
+  returns: v.array(vScheduleView),
+  handler: async (ctx) => (await ctx.db.query("schedules").take(listedMax)).map(toView),
+});
+
+/** As `runNow`, for what was asked in words. */
+export const start = systemMutation({
+  args: { id: v.id("schedules") },
+  returns: v.null(),
+  handler: async (turn, { id }) => {
+    await begin(turn, await mustGet(turn, id), { at: turn.now, isLate: false });
+    return null;
+  },
+});
+
 /** Made by the appliance, which worked the instants out. An empty list of them is refused: it would never happen. */
 export const create = systemMutation({
   args: { spec: vScheduleSpec, nextAts: v.array(v.number()) },

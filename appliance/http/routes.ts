@@ -4,6 +4,7 @@ import type { Answer, OpenedPassage } from "../../convex/model/answer.ts";
 import { NikaError, toNikaError, type Code } from "../../convex/model/error.ts";
 import { isOwnerToken, mintOwnerToken, type SigningKey } from "../secrets/token.ts";
 import { findMediaRoute, type Media } from "./media.ts";
+import { answerSchedules, type Schedules } from "./schedules.ts";
 import { toOpenRequest, toSearchRequest, type OpenRequest, type SearchRequest } from "./vault.ts";
 import { endedCookie, isSame, openSessions, type Sessions } from "./session.ts";
 
@@ -36,6 +37,7 @@ export type RouteOptions = {
   readonly search: (args: SearchRequest, signal: AbortSignal) => Promise<Answer>;
   readonly open: (args: OpenRequest, signal: AbortSignal) => Promise<OpenedPassage>;
   readonly media: Media;
+  readonly schedules: Schedules;
   readonly stop: () => void;
   readonly log: (line: string) => void;
   readonly now: () => number;
@@ -96,7 +98,9 @@ export function nikaRoutes(options: RouteOptions): Routes {
   };
   return {
     handle(path, request, response) {
-      const handler = table[`${request.method ?? "GET"} ${path}`] ?? findMedia(path, request);
+      const isApi = path.startsWith("/api/schedules");
+      const handler =
+        table[`${request.method ?? "GET"} ${path}`] ?? (isApi ? schedules(options, path) : findMedia(path, request));
       if (!handler && !path.startsWith("/nika/")) return false;
       void respond(response, options.log, async () => {
         if (!handler) throw new NikaError("missing", `There is no ${request.method ?? "GET"} ${path} here.`);
@@ -134,18 +138,38 @@ async function openSession(request: IncomingMessage, response: ServerResponse, s
 }
 
 /** A call for the owner alone. Who hangs up is no longer worked for. */
-function owners(
-  { signing, now }: RouteOptions,
-  run: (body: Record<string, unknown>, signal: AbortSignal) => Promise<object>,
-): Handler {
+function owners(options: RouteOptions, run: (body: Record<string, unknown>, signal: AbortSignal) => Promise<object>): Handler {
   return async (request, response) => {
-    const token = request.headers.authorization?.replace(/^Bearer /, "") ?? "";
-    if (!isOwnerToken(token, signing, now())) throw new NikaError("denied", "Only the owner may ask.");
+    mustBeOwner(request, options);
     const body = await readJson(request);
     const gone = new AbortController();
     response.on("close", () => gone.abort());
     send(response, 200, await run(body, gone.signal));
   };
+}
+
+/** Schedules carry their version in a header, as the web has it: an edit of what moved on is refused. */
+function schedules(options: RouteOptions, path: string): Handler {
+  return async (request, response) => {
+    mustBeOwner(request, options);
+    const gone = new AbortController();
+    response.on("close", () => gone.abort());
+    const answer = await answerSchedules(options.schedules, {
+      method: request.method ?? "GET",
+      path,
+      ifMatch: request.headers["if-match"],
+      body: () => readJson(request),
+      signal: gone.signal,
+    });
+    if (!answer) throw new NikaError("missing", `There is no ${path} here.`);
+    if (answer.etag !== undefined) response.setHeader("ETag", answer.etag);
+    send(response, answer.status, answer.body);
+  };
+}
+
+function mustBeOwner(request: IncomingMessage, { signing, now }: RouteOptions): void {
+  const token = request.headers.authorization?.replace(/^Bearer /, "") ?? "";
+  if (!isOwnerToken(token, signing, now())) throw new NikaError("denied", "Only the owner may ask.");
 }
 
 function isAdmin(request: IncomingMessage, adminKey: string): boolean {

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Answer } from "../../../convex/model/answer.ts";
 import { isNikaError } from "../../../convex/model/error.ts";
+import type { Ports } from "../../../functions/define.ts";
+import { schedulesOf } from "../../../appliance/schedules.ts";
 import { nikaRoutes } from "../../../appliance/http/routes.ts";
 import { openServer } from "../../../appliance/http/server.ts";
 import { openKeys } from "../../../appliance/secrets/keys.ts";
@@ -56,6 +58,7 @@ server.serve({
       asked.push(args);
       return { ...args, documentName: "d", title: "d", passages: [], hasBefore: false, hasAfter: false };
     },
+    schedules: schedulesOf({} as Ports),
     media: {
       picture: async (id) => (id === "p1" ? { bytes: Buffer.from("picture"), mediaType: "image/webp" } : undefined),
       page: async (id, { page, widthMax }) =>

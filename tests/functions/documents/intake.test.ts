@@ -24,14 +24,14 @@ async function openPorts(changes: Partial<Ports> = {}) {
     state: {
       ...state,
       async query(f, args) {
-        const found: unknown = await state.query(f, args);
-        const file = found as { url?: string; storageId?: Id<"_storage"> } | null;
+        const found = await state.query(f, args);
+        const file: { url?: string; storageId?: Id<"_storage"> } | null = found;
         if (file?.url !== undefined && file.storageId) {
           const { storageId } = file;
           const stored = await state.run(async (ctx) => (await ctx.storage.get(storageId))?.arrayBuffer() ?? null);
           urls.set(file.url, new Uint8Array(stored ?? assert.fail("the file is gone")));
         }
-        return found as never;
+        return found;
       },
     },
     files: {
@@ -44,6 +44,8 @@ async function openPorts(changes: Partial<Ports> = {}) {
     reader: fakeReader(),
     embedder: fakeEmbedder(),
     vectors: fakeVectors(),
+    clock: { now: () => Date.now() },
+    answers: { ask: async () => undefined },
     ...changes,
   };
   return { state, ports, writes: () => writes };
@@ -70,7 +72,7 @@ async function runAll(state: FakeState, ports: Ports, worker: Worker): Promise<v
 async function runOne(kind: string, job: { jobId: string; args: unknown; attempt: number }, ports: Ports): Promise<Outcome> {
   const f = jobFunctions.find((one) => one.kind === kind);
   assert(f, kind);
-  return (await f.run({ ...job, args: job.args as never, signal: never, progress: () => {} }, ports)) as Outcome;
+  return f.run({ ...job, args: job.args, signal: never, progress: () => {} }, ports);
 }
 
 async function add(state: FakeState, name: string, content: string, batchId?: Id<"batches">): Promise<Id<"documents">> {

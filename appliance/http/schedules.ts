@@ -1,0 +1,208 @@
+/** Schedules over HTTP: what a page, the command line and agents use. Every edit names the version it saw. */
+import { NikaError } from "../../convex/model/error.ts";
+import {
+  vAction,
+  vMisfire,
+  vOverlap,
+  type Action,
+  type Misfire,
+  type ScheduleSpec,
+  type ScheduleView,
+} from "../../convex/model/schedule.ts";
+import type { Preview } from "../../functions/schedules/understand.ts";
+import type { Said, Saying } from "../../functions/schedules/say.ts";
+
+/** What the routes ask of the appliance. */
+export type Schedules = {
+  readonly say: (saying: Saying, signal: AbortSignal) => Promise<Said>;
+  readonly understand: (wish: { readonly text: string; readonly zone: string; readonly existing?: ScheduleSpec }) => Preview;
+  readonly list: () => Promise<readonly ScheduleView[]>;
+  readonly find: (id: string) => Promise<ScheduleView>;
+  readonly keep: (spec: ScheduleSpec) => Promise<ScheduleView>;
+  readonly edit: (
+    schedule: ScheduleView,
+    changes: {
+      readonly version: number;
+      readonly spec?: ScheduleSpec;
+      readonly isEnabled?: boolean;
+      readonly pausedUntil?: number;
+    },
+  ) => Promise<ScheduleView>;
+  readonly remove: (id: string) => Promise<void>;
+  readonly start: (id: string) => Promise<void>;
+  /** This machine's own clock, for whoever does not say. */
+  readonly zone: string;
+};
+
+export type ScheduleRequest = {
+  readonly method: string;
+  readonly path: string;
+  /** The value of If-Match. */
+  readonly ifMatch: string | undefined;
+  readonly body: () => Promise<Record<string, unknown>>;
+  readonly signal: AbortSignal;
+};
+export type ScheduleAnswer = { readonly status: number; readonly body?: object; readonly etag?: string };
+
+const prefix = "/api/schedules";
+
+/** Undefined when the path is none of ours. What is wrong with a request is a NikaError. */
+export async function answerSchedules(schedules: Schedules, request: ScheduleRequest): Promise<ScheduleAnswer | undefined> {
+  const { method, path, signal } = request;
+  if (path !== prefix && !path.startsWith(`${prefix}/`)) return undefined;
+  const [id, verb, ...more] = path.slice(prefix.length + 1).split("/");
+  const route = `${method} ${id === undefined || id === "" ? "" : id === "say" ? "say" : "ID"}${verb === undefined ? "" : `/${verb}`}`;
+  if (more.length === 0) {
+    switch (route) {
+      case "GET ":
+        return { status: 200, body: { schedules: await schedules.list() } };
+      case "POST say":
+        return { status: 200, body: await schedules.say(toSaying(await request.body(), schedules.zone), signal) };
+      case "POST ":
+        return kept(await schedules.keep(toNew(await request.body(), schedules)), 201);
+      case "GET ID":
+        return kept(await schedules.find(toId(id)));
+      case "PATCH ID":
+        return patch(schedules, toId(id), request);
+      case "DELETE ID":
+        await schedules.remove(toId(id));
+        return { status: 204 };
+      case "POST ID/run":
+        await schedules.start(toId(id));
+        return { status: 202, body: { status: "started" } };
+    }
+  }
+  throw new NikaError("missing", `There is no ${method} ${path} here.`);
+}
+
+const kept = (schedule: ScheduleView, status = 200): ScheduleAnswer => ({
+  status,
+  body: schedule,
+  etag: `"${schedule.version}"`,
+});
+
+async function patch(schedules: Schedules, id: string, request: ScheduleRequest): Promise<ScheduleAnswer> {
+  const version = toVersion(request.ifMatch);
+  const body = await request.body();
+  const known = new Set(["enabled", "text", "rule", "name", "prompt", "action", "overlap", "misfire", "zone", "pausedUntil"]);
+  const unknown = Object.keys(body).find((key) => !known.has(key));
+  if (unknown !== undefined) throw new NikaError("invalid", `A schedule has no "${unknown.slice(0, 40)}" to change.`);
+  const schedule = await schedules.find(id);
+  const { enabled, pausedUntil } = body;
+  if (enabled !== undefined && typeof enabled !== "boolean") throw new NikaError("invalid", `"enabled" must be true or false.`);
+  if (pausedUntil !== undefined && !(typeof pausedUntil === "number" && Number.isFinite(pausedUntil)))
+    throw new NikaError("invalid", `"pausedUntil" must be a number of milliseconds.`);
+  const spec = toChanged(body, schedule, schedules);
+  return kept(
+    await schedules.edit(schedule, {
+      version,
+      ...(spec && { spec }),
+      ...(enabled !== undefined && { isEnabled: enabled }),
+      ...(pausedUntil !== undefined && { pausedUntil }),
+    }),
+  );
+}
+
+function toChanged(body: Record<string, unknown>, schedule: ScheduleView, schedules: Schedules): ScheduleSpec | undefined {
+  const {
+    id: _id,
+    isEnabled: _on,
+    pausedUntil: _until,
+    version: _version,
+    nextAts: _next,
+    lastAt: _last,
+    fired: _fired,
+    createdAt: _at,
+    ...before
+  } = schedule;
+  let spec: ScheduleSpec = before;
+  const text = toText(
+    body["text"] ?? (body["rule"] === undefined ? undefined : `cron ${toText(body["rule"], "rule") ?? ""}`),
+    "text",
+  );
+  if (text !== undefined) {
+    const preview = schedules.understand({ text, zone: toText(body["zone"], "zone") ?? before.rule.zone, existing: before });
+    if (preview.type !== "rule")
+      throw new NikaError("invalid", preview.type === "ask" ? preview.question : "No time was understood in that.");
+    spec = preview.spec;
+  }
+  spec = { ...spec, ...toFields(body) };
+  return JSON.stringify(spec) === JSON.stringify(before) ? undefined : spec;
+}
+
+function toNew(body: Record<string, unknown>, schedules: Schedules): ScheduleSpec {
+  const text = toText(body["text"], "text");
+  if (text === undefined)
+    throw new NikaError("invalid", `Say what and when in "text", such as "every Monday at 8 AM read the news".`);
+  const preview = schedules.understand({ text, zone: toText(body["zone"], "zone") ?? schedules.zone });
+  if (preview.type !== "rule")
+    throw new NikaError("invalid", preview.type === "ask" ? preview.question : "No time was understood in that.");
+  // A session is opened by holding it, which one request cannot.
+  return { ...preview.spec, backend: "persistent", ...toFields(body) };
+}
+
+type Fields = { name?: string; prompt?: string; action?: Action; overlap?: ScheduleSpec["overlap"]; misfire?: Misfire };
+
+function toFields(body: Record<string, unknown>): Fields {
+  const name = toText(body["name"], "name");
+  const prompt = toText(body["prompt"], "prompt");
+  const action = toAction(body["action"]);
+  const overlap = toWord(
+    body["overlap"],
+    "overlap",
+    vOverlap.members.map(({ value }) => value),
+  );
+  const misfire = toWord(
+    body["misfire"],
+    "misfire",
+    vMisfire.members.map(({ value }) => value),
+  );
+  return {
+    ...(name !== undefined && { name }),
+    ...(prompt !== undefined && { prompt }),
+    ...(action && { action }),
+    ...(overlap !== undefined && { overlap }),
+    ...(misfire !== undefined && { misfire }),
+  };
+}
+
+function toAction(given: unknown): Action | undefined {
+  if (given === undefined) return undefined;
+  const type = typeof given === "object" && given !== null ? (given as { type?: unknown }).type : given;
+  const known = vAction.members.map(({ fields }) => fields.type.value);
+  if (!known.includes(type as never)) throw new NikaError("invalid", `"action" must be one of ${known.join(", ")}.`);
+  return (typeof given === "object" ? given : { type }) as Action;
+}
+
+function toWord<Word extends string>(given: unknown, name: string, words: readonly Word[]): Word | undefined {
+  if (given === undefined) return undefined;
+  if (!words.includes(given as Word)) throw new NikaError("invalid", `"${name}" must be one of ${words.join(", ")}.`);
+  return given as Word;
+}
+
+function toText(given: unknown, name: string): string | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given !== "string") throw new NikaError("invalid", `"${name}" must be a text.`);
+  return given;
+}
+
+function toSaying(body: Record<string, unknown>, zone: string): Saying {
+  const sessionId = toText(body["sessionId"], "sessionId");
+  return {
+    text: toText(body["text"], "text") ?? "",
+    zone: toText(body["zone"], "zone") ?? zone,
+    isDryRun: body["dryRun"] === true,
+    ...(sessionId !== undefined && { sessionId }),
+  };
+}
+
+function toId(text: string | undefined): string {
+  if (text === undefined || !/^[0-9a-z]{8,64}$/u.test(text)) throw new NikaError("missing", "There is no such schedule.");
+  return text;
+}
+
+function toVersion(ifMatch: string | undefined): number {
+  const [, version] = /^(?:W\/)?"(\d+)"$/u.exec(ifMatch ?? "") ?? [];
+  if (version === undefined) throw new NikaError("invalid", `Say in If-Match which version you saw, such as "3" in quotes.`);
+  return Number(version);
+}

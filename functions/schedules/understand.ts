@@ -1,0 +1,74 @@
+import type { Rule } from "../../convex/model/recurrence.ts";
+import { recurrenceLabel, type LabelLanguage } from "../../convex/model/recurrenceLabel.ts";
+import { misfireFor, nameCharsMax, type Action, type ScheduleSpec } from "../../convex/model/schedule.ts";
+import { parsePhrase } from "../../ml/phrase/parse.ts";
+import { backendFor, route } from "../../ml/phrase/route.ts";
+import { nextInstants } from "../../ml/time/next.ts";
+
+/** A phrase as Nika understood it, to be looked at before it counts. */
+export type Preview =
+  | {
+      readonly type: "rule";
+      readonly spec: ScheduleSpec;
+      readonly label: string;
+      readonly language: LabelLanguage;
+      /** The next three times; milliseconds since 1970. */
+      readonly next: readonly number[];
+      readonly assumptions: readonly string[];
+      readonly warnings: readonly string[];
+      /** When it is to stop, in the writer's words. */
+      readonly stopWhen?: string;
+    }
+  | { readonly type: "ask"; readonly question: string; readonly language: LabelLanguage }
+  | { readonly type: "none"; readonly language: LabelLanguage };
+
+export type Wish = {
+  readonly text: string;
+  /** The writer's clock, IANA. */
+  readonly zone: string;
+  readonly now: number;
+  /** What is being changed; what the text leaves open stays. */
+  readonly existing?: ScheduleSpec;
+};
+
+const previewed = 3;
+
+/** What a phrase asks for, as a schedule that could be kept. Nothing is written. */
+export function understand({ text, zone, now, existing }: Wish): Preview {
+  const understood = parsePhrase(text, { now, zone, ...(existing && { existing: existing.rule }) });
+  if (understood.type !== "rule") return understood;
+  const { rule, language, task, assumptions, warnings, stopWhen } = understood;
+  const prompt = existing ? existing.prompt : task;
+  const spec: ScheduleSpec = {
+    name: existing?.name ?? nameOf(task, rule, { language, zone }),
+    prompt,
+    rule,
+    action: existing?.action ?? actionFor(prompt, { now, zone }),
+    // A session and the machine's own crontab are asked for by whoever has one; words alone do not open them.
+    backend: existing?.backend ?? (backendFor(understood) === "session" ? "session" : "persistent"),
+    ...(existing?.sessionId !== undefined && { sessionId: existing.sessionId }),
+    overlap: existing?.overlap ?? "skip",
+    misfire: misfireFor(rule),
+    phrase: text.trim(),
+  };
+  return {
+    type: "rule",
+    spec,
+    label: recurrenceLabel(rule, { language, zone }),
+    language,
+    next: nextInstants(rule, now, previewed),
+    assumptions,
+    warnings,
+    ...(stopWhen !== undefined && { stopWhen }),
+  };
+}
+
+/** A question about what is written somewhere is asked; anything else is for the owner to be told. */
+function actionFor(prompt: string, situation: { readonly now: number; readonly zone: string }): Action {
+  return prompt !== "" && route(prompt, situation).queryClass === "ask_memory" ? { type: "ask" } : { type: "remind" };
+}
+
+function nameOf(task: string, rule: Rule, reader: { readonly language: LabelLanguage; readonly zone: string }): string {
+  const name = task === "" ? recurrenceLabel(rule, reader) : task.charAt(0).toUpperCase() + task.slice(1);
+  return Array.from(name.replaceAll(/\s+/gu, " ")).slice(0, Math.min(80, nameCharsMax)).join("").trim();
+}

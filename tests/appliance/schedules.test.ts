@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { after, beforeEach, mock, test } from "node:test";
+import { api } from "../../convex/_generated/api.js";
+import type { ScheduleView } from "../../convex/model/schedule.ts";
+import type { Ports } from "../../functions/define.ts";
+import type { Said } from "../../functions/schedules/say.ts";
+import { answerSchedules } from "../../appliance/http/schedules.ts";
+import { schedulesOf } from "../../appliance/schedules.ts";
+import { openFakeState } from "../fakes/state.ts";
+
+const now = Date.parse("2026-11-21T09:00:00Z");
+beforeEach(() => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["Date"], now });
+});
+after(() => mock.timers.reset());
+
+function open() {
+  const state = openFakeState();
+  const ports = { state, clock: { now: () => Date.now() } } as unknown as Ports;
+  const schedules = { ...schedulesOf(ports), zone: "Europe/Paris" };
+  const ask = async (method: string, path: string, body: object = {}, ifMatch?: string) => {
+    const answer = await answerSchedules(schedules, {
+      method,
+      path: `/api/schedules${path}`,
+      ifMatch,
+      body: async () => body as Record<string, unknown>,
+      signal: new AbortController().signal,
+    });
+    assert(answer);
+    return answer;
+  };
+  const say = async (text: string, more: object = {}): Promise<Said> =>
+    (await ask("POST", "/say", { text, ...more })).body as Said;
+  const list = (): Promise<ScheduleView[]> => state.owner.query(api.schedules.list, {});
+  return { ask, say, list };
+}
+
+test("a sentence becomes a schedule, with its rule, its zone, the next times and what was assumed", async () => {
+  const { say, list } = open();
+  const said = await say("tous les lundis à 8h cherche des offres data engineer");
+  assert(said.type === "created" && said.preview.type === "rule");
+  assert.equal(said.preview.label, "Chaque lundi à 8 h");
+  assert.deepEqual(
+    said.preview.next.map((at) => new Date(at).toISOString()),
+    ["2026-11-23T07:00:00.000Z", "2026-11-30T07:00:00.000Z", "2026-12-07T07:00:00.000Z"],
+  );
+  const [schedule] = await list();
+  assert.equal(schedule?.name, "Cherche des offres data engineer");
+  assert.equal(schedule.nextAts.length, 16);
+  assert.deepEqual(schedule.action, { type: "remind" });
+});
+
+test("a dry run shows the same and keeps nothing", async () => {
+  const { say, list } = open();
+  const said = await say("every Friday at 5pm", { dryRun: true });
+  assert(said.type === "preview" && said.preview.type === "rule");
+  assert.equal(said.preview.label, "Every Friday at 5 PM");
+  assert.deepEqual(await list(), []);
+});
+
+test("schedules are changed, moved, paused, resumed, run and deleted in words", async () => {
+  const { say, list } = open();
+  await say("tous les lundis à 8h recherche Indeed");
+  assert.equal((await say("change la recherche Indeed à tous les mercredis")).type, "changed");
+  assert.deepEqual((await list())[0]?.rule, {
+    type: "calendar",
+    zone: "Europe/Paris",
+    times: ["08:00"],
+    days: { type: "weekdays", weekdays: [3] },
+  });
+  assert.equal((await say("décale la recherche Indeed d'une heure")).type, "changed");
+  const [moved] = await list();
+  assert.deepEqual(moved?.rule.type === "calendar" && moved.rule.times, ["09:00"]);
+  assert.equal((await say("désactive la recherche Indeed")).type, "paused");
+  assert.equal((await list())[0]?.isEnabled, false);
+  assert.equal((await say("réactive la recherche Indeed")).type, "resumed");
+  assert.deepEqual([(await list())[0]?.isEnabled, (await list())[0]?.nextAts[0]], [true, Date.parse("2026-11-25T08:00:00Z")]);
+  assert.equal((await say("lance la recherche Indeed maintenant")).type, "started");
+  assert.equal((await say("quelles sont mes tâches récurrentes ?")).type, "listed");
+  assert.equal((await say("supprime la recherche Indeed")).type, "deleted");
+  assert.deepEqual(await list(), []);
+});
+
+test("a pause may have an end", async () => {
+  const { say, list } = open();
+  await say("tous les jours à 8h brief");
+  await say("mets en pause le brief jusqu'à lundi à 9h");
+  assert.equal((await list())[0]?.pausedUntil, Date.parse("2026-11-23T08:00:00Z"));
+});
+
+test("two of one name are asked about, and none of a name is said to be none", async () => {
+  const { say } = open();
+  await say("tous les lundis à 8h rapport des ventes");
+  await say("tous les mardis à 8h rapport des stocks");
+  const which = await say("supprime le rapport");
+  assert(which.type === "which");
+  assert.equal(which.schedules.length, 2);
+  assert.deepEqual(await say("supprime la facture"), { type: "unknown", target: "facture" });
+});
+
+test("what a question repeats is asked of the vault", async () => {
+  const { say } = open();
+  const said = await say("chaque lundi à 9h, combien avons-nous payé EDF ce mois ?");
+  assert(said.type === "created");
+  assert.deepEqual(said.schedule.action, { type: "ask" });
+});
+
+test("an edit over HTTP names the version it saw, or is refused", async () => {
+  const { ask } = open();
+  const made = await ask("POST", "", { text: "tous les lundis à 8h brief", zone: "Europe/Paris" });
+  assert.deepEqual([made.status, made.etag], [201, '"1"']);
+  const { id } = made.body as ScheduleView;
+  await assert.rejects(ask("PATCH", `/${id}`, { enabled: false }), { code: "invalid" });
+  const changed = await ask("PATCH", `/${id}`, { text: "à 9h", prompt: "Read the news" }, '"1"');
+  const view = changed.body as ScheduleView;
+  assert.deepEqual(
+    [changed.etag, view.prompt, view.rule.type === "calendar" && view.rule.times],
+    ['"2"', "Read the news", ["09:00"]],
+  );
+  await assert.rejects(
+    ask("PATCH", `/${id}`, { enabled: false }, '"1"'),
+    (error: { data?: { code?: string } }) => error.data?.code === "conflict",
+  );
+  assert.equal(((await ask("PATCH", `/${id}`, { enabled: false }, '"2"')).body as ScheduleView).isEnabled, false);
+  assert.equal((await ask("DELETE", `/${id}`)).status, 204);
+  await assert.rejects(ask("GET", `/${id}`), { code: "missing" });
+});
+
+for (const [what, method, path, body, code] of [
+  ["an empty sentence", "POST", "/say", { text: " " }, "invalid"],
+  ["a zone that is none", "POST", "/say", { text: "every day at 8am", zone: "Mars/Base" }, "invalid"],
+  ["a text without a time", "POST", "", { text: "read the news" }, "invalid"],
+  ["a field it has not", "PATCH", "/aaaaaaaaaaaa", { colour: "red" }, "invalid"],
+  ["an id that is none", "GET", "/..", {}, "missing"],
+  ["a path that is none", "GET", "/aaaaaaaaaaaa/b/c", {}, "missing"],
+] as const) {
+  test(`${what} is refused with a sentence`, async () => {
+    const { ask } = open();
+    await assert.rejects(ask(method, path, body, '"1"'), { code });
+  });
+}
