@@ -34,10 +34,15 @@ export async function findModel(modelsDir: string): Promise<ModelFiles | undefin
 }
 
 /** Names the vectors this model makes: other weights, other id. */
-export async function modelId({ modelsDir, name, isQuantized }: ModelFiles): Promise<string> {
+export async function modelId(model: ModelFiles): Promise<string> {
+  return `bge-small-en-v1.5-${await modelFingerprint(model)}`;
+}
+
+/** Of a model's weights: twelve digits of their hash. */
+export async function modelFingerprint({ modelsDir, name, isQuantized }: ModelFiles): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(join(modelsDir, name, "onnx", isQuantized ? "model_quantized.onnx" : "model.onnx")), hash);
-  return `bge-small-en-v1.5-${hash.digest("hex").slice(0, 12)}`;
+  return hash.digest("hex").slice(0, 12);
 }
 
 async function exists(path: string): Promise<boolean> {
