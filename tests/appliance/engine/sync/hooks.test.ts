@@ -20,7 +20,7 @@ import { engineApp } from "../openTestCore.ts";
 import { collector, serve, type Served } from "../served.ts";
 
 /** The little that React asks of a page for a component that shows nothing. */
-function barePage(): HTMLElement {
+function barePage() {
   const quiet = () => undefined;
   const page = { nodeType: 9, nodeName: "#document", addEventListener: quiet, removeEventListener: quiet, activeElement: null };
   const view = { document: page, addEventListener: quiet, removeEventListener: quiet, HTMLIFrameElement: Object };
@@ -31,7 +31,7 @@ function barePage(): HTMLElement {
     ownerDocument: page,
     addEventListener: quiet,
     removeEventListener: quiet,
-  }) as unknown as HTMLElement;
+  });
 }
 
 type Note = { readonly text: string; readonly rank: number };
@@ -61,7 +61,7 @@ async function withHooks<T>(use: () => T, work: (seen: ReturnType<typeof collect
     seen.push(use());
     return null;
   };
-  const root = createRoot(container);
+  const root = createRoot(container as unknown as Element);
   root.render(createElement(ConvexProvider, { client, children: createElement(Shown) }));
   try {
     await work(seen);
