@@ -30,7 +30,9 @@ export type Config = {
       };
   readonly vectors:
     | { readonly type: "embedded" }
-    | { readonly type: "qdrant"; readonly url: string; readonly apiKey: string | undefined };
+    | { readonly type: "qdrant"; readonly url: string; readonly apiKey: string | undefined }
+    /** A Qdrant that Nika brings up in a container of its own, on this port of 127.0.0.1. */
+    | { readonly type: "qdrant"; readonly container: { readonly port: number; readonly image: string | undefined } };
   readonly models: { readonly dir: string; readonly allowDownload: boolean };
   /** What reads pictures of text. */
   readonly eyes: EyesConfig;
@@ -85,9 +87,17 @@ function toState(environment: Environment): Config["state"] {
   return { type: "convex", url, publicUrl: toUrl(environment, "NIKA_CONVEX_PUBLIC_URL") ?? url, adminKey, deploys };
 }
 
+/** Qdrant's own. */
+const qdrantPort = 6333;
+
 function toVectors(environment: Environment): Config["vectors"] {
   const url = toUrl(environment, "NIKA_QDRANT_URL");
-  return url === undefined ? { type: "embedded" } : { type: "qdrant", url, apiKey: environment["NIKA_QDRANT_API_KEY"] };
+  if (url !== undefined) return { type: "qdrant", url, apiKey: environment["NIKA_QDRANT_API_KEY"] };
+  const kind = environment["NIKA_QDRANT"] ?? "embedded";
+  if (kind === "embedded") return { type: "embedded" };
+  if (kind !== "docker") throw new NikaError("invalid", `NIKA_QDRANT must be "embedded" or "docker", not "${kind}".`);
+  const port = toPort(environment["NIKA_QDRANT_PORT"], "NIKA_QDRANT_PORT") ?? qdrantPort;
+  return { type: "qdrant", container: { port, image: environment["NIKA_QDRANT_IMAGE"] } };
 }
 
 const visionModels = { openai: "deepseek-ai/DeepSeek-OCR", gemini: "gemini-2.5-flash", claude: "claude-sonnet-4-5" } as const;

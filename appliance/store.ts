@@ -1,14 +1,16 @@
-/** Where the vectors are: our store, in a thread of this process, or a Qdrant that was configured. */
+/** Where the vectors are: our store, in a thread of this process, a Qdrant in a container of our own, or one that was configured. */
 import { mkdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "./config.ts";
+import { dockerContainers } from "./docker/docker.ts";
 import type { Log } from "./log.ts";
+import { provisionQdrant } from "./qdrant/provision.ts";
 import { startVectors, type RunningVectors } from "./vectors/vectors.ts";
 
 export type StoreOptions = {
   readonly config: Config["vectors"];
   readonly dir: string;
-  /** Opens the embedded store. */
+  /** Opens the embedded store, and the Qdrant in a container. */
   readonly apiKey: string;
   readonly log: Log;
 };
@@ -17,8 +19,18 @@ export type OpenStore = { readonly url: string; readonly apiKey?: string; close(
 /** Long enough not to spin on a disk that is full, short enough that a question asked again is answered. */
 const restartAfterMs = 1_000;
 
+/** An image of a hundred megabytes over a slow line, and its first start. */
+const provisionMs = 15 * 60_000;
+
 /** An embedded store whose thread dies comes back on the same port, so its clients need not know. */
 export async function openStore({ config, dir, apiKey, log }: StoreOptions): Promise<OpenStore> {
+  if (config.type === "qdrant" && "container" in config) {
+    const { port, image } = config.container;
+    const options = { containers: dockerContainers(), apiKey, port, ...(image !== undefined && { image }) };
+    const { url, version, stop } = await provisionQdrant(options, AbortSignal.timeout(provisionMs));
+    log(`vectors: Qdrant ${version} in a container, on port ${port}`);
+    return { url, apiKey, close: stop };
+  }
   if (config.type === "qdrant") {
     return { url: config.url, ...(config.apiKey !== undefined && { apiKey: config.apiKey }), close: async () => undefined };
   }

@@ -4,6 +4,7 @@ import type { SearchFilter } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import { fuse } from "../../ml/retrieve/fuse.ts";
 import type { Branch, DocumentKey, Vectors } from "../../functions/ports/vectors.ts";
+import { connect } from "./connect.ts";
 import { statusOf, toStoreError } from "./errors.ts";
 import { isFound, toConditions, toHeld } from "./filter.ts";
 import { found, toNumbers, toPassage, toPoint, toSparse, unfinished } from "./points.ts";
@@ -32,7 +33,6 @@ const passagesPerBatch = 64;
 // Each ranking brings this many at least: fewer starve the fusion, more change nothing at the top.
 const rankedMin = 60;
 const passagesMax = 200;
-const timeoutMs = 30_000;
 
 export function qdrantVectors(options: QdrantOptions): QdrantVectors {
   const { embedderId, dimensions = 384 } = options;
@@ -205,17 +205,6 @@ function toSearch(branch: Branch, { tenantId, filter, limit, isDenseOf }: Search
   }
   const numbers = isDenseOf ? toNumbers(branch.vector) : undefined;
   return numbers && { ...shared, query: numbers, using: denseName };
-}
-
-async function connect({ url, apiKey }: QdrantOptions): Promise<QdrantClient> {
-  const { QdrantClient } = await import("@qdrant/js-client-rest");
-  return new QdrantClient({
-    url,
-    // As a header, because the client prints a warning for every key it sends over plain http, loopback or not.
-    ...(apiKey !== undefined && { headers: { "api-key": apiKey } }),
-    timeout: timeoutMs,
-    checkCompatibility: false,
-  });
 }
 
 const wrongEmbedder = (storedId: string): NikaError =>
