@@ -3,10 +3,12 @@ import { createHash } from "node:crypto";
 import type { PDFPageProxy, PDFDocumentProxy } from "pdfjs-dist/types/src/display/api.js";
 import type { Block, Facts, ParsedDocument, Picture } from "../block.ts";
 import { tidied } from "../decode.ts";
+import type { Element } from "../../../convex/model/document.ts";
+import { codesIn } from "../picture/codes.ts";
 import type { Eyes } from "../picture/recognise.ts";
 import { recognisedBlocks, recognisedText } from "../picture/recognisedBlocks.ts";
 import { scan } from "../picture/scan.ts";
-import { open, toWebp } from "../picture/pixels.ts";
+import { open, toWebp, type Pixels } from "../picture/pixels.ts";
 import { UnreadableError } from "../unreadable.ts";
 import { drawPage } from "./draw.ts";
 import { foreignRuns } from "./foreign.ts";
@@ -25,6 +27,8 @@ const picturesMax = 200;
 /** Figures of a document whose own text is read, and drawn ones. */
 const figuresReadMax = 24;
 const figuresDrawnMax = 24;
+/** Pictures and scanned pages that are searched for codes. */
+const codePicturesMax = 40;
 /** A page with less text than this, more than this covered by pictures, is a scan. */
 const scanChars = 20;
 const scanShare = 0.4;
@@ -39,6 +43,7 @@ export type ParsedPdf = {
   readonly facts?: Facts;
   readonly pictures?: readonly Picture[];
   readonly recognised?: NonNullable<ParsedDocument["recognised"]>;
+  readonly elements?: readonly Element[];
 };
 
 /** Nothing in the file is run. Fails with `UnreadableError`: `encrypted`, `damaged`, `tooLarge`. `bytes` may be detached. */
@@ -63,6 +68,8 @@ class PdfReading {
   readonly #scanned = new Map<number, Block[]>();
   readonly #pictures: Picture[] = [];
   readonly #confidences: number[] = [];
+  readonly #elements: Element[] = [];
+  #searched = 0;
   #forDrawing: PDFDocumentProxy | undefined;
 
   constructor(document: PDFDocumentProxy, ops: PdfOps, eyes: Eyes) {
@@ -87,6 +94,7 @@ class PdfReading {
         pages: this.#document.numPages,
         ...(title !== undefined && { title }),
         ...(facts && { facts }),
+        ...(this.#elements.length > 0 && { elements: this.#elements }),
         ...(this.#pictures.length > 0 && { pictures: this.#pictures }),
         ...(this.#confidences.length > 0 && {
           recognised: { pages: this.#confidences.length, confidence: mean(this.#confidences) },
@@ -135,7 +143,8 @@ class PdfReading {
     const isBroken = !isBare && isGarbage(text);
     if (!isBare && !isBroken) return false;
     const pixels = await drawPage(isBroken ? await this.#drawable() : this.#document, number, { dpi: scanDpi });
-    const { found, kept } = await scan(pixels, { recognise, type: "page" });
+    const { found, kept, pixels: upright } = await scan(pixels, { recognise, type: "page" });
+    await this.#findCodes(upright, number);
     if (!found) return false;
     const read = recognisedText(found);
     if (isBroken && wordShare(read) < Math.max(readableShare, wordShare(text))) return false;
@@ -153,6 +162,14 @@ class PdfReading {
     return true;
   }
 
+  /** Codes are read once each, on the page they are first seen on. */
+  async #findCodes(pixels: Pixels, page: number): Promise<void> {
+    this.#searched += 1;
+    if (this.#searched > codePicturesMax) return;
+    for (const code of await codesIn(pixels))
+      if (this.#elements.every(({ value }) => value !== code.value)) this.#elements.push({ ...code, page });
+  }
+
   /** The document with its fonts prepared for drawing. */
   async #drawable(): Promise<PDFDocumentProxy> {
     this.#forDrawing ??= (await openPdf(await this.#document.getData(), { isDrawn: true })).document;
@@ -164,7 +181,8 @@ class PdfReading {
       if (this.#candidates.length >= picturesMax * 2) return;
       const encoded = await encodeImage(page, image).catch(() => undefined);
       if (!encoded) continue;
-      const { bytes, width, height } = encoded;
+      const { bytes, width, height, pixels } = encoded;
+      await this.#findCodes(pixels, number);
       const rect = { x: image.x, top: image.top, right: image.right, bottom: image.bottom };
       const hash = createHash("sha256").update(bytes).digest("base64");
       const picture: Picture = {

@@ -10,6 +10,8 @@ import { scan } from "./scan.ts";
 
 /** Pages of a tiff; a fax has fewer. */
 const pagesMax = 200;
+/** More is not read better, and a camera's fifty megapixels would take the memory of the whole reader. */
+const sideMax = 3_400;
 
 export type ParsedImage = Pick<ParsedDocument, "facts" | "pictures" | "recognised" | "elements"> & {
   readonly blocks: Block[];
@@ -88,9 +90,8 @@ async function describe(bytes: Uint8Array): Promise<{ pages: number; facts?: Fac
 }
 
 async function readOne(bytes: Uint8Array, page: number, { recognise }: Eyes): ReturnType<typeof scan> {
-  const pixels = await toPixels(
-    (await open(bytes, { page, pages: 1 })).rotate().flatten({ background: "#ffffff" }).removeAlpha(),
-  );
+  const chain = (await open(bytes, { page, pages: 1 })).rotate().flatten({ background: "#ffffff" }).removeAlpha();
+  const pixels = await toPixels(chain.resize({ width: sideMax, height: sideMax, fit: "inside", withoutEnlargement: true }));
   return await scan(pixels, { recognise, type: "page" });
 }
 

@@ -159,7 +159,7 @@ test("pages are drawn: of a pdf, of a picture, and of nothing else", async () =>
   assert.equal(await pageImage(new TextEncoder().encode("only words"), 1, 400), undefined);
 });
 
-test("codes in pictures are read", async () => {
+test("codes in pictures are read, and in the pictures of a pdf", async () => {
   const { writeBarcode, prepareZXingModule } = await import("zxing-wasm/writer");
   const { readFile } = await import("node:fs/promises");
   const wasm = await readFile(new URL(import.meta.resolve("zxing-wasm/writer/zxing_writer.wasm")));
@@ -178,4 +178,17 @@ test("codes in pictures are read", async () => {
 
   assert.deepEqual(await read(qr.image), [["qrcode", "https://nika.example.org/f/42"]]);
   assert.deepEqual(await read(ean.image), [["barcode", "3017620422003"]]);
+  const framed = (await open(new Uint8Array(await (qr.image as Blob).arrayBuffer()))).flatten({ background: "#fff" });
+  const bytes = await framed.extend({ top: 20, bottom: 20, left: 20, right: 20, background: "#fff" }).jpeg().toBuffer();
+  const { width, height } = await sharp(bytes).metadata();
+  const { elements } = await pdfBlocks(
+    makePages({
+      images: [{ bytes, width, height }],
+      pages: [[...marks, { type: "image", image: 0, at: [300, 500], size: [120, 120] }]],
+    }),
+  );
+  assert.deepEqual(
+    elements?.map(({ type, value, page }) => [type, value, page]),
+    [["qrcode", "https://nika.example.org/f/42", 1]],
+  );
 });
