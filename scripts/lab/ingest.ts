@@ -5,8 +5,13 @@ import type { ConvexClient } from "convex/browser";
 import { api } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.d.ts";
 
-/** Uploads `names` under `dir`, `inFlight` at a time, and registers them in batches. */
-export async function handOver(client: ConvexClient, dir: string, names: readonly string[], inFlight = 8): Promise<void> {
+/** Uploads `names` under `dir`, `inFlight` at a time, and registers them in rounds; as part of a batch when one is given. */
+export async function handOver(
+  client: ConvexClient,
+  dir: string,
+  names: readonly string[],
+  { inFlight = 8, batchId }: { readonly inFlight?: number; readonly batchId?: Id<"batches"> } = {},
+): Promise<void> {
   const uploadUrl = await client.mutation(api.documents.uploadUrl, {});
   for (let at = 0; at < names.length; at += 64) {
     const batch = names.slice(at, at + 64);
@@ -21,7 +26,7 @@ export async function handOver(client: ConvexClient, dir: string, names: readonl
         }
       }),
     );
-    await client.mutation(api.documents.add, { files });
+    await client.mutation(api.documents.add, { files, ...(batchId && { batchId }) });
   }
 }
 

@@ -52,7 +52,7 @@ async function lookedAt(since: number): Promise<{ at: number; files: number; pro
   const unwatch = state.owner.watch(
     api.watches.list,
     {},
-    ([watch]) => watch?.report && watch.report.at > since && resolve(watch.report as { at: number; files: number }),
+    ([watch]) => watch?.report && watch.report.at > since && resolve(watch.report),
     () => {},
   );
   const alive = setInterval(() => {}, 1_000);
