@@ -7,15 +7,20 @@ import { getRun, readAdminKey, type Run } from "./running.ts";
 type Request = {
   readonly body?: unknown;
   readonly authorization?: string;
+  /** The version of what is changed, as it was seen. */
+  readonly ifMatch?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 };
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 export type Client = {
   readonly run: Run;
   /** POST to one of the appliance's own routes; the parsed reply, or undefined when it is empty. */
   post<T>(path: string, request?: Request): Promise<T>;
   get<T>(path: string, request?: Request): Promise<T>;
+  send<T>(method: "PATCH" | "DELETE", path: string, request?: Request): Promise<T>;
   /** As the holder of the admin key. */
   readonly adminAuthorization: string;
   /** An owner token, good for an hour. */
@@ -45,7 +50,7 @@ const replyMs = 30_000;
 export function openClient({ dataDir, state }: Pick<Config, "dataDir" | "state">): Client {
   const run = getRun(dataDir);
   const adminAuthorization = `Convex ${readAdminKey(dataDir)}`;
-  const send = <T>(method: "GET" | "POST", path: string, request: Request = {}): Promise<T> =>
+  const send = <T>(method: Method, path: string, request: Request = {}): Promise<T> =>
     sendTo<T>(`${run.localUrl}${path}`, method, request);
   const token = async (): Promise<string> =>
     (await send<{ token: string }>("POST", "/nika/token", { authorization: adminAuthorization })).token;
@@ -73,6 +78,7 @@ export function openClient({ dataDir, state }: Pick<Config, "dataDir" | "state">
     adminAuthorization,
     post: (path, request) => send("POST", path, request),
     get: (path, request) => send("GET", path, request),
+    send,
     token,
     convexUrl,
     async http() {
@@ -90,13 +96,14 @@ export function openClient({ dataDir, state }: Pick<Config, "dataDir" | "state">
 
 async function sendTo<T>(
   url: string,
-  method: "GET" | "POST",
-  { body, authorization, timeoutMs = replyMs, signal }: Request,
+  method: Method,
+  { body, authorization, ifMatch, timeoutMs = replyMs, signal }: Request,
 ): Promise<T> {
   const response = await fetch(url, {
     method,
     headers: {
       ...(authorization === undefined ? {} : { authorization }),
+      ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
       ...(body === undefined ? {} : { "content-type": "application/json" }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),

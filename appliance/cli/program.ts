@@ -7,6 +7,7 @@ import { loadConfig, toPort, type Config } from "../config.ts";
 import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
+import { addScheduleCommands } from "./scheduleProgram.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What a command gets besides its own flags. */
@@ -46,6 +47,7 @@ export function buildProgram(context: Context): Command {
     .addHelpText("after", examples);
   addApplianceCommands(program, context);
   addDocumentCommands(program, context);
+  addScheduleCommands(program, context, { clientOf, jsonFlag });
   addLookCommands(program, context);
   return program;
 }
