@@ -9,6 +9,7 @@ import { encodeId } from "../codec/id.ts";
 import { systemTables } from "../store/catalog.ts";
 import { openAnswers } from "../store/answers.ts";
 import { openFiles, type FileRow } from "../store/files.ts";
+import { fullDiskMessage, isDiskFull } from "../store/full.ts";
 import { openJobs, type CronRow, type JobRow } from "../store/jobs.ts";
 import { Store } from "../store/store.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
@@ -136,7 +137,7 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       savepoint.undo();
       if (!db.isTransaction) throw error;
       // A client is told that the disk is full; a job waits for room.
-      if (options.isJob && fullness(error).isFull) throw error;
+      if (options.isJob && isDiskFull(error)) throw error;
       return { outcome: { ok: false, message: faultMessage(error), ...fullness(error) }, logLines: [], ms: 0 };
     }
   };
@@ -295,7 +296,6 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
   };
 
   const runDueInside = async (message: TaskMessage, task: Task & { type: "runDue" }): Promise<Performed> => {
-    const since = performance.now();
     for (const cron of jobs.crons()) {
       const schedule = JSON.parse(cron.schedule) as CronSchedule;
       // Never further away than its period, whatever the clock was when its time was chosen.
@@ -314,9 +314,12 @@ export function openTasks(setup: Omit<WorkerSetup, "watch">, watch: ReturnType<t
       if (note) notes.push(note);
       if (job) claimed.push(job);
     }
+    const since = performance.now();
+    let begun = 0;
     for (const job of jobs.due(task.nowMs, jobsPerCall)) {
       const id = encodeId(systemTables._scheduled_functions, job.id);
-      if (performance.now() - since > jobsMsPerCall) break;
+      // One at least, so that every call brings it on.
+      if (begun++ > 0 && performance.now() - since > jobsMsPerCall) break;
       // An earlier one of this batch may have cancelled it.
       if (jobs.state(job.id) !== "pending") continue;
       if (job.kind === "action") {
@@ -479,16 +482,14 @@ function faultReply(error: unknown): (task: Task) => Reply {
       : { type: "failed", message, ...fullness(error) };
 }
 
-/** SQLITE_FULL, of which the low byte is the kind of failure; or what a file says. */
 function fullness(error: unknown): { readonly isFull?: true } {
-  const { errcode, code } = error as { errcode?: number; code?: unknown };
-  return (errcode !== undefined && (errcode & 0xff) === 13) || code === "ENOSPC" || code === "EDQUOT" ? { isFull: true } : {};
+  return isDiskFull(error) ? { isFull: true } : {};
 }
 
 function faultMessage(error: unknown): string {
   const { errcode } = error as { errcode?: number };
   const text = error instanceof Error ? error.message : String(error);
-  if (fullness(error).isFull) return "The disk is full: nothing was changed. Free some space and try again.";
+  if (isDiskFull(error)) return fullDiskMessage;
   if (errcode !== undefined) return `The database could not be written: ${text}. Nothing was changed.`;
   return `Internal error: ${text}`;
 }
