@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import { packTar } from "modern-tar";
 import type { Block } from "../../../ml/parse/block.ts";
 import { openHolder, type HeldEntry } from "../../../ml/parse/archive/holder.ts";
+import { openZip } from "../../../ml/parse/archive/zip.ts";
 import { recurrenceWords } from "../../../ml/parse/calendar.ts";
 import { entityTypeOf } from "../../../ml/parse/entityType.ts";
 import { parse } from "../../../ml/parse/parse.ts";
@@ -347,10 +348,7 @@ test("an archive that lies or swells is refused, and one locked file in it costs
 
   assert.equal(await problem(bomb), "fine bomb");
   assert.equal(await problem(locked), "fine encrypted");
-  assert.equal(
-    await problem(makeZip(Object.fromEntries(Array.from({ length: 10_001 }, (_, number) => [`${number}`, "x"])), { level: 0 })),
-    "bomb",
-  );
+  await assert.rejects(openZip(makeZip({ a: "1", b: "2", c: "3" }), 2), { problem: "bomb" });
   assert.equal(await problem(makeZip({ "folder/": "" })), "empty");
   assert.equal(await problem(new Uint8Array(gzipSync(Buffer.alloc(70_000_000)))), "bomb");
 });
