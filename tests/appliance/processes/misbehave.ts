@@ -1,7 +1,7 @@
 /** A process that does what it is told, however bad. */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { serve } from "../../../appliance/processes/serve.ts";
+import { askParent, serve } from "../../../appliance/processes/serve.ts";
 
 export type Deed =
   | "sum"
@@ -15,6 +15,7 @@ export type Deed =
   | "write"
   | "read"
   | "spawn"
+  | "ask"
   | "big";
 
 const kept: unknown[] = [];
@@ -44,6 +45,8 @@ serve((deed: Deed, bytes): unknown => {
       return attempt(() => writeFileSync("/tmp/nika-should-not-be", "x"));
     case "read":
       return attempt(() => readFileSync("/etc/hostname"));
+    case "ask":
+      return (async () => [await askParent("one"), await askParent("other")])();
     case "spawn":
       return attempt(() => spawnSync("true"));
   }

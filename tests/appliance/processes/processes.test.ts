@@ -113,6 +113,35 @@ test("a process has no environment, and may not write, start others or read beyo
     assert.equal(await processes.call(deed, { signal: never }), "ERR_ACCESS_DENIED", deed);
 });
 
+test("a process may ask while it works, and what the answer takes is not its own time", async (t) => {
+  const asked: unknown[] = [];
+  const answer = async (question: unknown): Promise<unknown> => {
+    asked.push(question);
+    // Longer than a request may take by itself.
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    return { to: question };
+  };
+  const processes = open(t, { answer, timeLimitMs: 4_000 });
+
+  assert.deepEqual(await processes.call("ask", { signal: never }), [{ to: "one" }, { to: "other" }]);
+  assert.deepEqual(asked, ["one", "other"]);
+});
+
+test("when the parent cannot answer, the request ends with its reason, and the next is served", async (t) => {
+  const processes = open(t, { answer: async () => Promise.reject(new RangeError("too busy")) });
+
+  await assert.rejects(processes.call("ask", { signal: never }), { name: "RangeError", message: "too busy" });
+  assert.equal(await processes.call("sum", { signal: never, bytes: new Uint8Array([7]) }), 7);
+  await assert.rejects(open(t).call("ask", { signal: never }), { message: "Nobody answers." });
+});
+
+test("a process that may load machine code may still not write, start others or read beyond the program", async (t) => {
+  const processes = open(t, { allowsAddons: true });
+
+  for (const deed of ["write", "read", "spawn"] as const)
+    assert.equal(await processes.call(deed, { signal: never }), "ERR_ACCESS_DENIED");
+});
+
 test("closing ends what runs, refuses what comes, and may be repeated", async (t) => {
   const processes = open(t);
   const pid = (await processes.call("pid", { signal: never })) as number;
