@@ -61,7 +61,7 @@ async function withHooks<T>(use: () => T, work: (seen: ReturnType<typeof collect
     seen.push(use());
     return null;
   };
-  const root = createRoot(container as unknown as Element);
+  const root = createRoot(container);
   root.render(createElement(ConvexProvider, { client, children: createElement(Shown) }));
   try {
     await work(seen);

@@ -92,7 +92,8 @@ for (const [kind, letter] of [
       const answer = answers[at] as string;
       const where = known[op] as string;
       if (where === "") assert.equal(answer, `${op} is not supported by the embedded engine yet.`);
-      else if (where.includes(letter)) assert.doesNotMatch(answer, /^Unknown|^1\.0\S+ is not supported|Internal error|engine failed/, op);
+      else if (where.includes(letter))
+        assert.doesNotMatch(answer, /^Unknown|^1\.0\S+ is not supported|Internal error|engine failed/, op);
       else assert.match(answer, new RegExp(`^Unknown (async )?operation ${op}`), op);
     }
   });
