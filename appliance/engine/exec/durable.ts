@@ -3,7 +3,7 @@
  * each COMMIT (`synchronous = NORMAL`), which leaves it consistent but open at its end; the log is synced here, and nobody hears of a
  * group before. A sync covers all that was written when it began, so groups stay in order.
  */
-import { closeSync, fdatasync, openSync } from "node:fs";
+import { closeSync, existsSync, fdatasync, openSync } from "node:fs";
 
 export type Durable<T> = {
   /** Gives the group to `publish` once it is durable. `isSynced`: the thread has seen to that itself, for this group and those before. */
@@ -19,7 +19,8 @@ export function openDurable<T>(options: {
   /** The disk did not take it: nobody knows what is saved, and what waited never will be published. */
   readonly onFailure: (error: Error) => void;
 }): Durable<T> {
-  const file = openSync(options.log, "r+");
+  // Absent where SQLite syncs by itself; see txnWorker.ts.
+  const file = existsSync(options.log) ? openSync(options.log, "r+") : undefined;
   let waiting: T[] = [];
   let isSyncing = false;
   let hasFailed = false;
@@ -29,7 +30,7 @@ export function openDurable<T>(options: {
     for (const group of waiting.splice(0, count)) options.publish(group);
   };
 
-  const sync = (): void => {
+  const sync = (file: number): void => {
     const count = waiting.length;
     const [first] = waiting;
     isSyncing = true;
@@ -42,7 +43,7 @@ export function openDurable<T>(options: {
       }
       // The thread may have synced some of them itself meanwhile.
       else if (waiting[0] === first) publish(count);
-      if (waiting.length > 0) sync();
+      if (waiting.length > 0) sync(file);
       else onIdle?.();
     });
   };
@@ -51,12 +52,12 @@ export function openDurable<T>(options: {
     add(group, isSynced) {
       if (hasFailed) return;
       waiting.push(group);
-      if (isSynced) publish(waiting.length);
-      else if (!isSyncing) sync();
+      if (isSynced || file === undefined) publish(waiting.length);
+      else if (!isSyncing) sync(file);
     },
     close: async () => {
       if (isSyncing) await new Promise<void>((resolve) => (onIdle = resolve));
-      closeSync(file);
+      if (file !== undefined) closeSync(file);
     },
   };
 }

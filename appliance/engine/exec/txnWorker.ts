@@ -2,7 +2,7 @@
  * The transaction thread: the only one that writes. Mutations run one after the other, each in a savepoint; a group of them is one
  * transaction, and nobody hears of it before it is durable. While it is made so, the next group runs.
  */
-import { closeSync, fdatasyncSync, openSync } from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, openSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import type { WorkerSetup, Reply, TaskMessage, GroupMessage } from "./message.ts";
 import { databasePath } from "../store/database.ts";
@@ -31,15 +31,18 @@ try {
   const begin = db.prepare("BEGIN IMMEDIATE");
   const commit = db.prepare("COMMIT");
 
-  // See durable.ts. What is in the file from before was synced by its COMMIT.
-  db.exec("PRAGMA synchronous = NORMAL");
-  const log = openSync(`${databasePath(setup.dir)}-wal`, "r+");
+  // See durable.ts. What is in the file from before was synced by its COMMIT. Where the file system cannot keep such a log, SQLite keeps
+  // another kind and goes on syncing by itself.
+  const logPath = `${databasePath(setup.dir)}-wal`;
+  const log = existsSync(logPath) ? openSync(logPath, "r+") : undefined;
+  if (log !== undefined) db.exec("PRAGMA synchronous = NORMAL");
   const countChanges = db.prepare("SELECT total_changes() AS count");
   let synced = 0;
   let told = tasks.store.catalog;
 
   /** Whether all that was committed is durable. When nothing waits to be done it is made so here, which spares a way between threads. */
   const sync = (): boolean => {
+    if (log === undefined) return true;
     const { count } = countChanges.get() as { count: number };
     if (count === synced) return true;
     if (queue.length > 0) return false;
@@ -132,7 +135,7 @@ try {
 
   /** After what was asked before is done. */
   const close = (): void => {
-    closeSync(log);
+    if (log !== undefined) closeSync(log);
     tasks.close();
     port.close();
   };

@@ -62,7 +62,8 @@ try {
 /** Convex's own command line against an engine that knows no app yet, without the type checker. */
 async function pushMs(app: string): Promise<number> {
   await using engine = await startEngine({ app: noApp });
-  return commandLineMs(app, ["deploy", "--yes", "--typecheck", "disable", "--codegen", "disable"], engine.url);
+  const ms = await commandLineMs(app, ["deploy", "--yes", "--typecheck", "disable", "--codegen", "disable"], engine.url);
+  return ms;
 }
 
 async function commandLineMs(app: string, words: readonly string[], url = ""): Promise<number> {

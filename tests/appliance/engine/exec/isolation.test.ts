@@ -81,6 +81,19 @@ test("an endless mutation is ended, and those that waited with it are done", asy
   assert.equal(await own.query("counters:read", { name: "beside" }), 5);
 });
 
+test("of many mutations around an endless one, each is done once, in whatever group it was", async () => {
+  await using own = await openTestCore();
+  const before = Array.from({ length: 120 }, () => own.mutate<number>("counters:add", { name: "crowd" }));
+  const endless = own.refusal("mutation", "behave:forever");
+  const after = Array.from({ length: 120 }, () => own.mutate<number>("counters:add", { name: "crowd" }));
+  assert.match(await endless, /timed out/);
+  const values = await Promise.all([...before, ...after]);
+  assert.deepEqual(
+    values.toSorted((a, b) => a - b),
+    Array.from({ length: 240 }, (_, at) => at + 1),
+  );
+});
+
 test("an endless query is ended with what it had read, so that it can be asked again when that changes", async () => {
   await shared.mutate("counters:add", { name: "odd" });
   const ended = await shared.run("behave:spinsWhenOdd", { name: "odd" });
