@@ -36,7 +36,7 @@ export type Search = {
 export type SearchPorts = Pick<Ports, "embedder" | "vectors" | "reranker">;
 
 /** Looked at more closely than the search does, to choose from. */
-const candidatesMin = 40;
+const candidatesMin = 30;
 /** A cross-encoder takes some 10 ms a passage. */
 const rerankedMax = 20;
 /** Beside its own, how much the cross-encoder's word counts. */
@@ -65,7 +65,7 @@ export async function findPassages(search: Search, ports: SearchPorts, signal: A
     {
       tenantId,
       branches: branchesOf(reading, { question, vector, corrections }),
-      limit: Math.max(limit * 2, candidatesMin),
+      limit: Math.max(limit + 10, candidatesMin),
       ...(filter && { filter }),
     },
     signal,

@@ -1,6 +1,7 @@
 import { contentStems } from "./words.ts";
 
-type Candidate = { readonly text: string; readonly score: number };
+/** `stems` are those of its telling words, when somebody has looked already. */
+type Candidate = { readonly text: string; readonly score: number; readonly stems?: ReadonlySet<string> };
 
 /** Passages that share this much of their words say the same: a template filled in again shares less. */
 const sameMin = 0.9;
@@ -16,39 +17,55 @@ export function diversify<C extends Candidate>(
   candidates: readonly C[],
   { limit, diversity }: { limit: number; diversity: number },
 ): (C & { alike: C[] })[] {
-  const kept: { candidate: C; stems: ReadonlySet<string>; numbers: string; alike: C[] }[] = [];
+  const kept: Looked<C>[] = [];
   for (const candidate of candidates) {
-    const stems = contentStems(candidate.text);
-    const numbers = (candidate.text.match(/\d+/gu) ?? []).join(" ");
-    const same = kept.find((other) => isSame({ stems, numbers, text: candidate.text }, { ...other, text: other.candidate.text }));
+    const stems = candidate.stems ?? contentStems(candidate.text);
+    const one = { candidate, stems, numbers: (candidate.text.match(/\d+/gu) ?? []).join(" "), echo: 0, alike: [] };
+    const same = kept.find((other) => isSame(one, other));
     if (same) same.alike.push(candidate);
-    else kept.push({ candidate, stems, numbers, alike: [] });
+    else kept.push(one);
   }
-  const chosen: typeof kept = [];
+  const chosen: Looked<C>[] = [];
   while (chosen.length < limit && kept.length > 0) {
     let best = 0;
     let bestValue = -Infinity;
-    for (const [at, one] of kept.entries()) {
-      const echo = diversity > 0 ? Math.max(0, ...chosen.map((other) => overlap(one.stems, other.stems))) : 0;
-      const value = one.candidate.score - diversity * one.candidate.score * echo;
+    for (const [at, { candidate, echo }] of kept.entries()) {
+      const value = candidate.score * (1 - diversity * echo);
       if (value > bestValue) [best, bestValue] = [at, value];
     }
-    chosen.push(...kept.splice(best, 1));
+    const [taken] = kept.splice(best, 1);
+    if (!taken) break;
+    chosen.push(taken);
+    if (diversity > 0) for (const other of kept) other.echo = Math.max(other.echo, overlap(other.stems, taken.stems));
   }
   return chosen.map(({ candidate, alike }) => ({ ...candidate, alike }));
 }
 
-type Looked = { readonly stems: ReadonlySet<string>; readonly numbers: string; readonly text: string };
+type Looked<C> = {
+  readonly candidate: C;
+  readonly stems: ReadonlySet<string>;
+  readonly numbers: string;
+  /** Likeness to the most alike of those taken. */
+  echo: number;
+  readonly alike: C[];
+};
 
-function isSame(one: Looked, other: Looked): boolean {
-  if (one.text === other.text) return true;
-  if (one.numbers !== other.numbers || Math.min(one.stems.size, other.stems.size) < sameWordsMin) return false;
-  return overlap(one.stems, other.stems) >= sameMin;
+function isSame<C extends Candidate>(one: Looked<C>, other: Looked<C>): boolean {
+  if (one.candidate.text === other.candidate.text) return true;
+  const [less, more] = [one.stems.size, other.stems.size].sort((a, b) => a - b) as [number, number];
+  if (one.numbers !== other.numbers || less < sameWordsMin || less < more * sameMin) return false;
+  return overlap(one.stems, other.stems, sameMin) >= sameMin;
 }
 
-/** Jaccard: the share of both texts' words that are in both. */
-function overlap(one: ReadonlySet<string>, other: ReadonlySet<string>): number {
+/** Jaccard: the share of both texts' words that are in both. Told as 0 as soon as it cannot reach `min`. */
+function overlap(one: ReadonlySet<string>, other: ReadonlySet<string>, min = 0): number {
   let both = 0;
-  for (const stem of one) if (other.has(stem)) both += 1;
+  let left = one.size;
+  for (const stem of one) {
+    if (other.has(stem)) both += 1;
+    left -= 1;
+    const most = both + left;
+    if (min > 0 && most < min * (one.size + other.size - most)) return 0;
+  }
   return both === 0 ? 0 : both / (one.size + other.size - both);
 }

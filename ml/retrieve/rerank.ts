@@ -20,6 +20,8 @@ export type Ranked<C> = C & {
   readonly fused: number;
   readonly passageShare: number;
   readonly sentenceShare: number;
+  /** The stems of its text's telling words, for who compares passages with each other next. */
+  readonly stems: ReadonlySet<string>;
 };
 
 export type RerankOptions<C> = {
@@ -43,10 +45,20 @@ export function rerank<C extends Candidate>(
   const asked = contentStems(question);
   const best = Math.max(...candidates.map(({ score }) => score));
   if (asked.size === 0 || !(best > 0))
-    return candidates.map((candidate) => ({ ...candidate, fused: 1, passageShare: 0, sentenceShare: 0 }));
+    return candidates.map((candidate) => ({
+      ...candidate,
+      fused: 1,
+      passageShare: 0,
+      sentenceShare: 0,
+      stems: contentStems(candidate.text),
+    }));
   const looked = candidates.map(({ title, text }) => {
-    const spans = sentences(text);
-    return { whole: heldOf(`${title}\n${text}`, asked), parts: spans.map(({ from, to }) => heldOf(text.slice(from, to), asked)) };
+    // Each word is looked at once: a passage's are those of its sentences.
+    const parts = sentences(text).map(({ from, to }) => contentStems(text.slice(from, to)));
+    const stems = new Set<string>();
+    for (const part of parts) for (const stem of part) stems.add(stem);
+    const whole = title === "" ? stems : new Set([...contentStems(title), ...stems]);
+    return { stems, whole: heldOf(whole, asked), parts: parts.map((part) => heldOf(part, asked)) };
   });
   const weight = weightsOf(
     asked,
@@ -61,7 +73,7 @@ export function rerank<C extends Candidate>(
       const sentenceShare = Math.max(0, ...(looked[at]?.parts ?? []).map((part) => sum(part, weight))) / all;
       const own =
         shares.passage * passageShare + shares.sentence * sentenceShare + (worth ? worth.weight * worth.of(candidate) : 0);
-      return { ...candidate, fused, passageShare, sentenceShare, score: (fused + own) / most };
+      return { ...candidate, fused, passageShare, sentenceShare, stems: looked[at]!.stems, score: (fused + own) / most };
     })
     .filter(({ passageShare }) => passageShare > 0 || !needsWords)
     .sort((left, right) => right.score - left.score);
@@ -73,8 +85,7 @@ export function termsHeld(text: string, question: string): string[] {
   return [...contentStems(question)].filter((term) => here.has(term));
 }
 
-function heldOf(text: string, asked: ReadonlySet<string>): Held {
-  const here = contentStems(text);
+function heldOf(here: ReadonlySet<string>, asked: ReadonlySet<string>): Held {
   const held = new Map<string, number>();
   let ideas: Set<string | undefined> | undefined;
   for (const term of asked) {

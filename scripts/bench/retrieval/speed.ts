@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   const count = Number(flags.passages ?? 200_000);
   await using vault = await openVault();
   const from = random(5);
-  const vocabulary = Array.from({ length: 60_000 }, (_, at) => wordOf(at));
+  const vocabulary = Array.from({ length: 40_000 }, (_, at) => wordOf(at));
   const word = (): string => vocabulary[Math.floor(from.next() ** 3 * vocabulary.length)]!;
   const startedAt = performance.now();
   await fill(vault, count, { from, word });
@@ -50,6 +50,7 @@ async function main(): Promise<void> {
   for (const [asked, question] of Object.entries(texts)) {
     for (const [limited, filter] of Object.entries(filters)) {
       const times: number[] = [];
+      const cpuBefore = process.cpuUsage();
       for (let at = 0; at < questionsAsked / 8; at += 1) {
         const only = filter();
         const begun = performance.now();
@@ -57,7 +58,10 @@ async function main(): Promise<void> {
         times.push(performance.now() - begun);
       }
       everything.push(...times);
-      report({ name: `retrieval.search ${asked}, ${limited}.p50`, value: at(times, 0.5), unit: "ms" });
+      // All threads together: on a machine that is shared, this is the figure that others do not move.
+      const { user, system } = process.cpuUsage(cpuBefore);
+      const cpuMs = (user + system) / 1000 / times.length;
+      report({ name: `retrieval.search ${asked}, ${limited}.p50`, value: at(times, 0.5), unit: `ms (${cpuMs.toFixed(1)} ms of processor)` });
     }
   }
   report({ name: "retrieval.search.p50", value: at(everything, 0.5), unit: "ms" }, () => atMost(40)(at(everything, 0.5)));
@@ -114,7 +118,7 @@ async function fill({ vectors }: BenchVault, count: number, { from, word }: Sour
       },
     );
     await vectors.replace({ tenantId, documentId }, passages, never);
-    if (document % 500 === 499) console.error(`${(document + 1) * passagesPerDocument} passages`);
+    if (document % 50 === 49) console.error(`${(document + 1) * passagesPerDocument} passages`);
   }
 }
 
