@@ -1,4 +1,5 @@
 /** Where the vectors are: our store, in a thread of this process, a Qdrant in a container of our own, or one that was configured. */
+import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "./config.ts";
@@ -26,7 +27,9 @@ const provisionMs = 15 * 60_000;
 export async function openStore({ config, dir, apiKey, log }: StoreOptions): Promise<OpenStore> {
   if (config.type === "qdrant" && "container" in config) {
     const { port, image } = config.container;
-    const options = { containers: dockerContainers(), apiKey, port, ...(image !== undefined && { image }) };
+    // Each folder of data has a container and a volume of its own: two appliances on one machine must not share a vault.
+    const name = `nika-qdrant-${createHash("sha256").update(dir).digest("hex").slice(0, 8)}`;
+    const options = { containers: dockerContainers(), apiKey, port, name, ...(image !== undefined && { image }) };
     const { url, version, stop } = await provisionQdrant(options, AbortSignal.timeout(provisionMs));
     log(`vectors: Qdrant ${version} in a container, on port ${port}`);
     return { url, apiKey, close: stop };

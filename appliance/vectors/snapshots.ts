@@ -17,7 +17,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, join, sep } from "node:path";
+import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { badRequest, notFound, Refusal } from "./refusal.ts";
 
@@ -167,6 +167,3 @@ export function sha256(path: string): string {
   }
   return hash.digest("hex");
 }
-
-/** For the header of a download. */
-export const fileNameOf = (path: string): string => basename(path);

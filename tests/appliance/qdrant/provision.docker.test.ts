@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { dockerContainers } from "../../../appliance/docker/docker.ts";
 import { provisionQdrant, type ProvisionOptions } from "../../../appliance/qdrant/provision.ts";
+import { openStore } from "../../../appliance/store.ts";
 import type { NikaError } from "../../../convex/model/error.ts";
 import { freePort, missingEngine, removeImage, standIn } from "../docker/engine.ts";
 
@@ -107,6 +108,31 @@ test("what cannot be is said: an image out of reach, a program that ends, a port
   await new Promise((resolve) => taken.close(resolve));
   await containers.remove(busy.name);
   await containers.removeVolume(`${busy.name}-data`);
+});
+
+test("the appliance opens it as its vector store, one for each folder of data", { skip }, async () => {
+  const open = async (dir: string) =>
+    openStore({
+      config: { type: "qdrant", container: { port: await freePort(), image } },
+      dir,
+      apiKey: "mine",
+      log: () => undefined,
+    });
+  const named = (dir: string) => `nika-qdrant-${createHash("sha256").update(dir).digest("hex").slice(0, 8)}`;
+  const dirs = [`/nowhere/${mark}/one`, `/nowhere/${mark}/two`];
+  try {
+    const [one, two] = [await open(dirs[0]!), await open(dirs[1]!)];
+    const client = (url: string) => new QdrantClient({ url, headers: { "api-key": "mine" }, checkCompatibility: false });
+    await client(one.url).createCollection("c", { vectors: { size: 2, distance: "Dot" } });
+    assert.equal((await client(two.url).collectionExists("c")).exists, false);
+    await Promise.all([one.close(), two.close()]);
+    assert.equal((await containers.find(named(dirs[0]!)))?.isRunning, false);
+  } finally {
+    for (const dir of dirs) {
+      await containers.remove(named(dir));
+      await containers.removeVolume(`${named(dir)}-data`);
+    }
+  }
 });
 
 test("where no engine answers, it says so", async () => {

@@ -59,8 +59,8 @@ type LanceSearch = {
 };
 
 /** HNSW over int8, its candidates scored again: LanceDB's fastest exact-looking setting in the research. */
-export async function lance(require: NodeJS.Require, dir: string, data: Data): Promise<Peer> {
-  const { connect, Index } = require("@lancedb/lancedb") as Lance;
+export async function lance(load: NodeJS.Require, dir: string, data: Data): Promise<Peer> {
+  const { connect, Index } = load("@lancedb/lancedb") as Lance;
   const db = await connect(dir);
   let table: LanceTable | undefined;
   let rows: object[] = [];
@@ -102,8 +102,8 @@ type ZvecCollection = {
 // The numbers of zvec's enumerations: HNSW, inner product, 32-bit floats, 32-bit integers, inverted index.
 const zvecNames = { hnsw: 1, innerProduct: 2, floats: 23, integers: 4, inverted: 10 };
 
-export function zvec(require: NodeJS.Require, dir: string, data: Data): Peer {
-  const { ZVecInitialize, ZVecCollectionSchema, ZVecCreateAndOpen } = require("@zvec/zvec") as Zvec;
+export function zvec(load: NodeJS.Require, dir: string, data: Data): Peer {
+  const { ZVecInitialize, ZVecCollectionSchema, ZVecCreateAndOpen } = load("@zvec/zvec") as Zvec;
   ZVecInitialize({ logLevel: 3, queryThreads: 1, optimizeThreads: 2 });
   const index = { indexType: zvecNames.hnsw, metricType: zvecNames.innerProduct, m: 16, efConstruction: 128 };
   const vectors = { name: "emb", dataType: zvecNames.floats, dimension: data.dimensions, indexParams: index };
@@ -133,8 +133,8 @@ export function zvec(require: NodeJS.Require, dir: string, data: Data): Peer {
   };
 }
 
-export function sqliteVec(require: NodeJS.Require, dir: string, data: Data): Peer {
-  const { getLoadablePath } = require("sqlite-vec") as { getLoadablePath(): string };
+export function sqliteVec(load: NodeJS.Require, dir: string, data: Data): Peer {
+  const { getLoadablePath } = load("sqlite-vec") as { getLoadablePath(): string };
   const db = new DatabaseSync(join(dir, "vec.db"), { allowExtension: true });
   db.loadExtension(getLoadablePath());
   db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -262144");
