@@ -11,8 +11,6 @@ export type Answer = { readonly ts: bigint; readonly value: string; readonly log
 /** A session's requests are done in order, and their numbers only grow. */
 export type SessionRequest = { readonly id: string; readonly requestId: number };
 
-export type Answers = ReturnType<typeof openAnswers>;
-
 /**
  * Answers kept of one session, at most about. A socket takes no more than 1,000 requests at a time, so what lies this far back was seen by
  * its client.
