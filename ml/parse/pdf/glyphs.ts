@@ -62,7 +62,8 @@ export function showGlyphs(
     }
     const width = (glyph.width ?? 0) * unit * size * scale;
     const letter = glyph.unicode ?? "";
-    const isBlank = glyph.isSpace === true || letter === "" || letter.trim() === "";
+    // `isSpace` says that the code is 32, for word spacing; fonts cut down to a few letters use that code for any of them.
+    const isBlank = letter.trim() === "";
     if (!isBlank) {
       const gap = Math.abs(x - end);
       if (text !== "" && gap > em * cellSizes) flush();

@@ -6,7 +6,7 @@ import { rowsOf } from "./lines.ts";
 const marginShare = 0.1;
 const charsMax = 140;
 
-type Sheet = { readonly height: number; readonly segments: readonly Segment[] };
+type Sheet = { readonly page: number; readonly height: number; readonly segments: readonly Segment[] };
 
 /** The segments of each page without those that the margins repeat: on half of the pages, or on many at the same height. */
 export function withoutMargins(sheets: readonly Sheet[]): Segment[][] {
@@ -15,20 +15,30 @@ export function withoutMargins(sheets: readonly Sheet[]): Segment[][] {
   const placed = countKeys(rows.map((page) => page.map(({ key, at }) => `${key}@${at}`)));
   const most = Math.max(3, Math.ceil(sheets.length / 2));
   const many = Math.max(3, Math.ceil(sheets.length * 0.15));
-  return sheets.map(({ segments }, at) => {
-    const gone = new Set(
-      (rows[at] ?? [])
-        .filter(
-          ({ key, at, isNumber }) =>
-            (often.get(key) ?? 0) >= most || (placed.get(`${key}@${at}`) ?? 0) >= many || (isNumber && sheets.length > 1),
-        )
-        .flatMap(({ row }) => row),
-    );
+  const counted = countKeys(rows.map((page, at) => page.flatMap(({ row }) => offsetsOf(row, sheets[at]?.page ?? 0))));
+  return sheets.map(({ segments, page }, sheet) => {
+    const isRepeated = ({ row, key, at, isNumber }: MarginRow): boolean =>
+      (often.get(key) ?? 0) >= most ||
+      (placed.get(`${key}@${at}`) ?? 0) >= many ||
+      (isNumber && sheets.length > 1) ||
+      // A chapter's name changes; the number beside it goes on counting the pages.
+      offsetsOf(row, page).some((offset) => (counted.get(offset) ?? 0) >= Math.max(3, sheets.length * 0.3));
+    const gone = new Set((rows[sheet] ?? []).filter(isRepeated).flatMap(({ row }) => row));
     return segments.filter((segment) => !gone.has(segment));
   });
 }
 
-function marginRows({ height, segments }: Sheet): { row: Segment[]; key: string; at: number; isNumber: boolean }[] {
+type MarginRow = { readonly row: Segment[]; readonly key: string; readonly at: number; readonly isNumber: boolean };
+
+/** How far the numbers that stand alone in a row are from the number of their page. */
+function offsetsOf(row: readonly Segment[], page: number): string[] {
+  const numbers = [row[0], row.at(-1)].flatMap((segment) =>
+    /^\d{1,4}$/u.test(segment?.text ?? "") ? [Number(segment?.text) - page] : [],
+  );
+  return [...new Set(numbers)].map((offset) => `${offset}`);
+}
+
+function marginRows({ height, segments }: Sheet): MarginRow[] {
   const edge = segments.filter(({ y }) => y < height * marginShare || y > height * (1 - marginShare));
   return rowsOf(edge).flatMap((row) => {
     const text = row.map((segment) => segment.text).join(" ");

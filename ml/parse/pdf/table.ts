@@ -42,7 +42,9 @@ function isHeader(first: readonly string[], others: readonly (readonly string[])
     const filled = others.map((row) => row[column] ?? "").filter(Boolean);
     return filled.length > 0 && filled.filter(isNumeric).length > filled.length / 2;
   });
-  return hasNumbers || (others.length >= 2 && named.length === first.length && new Set(first).size === first.length);
+  // Without numbers below or bold type, only short names tell a header from the first of many rows.
+  const areNames = first.every((cell) => /^\p{Lu}/u.test(cell) && cell.split(" ").length <= 4);
+  return hasNumbers || (others.length >= 2 && areNames && new Set(first).size === first.length);
 }
 
 /** An amount, a count, a date, a share: what stands below a header rather than in it. */

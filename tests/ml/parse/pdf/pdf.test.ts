@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import sharp from "sharp";
 import type { Block } from "../../../../ml/parse/block.ts";
+import { showGlyphs } from "../../../../ml/parse/pdf/glyphs.ts";
 import { pdfBlocks } from "../../../../ml/parse/pdf/pdf.ts";
 import { cellTexts, gridLines, makePages, prose, type Jpeg, type Mark } from "../../../fixtures/makePages.ts";
 
@@ -110,6 +111,9 @@ test("letters nobody can see are left out, and white ones on a dark ground are k
 test("what the margins repeat goes, notes at the foot are notes, lists are lists", async () => {
   const page = (number: number): Mark[] => [
     { text: "Waterworks of Aldmere", y: 30, size: 9 },
+    // A running head that differs on every page, but counts.
+    { text: `Chapter on ${["gates", "hinges", "books"][number - 1]}`, y: 44, size: 9 },
+    { text: String(number + 4), x: 480, y: 44, size: 9 },
     ...prose(`${words} on page ${number} only`, { y: 100 }),
     { text: "• check the gate", x: 80, y: 300, size: 10 },
     { text: "• oil the hinge", x: 80, y: 314, size: 10 },
@@ -119,7 +123,7 @@ test("what the margins repeat goes, notes at the foot are notes, lists are lists
   ];
   const { blocks } = await pdfBlocks(makePages({ pages: [page(1), page(2), page(3)] }));
 
-  assert.doesNotMatch(blocks.map(textOf).join("\n"), /Waterworks|^\d$/m);
+  assert.doesNotMatch(blocks.map(textOf).join("\n"), /Waterworks|Chapter|^\d$/m);
   assert.deepEqual(
     blocks.slice(0, 3).map((block) => block.type),
     ["paragraph", "list", "footnote"],
@@ -220,6 +224,33 @@ test("a word cut by a hyphen and letters tied together are whole, and the file s
   assert.equal(textOf(blocks[0]), "The valve opens automatically at six bar.");
   assert.deepEqual(facts, { author: "Inès Carpentier", writtenAt: Date.UTC(2024, 5, 3, 7, 30) });
   assert.equal(title, "Les vannes");
+});
+
+test("a letter that a cut-down font keeps at the code of the space is a letter", () => {
+  const glyph = (unicode: string, isSpace = false): { unicode: string; width: number; isSpace: boolean } => ({
+    unicode,
+    width: 500,
+    isSpace,
+  });
+  const pen = {
+    size: 10,
+    scale: 1,
+    charSpacing: 0,
+    wordSpacing: 0,
+    unit: 0.001,
+    isBold: false,
+    matrix: [1, 0, 0, -1, 0, 800] as const,
+    pen: { x: 0, y: 0 },
+  };
+  const glyphs = [glyph("j", true), glyph("o"), glyph("u"), glyph("r"), glyph(" "), glyph("n"), -1_500, glyph("x")];
+
+  assert.deepEqual(
+    showGlyphs(glyphs, pen).texts.map(({ text, x }) => [text, x]),
+    [
+      ["jour n", 0],
+      ["x", 45],
+    ],
+  );
 });
 
 function textOf(block: Block | undefined): string {
