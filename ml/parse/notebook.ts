@@ -27,7 +27,7 @@ export async function notebookBlocks(
       if (text.trim() !== "") blocks.push({ type: "code", text, language, place });
       const outputs = Array.isArray(cell["outputs"]) ? cell["outputs"] : [];
       for (const [number, output] of outputs.entries())
-        blocks.push(...outputBlocks(asObject(output), { place, keeper, key: `${at}.${number}` }));
+        blocks.push(...(await outputBlocks(asObject(output), { place, keeper, key: `${at}.${number}` })));
     } else if (text.trim() !== "") blocks.push({ type: "paragraph", text, place });
   }
   const heading = blocks.find((block) => block.type === "heading");
@@ -36,7 +36,7 @@ export async function notebookBlocks(
 
 type Cell = { readonly place: Block["place"]; readonly keeper: PictureKeeper; readonly key: string };
 
-function outputBlocks(output: Record<string, unknown>, { place, keeper, key }: Cell): Block[] {
+async function outputBlocks(output: Record<string, unknown>, { place, keeper, key }: Cell): Promise<Block[]> {
   const data = asObject(output["data"]);
   const image = asText(data["image/png"] ?? data["image/jpeg"]);
   const said =
@@ -47,7 +47,7 @@ function outputBlocks(output: Record<string, unknown>, { place, keeper, key }: C
   // oxlint-disable-next-line no-control-regex -- the escape character is what is looked for
   const text = tidied(said.replaceAll(/\u001b\[[\d;]*m/gu, "")).slice(0, outputCharsMax);
   if (image !== "") {
-    const picture = keeper.add(Buffer.from(image, "base64"), { key });
+    const picture = await keeper.add(Buffer.from(image, "base64"), { key });
     if (picture !== undefined)
       return [
         { type: "figure", picture, ...(text.trim() !== "" && !text.startsWith("<") && { caption: text.slice(0, 500) }), place },

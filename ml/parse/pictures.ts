@@ -1,15 +1,17 @@
 import type { Block, Picture } from "./block.ts";
+import { keptPixelsMax, open, toWebp } from "./picture/pixels.ts";
 
 /** Pictures kept of one document, and their bytes together: enough for a thick manual, bounded for a made-up one. */
 const picturesMax = 200;
 const bytesMax = 48 * 1024 * 1024;
 /** A smaller one is a bullet, a rule or a logo's corner. */
 const sideMin = 24;
-const sideMax = 20_000;
+/** A larger one is encoded anew. */
+const keptBytesMax = 512 * 1024;
 
 type Size = { readonly mediaType: Picture["mediaType"]; readonly width: number; readonly height: number };
 
-/** Gathers the pictures of a document: each kept once, however often it is shown, and only those a browser can show. */
+/** Gathers the pictures of a document: each kept once, however often it is shown, in a form a browser can show. */
 export class PictureKeeper {
   readonly pictures: Picture[] = [];
   readonly #known = new Map<string, number>();
@@ -21,28 +23,49 @@ export class PictureKeeper {
   }
 
   /** Its index among `pictures`, or undefined when it is not kept. `key` says which it is within the document. */
-  add(
+  async add(
     bytes: Uint8Array,
     { key, page, caption }: { key: string; page?: number | undefined; caption?: string | undefined },
-  ): number | undefined {
+  ): Promise<number | undefined> {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const size = sizeOf(bytes);
-    if (!size || Math.min(size.width, size.height) < sideMin || Math.max(size.width, size.height) > sideMax) return undefined;
-    if (this.pictures.length >= picturesMax || this.#bytes + bytes.length > bytesMax) return undefined;
-    this.#bytes += bytes.length;
+    if (this.pictures.length >= picturesMax || this.#bytes > bytesMax) return undefined;
+    const kept = await toKept(bytes);
+    if (!kept || Math.min(kept.width, kept.height) < sideMin || this.#bytes + kept.bytes.length > bytesMax) return undefined;
+    this.#bytes += kept.bytes.length;
     const index = this.pictures.length;
     this.#known.set(key, index);
     this.pictures.push({
       type: "figure",
-      // A copy of its own: a view would carry the whole file along.
-      bytes: new Uint8Array(bytes),
-      ...size,
+      ...kept,
       ...(page !== undefined && { page }),
       ...(caption !== undefined && caption !== "" && { caption }),
     });
     return index;
   }
+}
+
+type Kept = Pick<Picture, "bytes" | "mediaType" | "width" | "height">;
+
+/** As it is when a browser shows it well and it is small; else made smaller, or into something that a browser shows. */
+async function toKept(bytes: Uint8Array): Promise<Kept | undefined> {
+  const size = sizeOf(bytes);
+  const isSmall = size && Math.max(size.width, size.height) <= keptPixelsMax && bytes.length <= keptBytesMax;
+  // A copy of its own: a view would carry the whole file along.
+  if (isSmall) return { ...size, bytes: new Uint8Array(bytes) };
+  if (!size && !isConvertible(bytes)) return undefined;
+  try {
+    return { ...(await toWebp((await open(bytes)).rotate())), mediaType: "image/webp" };
+  } catch {
+    // Broken, or of more pixels than are decoded: the document is worth reading without it.
+    return undefined;
+  }
+}
+
+/** gif and tiff. Metafiles and bitmaps of Windows are not read by the library. */
+function isConvertible(bytes: Uint8Array): boolean {
+  const head = Buffer.from(bytes.subarray(0, 4)).toString("latin1");
+  return head === "GIF8" || head === "II*\0" || head === "MM\0*";
 }
 
 /** Blocks whose figures still name their picture by an id of the source. */

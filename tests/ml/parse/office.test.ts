@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CFB, utils, write } from "@e965/xlsx";
+import sharp from "sharp";
 import type { Block } from "../../../ml/parse/block.ts";
 import { parse } from "../../../ml/parse/parse.ts";
 import { makeDocx } from "../../fixtures/makeDocx.ts";
@@ -328,6 +329,29 @@ test("Word, Excel and PowerPoint files from before 2007 give their text", async 
       place: { page: 1 },
     },
   ]);
+});
+
+test("a large picture is kept as small as it needs to be looked at, and one of another kind as one that browsers show", async () => {
+  const red = { width: 32, height: 32, channels: 3, background: "red" } as const;
+  const gif = await sharp({ create: red }).gif().toBuffer();
+  const { pictures } = await parse(
+    makeDocx({
+      blocks: [
+        { picture: makePng(2_400, 600) },
+        { picture: new Uint8Array(gif), alt: "Red" },
+        { picture: new Uint8Array([1, 2, 3]), alt: "Broken" },
+      ],
+    }),
+    "a",
+  );
+
+  assert.deepEqual(
+    pictures?.map(({ mediaType, width, height }) => [mediaType, width, height]),
+    [
+      ["image/webp", 1_600, 400],
+      ["image/webp", 32, 32],
+    ],
+  );
 });
 
 test("an office file that was cut off is damaged, and a locked one is locked", async () => {
