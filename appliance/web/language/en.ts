@@ -323,6 +323,8 @@ export const en = {
       "documents.clear": "Clearing away",
       "documents.label": "Labelling",
       "batches.decide": "Accepting or rejecting",
+      "schedules.plan": "Planning",
+      "schedules.run": "On schedule",
     },
     parked: "Its batch is paused",
     states: { ready: "Waiting", leased: "Running", done: "Done", dead: "Failed", cancelled: "Cancelled" },

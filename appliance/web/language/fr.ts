@@ -346,6 +346,8 @@ export const fr: Words = {
       "documents.clear": "Rangement",
       "documents.label": "Étiquetage",
       "batches.decide": "Acceptation ou rejet",
+      "schedules.plan": "Planification",
+      "schedules.run": "À l’heure dite",
     },
     parked: "Son lot est en pause",
     states: { ready: "En attente", leased: "En cours", done: "Fait", dead: "Échec", cancelled: "Annulé" },
