@@ -310,8 +310,8 @@ type SearchFlags = JsonFlag & {
 
 function addSearchFlags(command: Command): void {
   command
-    .addOption(new Option("--type <type...>", "only documents of these types").choices(entityTypes))
-    .option("--language <code...>", "only documents in these languages, such as en or fr")
+    .option("--type <type>", `only documents of this type; may be repeated (${entityTypes.join(", ")})`, typesOf)
+    .option("--language <code>", "only documents in this language, such as en or fr; may be repeated", together)
     .option("--from <date>", "only what was written on that day or later, as in 2025-03-01", dayOf)
     .option("--to <date>", "only what was written on that day or before", dayOf)
     .option("--author <name>", "only what has this name or address among its author and people")
@@ -380,6 +380,17 @@ function portOf(text: string): number {
     // Said below, as a mistake on the command line.
   }
   throw new InvalidArgumentError("It must be a number from 0 to 65535.");
+}
+
+/** Repeated rather than listed, because a list would take the words that follow it. */
+function together(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+function typesOf(text: string, before?: readonly string[]): string[] {
+  if (!(entityTypes as readonly string[]).includes(text))
+    throw new InvalidArgumentError(`It must be one of: ${entityTypes.join(", ")}.`);
+  return together(text, before);
 }
 
 function dayOf(text: string): number {

@@ -61,7 +61,11 @@ async function main(): Promise<void> {
       // All threads together: on a machine that is shared, this is the figure that others do not move.
       const { user, system } = process.cpuUsage(cpuBefore);
       const cpuMs = (user + system) / 1000 / times.length;
-      report({ name: `retrieval.search ${asked}, ${limited}.p50`, value: at(times, 0.5), unit: `ms (${cpuMs.toFixed(1)} ms of processor)` });
+      report({
+        name: `retrieval.search ${asked}, ${limited}.p50`,
+        value: at(times, 0.5),
+        unit: `ms (${cpuMs.toFixed(1)} ms of processor)`,
+      });
     }
   }
   report({ name: "retrieval.search.p50", value: at(everything, 0.5), unit: "ms" }, () => atMost(40)(at(everything, 0.5)));

@@ -39,6 +39,20 @@ test("the vault is an alias, so that it can be moved over later", async () => {
   assert.deepEqual(Object.keys(payload_schema).sort(), indexed.split(" "));
 });
 
+test("a vault from before passages could be held is brought up to date, and found as before", async () => {
+  await empty();
+  await adapter().replace({ tenantId, documentId: "old" }, [passage("old", 0)], never);
+  await store.client.deletePayload("nika_vault", { keys: ["held"], filter: {}, wait: true });
+  await store.client.updateCollection("nika_vault", { metadata: { schema: 1 } });
+
+  const hits = await hybrid(adapter(), { vector: pointing(0), terms: terms(1), limit: 5 });
+
+  assert.deepEqual(
+    hits.map(({ documentId }) => documentId),
+    ["old"],
+  );
+});
+
 test("twenty first users at once make one vault", async () => {
   await empty();
 

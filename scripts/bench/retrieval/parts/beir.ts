@@ -18,11 +18,12 @@ export function readCollection(dir: string): { documents: BeirDocument[]; querie
     const mine = judged.get(query) ?? new Map<string, number>();
     judged.set(query, mine.set(document, Number(score)));
   }
+  const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
   const documents = rows("corpus.jsonl").map((row) => ({
     id: String(row["_id"]),
-    title: String(row["title"] ?? ""),
-    text: String(row["text"] ?? ""),
-    form: String((row["metadata"] as { form?: string } | undefined)?.form ?? "note"),
+    title: textOf(row["title"]),
+    text: textOf(row["text"]),
+    form: (row["metadata"] as { form?: string } | undefined)?.form ?? "note",
   }));
   const queries = rows("queries.jsonl").map((row) => ({ id: String(row["_id"]), text: String(row["text"]) }));
   // A question without a relevant document says nothing about any system.
