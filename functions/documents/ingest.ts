@@ -64,7 +64,8 @@ async function read(file: StoredFile, signal: AbortSignal, ports: IngestPorts): 
     const bytes = await ports.files.read(file.url, { bytesMax: documentBytesMax, signal });
     const reading = await ports.reader.read(bytes, { name: file.name, signal });
     if (reading.type !== "read") return { reading, bytes };
-    if (reading.passages.length === 0) return unreadable("noText");
+    // A picture without a word in it is still worth keeping.
+    if (reading.passages.length === 0 && !reading.pictures?.length) return unreadable("noText");
     return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : { reading, bytes };
   } catch (error) {
     if (isNikaError(error) && error.code === "full") return unreadable("tooLarge");

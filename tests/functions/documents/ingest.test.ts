@@ -106,6 +106,24 @@ for (const [what, changes, problem] of [
   });
 }
 
+test("a picture without a word in it is kept as a document with a picture", async () => {
+  const picture = { type: "image", bytes: new Uint8Array([1]), mediaType: "image/webp", width: 1, height: 1 } as const;
+  const reader: Ports["reader"] = {
+    ...fakeReader(),
+    read: async () => ({ type: "read", format: "image", title: "t", language: "und", passages: [], pictures: [picture] }),
+  };
+  const asked: unknown[] = [];
+  const state = {
+    query: async () => (asked.push(0) === 1 ? file : []),
+    mutation: async () => "http://upload",
+  } as unknown as State;
+  const outcome = await ingestDocument.run(call(), portsWith({ reader, state }));
+  assert.deepEqual(outcome, {
+    type: "done",
+    result: { type: "read", reading: { format: "image", title: "t", language: "und", passages: 0, pictures: 1 } },
+  });
+});
+
 function readerOf(count: number): Ports["reader"] {
   const passages = Array.from({ length: count }, () => ({ text: "x", place: {} }));
   return { ...fakeReader(), read: async () => ({ type: "read", format: "text", title: "t", language: "en", passages }) };
