@@ -39,7 +39,7 @@ export async function openHolder(bytes: Uint8Array, name: string): Promise<Holde
 }
 
 async function zipHolder(bytes: Uint8Array): Promise<Holder | undefined> {
-  const zip = await openZip(bytes, holderEntriesMax * 2);
+  const zip = await openZip(bytes, holderEntriesMax + 1_000);
   if (!zip || isDocument(zip)) return undefined;
   const files = zip.entries.filter((entry) => entry.isFile && !isLitter(entry.name));
   if (files.length === 0) throw new UnreadableError("empty");

@@ -1,6 +1,4 @@
-/** Holders in holders in holders. */
-export const holderDepthMax = 4;
-/** Files in one holder. */
-export const holderEntriesMax = 10_000;
-/** Bytes of all that one root holds, unpacked. */
+/** Files in one holder: beyond this it was made to be a burden. How many of them become documents is for others to say. */
+export const holderEntriesMax = 100_000;
+/** Bytes of all that one holder holds, unpacked. */
 export const holderBytesMax = 512 * 1024 * 1024;
