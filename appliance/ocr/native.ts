@@ -1,5 +1,5 @@
 /** Tesseract as it is installed on the machine. */
-import { spawn, spawnSync } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { NikaError } from "../../convex/model/error.ts";
@@ -19,21 +19,28 @@ const politeness = 5;
 const environment = { OMP_THREAD_LIMIT: "1", LC_ALL: "C" };
 
 /** The installed program and its languages; undefined when there is none that works. */
-export function findTesseract(candidates: readonly string[] = paths): NativeTesseract | undefined {
+export async function findTesseract(candidates: readonly string[] = paths): Promise<NativeTesseract | undefined> {
   for (const path of candidates) {
     if (!existsSync(path)) continue;
-    const options = { env: environment, timeout: 10_000, encoding: "utf8" as const };
-    const version = spawnSync(path, ["--version"], options);
-    const list = spawnSync(path, ["--list-langs"], options);
-    const number = /tesseract\s+v?(\d+(?:\.\d+)*)/iu.exec(`${version.stdout}${version.stderr}`)?.[1];
-    if (version.status !== 0 || list.status !== 0 || number === undefined) continue;
-    const languages = list.stdout
+    const [version, list] = [await ask(path, "--version"), await ask(path, "--list-langs")];
+    const number = /tesseract\s+v?(\d+(?:\.\d+)*)/iu.exec(version ?? "")?.[1];
+    if (number === undefined || list === undefined) continue;
+    const languages = list
       .split("\n")
       .slice(1)
       .map((line) => line.trim());
     return { path, version: number, languages: new Set(languages.filter((name) => /^[\w/]+$/u.test(name))) };
   }
   return undefined;
+}
+
+/** What the program says to one question; undefined when it fails. */
+async function ask(path: string, question: string): Promise<string | undefined> {
+  return await new Promise((resolve) => {
+    execFile(path, [question], { env: environment, timeout: 20_000 }, (error, stdout, stderr) =>
+      resolve(error ? undefined : stdout + stderr),
+    );
+  });
 }
 
 /**

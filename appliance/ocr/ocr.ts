@@ -20,27 +20,39 @@ const timeLimitMs = 60_000;
 const memoryMiBMax = 420;
 const idleMs = 20_000;
 
-/** Tesseract: the installed program when there is one with the languages, its WebAssembly build otherwise. Said in the log. */
+/**
+ * Tesseract: the installed program when there is one with the languages, its WebAssembly build otherwise. Found out, and said in the log,
+ * when the first picture comes: most days there is none.
+ */
 export function openOcr({ languages = languagesDefault, build = "best", log = () => {} }: OcrOptions = {}): Ocr {
-  const native = build === "wasm" ? undefined : findTesseract();
+  let chosen: Promise<Ocr> | undefined;
+  const choose = async (): Promise<Ocr> => {
+    const ocr = await chooseBuild(languages, build, log);
+    log(`text recognition: ${ocr.label}`);
+    return ocr;
+  };
+  return {
+    label: "tesseract",
+    read: async (picture, signal) => await (await (chosen ??= choose())).read(picture, signal),
+    close: async () => await (await chosen)?.close(),
+  };
+}
+
+async function chooseBuild(languages: readonly string[], build: OcrOptions["build"], log: (line: string) => void): Promise<Ocr> {
+  const native = build === "wasm" ? undefined : await findTesseract();
   const known = native ? languages.filter((language) => native.languages.has(language)) : [];
   if (native && (known.length > 0 || build === "native")) {
     if (known.length < languages.length) log(`text recognition: no model of tesseract for ${missing(languages, known)}`);
-    return announced(nativeOcr(native, known.length > 0 ? known : ["eng"]), log);
+    return nativeOcr(native, known.length > 0 ? known : ["eng"]);
   }
   const own = languages.filter((language) => shipped.has(language));
   if (own.length < languages.length)
     log(`text recognition: no model with Nika for ${missing(languages, own)}; install tesseract-ocr for it`);
-  return announced(wasmOcr(own.length > 0 ? own : languagesDefault), log);
+  return wasmOcr(own.length > 0 ? own : languagesDefault);
 }
 
 function missing(languages: readonly string[], known: readonly string[]): string {
   return languages.filter((language) => !known.includes(language)).join(", ");
-}
-
-function announced(ocr: Ocr, log: (line: string) => void): Ocr {
-  log(`text recognition: ${ocr.label}`);
-  return ocr;
 }
 
 function nativeOcr(native: NativeTesseract, languages: readonly string[]): Ocr {

@@ -24,7 +24,7 @@ const conditions = [
   { name: "small, 100 dpi", dpi: 100, degrees: 0, noise: 0 },
 ] as const;
 
-for (const build of findTesseract() ? (["native", "wasm"] as const) : (["wasm"] as const)) {
+for (const build of (await findTesseract()) ? (["native", "wasm"] as const) : (["wasm"] as const)) {
   const ocr = openOcr({ build });
   try {
     for (const { name, ...condition } of conditions) {
@@ -36,7 +36,7 @@ for (const build of findTesseract() ? (["native", "wasm"] as const) : (["wasm"] 
       });
       const ms = performance.now() - start;
       const print = (what: string, value: number, unit: string): void =>
-        console.log(JSON.stringify({ name: `${ocr.label}: ${name}: ${what}`, value: Math.round(value * 10) / 10, unit }));
+        console.log(JSON.stringify({ name: `tesseract ${build}: ${name}: ${what}`, value: Math.round(value * 10) / 10, unit }));
       print("words read", recall(found ? recognisedText(found) : "") * 100, "%");
       print("confidence", found?.confidence ?? 0, "of 100");
       print("time", ms, "ms");

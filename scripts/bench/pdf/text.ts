@@ -1,5 +1,5 @@
 /**
- * Text of PDFs against ground truth, and how fast: `npm run bench -- pdf [--peers PYTHON]`. PYTHON is an interpreter that has pypdf,
+ * Text of PDFs against ground truth, and how fast: `npm run bench -- pdf [--peers PYTHON] [--only FILE]`. PYTHON is an interpreter that has pypdf,
  * pdfminer.six and markitdown[pdf]; without it only Nika is measured. The files are made here, so that every word in them is known.
  */
 import { spawnSync } from "node:child_process";
@@ -20,9 +20,9 @@ type Sample = {
 };
 
 const peerNames = ["pypdf", "pdfminer", "markitdown"] as const;
-const at = process.argv.indexOf("--peers");
-const python = at === -1 ? undefined : process.argv[at + 1];
-const samples = [book(), columns(), ruled(), unruled()];
+const python = option("--peers");
+const only = option("--only");
+const samples = [book(), columns(), ruled(), unruled()].filter(({ name }) => only === undefined || name === only);
 
 const own = await measure(async ({ bytes, name }) => toText((await parse(new Uint8Array(bytes), name)).blocks));
 report("nika", own);
@@ -34,6 +34,11 @@ if (python !== undefined) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function option(name: string): string | undefined {
+  const at = process.argv.indexOf(name);
+  return at === -1 ? undefined : process.argv[at + 1];
 }
 
 type Measured = {

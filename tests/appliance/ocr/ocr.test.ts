@@ -13,7 +13,7 @@ const text =
   "Le gardien des pompes descendit l'escalier avec une lampe et compta les boulons de chaque bride avant d'écrire le nombre 1 482 dans le livre. The water rose slowly behind the iron gates.";
 const marks = prose(text, { y: 70, chars: 55, step: 24, size: 14 });
 const signal = AbortSignal.timeout(180_000);
-const native = findTesseract();
+const native = await findTesseract();
 const recognisers: { name: string; ocr: Ocr }[] = [{ name: "webassembly", ocr: openOcr({ build: "wasm" }) }];
 if (native) recognisers.push({ name: `installed ${native.version}`, ocr: openOcr({ build: "native" }) });
 after(async () => await Promise.all(recognisers.map(({ ocr }) => ocr.close())));
@@ -104,8 +104,8 @@ test("the installed program is cancelled with its work, and has no environment o
   await assert.rejects(reading, { code: "cancelled" });
 });
 
-test("a machine without the program says so by having none", () => {
-  assert.equal(findTesseract(["/nowhere/tesseract"]), undefined);
+test("a machine without the program, or with another of its name, has none", async () => {
+  assert.equal(await findTesseract(["/nowhere/tesseract", "/bin/true"]), undefined);
 });
 
 test("Tesseract's table becomes lines of words with places; what has no text is no word", () => {
