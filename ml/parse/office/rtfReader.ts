@@ -178,9 +178,10 @@ export class RtfReader {
     }
     if (this.#group.target === "nothing" || this.#group.target === "fonts") return;
     const paragraph = this.#paragraph;
-    if (name === "par" || name === "sect" || name === "page")
-      this.#group.target === "note" ? this.#put(" ") : this.#endParagraph();
-    else if (name === "pard") this.#paragraph = { isInTable: false, isList: false };
+    if (name === "par" || name === "sect" || name === "page") {
+      if (this.#group.target === "note") this.#put(" ");
+      else this.#endParagraph();
+    } else if (name === "pard") this.#paragraph = { isInTable: false, isList: false };
     else if (name === "intbl") paragraph.isInTable = true;
     else if (name === "s") paragraph.style = value ?? 0;
     else if (name === "outlinelevel") paragraph.level = (value ?? 0) + 1;

@@ -1,7 +1,16 @@
+import type { format, getFormatFromId, isDateFormat, isValidFormat } from "numfmt";
 import { attributeOf, readXml } from "../xml.ts";
 
 /** A number as its cell shows it. */
 export type CellFormat = (value: number) => string;
+
+/** What is used of the library, which is loaded when the first workbook is. */
+type Numfmt = {
+  readonly format: typeof format;
+  readonly getFormatFromId: typeof getFormatFromId;
+  readonly isDateFormat: typeof isDateFormat;
+  readonly isValidFormat: typeof isValidFormat;
+};
 
 /** Dates whose look is left to the reader's country: written so that no country is needed. */
 const neutral: Readonly<Record<number, string>> = { 14: "yyyy-mm-dd", 22: "yyyy-mm-dd hh:mm" };
@@ -39,7 +48,7 @@ export async function readFormats(bytes: Uint8Array | undefined, is1904: boolean
   });
 }
 
-function toFormat(pattern: string, is1904: boolean, numfmt: typeof import("numfmt")): CellFormat {
+function toFormat(pattern: string, is1904: boolean, numfmt: Numfmt): CellFormat {
   if (pattern === "General" || pattern === "" || pattern.length > patternCharsMax || !numfmt.isValidFormat(pattern))
     return general;
   const isDate = numfmt.isDateFormat(pattern);
