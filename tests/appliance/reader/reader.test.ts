@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { openReader, type ReaderOptions } from "../../../appliance/reader/reader.ts";
 import { makeMail } from "../../fixtures/makeMail.ts";
+import { makePages, type Mark } from "../../fixtures/makePages.ts";
 
 const signal = new AbortController().signal;
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -20,15 +21,69 @@ test("a file becomes passages with their places, its title and its language", as
     signal,
   });
 
-  assert.deepEqual(reading, {
-    type: "read",
-    format: "markdown",
-    title: "Le moulin",
-    language: "fr",
-    passages: [
-      { text: "Les clés du moulin sont chez le meunier.", place: { lines: { from: 3, to: 3 }, headings: ["Le moulin"] } },
+  assert.ok(reading.type === "read");
+  const { format, title, language, passages } = reading;
+  assert.deepEqual({ format, title, language }, { format: "markdown", title: "Le moulin", language: "fr" });
+  assert.deepEqual(
+    passages.map(({ text, place }) => ({ text, place })),
+    [{ text: "Les clés du moulin sont chez le meunier.", place: { lines: { from: 3, to: 3 }, headings: ["Le moulin"] } }],
+  );
+});
+
+test("a file's facts, its writer and where its text and its figure disagree are told with it", async (t) => {
+  const bars = [0, 1, 2].map((at): Mark => ({
+    type: "area",
+    at: [150 + at * 60, 300 - at * 40],
+    size: [40, 60 + at * 40],
+    color: [0.2, 0.5, 0.2],
+  }));
+  const pdf = makePages({
+    info: { Author: "Inès Carpentier", CreationDate: "D:20240603" },
+    pages: [
+      [
+        { text: "Facture du 3 juin 2024, IBAN DE89 3704 0044 0532 0130 00, total 1 234,50 €", y: 80 },
+        ...bars,
+        { text: "Chiffre d'affaires 2024 13,4 M€", x: 160, y: 330, size: 8 },
+        { text: "Figure 2 : chiffre d'affaires 2024 : 12,4 M€", x: 150, y: 380, size: 9 },
+      ],
     ],
   });
+  const reading = await open(t).read(pdf, { name: "f.pdf", signal });
+
+  assert.ok(reading.type === "read");
+  assert.deepEqual([reading.author, reading.writtenAt], ["Inès Carpentier", Date.UTC(2024, 5, 3)]);
+  assert.deepEqual(
+    reading.elements?.slice(0, 3).map(({ type, value, isValid, page }) => [type, value, isValid, page]),
+    [
+      ["iban", "DE89370400440532013000", true, 1],
+      ["date", "2024-06-03", undefined, 1],
+      ["amount", "1234.5 EUR", undefined, 1],
+    ],
+  );
+  assert.deepEqual(
+    reading.contradictions?.map(({ stated, read }) => [stated, read]),
+    [["12,4 M€", "13,4 M€"]],
+  );
+  assert.equal(reading.pictures?.length, 1);
+});
+
+test("pages are drawn in the same sandbox, and what has none has none", async (t) => {
+  const reader = open(t);
+  const page = await reader.page(makePages({ pages: [[{ text: "A page to look at.", y: 80 }]] }), {
+    name: "a.pdf",
+    page: 1,
+    widthMax: 300,
+    signal,
+  });
+
+  assert.equal(
+    Buffer.from(page ?? [])
+      .subarray(8, 12)
+      .toString("latin1"),
+    "WEBP",
+  );
+  assert.equal(await reader.page(bytesOf("only words"), { name: "a.txt", page: 1, widthMax: 300, signal }), undefined);
+  assert.equal(await reader.page(bytesOf("%PDF-1.7\n"), { name: "a.pdf", page: 1, widthMax: 300, signal }), undefined);
 });
 
 test("a file that cannot be read is an answer with its reason, and the log says what the library said", async (t) => {
