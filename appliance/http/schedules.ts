@@ -10,7 +10,7 @@ import {
   type ScheduleView,
 } from "../../convex/model/schedule.ts";
 import type { Preview } from "../../functions/schedules/understand.ts";
-import type { Said, Saying } from "../../functions/schedules/say.ts";
+import { toSpec, type Said, type Saying } from "../../functions/schedules/say.ts";
 
 /** What the routes ask of the appliance. */
 export type Schedules = {
@@ -67,6 +67,8 @@ export async function answerSchedules(schedules: Schedules, request: ScheduleReq
       case "DELETE ID":
         await schedules.remove(toId(id));
         return { status: 204 };
+      case "POST ID/preview":
+        return { status: 200, body: await previewChange(schedules, toId(id), await request.body()) };
       case "POST ID/run":
         await schedules.start(toId(id));
         return { status: 202, body: { status: "started" } };
@@ -80,6 +82,16 @@ const kept = (schedule: ScheduleView, status = 200): ScheduleAnswer => ({
   body: schedule,
   etag: `"${schedule.version}"`,
 });
+
+/** What another time would mean for it, before it counts. */
+async function previewChange(schedules: Schedules, id: string, body: Record<string, unknown>): Promise<Preview> {
+  const existing = toSpec(await schedules.find(id));
+  return schedules.understand({
+    text: toText(body["text"], "text") ?? "",
+    zone: toText(body["zone"], "zone") ?? existing.rule.zone,
+    existing,
+  });
+}
 
 async function patch(schedules: Schedules, id: string, request: ScheduleRequest): Promise<ScheduleAnswer> {
   const version = toVersion(request.ifMatch);
@@ -104,17 +116,7 @@ async function patch(schedules: Schedules, id: string, request: ScheduleRequest)
 }
 
 function toChanged(body: Record<string, unknown>, schedule: ScheduleView, schedules: Schedules): ScheduleSpec | undefined {
-  const {
-    id: _id,
-    isEnabled: _on,
-    pausedUntil: _until,
-    version: _version,
-    nextAts: _next,
-    lastAt: _last,
-    fired: _fired,
-    createdAt: _at,
-    ...before
-  } = schedule;
+  const before = toSpec(schedule);
   let spec: ScheduleSpec = before;
   const text = toText(
     body["text"] ?? (body["rule"] === undefined ? undefined : `cron ${toText(body["rule"], "rule") ?? ""}`),

@@ -9,6 +9,7 @@ import "./style/frame.css";
 import "./style/parts.css";
 import "./style/screens.css";
 import "./style/intake.css";
+import "./style/schedules.css";
 
 showTheme(rememberedSettings().theme);
 startSession();

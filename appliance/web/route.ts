@@ -2,7 +2,7 @@
 import { useMemo, useSyncExternalStore } from "react";
 
 /** The last has a tab only where there is room; elsewhere the way to it leads through the one before. */
-export const routes = ["ask", "documents", "activity", "functions"] as const;
+export const routes = ["ask", "documents", "schedules", "activity", "functions"] as const;
 export type Route = (typeof routes)[number];
 
 export function useRoute(): Route {

@@ -19,10 +19,17 @@ export type Saying = {
   readonly sessionId?: string;
 };
 
+export type Done = {
+  readonly type: "changed" | "paused" | "resumed" | "deleted" | "started";
+  readonly schedule: ScheduleView;
+  /** What its new time means. */
+  readonly preview?: Preview;
+};
+
 /** What came of some words about schedules. */
 export type Said =
   | { readonly type: "created"; readonly schedule: ScheduleView; readonly preview: Preview }
-  | { readonly type: "changed" | "paused" | "resumed" | "deleted" | "started"; readonly schedule: ScheduleView }
+  | Done
   | { readonly type: "listed"; readonly schedules: readonly ScheduleView[] }
   | { readonly type: "preview"; readonly preview: Preview }
   /** Several are called that. */
@@ -77,7 +84,7 @@ export const saySchedule = defineCall({
       case "change": {
         const preview = understand({ text: request.change, zone: schedule.rule.zone, now, existing: toSpec(schedule) });
         if (preview.type !== "rule") return { type: "preview", preview };
-        return act("changed", saying, schedule, () => edit(tools, schedule, { spec: preview.spec }));
+        return { ...(await act("changed", saying, schedule, () => edit(tools, schedule, { spec: preview.spec }))), preview };
       }
     }
   },
@@ -124,7 +131,7 @@ async function act(
   { isDryRun }: Saying,
   schedule: ScheduleView,
   work: () => Promise<ScheduleView>,
-): Promise<Said> {
+): Promise<Done> {
   return { type, schedule: isDryRun === true ? schedule : await work() };
 }
 

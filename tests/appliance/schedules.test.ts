@@ -4,6 +4,7 @@ import { api } from "../../convex/_generated/api.js";
 import type { ScheduleView } from "../../convex/model/schedule.ts";
 import type { Ports } from "../../functions/define.ts";
 import type { Said } from "../../functions/schedules/say.ts";
+import type { Preview } from "../../functions/schedules/understand.ts";
 import { answerSchedules } from "../../appliance/http/schedules.ts";
 import { schedulesOf } from "../../appliance/schedules.ts";
 import { openFakeState } from "../fakes/state.ts";
@@ -140,3 +141,21 @@ for (const [what, method, path, body, code] of [
     await assert.rejects(ask(method, path, body, '"1"'), { code });
   });
 }
+
+test("another time for a schedule is shown before it counts, and the rest of it stays", async () => {
+  const { ask, list } = open();
+  const { id } = (await ask("POST", "", { text: "tous les lundis à 8h brief", zone: "Europe/Paris" })).body as ScheduleView;
+  const preview = (await ask("POST", `/${id}/preview`, { text: "à 9h" })).body as Preview;
+  assert(preview.type === "rule");
+  assert.deepEqual([preview.label, preview.spec.name], ["Chaque lundi à 9 h", "Brief"]);
+  assert.equal((await list())[0]?.version, 1);
+});
+
+test("a change in words tells what the new time means, also when it is only tried", async () => {
+  const { say, list } = open();
+  await say("tous les lundis à 8h recherche Indeed");
+  const said = await say("change la recherche Indeed à tous les mercredis", { dryRun: true });
+  assert(said.type === "changed" && said.preview?.type === "rule");
+  assert.equal(said.preview.label, "Chaque mercredi à 8 h");
+  assert.equal((await list())[0]?.version, 1);
+});

@@ -10,6 +10,7 @@ import { DocumentScreen } from "../screens/document.tsx";
 import { DocumentsScreen } from "../screens/documents.tsx";
 import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
+import { SchedulesScreen } from "../screens/schedules.tsx";
 import { SettingsSheet } from "../screens/settingsSheet.tsx";
 import { ApplianceStatus, ConnectionBanner } from "./applianceStatus.tsx";
 import { Broken } from "./broken.tsx";
@@ -55,6 +56,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {detail?.type === "document" && <DocumentScreen key={detail.id} id={detail.id} passage={detail.passage} />}
           {detail?.type === "batch" && <BatchScreen key={detail.id} id={detail.id} />}
           {detail?.type === "folders" && <FoldersScreen />}
+          {route === "schedules" && <SchedulesScreen />}
           {route === "activity" && <ActivityScreen />}
           {route === "functions" && <FunctionsScreen />}
         </Broken>

@@ -43,6 +43,21 @@ export function formatWhen(at: number, now: number, locale: string, timeZone?: s
   return part(at, { day: "numeric", month: "short", year: "numeric" });
 }
 
+/** Weekday, day and time; the year only when it is another one. */
+export function formatMoment(at: number, now: number, locale: string, timeZone?: string): string {
+  const zone = timeZone === undefined ? {} : { timeZone };
+  const yearOf = (ms: number): string => new Intl.DateTimeFormat(locale, { ...zone, year: "numeric" }).format(ms);
+  return new Intl.DateTimeFormat(locale, {
+    ...zone,
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    ...(yearOf(at) !== yearOf(now) && { year: "numeric" }),
+  }).format(at);
+}
+
 /** A language's own name for a language code: "fr" is "French" in English. Empty for what cannot be told. */
 export function formatLanguage(code: string, locale: string): string {
   if (code === "und") return "";

@@ -1,6 +1,6 @@
 import { createContext, useContext, useMemo, type ReactNode } from "react";
 import { en } from "./en.ts";
-import { formatBytes, formatLanguage, formatNumber, formatWhen } from "./format.ts";
+import { formatBytes, formatLanguage, formatMoment, formatNumber, formatWhen } from "./format.ts";
 import { fr } from "./fr.ts";
 import type { Language, Words } from "./words.ts";
 
@@ -10,6 +10,8 @@ type Speech = {
   readonly bytes: (sizeBytes: number) => string;
   readonly number: (value: number) => string;
   readonly when: (at: number) => string;
+  /** Day and time: for what is still to come. */
+  readonly moment: (at: number) => string;
   readonly languageName: (code: string) => string;
 };
 
@@ -25,6 +27,7 @@ function toSpeech(language: Language): Speech {
     bytes: (sizeBytes) => formatBytes(sizeBytes, locale),
     number: (value) => formatNumber(value, locale),
     when: (at) => formatWhen(at, Date.now(), locale),
+    moment: (at) => formatMoment(at, Date.now(), locale),
     languageName: (code) => formatLanguage(code, locale),
   };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatBytes, formatLanguage, formatWhen } from "../../../appliance/web/language/format.ts";
+import { formatBytes, formatLanguage, formatMoment, formatWhen } from "../../../appliance/web/language/format.ts";
 
 /** Intl writes spaces of several kinds. */
 const plain = (text: string): string => text.replace(/\s/gu, " ");
@@ -25,4 +25,10 @@ test("a language is called by its name in the reader's language, and by nothing 
   assert.equal(formatLanguage("fr", "en"), "French");
   assert.equal(formatLanguage("en", "fr"), "Anglais");
   assert.equal(formatLanguage("und", "en"), "");
+});
+
+test("a moment to come says weekday, day and time, and the year only when it is another one", () => {
+  const now = Date.UTC(2026, 10, 21, 9);
+  assert.equal(formatMoment(Date.UTC(2026, 10, 23, 7), now, "en-GB", "Europe/Paris"), "Mon 23 Nov, 08:00");
+  assert.match(formatMoment(Date.UTC(2027, 0, 4, 7), now, "fr-FR", "Europe/Paris"), /lun\. 4 janv\. 2027.*08:00/u);
 });

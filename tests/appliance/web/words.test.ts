@@ -34,6 +34,7 @@ const alike = new Set([
   "formats.json",
   "functions.kinds.action",
   "formats.ipynb",
+  "formats.vcf",
   "formats.pdf",
   "formats.markdown",
   "settings.english",
