@@ -1,6 +1,6 @@
 /** The peers, in a Python of their own outside of the repository: made on first use, kept for the next. */
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -17,6 +17,8 @@ export function openPeers(): { python: string } | { missing: string } {
   try {
     if (!existsSync(join(dir, "ready"))) {
       console.error("making a Python with the peers, once");
+      // What an earlier try left half-done is no ground to build on.
+      rmSync(dir, { recursive: true, force: true });
       execFileSync("python3", ["-m", "venv", dir]);
       execFileSync(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages], {
         stdio: ["ignore", "ignore", "pipe"],
