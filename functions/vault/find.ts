@@ -42,8 +42,9 @@ const rerankedMax = 20;
 /** Beside its own, how much the cross-encoder's word counts. */
 const rerankerShare = 0.7;
 const diversityDefault = 0.3;
-/** Half of what all the words of a question in one passage are worth: it outweighs a word less, not an answer. */
-const understoodWorth = 0.5;
+/** Less than what all the words of a question in one sentence are worth: it outweighs a word less, not an answer. */
+const understoodWorth = 0.7;
+const timelessFit = 0.3;
 
 /**
  * How much each ranking counts. Words twice as much as the vector: measured on headings against their sections. What was understood
@@ -71,7 +72,7 @@ export async function findPassages(search: Search, ports: SearchPorts, signal: A
     signal,
   );
   const isWanted = (hit: Ranked<PassageHit>): boolean =>
-    hit.passageShare > 0 || !embedder.isBaseline || isPinned(hit) || (reading.isListing && hasBranch(hit, "understood"));
+    hit.passageShare > 0 || !embedder.isBaseline || isPinned(hit) || (reading.isListing && hasBranch(hit, "understood,"));
   const ranked = rerank(found, corrected, worthOf(search.weights, reading)).filter(isWanted);
   const judged = await judge(pinned(ranked), { question, reranker, signal });
   const diversity = search.weights?.diversity ?? diversityDefault;
@@ -130,16 +131,28 @@ function branchesOf(
     corrections.flatMap(({ read }) => read),
   );
   const { filter, codes, phrases } = reading;
+  const { from: _from, to: _to, ...timeless } = filter;
+  const isTimed = filter.from !== undefined || filter.to !== undefined;
   const isLimited = Object.keys(filter).length > 0;
+  // Many documents do not say when they were written: what is of the type asked for counts whatever its time.
+  const understood = [...(isLimited ? [filter] : []), ...(isTimed && Object.keys(timeless).length > 0 ? [timeless] : [])];
   return [
     { name: "dense", weight: weights.dense, vector },
     { name: "lexical", weight: weights.lexical, terms },
-    ...(isLimited
-      ? [
-          { name: "understood, dense", weight: weights.understoodDense, filter, vector },
-          { name: "understood, lexical", weight: weights.understoodLexical, filter, terms },
-        ]
-      : []),
+    ...understood.flatMap((only, at) => [
+      {
+        name: at === 0 ? "understood, dense" : "understood but for time, dense",
+        weight: weights.understoodDense / (at + 1),
+        filter: only,
+        vector,
+      },
+      {
+        name: at === 0 ? "understood, lexical" : "understood but for time, lexical",
+        weight: weights.understoodLexical / (at + 1),
+        filter: only,
+        terms,
+      },
+    ]),
     ...codes.map((code) => ({ name: `code ${code}`, weight: weights.code, terms: exactTerms(code) })),
     ...phrases.flatMap((phrase) => [
       { name: `phrase “${phrase}”`, weight: weights.phrase, phrase, terms: queryTerms(phrase) },
@@ -191,11 +204,14 @@ function worthOf({ recency = 0, authority = 0 }: SearchWeights = {}, { filter }:
   if (!(weight > 0)) return {};
   const now = Date.now();
   const of = (hit: PassageHit): number =>
-    (recency * recencyOf(hit.writtenAt, now) +
-      authority * authorityOf(hit.entityType) +
-      understood * (hasBranch(hit, "understood") ? 1 : 0)) /
-    weight;
+    (recency * recencyOf(hit.writtenAt, now) + authority * authorityOf(hit.entityType) + understood * fitOf(hit)) / weight;
   return { worth: { weight, of } };
+}
+
+/** How well a passage's document fits what was understood: in type and time, in type alone, or not. */
+function fitOf(hit: PassageHit): number {
+  if (hasBranch(hit, "understood,")) return 1;
+  return hasBranch(hit, "understood but for time") ? timelessFit : 0;
 }
 
 function cite(

@@ -9,6 +9,7 @@ import { findPassages } from "../../../functions/vault/find.ts";
 import { chunk } from "../../../ml/chunk/chunk.ts";
 import { textToEmbed } from "../../../ml/embed/textToEmbed.ts";
 import { bootstrap, ndcg, recall, reciprocalRank } from "../../../ml/evaluate/metrics.ts";
+import { entityTypeOf } from "../../../ml/parse/entityType.ts";
 import { parse } from "../../../ml/parse/parse.ts";
 import { detectLanguage } from "../../../ml/retrieve/language.ts";
 import { indexed, queryTerms } from "../../../ml/retrieve/terms.ts";
@@ -67,6 +68,7 @@ async function fill({ vectors, embedder }: BenchVault, documents: readonly BeirD
     const documentName = `${documentId}.${extensions[form] ?? "txt"}`;
     const parsed = await parse(new TextEncoder().encode(text === "" ? given : text), documentName);
     const title = given === "" ? parsed.title : given;
+    const entityType = entityTypeOf({ ...parsed, title, name: documentName });
     const made = chunk(parsed).map(({ text, place, kind, section }, ordinal) => {
       const embedded = textToEmbed({ title, place, text });
       const facts = {
@@ -78,6 +80,7 @@ async function fill({ vectors, embedder }: BenchVault, documents: readonly BeirD
         place,
         format: parsed.format,
         language: detectLanguage(text),
+        entityType,
       };
       return {
         ...facts,
