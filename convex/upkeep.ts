@@ -3,6 +3,7 @@ import { v } from "convex/values";
 import { internal } from "./_generated/api.js";
 import { eventsKeptMax, eventsKeptMs } from "./model/event.ts";
 import { endedKeptMax, endedKeptMs } from "./model/job.ts";
+import { sweepBridge } from "./turn/bridge.ts";
 import { systemMutation, type Turn } from "./turn/guard.ts";
 import { findSums } from "./turn/sum.ts";
 import { readTally } from "./turn/tally.ts";
@@ -17,7 +18,9 @@ export const sweep = systemMutation({
   args: {},
   returns: v.null(),
   handler: async (turn) => {
-    const isMore = [await sweepJobs(turn), await sweepEvents(turn), await sweepBatches(turn)].includes(true);
+    const isMore = [await sweepJobs(turn), await sweepEvents(turn), await sweepBatches(turn), await sweepBridge(turn)].includes(
+      true,
+    );
     if (isMore) await sweepAgain(turn);
     return null;
   },

@@ -2,6 +2,7 @@
 import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server";
 import type * as appliance from "../appliance.ts";
 import type * as batches from "../batches.ts";
+import type * as bridge from "../bridge.ts";
 import type * as crons from "../crons.ts";
 import type * as documents from "../documents.ts";
 import type * as events from "../events.ts";
@@ -11,6 +12,7 @@ import type * as pictures from "../pictures.ts";
 import type * as schedules from "../schedules.ts";
 import type * as settings from "../settings.ts";
 import type * as sources from "../sources.ts";
+import type * as telegram from "../telegram.ts";
 import type * as upkeep from "../upkeep.ts";
 import type * as watches from "../watches.ts";
 import type * as workers from "../workers.ts";
@@ -18,6 +20,7 @@ import type * as workers from "../workers.ts";
 declare const fullApi: ApiFromModules<{
   appliance: typeof appliance;
   batches: typeof batches;
+  bridge: typeof bridge;
   crons: typeof crons;
   documents: typeof documents;
   events: typeof events;
@@ -27,6 +30,7 @@ declare const fullApi: ApiFromModules<{
   schedules: typeof schedules;
   settings: typeof settings;
   sources: typeof sources;
+  telegram: typeof telegram;
   upkeep: typeof upkeep;
   watches: typeof watches;
   workers: typeof workers;
