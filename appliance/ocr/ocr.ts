@@ -16,8 +16,8 @@ const languagesDefault = ["fra", "eng"];
 /** The languages whose models come with Nika. */
 const shipped = new Set(["fra", "eng"]);
 const timeLimitMs = 60_000;
-/** The engine with two languages takes 190, a large page 120 more. */
-const memoryMiBMax = 420;
+/** The engine with two languages and a full page at 200 dpi took 170. */
+const memoryMiBMax = 320;
 const idleMs = 20_000;
 
 /**
