@@ -64,7 +64,8 @@ export async function runBatchVerb(
   options: { name: string | undefined; only?: string | undefined; json: boolean; signal: AbortSignal },
 ): Promise<void> {
   const { name, only, json, signal } = options;
-  const id = await getId(client, name);
+  // Whether there is such a batch is worth a sentence of its own.
+  const { id } = (await getSummary(client, await getId(client, name))).batch;
   const http = await client.http();
   if (verb === "accept" || verb === "reject") {
     const group = only === undefined ? {} : { only: toOnly(only) };
