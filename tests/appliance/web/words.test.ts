@@ -35,6 +35,7 @@ const alike = new Set([
   "functions.kinds.action",
   "formats.ipynb",
   "formats.vcf",
+  "formats.archive",
   "formats.pdf",
   "formats.markdown",
   "settings.english",
