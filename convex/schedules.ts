@@ -22,10 +22,11 @@ import { dropOccurrences, note } from "./turn/occurrence.ts";
 import { begin, withdraw } from "./turn/schedule.ts";
 
 const listedMax = 500;
-const overdueMax = 500; // A minute's worth; the rest follows in the next.
 /** Behind this the call that was to fire it is taken to be lost. */
 const overdueMs = 5_000;
 const sessionsMax = 1_000;
+/** Of what is due, in one transaction: short, and yet a thousand at one instant are ten commits and not a thousand. */
+const firedMax = 100;
 
 type Schedule = Doc<"schedules">;
 
@@ -80,7 +81,18 @@ export const runNow = ownerMutation({
   },
 });
 
-/** The same, for the appliance: words about schedules find theirs among all of them. */
+/** One of them, for the appliance. */
+export const one = systemQuery({
+  args: { id: v.string() },
+  returns: v.union(vScheduleView, v.null()),
+  handler: async (ctx, { id }) => {
+    const known = ctx.db.normalizeId("schedules", id);
+    const schedule = known && (await ctx.db.get(known));
+    return schedule && toView(schedule);
+  },
+});
+
+/** All of them, for the appliance: words about schedules find theirs among all of them. */
 export const all = systemQuery({
   args: {},
   returns: v.array(vScheduleView),
@@ -173,13 +185,15 @@ export const remove = systemMutation({
   },
 });
 
-/** Its time has come. Fires nothing when it was edited, turned off or deleted since this call was made. */
+/**
+ * A time has come: acts on everything that is due. It looks at schedules as they are now, so one that was edited, turned off or deleted
+ * since this call was made does not happen.
+ */
 export const fire = systemMutation({
-  args: { id: v.id("schedules"), version: v.number() },
+  args: {},
   returns: v.null(),
-  handler: async (turn, { id, version }) => {
-    const schedule = await turn.db.get(id);
-    if (schedule?.isEnabled && schedule.version === version) await happen(turn, schedule);
+  handler: async (turn) => {
+    if ((await happenDue(turn, turn.now)) === firedMax) await turn.scheduler.runAfter(0, internal.schedules.fire, {});
     return null;
   },
 });
@@ -193,7 +207,7 @@ export const resume = systemMutation({
     if (!schedule || schedule.isEnabled || schedule.version !== version) return null;
     const { pausedUntil: _until, ...kept } = schedule;
     await turn.db.replace(id, { ...kept, isEnabled: true, version: version + 1 });
-    await askForPlan(turn, schedule);
+    await askForPlans(turn, [schedule]);
     return null;
   },
 });
@@ -203,11 +217,8 @@ export const check = systemMutation({
   args: {},
   returns: v.null(),
   handler: async (turn) => {
-    const overdue = await turn.db
-      .query("schedules")
-      .withIndex("by_next", (q) => q.gt("nextAt", 0).lt("nextAt", turn.now - overdueMs))
-      .take(overdueMax);
-    for (const schedule of overdue) await happen(turn, schedule);
+    const isMore = (await happenDue(turn, turn.now - overdueMs)) === firedMax;
+    if (isMore) await turn.scheduler.runAfter(0, internal.schedules.fire, {});
     const ended = await turn.db
       .query("sessions")
       .withIndex("by_until", (q) => q.lt("until", turn.now))
@@ -217,33 +228,42 @@ export const check = systemMutation({
   },
 });
 
-/** What the planner needs; null when there is nothing to plan. */
+/** What the planner needs of those of them that are to be planned. */
 export const forPlan = systemQuery({
-  args: { id: v.id("schedules") },
-  returns: v.union(
-    v.object({ rule: vScheduleSpec.fields.rule, version: v.number(), after: v.number(), fired: v.number() }),
-    v.null(),
+  args: { ids: v.array(v.id("schedules")) },
+  returns: v.array(
+    v.object({
+      id: v.id("schedules"),
+      rule: vScheduleSpec.fields.rule,
+      version: v.number(),
+      after: v.number(),
+      fired: v.number(),
+    }),
   ),
-  handler: async (ctx, { id }) => {
-    const schedule = await ctx.db.get(id);
-    if (!schedule?.isEnabled) return null;
-    const { rule, version, nextAts, fired } = schedule;
-    return { rule, version, after: nextAts.at(-1) ?? 0, fired: fired + nextAts.length };
+  handler: async (ctx, { ids }) => {
+    const found = await Promise.all(ids.map((id) => ctx.db.get(id)));
+    return found.flatMap((schedule) => {
+      if (!schedule?.isEnabled) return [];
+      const { _id: id, rule, version, nextAts, fired } = schedule;
+      return [{ id, rule, version, after: nextAts.at(-1) ?? 0, fired: fired + nextAts.length }];
+    });
   },
 });
 
-/** More instants of the rule, worked out for this version of it. */
+/** More instants of rules, each worked out for that version of it. */
 export const planned = systemMutation({
-  args: { id: v.id("schedules"), version: v.number(), nextAts: v.array(v.number()) },
+  args: { planned: v.array(v.object({ id: v.id("schedules"), version: v.number(), nextAts: v.array(v.number()) })) },
   returns: v.null(),
-  handler: async (turn, { id, version, nextAts }) => {
-    const schedule = await turn.db.get(id);
-    if (!schedule?.isEnabled || schedule.version !== version) return null;
-    const ahead = upcoming([...schedule.nextAts, ...nextAts], 0);
-    const { nextAt: before, ...kept } = schedule;
-    const after: Schedule = { ...kept, nextAts: ahead, ...(ahead[0] !== undefined && { nextAt: ahead[0] }) };
-    await turn.db.replace(id, after);
-    if (ahead[0] !== before) await arm(turn, after);
+  handler: async (turn, { planned: all }) => {
+    for (const { id, version, nextAts } of all) {
+      const schedule = await turn.db.get(id);
+      if (!schedule?.isEnabled || schedule.version !== version) continue;
+      const ahead = upcoming([...schedule.nextAts, ...nextAts], 0);
+      const { nextAt: before, ...kept } = schedule;
+      const after: Schedule = { ...kept, nextAts: ahead, ...(ahead[0] !== undefined && { nextAt: ahead[0] }) };
+      await turn.db.replace(id, after);
+      if (ahead[0] !== before) await callAtNext(turn, after);
+    }
     return null;
   },
 });
@@ -304,8 +324,24 @@ async function drop(turn: Turn, schedule: Schedule): Promise<void> {
   await dropOccurrences(turn, schedule._id);
 }
 
-/** Acts on what has come, notes what was missed, and sets the clock for the next time. */
-async function happen(turn: Turn, schedule: Schedule): Promise<void> {
+/** Returns how many were due by then; there may be more when it is `firedMax`. */
+async function happenDue(turn: Turn, by: number): Promise<number> {
+  const due = await turn.db
+    .query("schedules")
+    .withIndex("by_next", (q) => q.gt("nextAt", 0).lte("nextAt", by))
+    .take(firedMax);
+  const low: Schedule[] = [];
+  for (const schedule of due) {
+    const after = await happen(turn, schedule);
+    await callAtNext(turn, after);
+    if (after.nextAts.length < plannedMin) low.push(after);
+  }
+  await askForPlans(turn, low);
+  return due.length;
+}
+
+/** Acts on what has come and notes what was missed. Returns the schedule as it now is. */
+async function happen(turn: Turn, schedule: Schedule): Promise<Schedule> {
   const { act, isLate, missed, later } = dueOf(schedule.nextAts, turn.now, schedule.misfire);
   for (const at of missed) await note(turn, schedule, { at, state: "missed" });
   const { nextAt: _next, ...kept } = schedule;
@@ -318,19 +354,31 @@ async function happen(turn: Turn, schedule: Schedule): Promise<void> {
   };
   await turn.db.replace(schedule._id, after);
   if (act !== undefined) await begin(turn, after, { at: act, isLate });
-  await arm(turn, after);
+  return after;
 }
 
 /** The call that fires it, and more instants when few are left. */
 async function arm(turn: Turn, schedule: Schedule): Promise<void> {
-  const { _id: id, version, nextAt, nextAts, isEnabled } = schedule;
-  if (!isEnabled) return;
-  if (nextAt !== undefined) await turn.scheduler.runAt(nextAt, internal.schedules.fire, { id, version });
-  if (nextAts.length < plannedMin) await askForPlan(turn, schedule);
+  if (!schedule.isEnabled) return;
+  await callAtNext(turn, schedule);
+  if (schedule.nextAts.length < plannedMin) await askForPlans(turn, [schedule]);
 }
 
-async function askForPlan(turn: Turn, { _id, name }: Schedule): Promise<Id<"jobs">> {
-  return enqueue(turn, { kind: "schedules.plan", args: { scheduleId: _id }, label: name });
+/** Schedules of one instant share one call: it is never taken back, so while another has that instant it is still to come. */
+async function callAtNext(turn: Turn, { nextAt }: Schedule): Promise<void> {
+  if (nextAt === undefined) return;
+  const sharing = await turn.db
+    .query("schedules")
+    .withIndex("by_next", (q) => q.eq("nextAt", nextAt))
+    .take(2);
+  if (sharing.length < 2) await turn.scheduler.runAt(nextAt, internal.schedules.fire, {});
+}
+
+async function askForPlans(turn: Turn, schedules: readonly Schedule[]): Promise<void> {
+  const [first] = schedules;
+  if (!first) return;
+  const label = schedules.length === 1 ? first.name : `${schedules.length} schedules`;
+  await enqueue(turn, { kind: "schedules.plan", args: { scheduleIds: schedules.map(({ _id }) => _id) }, label });
 }
 
 const upcoming = (nextAts: readonly number[], now: number): number[] =>

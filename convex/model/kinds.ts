@@ -10,7 +10,7 @@ export const kinds = {
   "documents.clear": v.object({ documentId: v.id("documents") }),
   "documents.label": v.object({ documentIds: v.array(v.id("documents")) }),
   "batches.decide": v.object({ batchId: v.id("batches") }),
-  "schedules.plan": v.object({ scheduleId: v.id("schedules") }),
+  "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
   "schedules.run": v.object({ occurrenceId: v.id("occurrences") }),
 } as const;
 
@@ -35,8 +35,8 @@ export const ranks: Record<JobKind, number> = {
   "documents.clear": 0,
   "documents.label": 0,
   "batches.decide": 0,
-  "schedules.plan": 0,
   "schedules.run": 0,
+  "schedules.plan": 1,
   "documents.ingest": 1,
 };
 

@@ -168,7 +168,7 @@ function checked(saying: Saying): Saying {
 }
 
 export async function findSchedule(state: State, id: string): Promise<ScheduleView> {
-  const schedule = (await state.query(internal.schedules.all, {})).find((one) => one.id === id);
+  const schedule = await state.query(internal.schedules.one, { id });
   if (!schedule) throw new NikaError("missing", "There is no such schedule.");
   return schedule;
 }

@@ -30,8 +30,7 @@ async function create(state: FakeState, changes: Partial<ScheduleSpec> = {}): Pr
   const spec = { ...daily, ...changes };
   return state.mutation(internal.schedules.create, { spec, nextAts: nextInstants(spec.rule, Date.now(), 16) });
 }
-const fire = (state: FakeState, { id, version }: ScheduleView): Promise<unknown> =>
-  state.mutation(internal.schedules.fire, { id, version });
+const fire = (state: FakeState): Promise<unknown> => state.mutation(internal.schedules.fire, {});
 const get = async (state: FakeState, { id }: ScheduleView): Promise<ScheduleView> => {
   const schedule = await state.owner.query(api.schedules.get, { id });
   assert(schedule);
@@ -43,12 +42,12 @@ const states = async (state: FakeState, { id }: ScheduleView): Promise<string[]>
 test("at its time a schedule becomes one job, however often it is fired, and what came of it is kept", async () => {
   const state = openFakeState();
   const schedule = await create(state);
-  await fire(state, schedule);
+  await fire(state);
   assert.deepEqual(await states(state, schedule), [], "not before its time");
 
   pass(hourMs);
-  await fire(state, schedule);
-  await fire(state, schedule);
+  await fire(state);
+  await fire(state);
   await state.mutation(internal.schedules.check, {});
   const worker = await joinWorker(state);
   const job = only(await worker.claim());
@@ -70,7 +69,7 @@ test("the old version of an edited schedule never happens, not even what of it a
   const state = openFakeState();
   const schedule = await create(state);
   pass(hourMs);
-  await fire(state, schedule);
+  await fire(state);
   const rule: ScheduleSpec["rule"] = { type: "calendar", zone: "UTC", times: ["12:00"], days: { type: "every" } };
   const edited = await state.mutation(internal.schedules.update, {
     id: schedule.id,
@@ -82,8 +81,7 @@ test("the old version of an edited schedule never happens, not even what of it a
   assert.deepEqual(await (await joinWorker(state)).claim(), []);
   assert.deepEqual(await states(state, schedule), ["cancelled"]);
 
-  pass(24 * hourMs);
-  await fire(state, schedule);
+  await fire(state);
   assert.deepEqual(await states(state, schedule), ["cancelled"], "the call made for the old version does nothing");
 });
 
@@ -109,7 +107,7 @@ test("what is off does not happen, and is planned anew when it is on again", asy
     nextAts: [],
   });
   pass(hourMs);
-  await fire(state, schedule);
+  await fire(state);
   await state.mutation(internal.schedules.check, {});
   assert.deepEqual(await states(state, schedule), []);
 
@@ -117,13 +115,9 @@ test("what is off does not happen, and is planned anew when it is on again", asy
   await state.mutation(internal.schedules.resume, { id: schedule.id, version: off.version });
   const worker = await joinWorker(state);
   assert.equal(only(await worker.claim()).kind, "schedules.plan");
-  const plan = await state.query(internal.schedules.forPlan, { id: schedule.id });
-  assert(plan);
-  await state.mutation(internal.schedules.planned, {
-    id: schedule.id,
-    version: plan.version,
-    nextAts: nextInstants(plan.rule, Math.max(plan.after, Date.now()), 16, plan.fired),
-  });
+  const plan = only(await state.query(internal.schedules.forPlan, { ids: [schedule.id] }));
+  const nextAts = nextInstants(plan.rule, Math.max(plan.after, Date.now()), 16, plan.fired);
+  await state.mutation(internal.schedules.planned, { planned: [{ id: schedule.id, version: plan.version, nextAts }] });
   assert.equal((await get(state, schedule)).nextAts[0], start + 49 * hourMs);
 });
 
@@ -136,9 +130,9 @@ test("a time that comes while the last is being worked on is skipped, queued, or
     const state = openFakeState();
     const schedule = await create(state, { overlap });
     pass(hourMs);
-    await fire(state, schedule);
+    await fire(state);
     pass(24 * hourMs);
-    await fire(state, schedule);
+    await fire(state);
     assert.deepEqual(await states(state, schedule), expected, overlap);
     mock.timers.setTime(start);
   }
@@ -192,7 +186,7 @@ test("a deleted schedule leaves nothing behind and nothing to do", async () => {
   const state = openFakeState();
   const schedule = await create(state);
   pass(hourMs);
-  await fire(state, schedule);
+  await fire(state);
   await state.mutation(internal.schedules.remove, { id: schedule.id });
   assert.deepEqual(await states(state, schedule), []);
   assert.deepEqual(await (await joinWorker(state)).claim(), []);
@@ -203,7 +197,7 @@ test("more instants are asked for before the stored ones run out", async () => {
   const schedule = await create(state);
   for (let day = 0; day < 13; day++) {
     pass(day === 0 ? hourMs : 24 * hourMs);
-    await fire(state, schedule);
+    await fire(state);
   }
   const worker = await joinWorker(state);
   const kinds = (await worker.claim(64)).map(({ kind }) => kind);
@@ -237,7 +231,30 @@ test("of a schedule that happens often only the latest times are kept", async ()
       });
   });
   pass(60_000);
-  await fire(state, schedule);
+  await fire(state);
   const left = await state.run((ctx) => ctx.db.query("occurrences").collect());
   assert.equal(left.length, occurrencesKeptMax + 2, "two go for the one that came");
+});
+
+test("schedules of one instant share one call and one commit, and are planned together", async () => {
+  const state = openFakeState();
+  for (let i = 0; i < 150; i++) await create(state, { name: `Brief ${i}` });
+  const calls = await state.run((ctx) => ctx.db.system.query("_scheduled_functions").collect());
+  assert.equal(calls.filter(({ name }) => name.startsWith("schedules")).length, 1);
+  await state.run(async (ctx) => {
+    for (const { _id, nextAts } of await ctx.db.query("schedules").collect())
+      await ctx.db.patch(_id, { nextAts: nextAts.slice(0, 3) });
+  });
+  pass(hourMs);
+  await fire(state);
+  const begun = (): Promise<number> => state.run(async (ctx) => (await ctx.db.query("occurrences").collect()).length);
+  assert.equal(await begun(), 100, "the first hundred; the rest in the call that follows");
+  await fire(state);
+  assert.equal(await begun(), 150);
+  const plans = await state.run(async (ctx) =>
+    (await ctx.db.query("jobs").collect()).flatMap(({ kind, args }) =>
+      kind === "schedules.plan" && "scheduleIds" in args ? [args.scheduleIds.length] : [],
+    ),
+  );
+  assert.deepEqual(plans, [100, 50]);
 });
