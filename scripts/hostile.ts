@@ -16,7 +16,8 @@ import { makeHostile } from "../tests/fixtures/hostile.ts";
 import { everyDocument } from "./lab/documents.ts";
 import { startLab } from "./lab/appliance.ts";
 
-const memoryMiBMax = 600;
+/** The readers may hold 340 of it, and recognising text in pictures some 200: what an ingest may take (800 MB). */
+const memoryMiBMax = 762;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "nika-hostile-"));
 const [home, temporary, data] = ["home", "tmp", "data"].map((name) => join(dir, name)) as [string, string, string];
