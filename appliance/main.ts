@@ -18,6 +18,8 @@ import { startRuntime } from "../functions/runtime/runtime.ts";
 import { askVault } from "../functions/vault/ask.ts";
 import { openVault } from "../functions/vault/open.ts";
 import { searchVault } from "../functions/vault/search.ts";
+import { openBridge } from "./bridge/bridge.ts";
+import { bridgeRoutes } from "./bridge/http.ts";
 import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
@@ -104,6 +106,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     media: mediaOf(ports),
     schedules: schedulesOf(ports),
+    bridge: bridgeRoutes({ bridge: openBridge(state), state, version: config.version, log }),
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),

@@ -33,6 +33,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/processes/",
     // Folders of the owner's, handed over by the command line and followed by the watch.
     "appliance/folder/",
+    // Whoever offers tools to agents speaks through it.
+    "appliance/mcp/",
   ],
 };
 
@@ -71,6 +73,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   commander: ["appliance/cli/"],
   "cli-progress": ["appliance/cli/"],
   qrcode: ["appliance/cli/"],
+  "@modelcontextprotocol/server": ["appliance/mcp/"],
+  grammy: ["appliance/telegram/"],
   systeminformation: ["appliance/cli/", "appliance/host/"],
   react: ["appliance/web/"],
   "react-dom": ["appliance/web/"],

@@ -38,9 +38,20 @@ export type RouteOptions = {
   readonly open: (args: OpenRequest, signal: AbortSignal) => Promise<OpenedPassage>;
   readonly media: Media;
   readonly schedules: Schedules;
+  readonly bridge: BridgeRoutes;
   readonly stop: () => void;
   readonly log: (line: string) => void;
   readonly now: () => number;
+};
+
+/** Routes that check their callers themselves: agents show tokens of their own. Undefined for paths that are none of theirs. */
+type BridgeRoutes = (
+  path: string,
+) => ((request: IncomingMessage, response: ServerResponse, exchange: BridgeExchange) => Promise<void>) | undefined;
+type BridgeExchange = {
+  readonly isOwner: (token: string) => boolean;
+  readonly readJson: (request: IncomingMessage) => Promise<Record<string, unknown>>;
+  readonly send: (status: number, body: object) => void;
 };
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
@@ -100,7 +111,9 @@ export function nikaRoutes(options: RouteOptions): Routes {
     handle(path, request, response) {
       const isApi = path.startsWith("/api/schedules");
       const handler =
-        table[`${request.method ?? "GET"} ${path}`] ?? (isApi ? schedules(options, path) : findMedia(path, request));
+        table[`${request.method ?? "GET"} ${path}`] ??
+        bridge(options, path) ??
+        (isApi ? schedules(options, path) : findMedia(path, request));
       if (!handler && !path.startsWith("/nika/")) return false;
       void respond(response, options.log, async () => {
         if (!handler) throw new NikaError("missing", `There is no ${request.method ?? "GET"} ${path} here.`);
@@ -165,6 +178,17 @@ function schedules(options: RouteOptions, path: string): Handler {
     if (answer.etag !== undefined) response.setHeader("ETag", answer.etag);
     send(response, answer.status, answer.body);
   };
+}
+
+function bridge({ bridge: find, signing, now }: RouteOptions, path: string): Handler | undefined {
+  const route = find(path);
+  if (!route) return undefined;
+  return (request, response) =>
+    route(request, response, {
+      isOwner: (token) => isOwnerToken(token, signing, now()),
+      readJson,
+      send: (status, body) => send(response, status, body),
+    });
 }
 
 function mustBeOwner(request: IncomingMessage, { signing, now }: RouteOptions): void {

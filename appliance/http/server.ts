@@ -44,7 +44,8 @@ export async function openServer(options: ServerOptions): Promise<HttpServer> {
     response.setHeader("Referrer-Policy", "no-referrer");
     const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
     // Convex has the rest of /api to itself, and answers for what it does not know.
-    if (path.startsWith("/api/schedules") && parts.routes.handle(path, request, response)) return;
+    const isOurs = path.startsWith("/api/schedules") || path.startsWith("/api/bridge/");
+    if (isOurs && parts.routes.handle(path, request, response)) return;
     if (parts.backend?.handle(request, response)) return;
     if (parts.routes.handle(path, request, response)) return;
     if (request.method !== "GET" && request.method !== "HEAD") return refuse(response, 405, "Only GET works here.");

@@ -59,6 +59,7 @@ server.serve({
       return { ...args, documentName: "d", title: "d", passages: [], hasBefore: false, hasAfter: false };
     },
     schedules: schedulesOf({} as Ports),
+    bridge: () => undefined,
     media: {
       picture: async (id) => (id === "p1" ? { bytes: Buffer.from("picture"), mediaType: "image/webp" } : undefined),
       page: async (id, { page, widthMax }) =>
