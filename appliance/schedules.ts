@@ -17,6 +17,10 @@ export function schedulesOf(ports: Ports): Schedules {
     find: (id) => findSchedule(state, id),
     keep: (spec) => keep(spec, ports),
     edit: (schedule, changes) => edit(ports, schedule, changes),
+    holdSession: (sessionId, holdMs) => state.mutation(internal.schedules.holdSession, { sessionId, holdMs }),
+    endSession: async (sessionId) => {
+      await state.mutation(internal.schedules.endSession, { sessionId });
+    },
     remove: async (id) => {
       await state.mutation(internal.schedules.remove, { id: id as Id<"schedules"> });
     },

@@ -5,10 +5,12 @@ import type { Doc, Id } from "./_generated/dataModel.js";
 import { NikaError } from "./model/error.ts";
 import {
   dueOf,
+  holdMsMax,
   nameCharsMax,
   plannedMax,
   plannedMin,
   promptCharsMax,
+  sessionMsMax,
   vOccurrenceView,
   vScheduleSpec,
   vScheduleView,
@@ -117,6 +119,8 @@ export const create = systemMutation({
     checked(spec);
     const ahead = upcoming(nextAts, turn.now);
     if (ahead.length === 0) throw new NikaError("invalid", "That never happens again; choose another time.");
+    if (spec.sessionId !== undefined && ((await findSession(turn, spec.sessionId))?.until ?? 0) <= turn.now)
+      throw new NikaError("missing", "That session is over; hold it before something is kept with it.");
     const id = await turn.db.insert("schedules", {
       ...spec,
       isEnabled: true,
@@ -268,17 +272,35 @@ export const planned = systemMutation({
   },
 });
 
-/** A session lives until then; said again and again by whoever holds it. */
+/**
+ * A session lives that much longer; said again and again by whoever holds it. Returns until when, which is a day after it began at the
+ * latest; then it is over (`invalid`).
+ */
 export const holdSession = systemMutation({
-  args: { sessionId: v.string(), until: v.number() },
+  args: { sessionId: v.string(), holdMs: v.number() },
+  returns: v.object({ until: v.number(), endsAt: v.number() }),
+  handler: async (turn, { sessionId, holdMs }) => {
+    if (!(holdMs >= 1_000 && holdMs <= holdMsMax))
+      throw new NikaError("invalid", `A session is held for 1 second to ${holdMsMax / 60_000} minutes at a time.`);
+    const session = await findSession(turn, sessionId);
+    const startedAt = session?.startedAt ?? turn.now;
+    const endsAt = startedAt + sessionMsMax;
+    if (endsAt <= turn.now) throw new NikaError("invalid", "A session lasts a day at most; begin another one.");
+    const until = Math.min(turn.now + holdMs, endsAt);
+    if (session) await turn.db.patch(session._id, { until, startedAt });
+    else await turn.db.insert("sessions", { sessionId, until, startedAt });
+    await turn.scheduler.runAt(until, internal.schedules.endSilent, { sessionId });
+    return { until, endsAt };
+  },
+});
+
+/** It was to be held again by now. Does nothing when it was. */
+export const endSilent = systemMutation({
+  args: { sessionId: v.string() },
   returns: v.null(),
-  handler: async (turn, { sessionId, until }) => {
-    const session = await turn.db
-      .query("sessions")
-      .withIndex("by_sessionId", (q) => q.eq("sessionId", sessionId))
-      .unique();
-    if (session) await turn.db.patch(session._id, { until });
-    else await turn.db.insert("sessions", { sessionId, until });
+  handler: async (turn, { sessionId }) => {
+    const session = await findSession(turn, sessionId);
+    if (session && session.until <= turn.now) await end(turn, session);
     return null;
   },
 });
@@ -288,10 +310,7 @@ export const endSession = systemMutation({
   args: { sessionId: v.string() },
   returns: v.null(),
   handler: async (turn, { sessionId }) => {
-    const session = await turn.db
-      .query("sessions")
-      .withIndex("by_sessionId", (q) => q.eq("sessionId", sessionId))
-      .unique();
+    const session = await findSession(turn, sessionId);
     if (session) await end(turn, session);
     return null;
   },
@@ -308,6 +327,13 @@ export const forRun = systemQuery({
     return { schedule: toView(schedule), at: occurrence.at, isLate: occurrence.isLate };
   },
 });
+
+async function findSession(turn: Turn, sessionId: string): Promise<Doc<"sessions"> | null> {
+  return turn.db
+    .query("sessions")
+    .withIndex("by_sessionId", (q) => q.eq("sessionId", sessionId))
+    .unique();
+}
 
 async function end(turn: Turn, session: Doc<"sessions">): Promise<void> {
   const mine = await turn.db

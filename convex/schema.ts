@@ -245,7 +245,7 @@ export default defineSchema({
     .index("by_jobId", ["jobId"]),
 
   // Sessions that schedules end with, and until when they are known to live.
-  sessions: defineTable({ sessionId: v.string(), until: v.number() })
+  sessions: defineTable({ sessionId: v.string(), until: v.number(), startedAt: v.optional(v.number()) })
     .index("by_sessionId", ["sessionId"])
     .index("by_until", ["until"]),
 

@@ -15,7 +15,7 @@ type JsonOption = { readonly json: boolean };
 export type ScheduleVerb = "pause" | "resume" | "remove" | "run";
 
 /** The clock on this terminal's wall, which the words were said by. */
-const ownZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const ownZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
 const ownLanguage = (): LabelLanguage => (/^fr/iu.test(new Intl.DateTimeFormat().resolvedOptions().locale) ? "fr" : "en");
 
 /** Says a sentence about schedules; `isDryRun` only shows what it would do. */
@@ -32,7 +32,11 @@ export async function runSay(
   else
     for (const line of saidLines(said, { language, zone, isDryRun }))
       for (const part of wrap(line, terminal.width)) terminal.line(part);
-  // Whoever scripts this learns from the exit code that nothing was done.
+  mustBeDone(said);
+}
+
+/** Whoever scripts this learns from the exit code that nothing was done. */
+export function mustBeDone(said: Said): void {
   if (said.type === "unknown")
     throw new NikaError("missing", `There is no schedule called "${oneLine(said.target)}"; see \`nika schedule list\`.`);
   if (said.type === "which") throw new NikaError("conflict", "Several schedules are called that; say more of the name.");
@@ -41,7 +45,7 @@ export async function runSay(
   if (said.type === "preview" && said.preview.type === "ask") throw new NikaError("invalid", said.preview.question);
 }
 
-type Reader = { readonly language: LabelLanguage; readonly zone: string; readonly isDryRun: boolean };
+export type Reader = { readonly language: LabelLanguage; readonly zone: string; readonly isDryRun: boolean };
 
 function saidLines(said: Said, reader: Reader): string[] {
   if (said.type === "created") return previewLines(said.preview, reader);
@@ -56,12 +60,13 @@ function saidLines(said: Said, reader: Reader): string[] {
   return [`${oneLine(schedule.name)}: ${reader.isDryRun ? "would be " : ""}${became}${label}`];
 }
 
-function previewLines(preview: Preview, reader: Reader): string[] {
+export function previewLines(preview: Preview, reader: Reader): string[] {
   if (preview.type !== "rule") return [];
   const { spec, label, next, assumptions, warnings, stopWhen } = preview;
   return [
     `${oneLine(spec.name)} · ${label}`,
     `  next: ${next.map((at) => whenOf(at, reader)).join(" · ")}`,
+    ...(spec.backend === "session" ? ["  kept with this session, and ends with it"] : []),
     ...(stopWhen === undefined ? [] : [`  until: ${oneLine(stopWhen)}`]),
     ...assumptions.map((line) => `  assumed: ${line}`),
     ...warnings.map((line) => `  note: ${line}`),
@@ -163,7 +168,7 @@ function pick(schedules: readonly ScheduleView[], name: string): ScheduleView {
   return match.item;
 }
 
-function whenOf(at: number, { language, zone }: { readonly language: LabelLanguage; readonly zone: string }): string {
+export function whenOf(at: number, { language, zone }: { readonly language: LabelLanguage; readonly zone: string }): string {
   return new Intl.DateTimeFormat(language === "fr" ? "fr-FR" : "en-GB", {
     timeZone: zone,
     weekday: "short",

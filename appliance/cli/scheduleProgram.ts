@@ -37,8 +37,15 @@ export function addScheduleCommands(program: Command, context: Context, { client
     .argument("<words...>", "as in: every Monday at 8 AM read the news")
     .option("--dry-run", "only show what it would do")
     .option("--zone <name>", "the clock it is said by, such as Europe/Paris (default: this terminal's)")
+    .option("--session", "keep it only as long as this command runs (a day at most), and show each time here; ends with Ctrl-C")
     .addOption(jsonFlag())
-    .action((words: string[], flags: SayFlags, command: Command) => say(words, flags, command));
+    .action(async (words: string[], flags: SayFlags & { session?: true }, command: Command) => {
+      if (!flags.session || flags.dryRun) return say(words, flags, command);
+      const client = await clientOf(command);
+      const { runSession } = await import("./scheduleSession.ts");
+      const options = { zone: flags.zone, json: isJson(command), signal: context.signal };
+      await runSession(context.terminal, client, words.join(" "), options);
+    });
   schedule
     .command("list")
     .summary("all of them, by when they happen next")

@@ -30,6 +30,9 @@ export type Schedules = {
   ) => Promise<ScheduleView>;
   readonly remove: (id: string) => Promise<void>;
   readonly start: (id: string) => Promise<void>;
+  /** A session lives that much longer, a day in all at most; with it live the schedules that are kept with it. */
+  readonly holdSession: (sessionId: string, holdMs: number) => Promise<{ readonly until: number; readonly endsAt: number }>;
+  readonly endSession: (sessionId: string) => Promise<void>;
   /** This machine's own clock, for whoever does not say. */
   readonly zone: string;
 };
@@ -50,6 +53,7 @@ const prefix = "/api/schedules";
 export async function answerSchedules(schedules: Schedules, request: ScheduleRequest): Promise<ScheduleAnswer | undefined> {
   const { method, path, signal } = request;
   if (path !== prefix && !path.startsWith(`${prefix}/`)) return undefined;
+  if (path.startsWith(`${prefix}/sessions/`)) return answerSession(schedules, request, path.slice(`${prefix}/sessions/`.length));
   const [id, verb, ...more] = path.slice(prefix.length + 1).split("/");
   const route = `${method} ${id === undefined || id === "" ? "" : id === "say" ? "say" : "ID"}${verb === undefined ? "" : `/${verb}`}`;
   if (more.length === 0) {
@@ -75,6 +79,25 @@ export async function answerSchedules(schedules: Schedules, request: ScheduleReq
     }
   }
   throw new NikaError("missing", `There is no ${method} ${path} here.`);
+}
+
+/** Without a word on how long. */
+const holdMsDefault = 60_000;
+
+async function answerSession(
+  schedules: Schedules,
+  { method, body }: ScheduleRequest,
+  sessionId: string,
+): Promise<ScheduleAnswer> {
+  if (!/^[\w-]{8,64}$/u.test(sessionId)) throw new NikaError("invalid", "A session's id has 8 to 64 letters and digits.");
+  if (method === "DELETE") {
+    await schedules.endSession(sessionId);
+    return { status: 204 };
+  }
+  if (method !== "POST") throw new NikaError("missing", "A session is held with POST and ended with DELETE.");
+  const { holdMs = holdMsDefault } = await body();
+  if (typeof holdMs !== "number") throw new NikaError("invalid", `"holdMs" must be a number of milliseconds.`);
+  return { status: 200, body: await schedules.holdSession(sessionId, holdMs) };
 }
 
 const kept = (schedule: ScheduleView, status = 200): ScheduleAnswer => ({
@@ -194,6 +217,7 @@ function toSaying(body: Record<string, unknown>, zone: string): Saying {
     text: toText(body["text"], "text") ?? "",
     zone: toText(body["zone"], "zone") ?? zone,
     isDryRun: body["dryRun"] === true,
+    isOfSession: body["ofSession"] === true,
     ...(sessionId !== undefined && { sessionId }),
   };
 }

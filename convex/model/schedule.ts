@@ -90,6 +90,10 @@ export const plannedMin = 4;
 export const graceMs = 60_000;
 /** A brief missed by a night's outage is still wanted in the morning; yesterday's is not. */
 export const lateMaxMs = 12 * 3_600_000;
+/** Who holds a session says so again before this; who dies is noticed by its end. */
+export const holdMsMax = 10 * 60_000;
+/** A session that should outlive a day is no session: say it without one, and it is kept for good. */
+export const sessionMsMax = 24 * 3_600_000;
 export const nameCharsMax = 200;
 export const promptCharsMax = 4_000;
 /** Kept of each schedule. */

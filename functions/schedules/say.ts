@@ -1,5 +1,6 @@
 import { internal } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
+import type { LabelLanguage } from "../../convex/model/recurrenceLabel.ts";
 import { plannedMax, type ScheduleSpec, type ScheduleView } from "../../convex/model/schedule.ts";
 import { matchTarget, parseRequest, shiftRule } from "../../ml/phrase/request.ts";
 import { nextInstants } from "../../ml/time/next.ts";
@@ -17,6 +18,8 @@ export type Saying = {
   readonly isDryRun?: boolean;
   /** The session the words were said in, when it can hold schedules. */
   readonly sessionId?: string;
+  /** Whatever is made ends with the session, although the words do not say so. */
+  readonly isOfSession?: boolean;
 };
 
 export type Done = {
@@ -90,17 +93,28 @@ export const saySchedule = defineCall({
   },
 });
 
-async function create(saying: Saying, preview: Preview, tools: Tools): Promise<Said> {
-  if (preview.type !== "rule" || saying.isDryRun === true) return { type: "preview", preview };
-  const { sessionId } = saying;
-  const wantsSession = preview.spec.backend === "session" && sessionId !== undefined;
-  const spec: ScheduleSpec = {
-    ...preview.spec,
-    backend: wantsSession ? "session" : "persistent",
-    ...(wantsSession && { sessionId }),
-  };
-  return { type: "created", schedule: await keep(spec, tools), preview: { ...preview, spec } };
+async function create(saying: Saying, understood: Preview, tools: Tools): Promise<Said> {
+  if (understood.type !== "rule") return { type: "preview", preview: understood };
+  const preview = placed(saying, understood);
+  if (saying.isDryRun === true) return { type: "preview", preview };
+  return { type: "created", schedule: await keep(preview.spec, tools), preview };
 }
+
+type Rule = Extract<Preview, { readonly type: "rule" }>;
+
+/** Kept with the session it was said in, or for good; what asks for a session where there is none is told so. */
+function placed({ sessionId, isOfSession }: Saying, preview: Rule): Rule {
+  const wantsSession = preview.spec.backend === "session" || isOfSession === true;
+  if (wantsSession && sessionId !== undefined) return { ...preview, spec: { ...preview.spec, backend: "session", sessionId } };
+  const spec: ScheduleSpec = { ...preview.spec, backend: "persistent" };
+  if (!wantsSession) return { ...preview, spec };
+  return { ...preview, spec, warnings: [...preview.warnings, noSession[preview.language]] };
+}
+
+const noSession: Readonly<Record<LabelLanguage, string>> = {
+  en: "There is no session here that it could end with, so it is kept until you delete it.",
+  fr: "Il n’y a pas ici de session avec laquelle elle pourrait finir : elle est gardée jusqu’à ce que vous la supprimiez.",
+};
 
 /** Keeps a new schedule. Fails with `invalid` when it never happens. */
 export async function keep(spec: ScheduleSpec, { state, clock }: Tools): Promise<ScheduleView> {

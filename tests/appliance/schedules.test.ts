@@ -159,3 +159,38 @@ test("a change in words tells what the new time means, also when it is only trie
   assert.equal(said.preview.label, "Chaque mercredi à 8 h");
   assert.equal((await list())[0]?.version, 1);
 });
+
+test("what is said with a session is kept with it, shown before, and goes when the session ends", async () => {
+  const { ask, say, list } = open();
+  const session = { sessionId: "session-1234" };
+  assert.equal((await ask("POST", "/sessions/session-1234", {})).status, 200);
+  const tried = await say("every 2 minutes check the build", { ...session, ofSession: true, dryRun: true });
+  assert(tried.type === "preview" && tried.preview.type === "rule");
+  assert.equal(tried.preview.spec.backend, "session");
+  await say("every 2 minutes check the build", { ...session, ofSession: true });
+  await say("in this session, every 5 minutes look at the mail", session);
+  await say("every day at 8am brief", session);
+  const backends = async (): Promise<string[]> => (await list()).map(({ backend }) => backend).toSorted();
+  assert.deepEqual(await backends(), ["persistent", "session", "session"]);
+  assert.equal((await ask("DELETE", "/sessions/session-1234")).status, 204);
+  assert.deepEqual(await backends(), ["persistent"]);
+});
+
+test("words that ask for a session where there is none are kept for good, and say so", async () => {
+  const { say } = open();
+  const said = await say("dans cette session, toutes les 2 minutes vérifie le build");
+  assert(said.type === "created" && said.preview.type === "rule");
+  assert.equal(said.schedule.backend, "persistent");
+  assert.match(said.preview.warnings.join(), /pas ici de session/u);
+});
+
+test("a session's id and its hold are checked", async () => {
+  const { ask } = open();
+  await assert.rejects(ask("POST", "/sessions/..", {}), { code: "invalid" });
+  await assert.rejects(ask("POST", "/sessions/session-1234", { holdMs: "long" }), { code: "invalid" });
+  await assert.rejects(
+    ask("POST", "/sessions/session-1234", { holdMs: 86_400_000 }),
+    (error: { data?: { code?: string } }) => error.data?.code === "invalid",
+  );
+  await assert.rejects(ask("GET", "/sessions/session-1234", {}), { code: "missing" });
+});

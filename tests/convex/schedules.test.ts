@@ -166,8 +166,8 @@ test("a brief missed by less than half a day still comes", async () => {
 
 test("what was asked for in a session ends with it, also when the session falls silent", async () => {
   const state = openFakeState();
-  await state.mutation(internal.schedules.holdSession, { sessionId: "s1", until: start + 60_000 });
-  await state.mutation(internal.schedules.holdSession, { sessionId: "s2", until: start + 60_000 });
+  await state.mutation(internal.schedules.holdSession, { sessionId: "s1", holdMs: 60_000 });
+  await state.mutation(internal.schedules.holdSession, { sessionId: "s2", holdMs: 60_000 });
   const one = await create(state, { backend: "session", sessionId: "s1" });
   const other = await create(state, { backend: "session", sessionId: "s2" });
   const kept = await create(state);
@@ -194,7 +194,7 @@ test("a deleted schedule leaves nothing behind and nothing to do", async () => {
 
 test("more instants are asked for before the stored ones run out", async () => {
   const state = openFakeState();
-  const schedule = await create(state);
+  await create(state);
   for (let day = 0; day < 13; day++) {
     pass(day === 0 ? hourMs : 24 * hourMs);
     await fire(state);
@@ -257,4 +257,29 @@ test("schedules of one instant share one call and one commit, and are planned to
     ),
   );
   assert.deepEqual(plans, [100, 50]);
+});
+
+test("a session that is held on lives on, for a day at most, and nothing is kept with one that is over", async () => {
+  const state = openFakeState();
+  const hold = (): Promise<{ until: number }> =>
+    state.mutation(internal.schedules.holdSession, { sessionId: "s1", holdMs: 60_000 });
+  const isOf = (code: string) => (error: { data?: { code?: string } }) => error.data?.code === code;
+  await assert.rejects(create(state, { backend: "session", sessionId: "s1" }), isOf("missing"));
+  await hold();
+  const schedule = await create(state, { backend: "session", sessionId: "s1" });
+  pass(50_000);
+  assert.equal((await hold()).until, start + 110_000);
+  pass(20_000);
+  await state.mutation(internal.schedules.endSilent, { sessionId: "s1" });
+  assert.ok(await get(state, schedule));
+  await state.run(async (ctx) => {
+    const session = only(await ctx.db.query("sessions").collect());
+    await ctx.db.patch(session._id, { until: start + 24 * hourMs, startedAt: start });
+  });
+  pass(24 * hourMs - 100_000);
+  assert.equal((await hold()).until, start + 24 * hourMs);
+  pass(30_000);
+  await assert.rejects(hold(), isOf("invalid"));
+  await state.mutation(internal.schedules.endSilent, { sessionId: "s1" });
+  assert.equal(await state.owner.query(api.schedules.get, { id: schedule.id }), null);
 });
