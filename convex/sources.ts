@@ -1,15 +1,17 @@
 /** Where documents come from: what came out of holders, and letting go of it. Nobody but the appliance calls these. */
 import { v } from "convex/values";
 import { internal } from "./_generated/api.js";
-import { unpacking } from "./model/document.ts";
+import { unpacking, vProblem } from "./model/document.ts";
 import { NikaError } from "./model/error.ts";
-import { findSame, hasFailed, letGo, takeAgain, takeIn } from "./turn/intake.ts";
+import { findSame, hasFailed, letGo, refuse, takeAgain, takeIn } from "./turn/intake.ts";
 import { systemMutation, systemQuery } from "./turn/guard.ts";
 
 const entriesPerCallMax = 64;
 const droppedPerTurn = 100;
 
-const vEntries = v.array(v.object({ entry: v.number(), name: v.string(), sha256: v.string(), sizeBytes: v.number() }));
+const vEntries = v.array(
+  v.object({ entry: v.number(), name: v.string(), sha256: v.string(), sizeBytes: v.number(), problem: v.optional(vProblem) }),
+);
 
 /** Which of a holder's entries became documents already, by their positions. */
 export const taken = systemQuery({
@@ -46,7 +48,7 @@ export const unpack = systemMutation({
     const unpacked = { entries: root?.unpacked?.entries ?? 0, sizeBytes: root?.unpacked?.sizeBytes ?? 0 };
     const missing: number[] = [];
     let isFull = false;
-    for (const { entry, name, sha256, sizeBytes } of entries) {
+    for (const { entry, name, sha256, sizeBytes, problem } of entries) {
       const known = await turn.db
         .query("sources")
         .withIndex("by_parent", (q) => q.eq("parentId", parentId).eq("entry", entry))
@@ -59,6 +61,12 @@ export const unpack = systemMutation({
         continue;
       }
       const origin = { name: `${parent.name}/${name}`, parent: { document: parent, entry }, batchId: parent.batchId };
+      // There, and not to be had: its row says why.
+      if (problem) {
+        await refuse(turn, { name: origin.name, sizeBytes, problem }, origin.batchId, origin);
+        unpacked.entries += 1;
+        continue;
+      }
       const same = await findSame(turn, sha256);
       if (same && !hasFailed(same)) {
         if (upload && same.storageId !== upload) await turn.storage.delete(upload);

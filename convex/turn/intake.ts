@@ -69,11 +69,12 @@ export async function takeAgain(turn: Turn, same: Document, given: Origin): Prom
   return { id, name, state: "waiting", isNew: false };
 }
 
-/** A file that could not even be read where it lies: kept as a row, so that the owner sees what is missing and why. */
+/** A file that could not even be read where it lies, or in its holder: kept as a row, so that the owner sees what is missing and why. */
 export async function refuse(
   turn: Turn,
   file: { readonly name: string; readonly sizeBytes: number; readonly problem: Problem },
   batchId: Id<"batches"> | undefined,
+  origin?: Origin,
 ): Promise<Added> {
   const { problem } = file;
   const name = toDocumentName(file.name);
@@ -86,7 +87,9 @@ export async function refuse(
     addedAt: turn.now,
     problem: { problem, message: problemMessages[problem] },
     ...(batchId && { batchId }),
+    ...(origin && parentage(origin)),
   });
+  if (origin) await remember(turn, id, origin);
   return { id, name, state: "unreadable", isNew: !replaced };
 }
 

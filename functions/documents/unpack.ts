@@ -26,7 +26,8 @@ export async function unpack(
   ports: UnpackPorts,
 ): Promise<Outcome> {
   if (file.depth >= unpacking.depthMax) return { type: "done", result: { type: "unreadable", problem: "bomb" } };
-  let hasMore = reading.entries > unpacking.entriesMax;
+  // How many one may take out is known where it is counted, over everything in the outermost holder.
+  let hasMore = false;
   let taken = 0;
   for (let from: number | undefined = 0; from !== undefined && !hasMore;) {
     const some: Awaited<ReturnType<typeof ports.reader.entries>> = await ports.reader.entries(bytes, {
@@ -36,7 +37,7 @@ export async function unpack(
     });
     signal.throwIfAborted();
     const first: number = from;
-    const entries = some.entries.map((entry, at) => ({ ...entry, entry: first + at })).filter(({ name }) => !isLitter(name));
+    const entries = some.entries.map((entry, at) => ({ ...entry, entry: first + at }));
     for (let at = 0; at < entries.length && !hasMore; at += entriesPerCall) {
       const sent = await send(documentId, entries.slice(at, at + entriesPerCall), signal, ports);
       if (sent.isGone) return { type: "done" };
@@ -58,11 +59,12 @@ async function send(
   signal: AbortSignal,
   { state, files }: UnpackPorts,
 ): Promise<{ isFull: boolean; isGone: boolean }> {
-  const facts = entries.map(({ entry, name, bytes }) => ({
+  const facts = entries.map(({ entry, name, bytes, problem }) => ({
     entry,
     name,
     sha256: createHash("sha256").update(bytes).digest("hex"),
     sizeBytes: bytes.length,
+    ...(problem && { problem }),
   }));
   const answer = await state.mutation(internal.sources.unpack, { parentId, entries: facts, uploads: [] });
   if (answer.isGone || answer.missing.length === 0) return answer;
@@ -74,11 +76,4 @@ async function send(
   }
   signal.throwIfAborted();
   return state.mutation(internal.sources.unpack, { parentId, entries: facts, uploads });
-}
-
-/** What systems leave behind in archives. */
-function isLitter(name: string): boolean {
-  return name
-    .split("/")
-    .some((part) => part.startsWith(".") || part === "__MACOSX" || part === "Thumbs.db" || part === "desktop.ini");
 }

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { api, internal } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
 import type { Outcome } from "../../../convex/model/job.ts";
+import { unpacking } from "../../../convex/model/document.ts";
 import type { Ports } from "../../../functions/define.ts";
 import { jobFunctions } from "../../../functions/registry.ts";
 import type { ReadPicture } from "../../../functions/ports/reader.ts";
@@ -96,11 +97,7 @@ test("what lies in a file that holds files, at any depth, is found under its own
   const { state, ports } = await openPorts();
   const worker = await joinWorker(state);
   const inner = JSON.stringify({ "deep.txt": "deep words" });
-  const holder = await add(
-    state,
-    "all.box",
-    JSON.stringify({ "a.txt": "one", "b/c.txt": "two", ".hidden": "x", "in.box": inner }),
-  );
+  const holder = await add(state, "all.box", JSON.stringify({ "a.txt": "one", "b/c.txt": "two", "in.box": inner }));
   await runAll(state, ports, worker);
   assert.deepEqual(await search(ports, "words"), ["all.box/a.txt", "all.box/b/c.txt", "all.box/in.box/deep.txt"]);
   const document = await state.owner.query(api.documents.get, { id: holder });
@@ -113,6 +110,48 @@ test("what lies in a file that holds files, at any depth, is found under its own
   }
   assert.deepEqual(await search(ports, "words"), []);
   assert.equal((await state.owner.query(api.documents.list, {})).length, 0);
+});
+
+test("what is locked in a holder is listed with its reason, each for itself", async () => {
+  const { state, ports } = await openPorts();
+  const worker = await joinWorker(state);
+  const holder = await add(state, "all.box", JSON.stringify({ "a.txt": "one", "b.txt": "two", "c.txt": "three" }));
+  const entries: Ports["reader"]["entries"] = async (bytes, options) => {
+    const some = await ports.reader.entries(bytes, options);
+    return {
+      ...some,
+      entries: some.entries.map((entry) =>
+        entry.name === "a.txt" ? entry : { name: entry.name, bytes: new Uint8Array(), problem: "encrypted" as const },
+      ),
+    };
+  };
+  await runAll(state, { ...ports, reader: { ...ports.reader, entries } }, worker);
+  const documents = await state.owner.query(api.documents.list, {});
+  assert.deepEqual(documents.map(({ name, state: became, problem }) => [name, became, problem?.problem]).toSorted(), [
+    ["all.box", "ready", undefined],
+    ["all.box/a.txt", "ready", undefined],
+    ["all.box/b.txt", "unreadable", "encrypted"],
+    ["all.box/c.txt", "unreadable", "encrypted"],
+  ]);
+  await runOne(
+    "documents.ingest",
+    { jobId: "j", args: { documentId: holder }, attempt: 1 },
+    { ...ports, reader: { ...ports.reader, entries } },
+  );
+  assert.equal((await state.owner.query(api.documents.list, {})).length, 4, "going through it again adds nothing");
+});
+
+test("of a holder with more files than one may take out, as many come out as may", async () => {
+  const { state, ports } = await openPorts();
+  const worker = await joinWorker(state);
+  const holder = await add(state, "all.box", JSON.stringify({ "a.txt": "one", "b.txt": "two" }));
+  await state.run(async (ctx) => {
+    await ctx.db.patch(holder, { unpacked: { entries: unpacking.entriesMax - 1, sizeBytes: 0 } });
+  });
+  await runAll(state, ports, worker);
+  const document = await state.owner.query(api.documents.get, { id: holder });
+  assert.deepEqual([document?.state, document?.reading?.hasMore], ["ready", true]);
+  assert.equal((await state.owner.query(api.documents.list, {})).length, 2);
 });
 
 test("a holder that was cut off is gone through again, and nothing is uploaded or added twice", async () => {
