@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { NikaError } from "../convex/model/error.ts";
+import type { VisualConfig } from "./embedder/visual.ts";
 import type { EyesConfig } from "./eyes.ts";
 
 /** N-I-K-A on a phone's keys. */
@@ -34,6 +35,10 @@ export type Config = {
     /** A Qdrant that Nika brings up in a container of its own, on this port of 127.0.0.1. */
     | { readonly type: "qdrant"; readonly container: { readonly port: number; readonly image: string | undefined } };
   readonly models: { readonly dir: string; readonly allowDownload: boolean };
+  /** Where the Bot API of Telegram is: its own, or a server of yours that speaks it. */
+  readonly telegramUrl: string;
+  /** What pictures are embedded with. */
+  readonly visual: VisualConfig;
   /** What reads pictures of text. */
   readonly eyes: EyesConfig;
   /** Jobs run side by side. */
@@ -62,6 +67,8 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
       dir: resolve(environment["NIKA_MODELS"] ?? join(dataDir, "models")),
       allowDownload: isOn(environment["NIKA_MODEL_DOWNLOAD"]),
     },
+    telegramUrl: toUrl(environment, "NIKA_TELEGRAM_URL") ?? "https://api.telegram.org",
+    visual: toVisual(environment),
     eyes: toEyes(environment),
     slots: toSlots(environment["NIKA_SLOTS"]),
     isPolite: environment["NIKA_POLITE"] === undefined || isOn(environment["NIKA_POLITE"]),
@@ -98,6 +105,24 @@ function toVectors(environment: Environment): Config["vectors"] {
   if (kind !== "docker") throw new NikaError("invalid", `NIKA_QDRANT must be "embedded" or "docker", not "${kind}".`);
   const port = toPort(environment["NIKA_QDRANT_PORT"], "NIKA_QDRANT_PORT") ?? qdrantPort;
   return { type: "qdrant", container: { port, image: environment["NIKA_QDRANT_IMAGE"] } };
+}
+
+function toVisual(environment: Environment): VisualConfig {
+  const type = environment["NIKA_VISUAL"] || "local";
+  if (type === "local" || type === "descriptor") return { type };
+  if (type !== "vertex") throw new NikaError("invalid", `NIKA_VISUAL must be local, descriptor or vertex, not "${type}".`);
+  const keyFile = environment["NIKA_VERTEX_KEY_FILE"];
+  if (!keyFile) throw new NikaError("invalid", "NIKA_VISUAL is vertex, so NIKA_VERTEX_KEY_FILE must be set too.");
+  const location = environment["NIKA_VERTEX_LOCATION"] || "us-central1";
+  if (!/^[a-z]+(?:-[a-z]+\d+)?$/.test(location))
+    throw new NikaError("invalid", `NIKA_VERTEX_LOCATION must be a name such as europe-west1, not "${location}".`);
+  return {
+    type,
+    keyFile: resolve(keyFile),
+    project: environment["NIKA_VERTEX_PROJECT"] || undefined,
+    location,
+    url: toUrl(environment, "NIKA_VERTEX_URL"),
+  };
 }
 
 const visionModels = { openai: "deepseek-ai/DeepSeek-OCR", gemini: "gemini-2.5-flash", claude: "claude-sonnet-4-5" } as const;

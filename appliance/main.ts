@@ -16,6 +16,7 @@ import { jobFunctions } from "../functions/registry.ts";
 import { runCall } from "../functions/runtime/call.ts";
 import { startRuntime } from "../functions/runtime/runtime.ts";
 import { askVault } from "../functions/vault/ask.ts";
+import { searchPictures } from "../functions/vault/pictures.ts";
 import { openVault } from "../functions/vault/open.ts";
 import { searchVault } from "../functions/vault/search.ts";
 import { openBridge } from "./bridge/bridge.ts";
@@ -24,6 +25,7 @@ import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
 import { openReranker } from "./embedder/reranker.ts";
+import { openVisual } from "./embedder/visual.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
@@ -33,13 +35,15 @@ import type { SearchRequest } from "./http/vault.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
 import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
+import { qdrantPictures } from "./qdrant/pictures.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
 import { openReader } from "./reader/reader.ts";
 import { schedulesOf } from "./schedules.ts";
-import { mediaOf } from "./media.ts";
+import { mediaOf, toPictureSearch } from "./media.ts";
 import { openKeys, type Keys } from "./secrets/keys.ts";
 import { openState } from "./state.ts";
 import { openStore } from "./store.ts";
+import { openTelegram } from "./telegram/telegram.ts";
 import { openWatch } from "./watch/watch.ts";
 
 const rootDir = fileURLToPath(new URL("..", import.meta.url));
@@ -72,6 +76,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => embedder.close());
   const reranker = await openReranker({ modelsDir: config.models.dir, log });
   opened.defer(() => reranker.close());
+  const visual = await openVisual({ config: config.visual, modelsDir: config.models.dir, log });
+  opened.defer(() => visual.close());
   const eyes = openEyes({ config: config.eyes, dataDir: config.dataDir, log });
   opened.defer(() => eyes.close());
   const reader = openReader({ log, ocr: eyes.ocr, ...(eyes.converter && { converter: eyes.converter }) });
@@ -88,12 +94,27 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     embedder,
     reranker,
     vectors: qdrantVectors({ ...store, embedderId: embedder.id }),
+    visual,
+    pictures: qdrantPictures({
+      ...store,
+      visualId: visual.id,
+      captionId: embedder.id,
+      captionDimensions: embedder.dimensions,
+    }),
     clock: { now: () => Date.now() },
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),
     },
   };
+  const telegram = openTelegram({
+    state,
+    dataDir: config.dataDir,
+    apiRoot: config.telegramUrl,
+    upload: async (bytes, signal) => ports.files.write(await state.mutation(internal.sources.uploadUrl, {}), bytes, { signal }),
+    log,
+  });
+  opened.defer(() => telegram.close());
   const routes = nikaRoutes({
     version: config.version,
     adminKey: keys.adminKey,
@@ -103,10 +124,15 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     convexUrl: convex.publicUrl,
     ask: (args, signal) => ask(args, ports, { signal, log }),
     search: (args, signal) => runCall(searchVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
+    pictures: async (args, signal) => {
+      const search = await toPictureSearch(args, ports, signal);
+      return runCall(searchPictures, { args: { tenantId: ownerTenant, ...search }, ports, signal });
+    },
     open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     media: mediaOf(ports),
     schedules: schedulesOf(ports),
     bridge: bridgeRoutes({ bridge: openBridge(state), state, version: config.version, log }),
+    telegram,
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),

@@ -121,15 +121,23 @@ export const place = systemQuery({
 /** What is to be shown, in order: the service that shows it watches this. Only the first, since order matters in a chat. */
 export const due = systemQuery({
   args: {},
-  returns: v.union(v.object({ ...vPost.fields, readyAt: v.number() }), v.null()),
+  returns: v.union(vPost, v.null()),
   handler: async (ctx) => {
     const post = await ctx.db
       .query("telegramPosts")
       .withIndex("by_state", (q) => q.eq("state", "waiting"))
       .first();
     if (!post) return null;
-    const { _id: id, chatId, text, replyTo, attempts, readyAt } = post;
-    return { id, chatId, text, attempts, readyAt, ...(replyTo !== undefined && { replyTo }) };
+    const { _id: id, chatId, text, target, replyTo, attempts, readyAt } = post;
+    return {
+      id,
+      chatId,
+      text,
+      attempts,
+      readyAt,
+      ...(target !== undefined && { target }),
+      ...(replyTo !== undefined && { replyTo }),
+    };
   },
 });
 

@@ -35,6 +35,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/folder/",
     // Whoever offers tools to agents speaks through it.
     "appliance/mcp/",
+    // The tools of the bridge are the same over a pipe, which the command line holds.
+    "appliance/bridge/tools.ts",
   ],
 };
 

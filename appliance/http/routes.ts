@@ -1,11 +1,18 @@
 /** Nika's own few routes. Everything about state goes through the control plane; these are what a query cannot be. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Answer, OpenedPassage } from "../../convex/model/answer.ts";
+import type { Answer, OpenedPassage, PictureAnswer } from "../../convex/model/answer.ts";
 import { NikaError, toNikaError, type Code } from "../../convex/model/error.ts";
 import { isOwnerToken, mintOwnerToken, type SigningKey } from "../secrets/token.ts";
 import { findMediaRoute, type Media } from "./media.ts";
 import { answerSchedules, type Schedules } from "./schedules.ts";
-import { toOpenRequest, toSearchRequest, type OpenRequest, type SearchRequest } from "./vault.ts";
+import {
+  toOpenRequest,
+  toPictureRequest,
+  toSearchRequest,
+  type OpenRequest,
+  type PictureRequest,
+  type SearchRequest,
+} from "./vault.ts";
 import { endedCookie, isSame, openSessions, type Sessions } from "./session.ts";
 
 /** One table from codes to statuses, for every route. */
@@ -23,6 +30,8 @@ const statuses: Record<Code, number> = {
 };
 
 const bodyBytesMax = 64 * 1024;
+/** A picture to look for others like it, in base64. */
+const pictureBodyBytesMax = 24 * 1024 * 1024;
 
 export type RouteOptions = {
   readonly version: string;
@@ -35,10 +44,13 @@ export type RouteOptions = {
   readonly convexUrl: string;
   readonly ask: (args: SearchRequest, signal: AbortSignal) => Promise<Answer>;
   readonly search: (args: SearchRequest, signal: AbortSignal) => Promise<Answer>;
+  readonly pictures: (args: PictureRequest, signal: AbortSignal) => Promise<PictureAnswer>;
   readonly open: (args: OpenRequest, signal: AbortSignal) => Promise<OpenedPassage>;
   readonly media: Media;
   readonly schedules: Schedules;
   readonly bridge: BridgeRoutes;
+  /** The chat that mirrors the bridge. The token of its bot travels over loopback and stops in a file. */
+  readonly telegram: { connect(token: string): Promise<object>; disconnect(): Promise<void> };
   readonly stop: () => void;
   readonly log: (line: string) => void;
   readonly now: () => number;
@@ -82,7 +94,23 @@ export function nikaRoutes(options: RouteOptions): Routes {
     },
     "POST /nika/ask": owners(options, (body, signal) => options.ask(toSearchRequest(body), signal)),
     "POST /nika/search": owners(options, (body, signal) => options.search(toSearchRequest(body), signal)),
+    "POST /nika/pictures": owners(
+      options,
+      (body, signal) => options.pictures(toPictureRequest(body), signal),
+      pictureBodyBytesMax,
+    ),
     "POST /nika/open": owners(options, (body, signal) => options.open(toOpenRequest(body), signal)),
+    "POST /nika/telegram": async (request, response) => {
+      mustBeAdmin(request, options.adminKey);
+      const { token } = await readJson(request);
+      if (typeof token !== "string") throw new NikaError("invalid", "Give the bot's token.");
+      send(response, 200, await options.telegram.connect(token));
+    },
+    "DELETE /nika/telegram": async (request, response) => {
+      mustBeAdmin(request, options.adminKey);
+      await options.telegram.disconnect();
+      send(response, 204);
+    },
     "POST /nika/stop": (request, response) => {
       mustBeAdmin(request, options.adminKey);
       send(response, 202, { status: "stopping" });
@@ -151,10 +179,14 @@ async function openSession(request: IncomingMessage, response: ServerResponse, s
 }
 
 /** A call for the owner alone. Who hangs up is no longer worked for. */
-function owners(options: RouteOptions, run: (body: Record<string, unknown>, signal: AbortSignal) => Promise<object>): Handler {
+function owners(
+  options: RouteOptions,
+  run: (body: Record<string, unknown>, signal: AbortSignal) => Promise<object>,
+  bytesMax = bodyBytesMax,
+): Handler {
   return async (request, response) => {
     mustBeOwner(request, options);
-    const body = await readJson(request);
+    const body = await readJson(request, bytesMax);
     const gone = new AbortController();
     response.on("close", () => gone.abort());
     send(response, 200, await run(body, gone.signal));
@@ -206,12 +238,12 @@ function mustBeAdmin(request: IncomingMessage, adminKey: string): void {
     throw new NikaError("denied", "Only the machine's owner may do this, with the appliance's own key.");
 }
 
-async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+async function readJson(request: IncomingMessage, bytesMax = bodyBytesMax): Promise<Record<string, unknown>> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     sizeBytes += chunk.length;
-    if (sizeBytes > bodyBytesMax) throw new NikaError("invalid", `The request is larger than ${bodyBytesMax / 1024} KB.`);
+    if (sizeBytes > bytesMax) throw new NikaError("invalid", `The request is larger than ${bytesMax / 1024} KB.`);
     chunks.push(chunk);
   }
   try {

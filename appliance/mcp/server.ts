@@ -5,7 +5,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream } from "node:stream/web";
 import { createMcpHandler, fromJsonSchema, McpServer, type CallToolResult } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { toNikaError } from "../../convex/model/error.ts";
@@ -80,7 +79,7 @@ export async function answerMcp(request: IncomingMessage, response: ServerRespon
   try {
     const reply = await handler.fetch(toWebRequest(request, gone.signal));
     response.writeHead(reply.status, { ...Object.fromEntries(reply.headers), "cache-control": "no-store" });
-    if (reply.body) await pipeline(Readable.fromWeb(reply.body as ReadableStream), response);
+    if (reply.body) await pipeline(Readable.fromWeb(reply.body), response);
     else response.end();
   } catch (error) {
     // Hanging up is how a call is cancelled.
@@ -101,8 +100,8 @@ function toWebRequest(request: IncomingMessage, signal: AbortSignal): Request {
     method,
     headers,
     signal,
-    ...(hasBody && { body: Readable.toWeb(request) as ReadableStream, duplex: "half" }),
-  } as RequestInit);
+    ...(hasBody && { body: Readable.toWeb(request), duplex: "half" }),
+  });
 }
 
 export type StdioStreams = { readonly stdin: Readable; readonly stdout: Writable };

@@ -19,6 +19,10 @@ export const vPost = v.object({
   /** The Telegram message it answers. */
   replyTo: v.optional(v.number()),
   attempts: v.number(),
+  /** Not before then; milliseconds since 1970. */
+  readyAt: v.number(),
+  /** The agent it is about. */
+  target: v.optional(v.string()),
 });
 export type Post = Infer<typeof vPost>;
 
@@ -69,7 +73,8 @@ export const chatFileBytesMax = 20 * 1024 * 1024;
 /** Update ids are remembered because after a quiet week Telegram starts them anew. */
 export const recentMax = 500;
 export const pairingMs = 15 * 60_000;
-export const postAttemptsMax = 20;
+/** Most of a day without a network. */
+export const postAttemptsMax = 1_000;
 
 /** What somebody in the chat wants. */
 export type ChatWish =

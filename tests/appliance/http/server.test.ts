@@ -60,6 +60,7 @@ server.serve({
     },
     schedules: schedulesOf({} as Ports),
     bridge: () => undefined,
+    telegram: { connect: async () => ({}), disconnect: async () => {} },
     media: {
       picture: async (id) => (id === "p1" ? { bytes: Buffer.from("picture"), mediaType: "image/webp" } : undefined),
       page: async (id, { page, widthMax }) =>
