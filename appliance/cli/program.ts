@@ -6,6 +6,7 @@ import { NikaError } from "../../convex/model/error.ts";
 import { loadConfig, toPort, type Config } from "../config.ts";
 import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
+import { addBridgeCommands } from "./bridgeProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import type { Terminal } from "./terminal.ts";
@@ -48,6 +49,7 @@ export function buildProgram(context: Context): Command {
   addApplianceCommands(program, context);
   addDocumentCommands(program, context);
   addScheduleCommands(program, context, { clientOf, jsonFlag });
+  addBridgeCommands(program, context, { clientOf, jsonFlag });
   addLookCommands(program, context);
   return program;
 }

@@ -43,7 +43,7 @@ function toServer({ name, version, instructions, tools, log }: Served): McpServe
     const config = {
       title: tool.title,
       description: tool.description,
-      inputSchema: fromJsonSchema<Record<string, unknown>>(tool.input as never),
+      inputSchema: fromJsonSchema<Record<string, unknown>>(tool.input),
       annotations: { readOnlyHint: tool.isReadOnly, openWorldHint: false },
     };
     server.registerTool(tool.name, config, (args, context) => answer(tool, args, { signal: context.mcpReq.signal, log }));

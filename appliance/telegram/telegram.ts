@@ -135,7 +135,8 @@ async function showAll(api: BotApi, { state, log, gapMs }: Service, signal: Abor
   // An answer under way at the end is worth waiting for, a little.
   const late = new AbortController();
   signal.addEventListener("abort", () => void setTimeout(() => late.abort(), stopGraceMs).unref(), { once: true });
-  await each(state, internal.telegram.due, signal, log, async (post: Post | null) => {
+  await each({ state, query: internal.telegram.due, signal, log }, async (given) => {
+    const post = given as Post | null;
     if (!post) return;
     await pause(post.readyAt - Date.now(), signal);
     if (signal.aborted || (await persist(() => state.mutation(internal.telegram.begin, { id: post.id }), signal)) !== true)
@@ -150,18 +151,19 @@ const sendMsMax = 20_000;
 const stopGraceMs = 2_000;
 const fetchTriesMax = 5;
 
+type Waiting = ChatFile & { readonly id: Id<"telegramFiles"> };
+
 /** Fetches the files of the chat. Twice is once: the same bytes are one document. */
 async function fetchAll(api: BotApi, service: Service, signal: AbortSignal): Promise<void> {
   const { state, log } = service;
-  type Waiting = ChatFile & { readonly id: Id<"telegramFiles"> };
-  await each(state, internal.telegram.files, signal, log, async (files: readonly Waiting[]) => {
-    for (const file of files) await fetchOne(api, file, service, signal);
+  await each({ state, query: internal.telegram.files, signal, log }, async (files) => {
+    for (const file of files as readonly Waiting[]) await fetchOne(api, file, service, signal);
   });
 }
 
 async function fetchOne(
   api: BotApi,
-  { id, fileId }: ChatFile & { readonly id: Id<"telegramFiles"> },
+  { id, fileId }: Waiting,
   { state, upload, log }: Service,
   signal: AbortSignal,
 ): Promise<void> {
@@ -183,20 +185,21 @@ async function fetchOne(
   }
 }
 
+type Watched = {
+  readonly state: State;
+  readonly query: Parameters<State["watch"]>[0];
+  readonly signal: AbortSignal;
+  readonly log: (line: string) => void;
+};
+
 /** Works on each new result of a query, one at a time; results that come meanwhile are looked at once, as the latest. */
-async function each<T>(
-  state: State,
-  query: Parameters<State["watch"]>[0],
-  signal: AbortSignal,
-  log: (line: string) => void,
-  work: (result: T) => Promise<unknown>,
-): Promise<void> {
-  let latest: { readonly result: T } | undefined;
+async function each({ state, query, signal, log }: Watched, work: (result: unknown) => Promise<unknown>): Promise<void> {
+  let latest: { readonly result: unknown } | undefined;
   let wake = Promise.withResolvers<void>();
   const unwatch = state.watch(
     query,
     {},
-    (result: T) => {
+    (result: unknown) => {
       latest = { result };
       wake.resolve();
     },
