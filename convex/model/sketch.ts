@@ -10,7 +10,7 @@ export const sketchMax = 256;
 export const bandsMax = 32;
 
 /** Below this, two documents are alike in kind and not in wording. */
-export const likenessMin = 0.7;
+export const likenessMin = 0.6;
 /** Shown of one document. */
 export const likenessesMax = 8;
 
