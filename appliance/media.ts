@@ -2,8 +2,11 @@
 import { internal } from "../convex/_generated/api.js";
 import { documentBytesMax } from "../convex/model/document.ts";
 import { ownerTenant } from "../convex/model/tenant.ts";
+import { NikaError } from "../convex/model/error.ts";
 import type { Ports } from "../functions/define.ts";
+import type { PictureSearch } from "../functions/vault/pictures.ts";
 import type { Media } from "./http/media.ts";
+import type { PictureRequest } from "./http/vault.ts";
 
 /** Pictures are cut out of pages and made small; one that is larger was not made by us. */
 const pictureBytesMax = 32 * 1024 * 1024;
@@ -32,4 +35,18 @@ export function mediaOf({ state, files, reader, vectors }: Pick<Ports, "state" |
       return { passages: await vectors.passages({ tenantId: ownerTenant, documentId, from, to }, signal) };
     },
   };
+}
+
+/** What is asked with: words, bytes that were sent, or a picture that is kept, with the words that belong to it. */
+export async function toPictureSearch(
+  { imageId, image, question, ...asked }: PictureRequest,
+  { state, files }: Pick<Ports, "state" | "files">,
+  signal: AbortSignal,
+): Promise<Omit<PictureSearch, "tenantId"> & ({ question: string } | { like: { bytes: Uint8Array; words: string } })> {
+  if (question !== undefined) return { ...asked, question };
+  if (image) return { ...asked, like: { bytes: image, words: "" } };
+  const picture = await state.query(internal.pictures.forServing, { id: imageId ?? "" });
+  if (!picture) throw new NikaError("missing", "There is no such picture; its document may have been forgotten.");
+  const bytes = await files.read(picture.url, { bytesMax: pictureBytesMax, signal });
+  return { ...asked, like: { bytes, words: picture.words } };
 }

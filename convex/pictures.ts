@@ -21,13 +21,13 @@ export const ofDocument = ownerQuery({
 /** What is held of a document: an ingest that begins again need not send it again. */
 export const held = systemQuery({
   args: { documentId: v.id("documents") },
-  returns: v.array(v.object({ ordinal: v.number(), sha256: v.string() })),
+  returns: v.array(v.object({ id: v.id("pictures"), ordinal: v.number(), sha256: v.string() })),
   handler: async (ctx, { documentId }) => {
     const pictures = await ctx.db
       .query("pictures")
       .withIndex("by_documentId", (q) => q.eq("documentId", documentId))
       .take(picturesPerDocumentMax);
-    return pictures.map(({ ordinal, sha256 }) => ({ ordinal, sha256 }));
+    return pictures.map(({ _id, ordinal, sha256 }) => ({ id: _id, ordinal, sha256 }));
   },
 });
 
@@ -75,12 +75,23 @@ export const trim = systemMutation({
 /** Where a picture's bytes are; null when there is no such picture. `id` may be any text. */
 export const forServing = systemQuery({
   args: { id: v.string() },
-  returns: v.union(v.object({ url: v.string(), mediaType: vMediaType, sizeBytes: v.number() }), v.null()),
+  returns: v.union(
+    v.object({
+      url: v.string(),
+      mediaType: vMediaType,
+      sizeBytes: v.number(),
+      /** Its caption and what was read in it. */
+      words: v.string(),
+    }),
+    v.null(),
+  ),
   handler: async (ctx, { id }) => {
     const known = ctx.db.normalizeId("pictures", id);
     const picture = known && (await ctx.db.get(known));
     const url = picture && (await ctx.storage.getUrl(picture.storageId));
-    return url ? { url, mediaType: picture.mediaType, sizeBytes: picture.sizeBytes } : null;
+    if (!url) return null;
+    const { mediaType, sizeBytes, caption, text } = picture;
+    return { url, mediaType, sizeBytes, words: [caption, text].filter(Boolean).join("\n") };
   },
 });
 

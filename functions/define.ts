@@ -4,10 +4,12 @@ import type { Answers } from "./ports/answers.ts";
 import type { Clock } from "./ports/clock.ts";
 import type { Embedder } from "./ports/embedder.ts";
 import type { Files } from "./ports/files.ts";
+import type { PictureVectors } from "./ports/pictures.ts";
 import type { Reader } from "./ports/reader.ts";
 import type { Reranker } from "./ports/reranker.ts";
 import type { State } from "./ports/state.ts";
 import type { Vectors } from "./ports/vectors.ts";
+import type { VisualEmbedder } from "./ports/visual.ts";
 
 /** Everything functions may ever touch. Nobody is handed the whole bundle: see `needs`. */
 export type Ports = {
@@ -20,6 +22,9 @@ export type Ports = {
   readonly answers: Answers;
   /** Absent where there is no such model. */
   readonly reranker?: Reranker | undefined;
+  /** Absent, together, where pictures are kept and not looked for. */
+  readonly visual?: VisualEmbedder | undefined;
+  readonly pictures?: PictureVectors | undefined;
 };
 
 export type Call<K extends JobKind> = {

@@ -1,7 +1,7 @@
 /** `nika documents show`, `history` and `edit`: one document. */
 import type { FunctionReturnType } from "convex/server";
 import { api } from "../../convex/_generated/api.js";
-import type { DocumentLabels, DocumentView } from "../../convex/model/document.ts";
+import { contradictionSentence, type DocumentLabels, type DocumentView } from "../../convex/model/document.ts";
 import type { Client } from "./client.ts";
 import { onlyOne } from "./documents.ts";
 import type { Terminal } from "./terminal.ts";
@@ -93,6 +93,10 @@ function detailLines({ document, names, versions, alike, entries, parent, sha256
       entries.map(({ name, state }) => `${oneLine(name)} (${state})`),
     ),
     ...section("Found in it", (reading?.elements ?? []).map(elementLine)),
+    ...section(
+      "The text and a figure disagree",
+      (reading?.contradictions ?? []).map((one) => oneLine(contradictionSentence(one))),
+    ),
   ];
 }
 

@@ -9,6 +9,15 @@ export type SearchRequest = {
   readonly weights?: SearchWeights;
   readonly explain?: boolean;
 };
+/** Exactly one of `question`, `imageId` (a picture that is kept) and `image` (bytes) is there. */
+export type PictureRequest = {
+  readonly limit: number;
+  readonly filter?: SearchFilter;
+  readonly explain?: boolean;
+  readonly question?: string;
+  readonly imageId?: string;
+  readonly image?: Uint8Array;
+};
 export type OpenRequest = { readonly documentId: string; readonly ordinal: number; readonly language?: "en" | "fr" };
 
 type Body = Readonly<Record<string, unknown>>;
@@ -34,6 +43,28 @@ export function toSearchRequest(body: Body): SearchRequest {
     ...(asked !== undefined && { weights: toWeights(asked) }),
     ...(explain === true && { explain }),
   };
+}
+
+/** Fails with `invalid` and a sentence about the first thing that is wrong. `image` is sent as base64. */
+export function toPictureRequest(body: Body): PictureRequest {
+  const { question, imageId, image, limit = 12, filter, explain } = body;
+  if ([question, imageId, image].filter((one) => one !== undefined).length !== 1)
+    throw new NikaError("invalid", "Ask for pictures with one of question, imageId and image.");
+  if (!Number.isInteger(limit) || (limit as number) < 1 || (limit as number) > passagesPerAnswerMax)
+    throw new NikaError("invalid", `The limit must be a number from 1 to ${passagesPerAnswerMax}.`);
+  const shared = {
+    limit: limit as number,
+    ...(filter !== undefined && { filter: toFilter(filter) }),
+    ...(explain === true && { explain }),
+  };
+  if (question !== undefined) return { ...shared, question: toSearchRequest({ question }).question };
+  if (imageId !== undefined) {
+    if (typeof imageId !== "string" || !/^[A-Za-z0-9_-]{1,64}$/.test(imageId))
+      throw new NikaError("invalid", "Say which picture, by its id.");
+    return { ...shared, imageId };
+  }
+  if (typeof image !== "string" || image === "" || !/^[A-Za-z0-9+/]+={0,2}$/.test(image)) throw wrong("image", "base64");
+  return { ...shared, image: new Uint8Array(Buffer.from(image, "base64")) };
 }
 
 export function toOpenRequest({ documentId, ordinal = 0, language }: Body): OpenRequest {

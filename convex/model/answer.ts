@@ -1,5 +1,5 @@
 import { v, type Infer } from "convex/values";
-import type { Place } from "./place.ts";
+import type { Box, Place } from "./place.ts";
 
 /** Part of a passage's text, as UTF-16 offsets: [from, to). */
 export type Highlight = { readonly from: number; readonly to: number };
@@ -90,12 +90,63 @@ export type CitedPassage = {
   readonly explanation?: Explanation;
 };
 
+/** A picture that bears on a question, with where it stands. */
+export type CitedPicture = {
+  /** Its bytes are at /pictures/<pictureId>. */
+  readonly pictureId: string;
+  readonly documentId: string;
+  readonly documentName: string;
+  readonly title: string;
+  /** Position among the pictures of its document, from 0. */
+  readonly ordinal: number;
+  readonly type: "figure" | "page" | "image";
+  readonly width: number;
+  readonly height: number;
+  /** The page it is on, from 1, and the part of that page. */
+  readonly page?: number;
+  readonly box?: Box;
+  readonly caption?: string;
+  /** Recognised in it. */
+  readonly text?: string;
+  /** The passage of its document that speaks for it: where to open it. */
+  readonly passage?: number;
+  /** The place as people cite it; empty when nothing is known. */
+  readonly placeLabel: string;
+  /** 0 to 1, higher is better; comparable within one answer only. */
+  readonly score: number;
+  readonly language: string;
+  /** Rank from 1 and score in each ranking that had it; only when asked for. */
+  readonly branches?: readonly { readonly name: string; readonly rank: number; readonly score: number }[];
+};
+
+/** What pictures were looked for with. */
+export type PictureSight = {
+  readonly id: string;
+  readonly label: string;
+  /** Whether a picture without a word can be found by what it shows. */
+  readonly seesMeaning: boolean;
+  /** False when those stored are of another embedder: then they are found by their words, until they are embedded anew. */
+  readonly isInForce: boolean;
+};
+
+/** What a search for pictures returns, best first. */
+export type PictureAnswer = {
+  /** Absent when a picture was asked with. */
+  readonly question?: string;
+  readonly pictures: readonly CitedPicture[];
+  readonly sight: PictureSight;
+  readonly tookMs: number;
+};
+
 /** What `ask` and `search` return: passages, not prose. Without a model to write, Nika quotes and does not pretend. */
 export type Answer = {
   readonly question: string;
   /** Language of the question, ISO 639-1 or "und". */
   readonly language: string;
   readonly passages: readonly CitedPassage[];
+  /** Pictures that bear on it, of `ask` alone, and what they were looked for with. */
+  readonly pictures?: readonly CitedPicture[];
+  readonly sight?: PictureSight;
   readonly understood: Understood;
   readonly embedder: { readonly id: string; readonly label: string; readonly isBaseline: boolean };
   /** The cross-encoder that had the last word, if there is one. */

@@ -117,6 +117,10 @@ export const vContradiction = v.object({
 });
 export type Contradiction = Infer<typeof vContradiction>;
 
+/** A contradiction in words. */
+export const contradictionSentence = ({ label, stated, read, page }: Contradiction): string =>
+  `The text says ${stated} for ${label}, the figure${page === undefined ? "" : ` on page ${page}`} shows ${read}.`;
+
 /** What reading a document found out about it; written once, when its ingest settles. */
 export const vReading = v.object({
   format: vFormat,

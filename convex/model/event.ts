@@ -5,6 +5,7 @@ export const vEventType = v.union(
   v.literal("documentReady"),
   v.literal("documentUnreadable"),
   v.literal("documentForgotten"),
+  v.literal("contradictionFound"),
   v.literal("jobDead"),
   v.literal("workerLost"),
   v.literal("asked"),

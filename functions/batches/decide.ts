@@ -6,19 +6,20 @@ import { defineFunction } from "../define.ts";
 const againMs = 5_000;
 
 /**
- * Carries out the owner's word on what waits in a batch: first on the passages, all at once, then on the documents. Cut off and done
+ * Carries out the owner's word on what waits in a batch: first on the passages and pictures, then on the documents. Cut off and done
  * again it comes to the same.
  */
 export const decideBatch = defineFunction({
   kind: "batches.decide",
-  needs: ["state", "vectors"],
-  run: async ({ args: { batchId }, signal }, { state, vectors }) => {
+  needs: ["state", "vectors", "pictures"],
+  run: async ({ args: { batchId }, signal }, { state, vectors, pictures }) => {
     const decision = await state.query(internal.batches.decision, { batchId });
     if (!decision) return { type: "done" };
     const { isAccepted, only } = decision;
     const group = { tenantId: ownerTenant, batchId, ...(only && { only }) };
     try {
       await (isAccepted ? vectors.release(group) : vectors.discard(group));
+      await (isAccepted ? pictures?.release(group) : pictures?.discard(group));
     } catch (error) {
       if (isNikaError(error) && error.code === "unavailable") return { type: "snoozed", delayMs: againMs };
       throw error;

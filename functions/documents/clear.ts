@@ -8,10 +8,12 @@ const againMs = 30_000;
 /** Takes away what an ingest left that did not end well, or what an older version said. The document stays. */
 export const clearDocument = defineFunction({
   kind: "documents.clear",
-  needs: ["vectors"],
-  run: async ({ args }, { vectors }) => {
+  needs: ["vectors", "pictures"],
+  run: async ({ args }, { vectors, pictures }) => {
+    const document = { tenantId: ownerTenant, documentId: args.documentId };
     try {
-      await vectors.remove({ tenantId: ownerTenant, documentId: args.documentId });
+      await vectors.remove(document);
+      await pictures?.remove(document);
       return { type: "done" };
     } catch (error) {
       if (isNikaError(error) && error.code === "unavailable") return { type: "snoozed", delayMs: againMs };

@@ -6,6 +6,7 @@ import { Empty } from "../components/empty.tsx";
 import { groupName } from "../components/groupName.ts";
 import { Icon } from "../components/icon.tsx";
 import { PassageView } from "../components/passageView.tsx";
+import { PictureStrip } from "../components/pictureStrip.tsx";
 import { QuestionBox } from "../components/questionBox.tsx";
 import { SearchFilters } from "../components/searchFilters.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
@@ -118,8 +119,8 @@ function UnderstoodLine({ understood: { filter, phrases, codes, corrections } }:
 function Answered({ answer }: { answer: Answer }) {
   const { words } = useSpeech();
   const { ask } = words;
-  const { passages, embedder } = answer;
-  if (passages.length === 0)
+  const { passages, embedder, pictures = [], sight } = answer;
+  if (passages.length === 0 && pictures.length === 0)
     return (
       <Empty title={ask.nothingFound} hint={ask.nothingFoundHint}>
         <p className="fine">{embedder.isBaseline ? ask.baseline : ask.neural(embedder.label)}</p>
@@ -131,6 +132,7 @@ function Answered({ answer }: { answer: Answer }) {
         <strong>{ask.found(passages.length)}</strong> <span>{ask.took(Math.round(answer.tookMs))}</span>
       </p>
       <UnderstoodLine understood={answer.understood} />
+      {sight && <PictureStrip pictures={pictures} sight={sight} />}
       <ol className="passages">
         {passages.map((passage) => (
           <PassageView key={`${passage.documentId} ${passage.ordinal}`} passage={passage} />

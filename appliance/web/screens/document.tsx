@@ -3,7 +3,7 @@ import { useCallback, useState, type ReactNode } from "react";
 import type { FunctionReturnType } from "convex/server";
 import { api } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
-import type { DocumentView, Element } from "../../../convex/model/document.ts";
+import type { Contradiction, DocumentView, Element } from "../../../convex/model/document.ts";
 import { placeLabel } from "../../../convex/model/place.ts";
 import { EditDialog } from "../components/editDialog.tsx";
 import { Empty } from "../components/empty.tsx";
@@ -42,6 +42,7 @@ export function DocumentScreen({ id, passage }: { id: string; passage: number | 
             </div>
             <div>
               <Facts detail={detail} />
+              <Contradictions contradictions={detail.document.reading?.contradictions ?? []} />
               <Elements elements={detail.document.reading?.elements ?? []} />
               <Others detail={detail} />
             </div>
@@ -148,6 +149,26 @@ function Elements({ elements }: { elements: readonly Element[] }) {
             <span className="element-type">{type}</span>
             <span className="element-value">{value || text}</span>
             {isValid === false && <span className="element-invalid">{say.invalid}</span>}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** Where a figure shows another number than the text gives. */
+function Contradictions({ contradictions }: { contradictions: readonly Contradiction[] }) {
+  const { document: say } = useSpeech().words;
+  if (contradictions.length === 0) return null;
+  return (
+    <section className="section" data-testid="contradictions">
+      <h2>{say.contradictions}</h2>
+      <ul className="card elements">
+        {contradictions.map(({ label, stated, read, page }, at) => (
+          // Nothing else tells two of the same apart.
+          <li key={at}>
+            <span className="element-value">{say.contradiction(label, stated, read)}</span>
+            {page !== undefined && <span className="fine">{say.page(page)}</span>}
           </li>
         ))}
       </ul>
