@@ -45,6 +45,8 @@ export type Config = {
   readonly slots: number;
   /** Fewer files are read at a time while the machine is busy with other things. */
   readonly isPolite: boolean;
+  /** Whose crontab the machine's upkeep goes to; that of whoever runs Nika when undefined. Another's needs root. */
+  readonly cronUser: string | undefined;
   /** Show causes and stacks of errors. For those who build Nika. */
   readonly isDebug: boolean;
 };
@@ -72,6 +74,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     eyes: toEyes(environment),
     slots: toSlots(environment["NIKA_SLOTS"]),
     isPolite: environment["NIKA_POLITE"] === undefined || isOn(environment["NIKA_POLITE"]),
+    cronUser: environment["NIKA_CRON_USER"] === "" ? undefined : environment["NIKA_CRON_USER"],
     isDebug: isOn(environment["NIKA_DEBUG"]),
   };
 }

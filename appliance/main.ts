@@ -29,6 +29,8 @@ import { openVisual } from "./embedder/visual.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
+import { openCrontab } from "./host/crontab.ts";
+import { openHostSchedules, type HostSchedules } from "./host/hostSchedules.ts";
 import { openRoom } from "./host/load.ts";
 import { nikaRoutes } from "./http/routes.ts";
 import type { SearchRequest } from "./http/vault.ts";
@@ -130,7 +132,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     },
     open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     media: mediaOf(ports),
-    schedules: schedulesOf(ports),
+    schedules: schedulesOf(ports, hostOf(config)),
     bridge: bridgeRoutes({ bridge: openBridge(state), state, version: config.version, log }),
     telegram,
     stop: () => ended.resolve(),
@@ -184,6 +186,17 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
       return stopped;
     },
   };
+}
+
+/** Cron runs the same Nika on the same data; whose crontab it is may be chosen. */
+function hostOf({ dataDir, cronUser }: Config): HostSchedules {
+  return openHostSchedules({
+    dataDir,
+    crontab: openCrontab({ user: cronUser }),
+    zone: new Intl.DateTimeFormat().resolvedOptions().timeZone,
+    now: () => Date.now(),
+    nika: [process.execPath, join(rootDir, "appliance/cli/nika.ts"), "--data", dataDir],
+  });
 }
 
 type BackendOptions = { readonly config: Config; readonly keys: Keys; readonly log: Log; readonly origin: () => string };

@@ -20,7 +20,7 @@ import {
 } from "./model/schedule.ts";
 import { enqueue } from "./turn/enqueue.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
-import { dropOccurrences, note } from "./turn/occurrence.ts";
+import { dropOccurrences, note, noteHost } from "./turn/occurrence.ts";
 import { begin, withdraw } from "./turn/schedule.ts";
 
 const listedMax = 500;
@@ -78,7 +78,7 @@ export const runNow = ownerMutation({
   args: { id: v.id("schedules") },
   returns: v.null(),
   handler: async (turn, { id }) => {
-    await begin(turn, await mustGet(turn, id), { at: turn.now, isLate: false });
+    await startNow(turn, id);
     return null;
   },
 });
@@ -106,7 +106,19 @@ export const start = systemMutation({
   args: { id: v.id("schedules") },
   returns: v.null(),
   handler: async (turn, { id }) => {
-    await begin(turn, await mustGet(turn, id), { at: turn.now, isLate: false });
+    await startNow(turn, id);
+    return null;
+  },
+});
+
+/** What the machine's cron did. The same time twice is the same as once. */
+export const reportHost = systemMutation({
+  args: { id: v.id("schedules"), at: v.number(), endedAt: v.number(), code: v.number(), text: v.string() },
+  returns: v.null(),
+  handler: async (turn, { id, at, endedAt, code, text }) => {
+    const schedule = await mustGet(turn, id);
+    if (schedule.backend !== "host") throw new NikaError("invalid", "The machine's cron does not run that schedule.");
+    await noteHost(turn, schedule, { at, endedAt, code, text });
     return null;
   },
 });
@@ -369,7 +381,8 @@ async function happenDue(turn: Turn, by: number): Promise<number> {
 /** Acts on what has come and notes what was missed. Returns the schedule as it now is. */
 async function happen(turn: Turn, schedule: Schedule): Promise<Schedule> {
   const { act, isLate, missed, later } = dueOf(schedule.nextAts, turn.now, schedule.misfire);
-  for (const at of missed) await note(turn, schedule, { at, state: "missed" });
+  // The machine's cron fires its own, whether Nika runs or not, and reports.
+  for (const at of schedule.backend === "host" ? [] : missed) await note(turn, schedule, { at, state: "missed" });
   const { nextAt: _next, ...kept } = schedule;
   const after: Schedule = {
     ...kept,
@@ -379,7 +392,7 @@ async function happen(turn: Turn, schedule: Schedule): Promise<Schedule> {
     ...(act !== undefined && { lastAt: act }),
   };
   await turn.db.replace(schedule._id, after);
-  if (act !== undefined) await begin(turn, after, { at: act, isLate });
+  if (act !== undefined && schedule.backend !== "host") await begin(turn, after, { at: act, isLate });
   return after;
 }
 
@@ -413,7 +426,16 @@ const upcoming = (nextAts: readonly number[], now: number): number[] =>
     .toSorted((a, b) => a - b)
     .slice(0, plannedMax);
 
-function checked({ name, prompt, backend, sessionId }: ScheduleSpec): void {
+async function startNow(turn: Turn, id: Id<"schedules">): Promise<void> {
+  const schedule = await mustGet(turn, id);
+  if (schedule.backend === "host")
+    throw new NikaError("invalid", `The machine runs that one: \`nika host run ${id} --now\` does it at once.`);
+  await begin(turn, schedule, { at: turn.now, isLate: false });
+}
+
+function checked({ name, prompt, backend, sessionId, action }: ScheduleSpec): void {
+  if ((backend === "host") !== (action.type === "upkeep"))
+    throw new NikaError("invalid", "The machine's cron does upkeep, and nothing else does.");
   if (name.trim() === "" || name.length > nameCharsMax)
     throw new NikaError("invalid", `A schedule's name has 1 to ${nameCharsMax} characters.`);
   if (prompt.length > promptCharsMax) throw new NikaError("invalid", `What to do has at most ${promptCharsMax} characters.`);

@@ -37,6 +37,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/mcp/",
     // The tools of the bridge are the same over a pipe, which the command line holds.
     "appliance/bridge/tools.ts",
+    // Cron starts the command line, which then does what the appliance wrote down.
+    "appliance/host/",
   ],
 };
 

@@ -7,6 +7,7 @@ import { loadConfig, toPort, type Config } from "../config.ts";
 import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
 import { addBridgeCommands } from "./bridgeProgram.ts";
+import { addHostCommands } from "./hostProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import type { Terminal } from "./terminal.ts";
@@ -49,6 +50,7 @@ export function buildProgram(context: Context): Command {
   addApplianceCommands(program, context);
   addDocumentCommands(program, context);
   addScheduleCommands(program, context, { clientOf, jsonFlag });
+  addHostCommands(program, context, { clientOf, configOf, jsonFlag });
   addBridgeCommands(program, context, { clientOf, jsonFlag });
   addLookCommands(program, context);
   return program;

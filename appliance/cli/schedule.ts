@@ -16,7 +16,7 @@ export type ScheduleVerb = "pause" | "resume" | "remove" | "run";
 
 /** The clock on this terminal's wall, which the words were said by. */
 export const ownZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
-const ownLanguage = (): LabelLanguage => (/^fr/iu.test(new Intl.DateTimeFormat().resolvedOptions().locale) ? "fr" : "en");
+export const ownLanguage = (): LabelLanguage => (/^fr/iu.test(new Intl.DateTimeFormat().resolvedOptions().locale) ? "fr" : "en");
 
 /** Says a sentence about schedules; `isDryRun` only shows what it would do. */
 export async function runSay(

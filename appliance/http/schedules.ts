@@ -1,6 +1,8 @@
 /** Schedules over HTTP: what a page, the command line and agents use. Every edit names the version it saw. */
 import { NikaError } from "../../convex/model/error.ts";
 import {
+  isScript,
+  scripts,
   vAction,
   vMisfire,
   vOverlap,
@@ -9,6 +11,7 @@ import {
   type ScheduleSpec,
   type ScheduleView,
 } from "../../convex/model/schedule.ts";
+import type { HostReport } from "../host/hostSchedules.ts";
 import type { Preview } from "../../functions/schedules/understand.ts";
 import { toSpec, type Said, type Saying } from "../../functions/schedules/say.ts";
 
@@ -33,9 +36,17 @@ export type Schedules = {
   /** A session lives that much longer, a day in all at most; with it live the schedules that are kept with it. */
   readonly holdSession: (sessionId: string, holdMs: number) => Promise<{ readonly until: number; readonly endsAt: number }>;
   readonly endSession: (sessionId: string) => Promise<void>;
+  /** The lines that the machine's crontab should have, and how it differs. */
+  readonly lookAtHost: () => Promise<HostReport>;
+  /** Puts the crontab right. */
+  readonly syncHost: () => Promise<HostReport>;
+  readonly report: (id: string, report: Report) => Promise<void>;
   /** This machine's own clock, for whoever does not say. */
   readonly zone: string;
 };
+
+/** What the machine's cron did. */
+export type Report = { readonly at: number; readonly endedAt: number; readonly code: number; readonly text: string };
 
 export type ScheduleRequest = {
   readonly method: string;
@@ -55,7 +66,7 @@ export async function answerSchedules(schedules: Schedules, request: ScheduleReq
   if (path !== prefix && !path.startsWith(`${prefix}/`)) return undefined;
   if (path.startsWith(`${prefix}/sessions/`)) return answerSession(schedules, request, path.slice(`${prefix}/sessions/`.length));
   const [id, verb, ...more] = path.slice(prefix.length + 1).split("/");
-  const route = `${method} ${id === undefined || id === "" ? "" : id === "say" ? "say" : "ID"}${verb === undefined ? "" : `/${verb}`}`;
+  const route = `${method} ${id === undefined || id === "" ? "" : id === "say" || id === "host" ? id : "ID"}${verb === undefined ? "" : `/${verb}`}`;
   if (more.length === 0) {
     switch (route) {
       case "GET ":
@@ -64,6 +75,13 @@ export async function answerSchedules(schedules: Schedules, request: ScheduleReq
         return { status: 200, body: await schedules.say(toSaying(await request.body(), schedules.zone), signal) };
       case "POST ":
         return kept(await schedules.keep(toNew(await request.body(), schedules)), 201);
+      case "GET host":
+        return { status: 200, body: await schedules.lookAtHost() };
+      case "POST host":
+        return { status: 200, body: await schedules.syncHost() };
+      case "POST ID/occurrences":
+        await schedules.report(toId(id), toReport(await request.body()));
+        return { status: 204 };
       case "GET ID":
         return kept(await schedules.find(toId(id)));
       case "PATCH ID":
@@ -162,8 +180,9 @@ function toNew(body: Record<string, unknown>, schedules: Schedules): ScheduleSpe
   const preview = schedules.understand({ text, zone: toText(body["zone"], "zone") ?? schedules.zone });
   if (preview.type !== "rule")
     throw new NikaError("invalid", preview.type === "ask" ? preview.question : "No time was understood in that.");
-  // A session is opened by holding it, which one request cannot.
-  return { ...preview.spec, backend: "persistent", ...toFields(body) };
+  const fields = toFields(body);
+  // A session is opened by holding it, which one request cannot. Upkeep is the machine's own.
+  return { ...preview.spec, backend: fields.action?.type === "upkeep" ? "host" : "persistent", ...fields };
 }
 
 type Fields = { name?: string; prompt?: string; action?: Action; overlap?: ScheduleSpec["overlap"]; misfire?: Misfire };
@@ -193,10 +212,12 @@ function toFields(body: Record<string, unknown>): Fields {
 
 function toAction(given: unknown): Action | undefined {
   if (given === undefined) return undefined;
-  const type = typeof given === "object" && given !== null ? (given as { type?: unknown }).type : given;
-  const known = vAction.members.map(({ fields }) => fields.type.value);
-  if (!known.includes(type as never)) throw new NikaError("invalid", `"action" must be one of ${known.join(", ")}.`);
-  return (typeof given === "object" ? given : { type }) as Action;
+  const { type, ...more } = typeof given === "object" && given !== null ? (given as Record<string, unknown>) : { type: given };
+  if (type === "remind" || type === "ask") return { type };
+  const { script } = more;
+  if (type === "upkeep" && isScript(script)) return { type, script };
+  if (type === "upkeep") throw new NikaError("invalid", `"script" must be one of ${scripts.join(", ")}.`);
+  throw new NikaError("invalid", `"action" must be one of ${vAction.members.map(({ fields }) => fields.type.value).join(", ")}.`);
 }
 
 function toWord<Word extends string>(given: unknown, name: string, words: readonly Word[]): Word | undefined {
@@ -220,6 +241,13 @@ function toSaying(body: Record<string, unknown>, zone: string): Saying {
     isOfSession: body["ofSession"] === true,
     ...(sessionId !== undefined && { sessionId }),
   };
+}
+
+function toReport({ at, endedAt, code, text }: Record<string, unknown>): Report {
+  const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value);
+  if (!isNumber(at) || !isNumber(endedAt) || !isNumber(code) || typeof text !== "string")
+    throw new NikaError("invalid", "A report has the numbers at, endedAt and code, and a text.");
+  return { at, endedAt, code, text };
 }
 
 function toId(text: string | undefined): string {

@@ -9,12 +9,20 @@ import { vRule, type Rule } from "./recurrence.ts";
 export const vBackend = v.union(v.literal("persistent"), v.literal("session"), v.literal("host"));
 export type Backend = Infer<typeof vBackend>;
 
+/** What the machine's own cron may do for Nika: rotate the logs, save the state, look at the room on the disk. */
+export const vScript = v.union(v.literal("logs"), v.literal("backup"), v.literal("disk"));
+export type Script = Infer<typeof vScript>;
+export const scripts: readonly Script[] = vScript.members.map(({ value }) => value);
+export const isScript = (text: unknown): text is Script => scripts.some((script) => script === text);
+
 /** What is done at each time, with the schedule's prompt. */
 export const vAction = v.union(
   /** The owner is told. */
   v.object({ type: v.literal("remind") }),
   /** The vault is asked; its answer is kept with the occurrence. */
   v.object({ type: v.literal("ask") }),
+  /** Upkeep of the machine, by its own cron. */
+  v.object({ type: v.literal("upkeep"), script: vScript }),
 );
 export type Action = Infer<typeof vAction>;
 

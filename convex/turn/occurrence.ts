@@ -2,7 +2,7 @@
 import { internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
 import type { JobStep, Outcome } from "../model/job.ts";
-import type { OccurrenceState } from "../model/schedule.ts";
+import { occurrencesKeptMax, type OccurrenceState } from "../model/schedule.ts";
 import { record } from "./event.ts";
 import type { Turn } from "./guard.ts";
 
@@ -25,6 +25,36 @@ export async function note(
   });
 }
 
+/** The machine's cron held the run before to be still at it. */
+const heldUp = 75;
+
+/** The machine's cron did it. */
+export async function noteHost(
+  turn: Turn,
+  schedule: Doc<"schedules">,
+  { at, endedAt, code, text }: { at: number; endedAt: number; code: number; text: string },
+): Promise<void> {
+  const same = await turn.db
+    .query("occurrences")
+    .withIndex("by_schedule", (q) => q.eq("scheduleId", schedule._id).eq("at", at))
+    .first();
+  if (same) return;
+  const state = code === 0 ? "done" : code === heldUp ? "skipped" : "failed";
+  const said = text.slice(0, textCharsMax);
+  await turn.db.insert("occurrences", {
+    scheduleId: schedule._id,
+    version: schedule.version,
+    at,
+    state,
+    isLate: false,
+    endedAt,
+    text: said,
+  });
+  // Upkeep that went well is no news.
+  if (state === "failed") await record(turn, { type: "scheduleFailed", name: schedule.name, text: said });
+  await trim(turn, schedule);
+}
+
 /** Its job is over. */
 export async function occurrenceEnded(turn: Turn, job: Doc<"jobs">, step: JobStep, outcome?: Outcome): Promise<void> {
   const occurrence = await turn.db
@@ -42,6 +72,16 @@ export async function occurrenceEnded(turn: Turn, job: Doc<"jobs">, step: JobSte
     endedAt: turn.now,
     ...(said !== undefined && { text: said.slice(0, textCharsMax) }),
   });
+}
+
+/** The oldest go as new ones come, once there are many. */
+export async function trim(turn: Turn, { _id, fired }: Doc<"schedules">): Promise<void> {
+  if (fired <= occurrencesKeptMax) return;
+  const oldest = await turn.db
+    .query("occurrences")
+    .withIndex("by_schedule", (q) => q.eq("scheduleId", _id))
+    .take(2);
+  for (const occurrence of oldest) if (occurrence.state !== "open") await turn.db.delete(occurrence._id);
 }
 
 /** In steps, since a schedule may have had many times. */

@@ -1,11 +1,10 @@
 /** A schedule's times as work: begun when they come, stopped when the schedule is another one. */
 import type { Doc, Id } from "../_generated/dataModel.js";
 import { isOpen } from "../model/job.ts";
-import { occurrencesKeptMax } from "../model/schedule.ts";
 import { enqueue } from "./enqueue.ts";
 import type { Turn } from "./guard.ts";
 import { moveJob } from "./move.ts";
-import { note } from "./occurrence.ts";
+import { note, trim } from "./occurrence.ts";
 
 type Schedule = Doc<"schedules">;
 
@@ -53,14 +52,4 @@ async function stop(turn: Turn, { jobId }: Doc<"occurrences">): Promise<void> {
   if (!job || !isOpen(job.state)) return;
   if (job.state === "leased") await turn.db.patch(job._id, { cancelAsked: true });
   else await moveJob(turn, job, { state: "cancelled", readyAt: turn.now, attempts: job.attempts, deaths: job.deaths });
-}
-
-/** The oldest goes for each that comes, once there are many. */
-async function trim(turn: Turn, { _id, fired }: Schedule): Promise<void> {
-  if (fired <= occurrencesKeptMax) return;
-  const oldest = await turn.db
-    .query("occurrences")
-    .withIndex("by_schedule", (q) => q.eq("scheduleId", _id))
-    .take(2);
-  for (const occurrence of oldest) if (occurrence.state !== "open") await turn.db.delete(occurrence._id);
 }

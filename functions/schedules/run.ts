@@ -15,6 +15,9 @@ export const runSchedule = defineFunction({
     switch (action.type) {
       case "remind":
         return { type: "done", result: { type: "said", text: wish } };
+      case "upkeep":
+        // The machine's cron does these; no job is ever made of one.
+        return { type: "done" };
       case "ask": {
         const answer = await answers.ask(wish, signal);
         return { type: "done", result: { type: "said", text: answer ?? "Nothing in the vault bears on it." } };

@@ -6,6 +6,8 @@ import type { Ports } from "../../functions/define.ts";
 import type { Said } from "../../functions/schedules/say.ts";
 import type { Preview } from "../../functions/schedules/understand.ts";
 import { answerSchedules } from "../../appliance/http/schedules.ts";
+import { NikaError } from "../../convex/model/error.ts";
+import type { HostSchedules } from "../../appliance/host/hostSchedules.ts";
 import { schedulesOf } from "../../appliance/schedules.ts";
 import { openFakeState } from "../fakes/state.ts";
 
@@ -16,10 +18,16 @@ beforeEach(() => {
 });
 after(() => mock.timers.reset());
 
+/** No cron here. */
+const openFakeHost = (): HostSchedules => ({
+  sync: () => Promise.reject(new NikaError("unavailable", "cron is not installed on this machine.")),
+  look: () => Promise.resolve({ lines: [] }),
+});
+
 function open() {
   const state = openFakeState();
   const ports = { state, clock: { now: () => Date.now() } } as unknown as Ports;
-  const schedules = { ...schedulesOf(ports), zone: "Europe/Paris" };
+  const schedules = { ...schedulesOf(ports, openFakeHost()), zone: "Europe/Paris" };
   const ask = async (method: string, path: string, body: object = {}, ifMatch?: string) => {
     const answer = await answerSchedules(schedules, {
       method,
@@ -193,4 +201,12 @@ test("a session's id and its hold are checked", async () => {
     (error: { data?: { code?: string } }) => error.data?.code === "invalid",
   );
   await assert.rejects(ask("GET", "/sessions/session-1234", {}), { code: "missing" });
+});
+
+test("upkeep is for the machine's cron; where there is none it is refused and nothing is kept", async () => {
+  const { ask, list } = open();
+  const backup = { text: "every day at 2am", zone: "Europe/Paris", name: "backup", action: { type: "upkeep", script: "backup" } };
+  await assert.rejects(ask("POST", "", backup), { code: "unavailable" });
+  assert.deepEqual(await list(), []);
+  await assert.rejects(ask("POST", "", { ...backup, action: { type: "upkeep", script: "rm -rf /" } }), { code: "invalid" });
 });

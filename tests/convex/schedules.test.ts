@@ -283,3 +283,22 @@ test("a session that is held on lives on, for a day at most, and nothing is kept
   await state.mutation(internal.schedules.endSilent, { sessionId: "s1" });
   assert.equal(await state.owner.query(api.schedules.get, { id: schedule.id }), null);
 });
+
+test("what the machine's cron runs is never made a job; its reports are kept, each time once, and only failures are news", async () => {
+  const state = openFakeState();
+  const schedule = await create(state, { backend: "host", action: { type: "upkeep", script: "backup" } });
+  pass(hourMs);
+  await fire(state);
+  assert.deepEqual(await states(state, schedule), []);
+  assert.equal((await get(state, schedule)).nextAts[0], start + 25 * hourMs);
+  const report = { id: schedule.id, at: start + hourMs, endedAt: start + hourMs, code: 0, text: "Saved." };
+  await state.mutation(internal.schedules.reportHost, report);
+  await state.mutation(internal.schedules.reportHost, report);
+  assert.deepEqual(await states(state, schedule), ["done"]);
+  assert.deepEqual(await state.owner.query(api.events.list, {}), []);
+  await state.mutation(internal.schedules.reportHost, { ...report, at: start + 25 * hourMs, code: 73, text: "Disk full." });
+  assert.equal(only(await state.owner.query(api.events.list, {})).text, "Disk full.");
+  const isInvalid = (error: { data?: { code?: string } }): boolean => error.data?.code === "invalid";
+  await assert.rejects(state.mutation(internal.schedules.start, { id: schedule.id }), isInvalid);
+  await assert.rejects(create(state, { backend: "host" }), isInvalid);
+});

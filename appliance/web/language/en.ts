@@ -344,7 +344,7 @@ export const en = {
     zone: "By the clock of",
     until: "Until",
     does: "What it does",
-    actions: { remind: "Tells you", ask: "Asks your documents" },
+    actions: { remind: "Tells you", ask: "Asks your documents", upkeep: "Looks after the machine" },
     keptWhere: "Kept",
     backends: {
       persistent: "with everything else",

@@ -367,7 +367,7 @@ export const fr: Words = {
     zone: "À l’heure de",
     until: "Jusqu’à",
     does: "Ce qu’elle fait",
-    actions: { remind: "Vous prévient", ask: "Interroge vos documents" },
+    actions: { remind: "Vous prévient", ask: "Interroge vos documents", upkeep: "Entretient la machine" },
     keptWhere: "Gardée",
     backends: {
       persistent: "avec tout le reste",

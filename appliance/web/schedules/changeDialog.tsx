@@ -1,6 +1,6 @@
 import { useCallback, useId, useState, type FormEvent } from "react";
 import { recurrenceLabel } from "../../../convex/model/recurrenceLabel.ts";
-import { nameCharsMax, promptCharsMax, vAction, type Action, type ScheduleView } from "../../../convex/model/schedule.ts";
+import { nameCharsMax, promptCharsMax, type Action, type ScheduleView } from "../../../convex/model/schedule.ts";
 import { Sheet } from "../components/sheet.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { sentenceOf, toFailure, type Failure } from "../language/sentence.ts";
@@ -105,13 +105,11 @@ function ChangeForm({ schedule: latest, onClose }: Omit<Props, "isOpen">) {
 }
 
 /** Those that need no more than the words; one that does is changed where it was made. */
-const plainTypes = vAction.members
-  .filter(({ fields }) => Object.keys(fields).length === 1)
-  .map(({ fields }) => fields.type.value);
+const plainTypes = ["remind", "ask"] as const;
 
 function ActionField({ action }: { action: Action }) {
   const { schedules } = useSpeech().words;
-  if (!plainTypes.includes(action.type)) return null;
+  if (!plainTypes.some((type) => type === action.type)) return null;
   return (
     <label>
       {schedules.does}

@@ -9,6 +9,7 @@ import type { Answer } from "../../../convex/model/answer.ts";
 import { isNikaError } from "../../../convex/model/error.ts";
 import type { Ports } from "../../../functions/define.ts";
 import { schedulesOf } from "../../../appliance/schedules.ts";
+import type { HostSchedules } from "../../../appliance/host/hostSchedules.ts";
 import { nikaRoutes } from "../../../appliance/http/routes.ts";
 import { openServer } from "../../../appliance/http/server.ts";
 import { openKeys } from "../../../appliance/secrets/keys.ts";
@@ -58,7 +59,7 @@ server.serve({
       asked.push(args);
       return { ...args, documentName: "d", title: "d", passages: [], hasBefore: false, hasAfter: false };
     },
-    schedules: schedulesOf({} as Ports),
+    schedules: schedulesOf({} as Ports, {} as HostSchedules),
     bridge: () => undefined,
     telegram: { connect: async () => ({}), disconnect: async () => {} },
     media: {
