@@ -1,18 +1,30 @@
 /** Work: what the owner sees of it, and what a worker does with it. */
 import { v } from "convex/values";
+import { internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
-import { NikaError } from "./model/error.ts";
-import { settled as afterOutcome, vJobCounts, vJobView, vOutcome, type JobView } from "./model/job.ts";
-import { isStoppable, vArgs, vKind } from "./model/kinds.ts";
-import { slotsMax } from "./model/worker.ts";
+import { isNikaError, NikaError } from "./model/error.ts";
+import {
+  cancelled,
+  redriven,
+  settled as afterOutcome,
+  vJobCounts,
+  vJobDetail,
+  vJobView,
+  vOutcome,
+  type JobView,
+} from "./model/job.ts";
+import { isStoppable, vArgs, vKind, type JobKind } from "./model/kinds.ts";
+import { lanes, policyOf, vGate, vLane } from "./model/lane.ts";
+import { addedMax, slotsMax } from "./model/worker.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { replaceDocument, startReading } from "./turn/document.ts";
-import { isHeldUp } from "./turn/enqueue.ts";
-import { leaseJob, moveJob, parkJob } from "./turn/move.ts";
+import { findOpen, isHeldUp, place, type Holder, type Work } from "./turn/enqueue.ts";
+import { becomeDue, leaseJob, moveJob, parkJob, termsOf } from "./turn/move.ts";
 import { readTally } from "./turn/tally.ts";
 
 const listedMax = 200;
-const headMax = 4 * slotsMax; // A worker looks a few rounds ahead so that it need not wait for the next push.
+const headMax = 512; // A busy worker looks far ahead, so that one look serves for many jobs.
+const redrivenMax = 100; // One short transaction; the rest follows in the next.
 
 /** Being worked on, then waiting, then ended; newest first in each. */
 export const list = ownerQuery({
@@ -61,9 +73,40 @@ export const cancel = ownerMutation({
     if (!isStoppable(job.kind)) throw new NikaError("conflict", "This cannot be stopped half-way.");
     if (job.state === "leased") await turn.db.patch(id, { cancelAsked: true });
     else if (job.state === "ready") {
-      await moveJob(turn, job, { state: "cancelled", readyAt: turn.now, attempts: job.attempts, deaths: job.deaths });
+      await moveJob(turn, job, cancelled(job, turn.now));
     }
     return null;
+  },
+});
+
+/** A job with all that is known of it; null when there is none. */
+export const get = ownerQuery({
+  args: { id: v.string() },
+  returns: v.union(vJobDetail, v.null()),
+  handler: async (ctx, { id }) => {
+    const jobId = ctx.db.normalizeId("jobs", id);
+    const job = jobId && (await ctx.db.get(jobId));
+    if (!job) return null;
+    const { lane = policyOf(job.kind).lane, gates = [], history = [] } = job;
+    return { ...toView(job), lane, gates, history };
+  },
+});
+
+/** Jobs that failed for good, the latest first; of one kind, if given. */
+export const dead = ownerQuery({
+  args: { kind: v.optional(vKind), limit: v.optional(v.number()) },
+  returns: v.array(vJobDetail),
+  handler: async (ctx, { kind, limit = listedMax }) => {
+    const rows = ctx.db.query("jobs").withIndex("by_state", (q) => q.eq("state", "dead"));
+    const jobs: Doc<"jobs">[] = [];
+    for await (const job of rows.order("desc")) {
+      if (jobs.length >= Math.min(limit, listedMax)) break;
+      if (kind === undefined || job.kind === kind) jobs.push(job);
+    }
+    return jobs.map((job) => {
+      const { lane = policyOf(job.kind).lane, gates = [], history = [] } = job;
+      return { ...toView(job), lane, gates, history };
+    });
   },
 });
 
@@ -72,48 +115,129 @@ export const retry = ownerMutation({
   args: { id: v.id("jobs") },
   returns: v.null(),
   handler: async (turn, { id }) => {
-    const job = await mustGet(turn, id);
-    if (job.state !== "dead" && job.state !== "cancelled") {
-      throw new NikaError("conflict", "Only a job that failed or was cancelled can be tried again.");
-    }
-    if (job.kind !== "documents.ingest" && job.kind !== "documents.forget") {
-      // What it does follows from what is true when it runs, so there is nothing to compare.
-      await moveJob(turn, job, { state: "ready", readyAt: turn.now, attempts: 0, deaths: 0 });
-      return null;
-    }
-    const document = job.documentId && (await turn.db.get(job.documentId));
-    if (!document) throw new NikaError("missing", "What this job was about is no longer there.");
-    const isStillWanted = document.state === (job.kind === "documents.forget" ? "forgetting" : "unreadable");
-    const other = document.jobId && (await turn.db.get(document.jobId));
-    if (other?.kind === "documents.clear" && isStillWanted) {
-      // What was left of the last try is still being cleared away; the reading follows.
-      await startReading(turn, document);
-      return null;
-    }
-    if (document.jobId || !isStillWanted) throw new NikaError("conflict", "This document has moved on since.");
-    const { problem: _problem, ...kept } = document;
-    const state = job.kind === "documents.forget" ? ("forgetting" as const) : ("waiting" as const);
-    await moveJob(turn, job, { state: "ready", readyAt: turn.now, attempts: 0, deaths: 0 });
-    await replaceDocument(turn, document, { ...kept, state, jobId: id });
+    await redrive(turn, await mustGet(turn, id));
     return null;
   },
 });
 
-/** The next jobs that are due: what a worker watches. A pure range read, so that only its front moving wakes anybody. */
+/** All dead jobs start over, or those of one kind. Says how many; what cannot start over, because the world went on, stays dead. */
+export const redriveAll = ownerMutation({
+  args: { kind: v.optional(vKind) },
+  returns: v.number(),
+  handler: async (turn, { kind }) => redriveSome(turn, { ...(kind && { kind }), until: turn.now }),
+});
+
+export const redriveRest = systemMutation({
+  args: { kind: v.optional(vKind), until: v.number(), after: v.number() },
+  returns: v.null(),
+  handler: async (turn, rest) => {
+    await redriveSome(turn, rest);
+    return null;
+  },
+});
+
+type Rest = { readonly kind?: JobKind; readonly until: number; readonly after?: number };
+
+async function redriveSome(turn: Turn, { kind, until, after = -1 }: Rest): Promise<number> {
+  const rows = await turn.db
+    .query("jobs")
+    .withIndex("by_state", (q) => q.eq("state", "dead").gt("_creationTime", after))
+    .take(redrivenMax);
+  let count = 0;
+  for (const job of rows) {
+    // What died again since it was asked for is not what was meant.
+    if ((kind !== undefined && job.kind !== kind) || (job.endedAt ?? 0) > until) continue;
+    try {
+      await redrive(turn, job);
+      count += 1;
+    } catch (error) {
+      if (!isNikaError(error)) throw error;
+    }
+  }
+  const last = rows.at(-1);
+  if (rows.length < redrivenMax || !last) return count;
+  const rest = { ...(kind && { kind }), until, after: last._creationTime };
+  await turn.scheduler.runAfter(0, internal.jobs.redriveRest, rest);
+  return count;
+}
+
+async function redrive(turn: Turn, job: Doc<"jobs">): Promise<void> {
+  if (job.state !== "dead" && job.state !== "cancelled") {
+    throw new NikaError("conflict", "Only a job that failed or was cancelled can be tried again.");
+  }
+  if (job.uniqueKey !== undefined && (await findOpen(turn, job.kind, job.uniqueKey)))
+    throw new NikaError("conflict", "The same is being done already.");
+  if (job.kind !== "documents.ingest" && job.kind !== "documents.forget") {
+    // What it does follows from what is true when it runs, so there is nothing to compare.
+    return moveJob(turn, job, redriven(job, turn.now));
+  }
+  const document = job.documentId && (await turn.db.get(job.documentId));
+  if (!document) throw new NikaError("missing", "What this job was about is no longer there.");
+  const isStillWanted = document.state === (job.kind === "documents.forget" ? "forgetting" : "unreadable");
+  const other = document.jobId && (await turn.db.get(document.jobId));
+  if (other?.kind === "documents.clear" && isStillWanted) {
+    // What was left of the last try is still being cleared away; the reading follows.
+    return startReading(turn, document);
+  }
+  if (document.jobId || !isStillWanted) throw new NikaError("conflict", "This document has moved on since.");
+  const { problem: _problem, ...kept } = document;
+  const state = job.kind === "documents.forget" ? ("forgetting" as const) : ("waiting" as const);
+  await moveJob(turn, job, redriven(job, turn.now));
+  await replaceDocument(turn, document, { ...kept, state, jobId: job._id });
+}
+
+/**
+ * The next jobs of a lane that are due, or of all lanes: what a worker watches. A pure range read, so that only its front moving wakes
+ * anybody.
+ */
 export const head = systemQuery({
-  args: { limit: v.number() },
+  args: { lane: v.optional(vLane), limit: v.number() },
   returns: v.array(v.id("jobs")),
-  handler: async (ctx, { limit }) => {
-    const due = ctx.db.query("jobs").withIndex("by_queue", (q) => q.eq("state", "ready").eq("isDue", true));
-    const jobs = await due.take(Math.max(1, Math.min(limit, headMax)));
-    return jobs.map((job) => job._id);
+  handler: async (ctx, { lane, limit }) => {
+    const most = Math.max(1, Math.min(limit, headMax));
+    const ids: Id<"jobs">[] = [];
+    for (const one of lane ? [lane] : lanes) {
+      const due = ctx.db.query("jobs").withIndex("by_lane", (q) => q.eq("state", "ready").eq("isDue", true).eq("lane", one));
+      ids.push(...(await due.take(most - ids.length)).map((job) => job._id));
+      if (ids.length === most) break;
+    }
+    return ids;
+  },
+});
+
+/** Work as it is asked for from outside a mutation. */
+const vWork = v.object({
+  kind: vKind,
+  args: vArgs,
+  label: v.string(),
+  lane: v.optional(vLane),
+  rank: v.optional(v.number()),
+  runAt: v.optional(v.number()),
+  key: v.optional(v.string()),
+  gates: v.optional(v.array(vGate)),
+  uniqueKey: v.optional(v.string()),
+});
+
+const vAdded = v.object({ jobId: v.id("jobs"), isNew: v.boolean(), isDue: v.boolean(), isLeased: v.boolean() });
+const vRoom = v.object({ now: v.number(), work: v.number(), bulk: v.number() });
+
+/** New work, many at once, in one commit. */
+export const add = systemMutation({
+  args: { work: v.array(vWork) },
+  returns: v.array(vAdded),
+  handler: async (turn, { work }) => {
+    if (work.length > addedMax) throw new NikaError("invalid", `At most ${addedMax} new jobs at a time.`);
+    const added = [];
+    for (const one of work) added.push(await place(turn, one as Work<JobKind>));
+    return added;
   },
 });
 
 /**
- * A worker hands in what it did and takes what it wants next, in one commit. Reads only the rows it is given, so that new work
- * never conflicts with it. `settled[i]` is false, and nothing changed, when that lease is no longer the caller's. Asking again with the
- * same claim token gives the same jobs again, so an answer that got lost is no harm.
+ * A worker hands in what it did, takes what it wants next and adds new work, in one commit. Reads only the rows it is given, so that new
+ * work never conflicts with it. `settled[i]` is false, and nothing changed, when that lease is no longer the caller's. Asking again with
+ * the same claim token gives the same jobs again, so an answer that got lost is no harm. Of what it adds it may take as much at once as
+ * it has `room` for: for that it must know of nothing older in the lane.
  */
 export const exchange = systemMutation({
   args: {
@@ -121,31 +245,48 @@ export const exchange = systemMutation({
     epoch: v.number(),
     settle: v.array(v.object({ jobId: v.id("jobs"), token: v.string(), outcome: vOutcome })),
     claim: v.object({ token: v.string(), jobIds: v.array(v.id("jobs")) }),
+    add: v.optional(v.object({ work: v.array(vWork), room: vRoom })),
   },
   returns: v.object({
-    /** False when this incarnation of the worker was given up: it holds nothing any more. */
+    /** False when this incarnation of the worker was given up: it holds nothing any more, and nothing was added. */
     isCurrent: v.boolean(),
     settled: v.array(v.boolean()),
-    claimed: v.array(v.object({ jobId: v.id("jobs"), kind: vKind, args: vArgs, attempt: v.number() })),
+    claimed: v.array(v.object({ jobId: v.id("jobs"), kind: vKind, lane: vLane, args: vArgs, attempt: v.number() })),
+    added: v.array(vAdded),
   }),
-  handler: async (turn, { workerId, epoch, settle, claim }) => {
+  handler: async (turn, { workerId, epoch, settle, claim, add: adding }) => {
     if (settle.length > slotsMax || claim.jobIds.length > slotsMax)
       throw new NikaError("invalid", `At most ${slotsMax} jobs at a time.`);
+    if (adding && adding.work.length > addedMax) throw new NikaError("invalid", `At most ${addedMax} new jobs at a time.`);
     const worker = await turn.db.get(workerId);
-    if (!worker?.isUp || worker.epoch !== epoch) return { isCurrent: false, settled: settle.map(() => false), claimed: [] };
+    if (!worker?.isUp || worker.epoch !== epoch)
+      return { isCurrent: false, settled: settle.map(() => false), claimed: [], added: [] };
+    const holder = { id: workerId, epoch, token: claim.token };
     const settled: boolean[] = [];
     for (const { jobId, token, outcome } of settle) {
       const job = await turn.db.get(jobId);
       const isHeld = job?.lease?.token === token;
-      if (isHeld) await moveJob(turn, job, afterOutcome(job, outcome, turn.now), outcome);
+      if (isHeld) await moveJob(turn, job, afterOutcome(job, outcome, turn.now, termsOf(job)), outcome);
       settled.push(isHeld);
     }
     const claimed = [];
     for (const jobId of new Set(claim.jobIds)) {
-      const job = await claimOne(turn, jobId, { id: workerId, epoch, token: claim.token });
-      if (job) claimed.push({ jobId, kind: job.kind, args: job.args, attempt: job.attempts });
+      const job = await claimOne(turn, jobId, holder);
+      if (job) {
+        const lane = job.lane ?? policyOf(job.kind).lane;
+        claimed.push({ jobId, kind: job.kind, lane, args: job.args, attempt: job.attempts });
+      }
     }
-    return { isCurrent: true, settled, claimed };
+    const added = [];
+    const room = { ...adding?.room };
+    for (const one of (adding?.work ?? []) as Work<JobKind>[]) {
+      const lane = one.lane ?? policyOf(one.kind).lane;
+      const free = room[lane] ?? 0;
+      const placed = await place(turn, one, free > 0 ? holder : undefined);
+      if (placed.isLeased) room[lane] = free - 1;
+      added.push(placed);
+    }
+    return { isCurrent: true, settled, claimed, added };
   },
 });
 
@@ -170,16 +311,12 @@ export const wake = systemMutation({
   returns: v.null(),
   handler: async (turn, { jobId }) => {
     const job = await turn.db.get(jobId);
-    if (job?.state === "ready" && !job.isDue && job.readyAt <= turn.now + earlyMs) await turn.db.patch(jobId, { isDue: true });
+    if (job?.state === "ready" && !job.isDue && job.readyAt <= turn.now + earlyMs) await becomeDue(turn, job);
     return null;
   },
 });
 
-async function claimOne(
-  turn: Turn,
-  jobId: Id<"jobs">,
-  worker: { id: Id<"workers">; epoch: number; token: string },
-): Promise<Doc<"jobs"> | undefined> {
+async function claimOne(turn: Turn, jobId: Id<"jobs">, worker: Holder): Promise<Doc<"jobs"> | undefined> {
   const job = await turn.db.get(jobId);
   if (job?.lease?.workerId === worker.id && job.lease.token === worker.token) return job;
   if (job?.state !== "ready" || !job.isDue) return undefined;
@@ -209,8 +346,9 @@ function toView(job: Doc<"jobs">): JobView {
     createdAt: _creationTime,
     ...(startedAt !== undefined && { startedAt }),
     ...(endedAt !== undefined && { endedAt }),
-    readyAt: job.isParked ? _creationTime : readyAt,
+    readyAt: job.isParked || job.isGated ? _creationTime : readyAt,
     ...(job.isParked && { isParked: true }),
+    ...(job.isGated && { isGated: true }),
     ...(documentId && { documentId }),
   };
 }

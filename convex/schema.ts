@@ -5,9 +5,11 @@ import { vMessageCounts, vMessageState, vTokenRole, vUpdateType } from "./model/
 import { vBatchOrigin, vBatchSums, vDecision, vGrouping, vSample } from "./model/batch.ts";
 import { vDocumentState, vLabels, vProgress, vReading, vTrouble } from "./model/document.ts";
 import { vEventType } from "./model/event.ts";
-import { vFailure, vJobState, vLease } from "./model/job.ts";
+import { vFailure, vJobEvent, vJobState, vLease } from "./model/job.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
+import { vGate, vLane } from "./model/lane.ts";
 import { vPictureFacts } from "./model/picture.ts";
+import { vProfile } from "./model/theme.ts";
 import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vSettings } from "./model/setting.ts";
 import { vPostState } from "./model/telegram.ts";
@@ -138,6 +140,10 @@ export default defineSchema({
   // The wording of each document in short, and the parts of it by which others alike are found. Written when its
   // ingest settles, deleted with it.
   sketches: defineTable({ documentId: v.id("documents"), sketch: v.array(v.number()) }).index("by_documentId", ["documentId"]),
+  // What each document is about, and how many came since themes were last looked for among them. Written by turn/theme.ts.
+  profiles: defineTable({ documentId: v.id("documents"), ...vProfile.fields }).index("by_documentId", ["documentId"]),
+  themes: defineTable({ fresh: v.number(), jobId: v.optional(v.id("jobs")) }),
+
   bands: defineTable({ documentId: v.id("documents"), band: v.string() })
     .index("by_documentId", ["documentId"])
     .index("by_band", ["band"]),
@@ -153,7 +159,14 @@ export default defineSchema({
     batchId: v.optional(v.id("batches")),
     /** Its batch is paused: it is not due until that goes on. */
     isParked: v.optional(v.boolean()),
+    /** Absent only in jobs of before there were lanes; workers.hello gives them theirs. */
+    lane: v.optional(vLane),
     rank: v.number(),
+    /** Doors it has to be through to be due (rows of `gates`), and whether it waits at one. */
+    gates: v.optional(v.array(vGate)),
+    isGated: v.optional(v.boolean()),
+    /** While it is open, another one of the same kind and key is not made (row of `uniques`). */
+    uniqueKey: v.optional(v.string()),
     state: vJobState,
     readyAt: v.number(),
     isDue: v.boolean(),
@@ -163,15 +176,25 @@ export default defineSchema({
     cancelAsked: v.optional(v.boolean()),
     progress: v.optional(vProgress),
     error: v.optional(vFailure),
+    /** What went wrong, newest last; absent as long as nothing did. */
+    history: v.optional(v.array(vJobEvent)),
     startedAt: v.optional(v.number()),
     endedAt: v.optional(v.number()),
   })
     .index("by_state", ["state"])
-    .index("by_queue", ["state", "isDue", "rank", "readyAt"])
+    .index("by_lane", ["state", "isDue", "lane", "rank", "readyAt"])
     .index("by_delay", ["state", "isDue", "readyAt"])
     .index("by_worker", ["lease.workerId", "cancelAsked"])
     .index("by_batch", ["batchId", "state", "isParked"])
     .index("by_endedAt", ["endedAt"]),
+
+  // Who is through a door or waits at it: one row for each door of each job that wants to be worked on. Written by turn/gate.ts alone.
+  gates: defineTable({ name: v.string(), limit: v.number(), jobId: v.id("jobs"), isIn: v.boolean(), rank: v.number() })
+    .index("by_name", ["name", "isIn", "rank"])
+    .index("by_jobId", ["jobId"]),
+
+  // The open job of each key that may have only one. Written by turn/enqueue.ts and, when the job ends, by turn/move.ts.
+  uniques: defineTable({ kind: vKind, key: v.string(), jobId: v.id("jobs") }).index("by_key", ["kind", "key"]),
 
   // One row per worker name, written when it starts, stops or is given up. Claims read it, so it must stay quiet.
   workers: defineTable({

@@ -5,10 +5,11 @@ import type { Doc, Id } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
 import { NikaError } from "./model/error.ts";
 import { orphaned, settled, type JobStep } from "./model/job.ts";
+import { policyOf } from "./model/lane.ts";
 import { beatEveryMs, reapGraceMs, slotsMax, workerTtlMs } from "./model/worker.ts";
 import { record } from "./turn/event.ts";
 import { systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
-import { moveJob } from "./turn/move.ts";
+import { becomeDue, moveJob, termsOf } from "./turn/move.ts";
 
 const vIncarnation = { workerId: v.id("workers"), epoch: v.number() };
 const workersMax = 100; // More machines than this is another design.
@@ -25,7 +26,8 @@ export const hello = systemMutation({
     if (!Number.isInteger(slots) || slots < 1 || slots > slotsMax)
       throw new NikaError("invalid", `A worker has 1 to ${slotsMax} slots.`);
     const worker = await rise(turn, name, slots);
-    await freeJobs(turn, worker.workerId, orphaned);
+    await freeJobs(turn, worker.workerId, afterDeath);
+    await assignLanes(turn);
     await pulse(turn, worker);
     await scheduleReap(turn, worker, turn.now + workerTtlMs + reapGraceMs);
     return { ...worker, beatEveryMs, ttlMs: workerTtlMs };
@@ -100,7 +102,8 @@ export const check = systemMutation({
     const asleep = turn.db
       .query("jobs")
       .withIndex("by_delay", (q) => q.eq("state", "ready").eq("isDue", false).lte("readyAt", turn.now));
-    for (const job of await asleep.take(overdueMax)) await turn.db.patch(job._id, { isDue: true });
+    for (const job of await asleep.take(overdueMax)) await becomeDue(turn, job);
+    await assignLanes(turn);
     return null;
   },
 });
@@ -144,12 +147,20 @@ async function findCurrent(ctx: QueryCtx | Turn, { workerId, epoch }: Incarnatio
 async function giveUp(turn: Turn, worker: Doc<"workers">): Promise<void> {
   // The epoch goes up first, in effect: should it only have been asleep, its next call finds that it is nobody.
   await turn.db.patch(worker._id, { isUp: false, epoch: worker.epoch + 1 });
-  const freed = await freeJobs(turn, worker._id, orphaned);
+  const freed = await freeJobs(turn, worker._id, afterDeath);
   await record(turn, {
     type: "workerLost",
     name: worker.name,
     text: `The worker ${worker.name} went silent; ${freed} of its jobs go to others.`,
   });
+}
+
+const afterDeath = (job: Doc<"jobs">, now: number): JobStep => orphaned(job, now, termsOf(job));
+
+/** Jobs of before there were lanes get theirs. */
+async function assignLanes(turn: Turn): Promise<void> {
+  const due = turn.db.query("jobs").withIndex("by_lane", (q) => q.eq("state", "ready").eq("isDue", true).eq("lane", undefined));
+  for (const job of await due.take(overdueMax)) await turn.db.patch(job._id, { lane: policyOf(job.kind).lane });
 }
 
 async function freeJobs(turn: Turn, workerId: Id<"workers">, next: (job: Doc<"jobs">, now: number) => JobStep): Promise<number> {

@@ -3,8 +3,10 @@ import { clearDocument } from "./documents/clear.ts";
 import { forgetDocument } from "./documents/forget.ts";
 import { ingestDocument } from "./documents/ingest.ts";
 import { labelDocuments } from "./documents/label.ts";
+import { checkJobs } from "./jobs/check.ts";
 import { planSchedule } from "./schedules/plan.ts";
 import { runSchedule } from "./schedules/run.ts";
+import { findDocumentThemes } from "./themes/find.ts";
 import type { AnyJobFunction } from "./runtime/registry.ts";
 
 /** Everything Nika can do as a job. A plain list: what is not here is not run. */
@@ -16,4 +18,6 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   decideBatch,
   planSchedule,
   runSchedule,
+  findDocumentThemes,
+  checkJobs,
 ];

@@ -10,8 +10,11 @@ export const kinds = {
   "documents.clear": v.object({ documentId: v.id("documents") }),
   "documents.label": v.object({ documentIds: v.array(v.id("documents")) }),
   "batches.decide": v.object({ batchId: v.id("batches") }),
+  "themes.find": v.object({}),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
   "schedules.run": v.object({ occurrenceId: v.id("occurrences") }),
+  /** Does nothing: shows that work is taken, and how fast. */
+  "jobs.check": v.object({ n: v.number() }),
 } as const;
 
 export type JobKind = keyof typeof kinds;
@@ -24,8 +27,10 @@ export const vKind = v.union(
   v.literal("documents.clear"),
   v.literal("documents.label"),
   v.literal("batches.decide"),
+  v.literal("themes.find"),
   v.literal("schedules.plan"),
   v.literal("schedules.run"),
+  v.literal("jobs.check"),
 );
 export const vArgs = v.union(...Object.values(kinds));
 
@@ -35,10 +40,19 @@ export const ranks: Record<JobKind, number> = {
   "documents.clear": 0,
   "documents.label": 0,
   "batches.decide": 0,
+  "themes.find": 1,
   "schedules.run": 0,
+  "jobs.check": 0,
   "schedules.plan": 1,
   "documents.ingest": 1,
 };
 
-/** Half done they would leave the vault saying something that the documents do not; they cannot be stopped. */
-export const isStoppable = (kind: JobKind): boolean => kind === "documents.ingest" || kind === "schedules.run";
+/** Half done these would leave the vault saying something that the documents do not; they cannot be stopped. */
+const unstoppable = new Set<JobKind>([
+  "documents.forget",
+  "documents.clear",
+  "documents.label",
+  "batches.decide",
+  "schedules.plan",
+]);
+export const isStoppable = (kind: JobKind): boolean => !unstoppable.has(kind);

@@ -8,4 +8,6 @@ export const beatEveryMs = workerTtlMs / 3;
 export const reapGraceMs = 2_000;
 
 /** Jobs one worker may hold, and so the most that one mutation touches. */
-export const slotsMax = 64;
+export const slotsMax = 512;
+/** New jobs in one mutation. */
+export const addedMax = 256;

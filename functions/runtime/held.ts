@@ -1,5 +1,5 @@
-/** Why a run is told to stop. `lost`: the lease is somebody else's, so nothing of it may be recorded. */
-export type StopReason = "lost" | "cancelled" | "stopping";
+/** Why a run is told to stop. `lost`: the lease is somebody else's, so nothing of it may be recorded; `timeout`: it ran too long. */
+export type StopReason = "lost" | "cancelled" | "timeout" | "stopping";
 
 /** One job this worker holds a lease on. */
 export type Held = {

@@ -2,6 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { internal } from "../../convex/_generated/api.js";
 import type { Ports } from "../define.ts";
 import type { State } from "../ports/state.ts";
+import { laneSlots, lanes } from "../../convex/model/lane.ts";
+import { openOutbox, type Added, type NewWork } from "./outbox.ts";
 import { openProgress } from "./progress.ts";
 import { openRegistry, type AnyJobFunction } from "./registry.ts";
 import { openRunner } from "./runner.ts";
@@ -14,7 +16,7 @@ export type RuntimeOptions = {
   readonly functions: readonly AnyJobFunction[];
   /** Names this worker for good: one that starts under a known name takes the place of the one before. */
   readonly workerName: string;
-  /** Jobs run at the same time, at most. */
+  /** Jobs of the lane `bulk` run at the same time, at most; the other lanes have slots of their own (model/lane.ts). */
   readonly slots: number;
   /** How many of these may be used right now, where that changes. What runs is finished in any case. */
   readonly room?: Room;
@@ -26,6 +28,11 @@ export type Room = { readonly slots: () => number; readonly onChange: (listener:
 export type Runtime = {
   /** Resolves when it takes work. */
   start(): Promise<void>;
+  /**
+   * Adds work from this process. Resolves when it is durable; fails when it is refused. What is added while this worker has room and
+   * nothing older waits begins with the same commit.
+   */
+  add(work: NewWork): Promise<Added>;
   /** Takes no more work, lets what runs finish within `graceMs`, hands the rest back at no cost to it. Twice is the same as once. */
   stop(options: { readonly graceMs: number }): Promise<void>;
 };
@@ -38,7 +45,11 @@ const joinWaitMs = 1_000;
 /** Does the work the control plane has: see README.md beside this file. */
 export function startRuntime({ state, ports, functions, workerName, slots, room, log }: RuntimeOptions): Runtime {
   const progress = openProgress(state, log);
-  const run = openRunner({ find: openRegistry(functions), ports, log, progress });
+  const find = openRegistry(functions);
+  const run = openRunner({ find, ports, log, progress });
+  const outbox = openOutbox(state);
+  const slotsOf = laneSlots(slots);
+  const slotsAll = lanes.reduce((sum, lane) => sum + slotsOf[lane], 0);
   const stopping = new AbortController();
   let session: Session | undefined;
   let lastLostAt = -Infinity;
@@ -47,13 +58,15 @@ export function startRuntime({ state, ports, functions, workerName, slots, room,
 
   const join = async (): Promise<void> => {
     const askedAt = performance.now();
-    const incarnation = { ...(await state.mutation(internal.workers.hello, { name: workerName, slots })), askedAt };
+    const incarnation = { ...(await state.mutation(internal.workers.hello, { name: workerName, slots: slotsAll })), askedAt };
     if (stopping.signal.aborted) {
       // It was stopped while it waited for the answer.
       await state.mutation(internal.workers.goodbye, { workerId: incarnation.workerId, epoch: incarnation.epoch });
       return;
     }
-    session = openSession({ state, incarnation, slots, room, run, log, onLost: () => (joining = rejoin()) });
+    const knows = (kind: string): boolean => find(kind) !== undefined;
+    const onLost = (): void => void (joining = rejoin());
+    session = openSession({ state, incarnation, slots: slotsOf, room, run, knows, outbox, log, onLost });
   };
   const pause = (): Promise<void> => delay(rejoinEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
 
@@ -78,10 +91,12 @@ export function startRuntime({ state, ports, functions, workerName, slots, room,
     // A control plane that does not answer must not hold up the stop.
     await within(Promise.resolve(joining), Math.max(graceMs, joinWaitMs)).catch(() => undefined);
     await session?.close(graceMs);
+    await within(outbox.close(), Math.max(graceMs, joinWaitMs));
     progress.close();
   };
 
   return {
+    add: (work) => outbox.add(work),
     start: () => (stopped ? Promise.resolve() : (joining ??= join())),
     stop: ({ graceMs }) => (stopped ??= close(graceMs)),
   };

@@ -18,6 +18,8 @@ export type ExchangeOptions = {
   readonly log: (line: string) => void;
   /** Fires when this incarnation holds nothing any more: then there is nothing to hand in. */
   readonly signal: AbortSignal;
+  /** Adds the new work of the request in another way; then it goes on without. Never fails. */
+  readonly addApart: () => Promise<void>;
 };
 
 /**
@@ -31,6 +33,12 @@ export async function exchange(request: Request, options: ExchangeOptions): Prom
       return await state.mutation(internal.jobs.exchange, request);
     } catch (error) {
       log(`outcomes were not recorded: ${String(error)}`);
+    }
+    if (request.add) {
+      // Somebody waits for each of these, and one that cannot be added must hold up neither the others nor what was done.
+      await options.addApart();
+      const { add: _add, ...rest } = request;
+      return exchange(rest, options);
     }
     if (refusals >= refusalsMax && request.settle.length > 0) return apart(request, options);
     await delay(retryEveryMs, undefined, { signal }).catch(() => undefined);

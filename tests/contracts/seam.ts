@@ -46,6 +46,10 @@ export function countsWhere(lab: Lab, condition: (counts: DocumentCounts) => boo
   });
 }
 
+/** Not what is cleared away after them. */
+const readings = async (lab: Lab): Promise<{ state: string; attempts: number }[]> =>
+  (await lab.owner.query(api.jobs.list, {})).filter(({ kind }) => kind === "documents.ingest");
+
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     if (signal.aborted) resolve();
@@ -208,7 +212,7 @@ export function seamContract(name: string, open: OpenLab): void {
     await lab.owner.mutation(api.jobs.cancel, { id: call.jobId as Id<"jobs"> });
     await aborted(call.signal);
     await countsWhere(lab, (counts) => counts.unreadable === 1);
-    assert.equal(only(await lab.owner.query(api.jobs.list, {})).state, "cancelled");
+    assert.equal(only(await readings(lab)).state, "cancelled");
   });
 
   check("forgetting a document while it is read stops the reading, then removes it", async (lab, start) => {
@@ -250,7 +254,7 @@ export function seamContract(name: string, open: OpenLab): void {
     const id = await addText(lab, "a.txt", "x");
     await countsWhere(lab, (counts) => counts.unreadable === 1);
     assert.doesNotMatch((await lab.owner.query(api.documents.get, { id }))?.problem?.message ?? "", /not a function/u);
-    assert.equal(only(await lab.owner.query(api.jobs.list, {})).attempts, 1);
+    assert.equal(only(await readings(lab)).attempts, 1);
   });
 
   check("one outcome that cannot be recorded does not take the others with it", async (lab, start) => {

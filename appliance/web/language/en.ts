@@ -80,6 +80,12 @@ export const en = {
     open: "Open in the document",
     showPage: "Show the page",
     hidePage: "Hide the page",
+    pictures: "Pictures",
+    picture: (place: string) => (place === "" ? "A picture" : `A picture, ${place}`),
+    picturesBy: (label: string) => `Pictures searched with ${label}.`,
+    picturesDescriptor:
+      "Pictures are found by their words (nika-visual-v1: words of the picture and its looks, not its meaning).",
+    picturesByWords: "Pictures are found by their words alone until they are embedded anew.",
   },
   documents: {
     title: "Documents",
@@ -200,6 +206,9 @@ export const en = {
     entries: "In it",
     hasMore: "It holds more than Nika unpacks.",
     elements: "Found in it",
+    contradictions: "The text and a figure disagree",
+    contradiction: (label: string, stated: string, read: string) =>
+      `${label}: the text says ${stated}, the figure shows ${read}.`,
     invalid: "does not check out",
     pictures: "Pictures",
     picture: (number: number) => `Picture ${formatNumber(number, "en")}`,
@@ -397,6 +406,7 @@ export const en = {
       "batches.decide": "Accepting or rejecting",
       "schedules.plan": "Planning",
       "schedules.run": "On schedule",
+      "jobs.check": "Check",
     },
     parked: "Its batch is paused",
     states: { ready: "Waiting", leased: "Running", done: "Done", dead: "Failed", cancelled: "Cancelled" },
@@ -412,6 +422,7 @@ export const en = {
     documentReady: (name: string) => `${name} is ready.`,
     documentUnreadable: (name: string) => `${name} could not be read.`,
     documentForgotten: (name: string) => `${name} is forgotten.`,
+    contradictionFound: (name: string) => `In ${name}, the text and a figure disagree.`,
     jobDead: (name: string) => `Work on ${name} was given up.`,
     workerLost: (name: string) => `The worker ${name} went silent; others took over its jobs.`,
     asked: (name: string) => `You asked: ${name}`,

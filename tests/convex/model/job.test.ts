@@ -3,10 +3,13 @@ import { test } from "node:test";
 import {
   attemptsMax,
   backoffMs,
+  cancelled,
   claimed,
   deathBackoffMs,
   deathsMax,
+  noted,
   orphaned,
+  redriven,
   settled,
   type JobLife,
   type Outcome,
@@ -65,7 +68,7 @@ test("a failure with a code nobody knows is a bug", () => {
 });
 
 test("a worker's death costs no try; the first one costs no time either", () => {
-  assert.deepEqual(orphaned(leased({ attempts: 4 }), now), { state: "ready", readyAt: now, attempts: 3, deaths: 1 });
+  assert.partialDeepStrictEqual(orphaned(leased({ attempts: 4 }), now), { state: "ready", readyAt: now, attempts: 3, deaths: 1 });
   assert.equal(orphaned(leased({ deaths: 1 }), now).readyAt, now + 1_000);
 });
 
@@ -74,6 +77,36 @@ test("a job that outlived too many workers is dead, with a sentence that says so
   assert.equal(step.state, "dead");
   assert.match(step.error?.message ?? "", new RegExp(`stopped ${deathsMax} times`, "u"));
   assert.equal(orphaned(leased({ cancelAsked: true, deaths: deathsMax - 1 }), now).state, "cancelled");
+});
+
+test("a wait is anything up to the longest one, so that jobs which failed together do not come back together", () => {
+  const waitOf = (chance: number): number =>
+    settled(leased({ attempts: 3 }), failed(true), now, { chance, attemptsMax }).readyAt - now;
+  assert.deepEqual([0, 0.25, 1].map(waitOf), [0, 4_000, 16_000]);
+  assert.equal(orphaned(leased({ deaths: 2 }), now, { chance: 0.5, attemptsMax }).readyAt, now + 2_000);
+});
+
+test("whoever refused it may say when to come back, within a day, and then chance has no say", () => {
+  const told = (retryAfterMs: number): number =>
+    settled(leased(), { type: "failed", code: "unavailable", message: "m", retry: true, retryAfterMs }, now).readyAt - now;
+  assert.deepEqual([90_000, -5, 1e12].map(told), [90_000, 0, 24 * 3_600_000]);
+});
+
+test("a kind's own number of tries decides when a failure is final", () => {
+  assert.equal(settled(leased({ attempts: 2 }), failed(true), now, { chance: 1, attemptsMax: 2 }).state, "dead");
+});
+
+test("what befell a job is told with each step, and only the latest of it is kept", () => {
+  const { event } = settled(leased({ attempts: 2 }), failed(true), now);
+  assert.deepEqual(event, { at: now, what: "failed", attempt: 2, code: "unavailable", message: "m" });
+  assert.equal(orphaned(leased(), now).event?.what, "orphaned");
+  assert.equal(cancelled(leased(), now).event?.what, "cancelled");
+  assert.equal(redriven({ state: "dead", attempts: 7, deaths: 1 }, now).event?.what, "redriven");
+  assert.equal(settled(leased(), { type: "done" }, now).event, undefined);
+  assert(event);
+  let history = noted(undefined, event);
+  for (let at = 0; at < 50; at += 1) history = noted(history, { ...event, at });
+  assert.deepEqual([history.length, history.at(-1)?.at], [20, 49]);
 });
 
 test("waits grow and stop growing at a quarter of an hour", () => {
