@@ -18,6 +18,8 @@ const candidates = 24;
 export type Spellings = {
   /** Keeps words; those kept lately are not written again. */
   keep(tenantId: string, words: Iterable<string>): Promise<void>;
+  /** Lets go of words that nothing is written in any more. */
+  drop(tenantId: string, words: Iterable<string>): Promise<void>;
   /** See `Vectors.spellings`. */
   find(tenantId: string, words: readonly string[]): Promise<Map<string, readonly string[]>>;
 };
@@ -49,6 +51,18 @@ export function openSpellings(client: () => Promise<QdrantClient>): Spellings {
         });
         if (kept.size > rememberedMax) kept.clear();
         for (const word of some) kept.add(keyOf(tenantId, word));
+      }
+    },
+    drop: async (tenantId, words) => {
+      const gone = [...new Set(words)];
+      if (gone.length === 0) return;
+      await made();
+      const qdrant = await client();
+      // Forgotten here first: a word that is written again meanwhile is kept again.
+      for (const word of gone) kept.delete(keyOf(tenantId, word));
+      for (let at = 0; at < gone.length; at += wordsPerBatch) {
+        const points = gone.slice(at, at + wordsPerBatch).map((word) => idOf(tenantId, word));
+        await qdrant.delete(collection, { wait: true, points });
       }
     },
     find: async (tenantId, words) => {

@@ -2,7 +2,9 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import type { SearchFilter } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
+import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import { fuse } from "../../ml/retrieve/fuse.ts";
+import { documentTerms, indexed } from "../../ml/retrieve/terms.ts";
 import type { Branch, DocumentKey, Vectors } from "../../functions/ports/vectors.ts";
 import { connect } from "./connect.ts";
 import { statusOf, toStoreError } from "./errors.ts";
@@ -107,6 +109,8 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
 
     remove: (document) =>
       using(async ({ client }) => {
+        // The words go first: cut off in between, the document is still there to be removed again.
+        for await (const words of ownWords(client, document)) await spellings.drop(document.tenantId, words);
         await client.delete(vaultAlias, { wait: true, filter: toDocument(document) });
       }),
 
@@ -182,6 +186,43 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
 
     storedEmbedder: () => using(async ({ stored: { id, dimensions } }) => ({ id, dimensions })),
   };
+}
+
+const wordsPerLook = 256;
+
+/** Words that stand in this document and in no other of the tenant's, some at a time. Other forms of a word count as the word. */
+async function* ownWords(client: QdrantClient, document: DocumentKey): AsyncGenerator<string[]> {
+  const filter = toDocument(document);
+  const elsewhere = {
+    must: toConditions(document.tenantId).must,
+    must_not: [{ key: "document_id", match: { value: document.documentId } }],
+  };
+  const seen = new Set<string>();
+  let offset: string | number | undefined;
+  do {
+    const page = await client.scroll(vaultAlias, {
+      filter,
+      limit: passagesMax,
+      with_payload: ["text", "title", "place"],
+      ...(offset !== undefined && { offset }),
+    });
+    const fresh = page.points
+      .flatMap(({ payload }) => indexed(textToEmbed(payload as Parameters<typeof textToEmbed>[0])).spellings)
+      .filter((word) => !seen.has(word) && seen.add(word));
+    for (let at = 0; at < fresh.length; at += wordsPerLook) {
+      const some = fresh.slice(at, at + wordsPerLook);
+      const searches = some.map((word) => ({
+        query: toSparse(documentTerms(word)),
+        using: sparseName,
+        filter: elsewhere,
+        limit: 1,
+      }));
+      const answers = await client.queryBatch(vaultAlias, { searches });
+      yield some.filter((_, i) => (answers[i]?.points.length ?? 0) === 0);
+    }
+    const next = page.next_page_offset;
+    offset = typeof next === "string" || typeof next === "number" ? next : undefined;
+  } while (offset !== undefined);
 }
 
 const toDocument = ({ tenantId, documentId }: DocumentKey) => toConditions(tenantId, { documentIds: [documentId] });

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isNikaError } from "../../convex/model/error.ts";
 import type { SearchFilter } from "../../convex/model/answer.ts";
+import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
+import { indexed } from "../../ml/retrieve/terms.ts";
 import type { PassageHit, PassagePoint, Terms, Vectors } from "../../functions/ports/vectors.ts";
 
 const dimensions = 384;
@@ -354,5 +356,35 @@ export function vectorsContract(name: string, open: () => Promise<Vectors>): voi
       zebra: [],
     });
     assert.deepEqual(await vectors.spellings({ tenantId: "other", words: ["invioce"] }, never), new Map([["invioce", []]]));
+  });
+
+  test(`${name}: what only a removed document said is not offered as a spelling any more`, async () => {
+    const vectors = await open();
+    const worded = (documentId: string, ordinal: number, text: string): PassagePoint => {
+      const place = { page: 1 };
+      return passage(documentId, ordinal, { title: "", place, text, ...indexed(textToEmbed({ title: "", place, text })) });
+    };
+    await vectors.replace(
+      { tenantId, documentId: "a" },
+      [worded("a", 0, "confidential settlement"), worded("a", 1, "payment terms")],
+      never,
+    );
+    await vectors.replace({ tenantId, documentId: "b" }, [worded("b", 0, "payment received")], never);
+    await vectors.replace({ tenantId: "other", documentId: "a" }, [worded("a", 0, "settlement")], never);
+    const asked = { tenantId, words: ["setlement", "payement"] };
+    assert.deepEqual(Object.fromEntries(await vectors.spellings(asked, never)), {
+      setlement: ["settlement"],
+      payement: ["payment"],
+    });
+
+    await vectors.remove({ tenantId, documentId: "a" });
+
+    const left = await vectors.spellings(asked, never);
+    assert.ok(!left.get("setlement")?.includes("settlement"));
+    assert.deepEqual(left.get("payement"), ["payment"]);
+    const others = await vectors.spellings({ tenantId: "other", words: ["setlement"] }, never);
+    assert.deepEqual(others.get("setlement"), ["settlement"], "another tenant keeps its own");
+    await vectors.replace({ tenantId, documentId: "c" }, [worded("c", 0, "settlement")], never);
+    assert.deepEqual((await vectors.spellings(asked, never)).get("setlement"), ["settlement"], "it may come back");
   });
 }

@@ -45,6 +45,7 @@ export function fakeVectors(): Vectors {
     },
     async remove({ tenantId, documentId }) {
       for (const one of of(tenantId, documentId)) drop(one);
+      words.set(tenantId, new Set(of(tenantId).flatMap(({ spellings = [] }) => [...spellings])));
     },
     async label({ tenantId, documentId }, labels) {
       for (const one of of(tenantId, documentId)) put({ ...one, ...labels });
