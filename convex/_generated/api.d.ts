@@ -13,6 +13,7 @@ import type * as schedules from "../schedules.ts";
 import type * as settings from "../settings.ts";
 import type * as sources from "../sources.ts";
 import type * as telegram from "../telegram.ts";
+import type * as themes from "../themes.ts";
 import type * as upkeep from "../upkeep.ts";
 import type * as watches from "../watches.ts";
 import type * as workers from "../workers.ts";
@@ -31,6 +32,7 @@ declare const fullApi: ApiFromModules<{
   settings: typeof settings;
   sources: typeof sources;
   telegram: typeof telegram;
+  themes: typeof themes;
   upkeep: typeof upkeep;
   watches: typeof watches;
   workers: typeof workers;

@@ -2,11 +2,12 @@
 import type { WithoutSystemFields } from "convex/server";
 import { internal } from "../_generated/api.js";
 import type { Doc, Id } from "../_generated/dataModel.js";
-import { problemMessages, versionsKeptMax, type Problem, type ReadingSummary } from "../model/document.ts";
+import { contradictionSentence, problemMessages, versionsKeptMax, type Problem, type ReadingSummary } from "../model/document.ts";
 import { isOpen, type JobStep, type Outcome } from "../model/job.ts";
 import { enqueue } from "./enqueue.ts";
 import { record } from "./event.ts";
 import type { Turn } from "./guard.ts";
+import { dropProfile, keepProfile } from "./theme.ts";
 import { keepWording } from "./likeness.ts";
 
 type Document = Doc<"documents">;
@@ -52,6 +53,7 @@ export async function deleteDocument(turn: Turn, document: Document): Promise<vo
     await turn.db.delete(picture._id);
     await deleteFile(turn, picture.storageId);
   }
+  await dropProfile(turn, document._id);
   for (const row of [...(await ofDocument("sketches")), ...(await ofDocument("bands"))]) await turn.db.delete(row._id);
 }
 
@@ -141,6 +143,7 @@ async function ingestEnded(turn: Turn, document: Document, { job, step, outcome 
   const result = outcome?.type === "done" ? outcome.result : undefined;
   if (step.state === "done" && result?.type === "read") {
     if (result.wording) await keepWording(turn, document._id, result.wording);
+    if (result.profile) await keepProfile(turn, document._id, result.profile);
     return becomeRead(turn, document, result.reading);
   }
   if (step.state === "done" && result?.type === "unreadable") {
@@ -195,8 +198,19 @@ async function becameReady(turn: Turn, document: Document): Promise<void> {
     text: `${document.name} is ready.`,
     documentId: document._id,
   });
+  const contradictions = document.reading?.contradictions ?? [];
+  if (contradictions.length > 0)
+    await record(turn, {
+      type: "contradictionFound",
+      name: document.name,
+      text: `${document.name}: ${contradictions.slice(0, contradictionsSaidMax).map(contradictionSentence).join(" ")}`,
+      documentId: document._id,
+    });
   if (document.family) await settleVersions(turn, document, document.family);
 }
+
+/** As many as one line can say; the document's page has all of them. */
+const contradictionsSaidMax = 2;
 
 /** The newest version that could be read is the one that counts; those before it become history, and the oldest of these go. */
 async function settleVersions(turn: Turn, ready: Document, family: Id<"documents">): Promise<void> {

@@ -1,30 +1,37 @@
 import type { FunctionReturnType } from "convex/server";
 import { internal } from "../../convex/_generated/api.js";
+import type { Id } from "../../convex/_generated/dataModel.js";
 import { documentBytesMax, passagesPerDocumentMax, picturesPerDocumentMax, type Problem } from "../../convex/model/document.ts";
 import { isNikaError, NikaError } from "../../convex/model/error.ts";
 import type { Outcome } from "../../convex/model/job.ts";
+import type { Profile } from "../../convex/model/theme.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
+import { profileOf, toBytes } from "../../ml/organize/themes.ts";
 import { bandsOf } from "../../ml/retrieve/sketch.ts";
 import { indexed } from "../../ml/retrieve/terms.ts";
 import { defineFunction, type Call, type Ports } from "../define.ts";
 import type { Passage, Reading } from "../ports/reader.ts";
-import type { PassagePoint } from "../ports/vectors.ts";
+import type { DocumentKey, PassageFacts, PassagePoint } from "../ports/vectors.ts";
+import { embedPictures, type PicturesOf } from "./embedPictures.ts";
 import { keepPictures } from "./keepPictures.ts";
 import { unpack } from "./unpack.ts";
 
 /** Larger batches raise memory and the time until a cancel is heard, and save nothing. */
 const passagesPerBatchMax = 32;
 
-type IngestPorts = Pick<Ports, "state" | "files" | "reader" | "embedder" | "vectors">;
+type IngestPorts = Pick<Ports, "state" | "files" | "reader" | "embedder" | "vectors" | "visual" | "pictures">;
 type ReadDocument = Extract<Reading, { type: "read" }>;
 type StoredFile = NonNullable<FunctionReturnType<typeof internal.documents.fileForIngest>>;
 /** What was read, as whose and under which name it is kept. */
-type Kept = ReadDocument & Pick<StoredFile, "name" | "labels" | "domain" | "hold" | "sha256"> & { readonly documentId: string };
+type Kept = ReadDocument &
+  Pick<StoredFile, "tenantId" | "name" | "labels" | "domain" | "hold" | "sha256"> & {
+    readonly documentId: Id<"documents">;
+  };
 
 /** Turns a file into passages that can be found. Running it again replaces what an earlier try left behind. */
 export const ingestDocument = defineFunction({
   kind: "documents.ingest",
-  needs: ["state", "files", "reader", "embedder", "vectors"],
+  needs: ["state", "files", "reader", "embedder", "vectors", "visual", "pictures"],
   run: async (call, ports): Promise<Outcome> => {
     const { documentId } = call.args;
     const file = await ports.state.query(internal.documents.fileForIngest, { documentId });
@@ -37,23 +44,40 @@ export const ingestDocument = defineFunction({
     call.signal.throwIfAborted();
     if (reading.type === "holder") {
       // An earlier reader may have taken it for something else.
-      await ports.vectors.remove(document);
+      await removeAll(document, ports);
       return unpack({ file, bytes, reading }, call, ports);
     }
     if (reading.type === "unreadable") {
       // An earlier try may have got further than this one.
-      await ports.vectors.remove(document);
+      await removeAll(document, ports);
       if (file.hasPictures) await keepPictures(documentId, [], call, ports);
       return { type: "done", result: reading };
     }
     const pictures = reading.pictures ?? [];
     if (file.hasPictures || pictures.length > 0) await keepPictures(documentId, pictures, call, ports);
-    await ports.vectors.replace(document, toPoints({ ...file, ...reading, documentId }, call, ports), call.signal);
+    const seen: Seen = { texts: [], vectors: [] };
+    await ports.vectors.replace(document, toPoints({ ...file, ...reading, documentId, seen }, call, ports), call.signal);
+    // What is stored of pictures may be from an earlier try, so no pictures is also something to say.
+    await embedPictures(picturesOf({ ...file, ...reading, documentId }), call, ports);
     const { sketch } = reading;
     const wording = sketch && { sketch: [...sketch], bands: bandsOf(sketch) };
-    return { type: "done", result: { type: "read", reading: summaryOf(reading), ...(wording && { wording }) } };
+    const profile = seen.texts.length === 0 ? undefined : toProfile(reading.language, seen);
+    return {
+      type: "done",
+      result: { type: "read", reading: summaryOf(reading), ...(wording && { wording }), ...(profile && { profile }) },
+    };
   },
 });
+
+/** What a document's first passages say, to tell what it is about. */
+type Seen = { readonly texts: string[]; readonly vectors: Float32Array[] };
+/** A book's first chapters tell its theme as well as all of it would. */
+const seenMax = 200;
+
+function toProfile(language: string, seen: Seen): Profile {
+  const { vector, terms } = profileOf({ id: "", language, ...seen });
+  return { language, vector: toBytes(vector).buffer, terms: [...terms] };
+}
 
 type Read = { readonly reading: Reading; readonly bytes: Uint8Array };
 
@@ -75,7 +99,7 @@ async function read(file: StoredFile, signal: AbortSignal, ports: IngestPorts): 
 
 /** Made as they are taken, batch by batch: what was stored is let go before the next is embedded. */
 async function* toPoints(
-  document: Kept,
+  document: Kept & { readonly seen: Seen },
   { signal, progress }: Call<"documents.ingest">,
   { embedder }: IngestPorts,
 ): AsyncGenerator<PassagePoint> {
@@ -86,6 +110,9 @@ async function* toPoints(
     const batch = passages.slice(from, from + passagesPerBatchMax);
     const texts = batch.map(({ text, place }) => textToEmbed({ title, place, text }));
     const vectors = await embedder.passages(texts, signal);
+    const room = Math.max(0, seenMax - document.seen.texts.length);
+    document.seen.texts.push(...batch.slice(0, room).map(({ text }) => text));
+    document.seen.vectors.push(...vectors.slice(0, room));
     for (const [i, passage] of batch.entries()) {
       yield toPoint(document, passage, { ordinal: from + i, vector: at(vectors, i), text: at(texts, i) });
     }
@@ -98,24 +125,30 @@ function toPoint(
   { text, place, kind, section }: Passage,
   embedded: { ordinal: number; vector: Float32Array; text: string },
 ): PassagePoint {
-  const { documentId, name, format, author, writtenAt, people, labels, sha256, hold } = document;
   const { ordinal, vector } = embedded;
-  // The owner's word goes before what reading found out.
-  const entityType = labels?.entityType ?? document.entityType;
-  const domain = labels?.domain ?? document.domain;
   return {
-    documentId,
+    documentId: document.documentId,
     ordinal,
     vector,
     ...indexed(embedded.text),
-    documentName: name,
-    title: labels?.title ?? document.title,
     text,
     place,
-    language: labels?.language ?? document.language,
-    format,
     ...(kind !== undefined && { kind }),
     ...(section !== undefined && { section }),
+    ...factsOf(document),
+  };
+}
+
+/** What is known of a document, as its passages and pictures carry it. The owner's word goes before what reading found out. */
+function factsOf(document: Kept): PassageFacts & { readonly documentName: string; readonly title: string } {
+  const { name, format, author, writtenAt, people, labels, sha256, hold } = document;
+  const entityType = labels?.entityType ?? document.entityType;
+  const domain = labels?.domain ?? document.domain;
+  return {
+    documentName: name,
+    title: labels?.title ?? document.title,
+    language: labels?.language ?? document.language,
+    format,
     ...(author !== undefined && { author }),
     ...(writtenAt !== undefined && { writtenAt }),
     ...(people !== undefined && { people }),
@@ -127,11 +160,37 @@ function toPoint(
   };
 }
 
+const picturesOf = (document: Kept): PicturesOf => ({
+  ...factsOf(document),
+  tenantId: document.tenantId,
+  documentId: document.documentId,
+  passages: document.passages,
+  pictures: document.pictures ?? [],
+});
+
+async function removeAll(document: DocumentKey, { vectors, pictures }: Pick<Ports, "vectors" | "pictures">): Promise<void> {
+  await vectors.remove(document);
+  await pictures?.remove(document);
+}
+
 const elementsKeptMax = 40; // In the document's row; the rest is in its passages.
 
 const summaryOf = (reading: ReadDocument) => {
-  const { format, title, language, passages, pages, author, writtenAt, entityType, pictures, tables, recognised, elements } =
-    reading;
+  const {
+    format,
+    title,
+    language,
+    passages,
+    pages,
+    author,
+    writtenAt,
+    entityType,
+    pictures,
+    tables,
+    recognised,
+    elements,
+    contradictions,
+  } = reading;
   return {
     format,
     title,
@@ -145,6 +204,7 @@ const summaryOf = (reading: ReadDocument) => {
     ...(tables !== undefined && { tables }),
     ...(recognised && { recognised }),
     ...(elements && elements.length > 0 && { elements: elements.slice(0, elementsKeptMax) }),
+    ...(contradictions && contradictions.length > 0 && { contradictions: [...contradictions] }),
   };
 };
 

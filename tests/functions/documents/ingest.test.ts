@@ -57,10 +57,15 @@ function call(signal = new AbortController().signal) {
 test("a file becomes passages in order, and the outcome says what it is", async () => {
   const ports = portsWith({});
   const asked = call();
-  assert.deepEqual(await ingestDocument.run(asked, ports), {
-    type: "done",
-    result: { type: "read", reading: { format: "text", title: "one", language: "en", passages: 3 } },
-  });
+  const outcome = await ingestDocument.run(asked, ports);
+  assert(outcome.type === "done" && outcome.result?.type === "read");
+  const { reading, profile } = outcome.result;
+  assert.deepEqual(reading, { format: "text", title: "one", language: "en", passages: 3 });
+  assert.deepEqual(
+    profile?.terms.map(({ word }) => word),
+    ["three"],
+    "short words say nothing of what it is about",
+  );
   assert.equal(await ports.vectors.count({ tenantId: "owner", documentId: "d" }), 3);
   assert.deepEqual(asked.seen, [
     [0, 3],
