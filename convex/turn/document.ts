@@ -7,7 +7,7 @@ import { isOpen, type JobStep, type Outcome } from "../model/job.ts";
 import { enqueue } from "./enqueue.ts";
 import { record } from "./event.ts";
 import type { Turn } from "./guard.ts";
-import { dropProfile, keepProfile } from "./theme.ts";
+import { dropProfile, keepProfile, lookForThemes } from "./theme.ts";
 import { keepWording } from "./likeness.ts";
 
 type Document = Doc<"documents">;
@@ -132,8 +132,10 @@ export async function jobEnded(turn: Turn, job: Doc<"jobs">, step: JobStep, outc
   if (!document) return;
   // Only now is nobody writing passages of it any more.
   if (job.kind === "documents.ingest" && document.state === "forgetting") await startForgetting(turn, document);
-  else if (job.kind === "documents.ingest") await ingestEnded(turn, document, { job, step, outcome });
-  else if (job.kind === "documents.forget") await forgetEnded(turn, document, step);
+  else if (job.kind === "documents.ingest") {
+    await ingestEnded(turn, document, { job, step, outcome });
+    await lookForThemes(turn);
+  } else if (job.kind === "documents.forget") await forgetEnded(turn, document, step);
   else if (job.kind === "documents.clear") await clearEnded(turn, document, job);
 }
 

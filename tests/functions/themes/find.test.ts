@@ -44,7 +44,10 @@ test("once enough documents were read, they are filed under what they are about,
   const worker = await joinWorker(state);
   const texts = new Map<Id<"documents">, string>();
   for (const [at, text] of [...boats, ...taxes].entries()) texts.set(await addText(state, `${at}.txt`, text), text);
+  // The last one has nothing to say, and is still the last.
+  await addText(state, "last.txt", "nothing");
   await readAll(state, worker, texts);
+  assert(await worker.settle(only(await worker.claim()), { type: "done", result: { type: "unreadable", problem: "noText" } }));
   const job = only((await worker.claim()).filter(({ kind }) => kind === "themes.find"));
   const call = { jobId: job.jobId, args: {}, attempt: 1, signal: new AbortController().signal, progress: () => {} };
   await findDocumentThemes.run(call, { state } as unknown as Ports);
