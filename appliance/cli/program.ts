@@ -8,6 +8,7 @@ import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
 import { addBridgeCommands } from "./bridgeProgram.ts";
 import { addHostCommands } from "./hostProgram.ts";
+import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import type { Terminal } from "./terminal.ts";
@@ -146,12 +147,18 @@ function addDocumentCommands(program: Command, context: Context): void {
     )
     .argument("<words...>", "what to look for; quotes may be left away")
     .option("--limit <n>", "how many passages", countFlag(passagesPerAnswerMax), 10)
-    .action(async (words: string[], flags: SearchFlags, command: Command) => {
+    .option("--pictures", "look for pictures instead; see `nika pictures search`")
+    .action(async (words: string[], flags: SearchFlags & { readonly pictures?: true }, command: Command) => {
       const client = await clientOf(command);
+      if (flags.pictures) {
+        const { runPictures } = await import("./pictures.ts");
+        return runPictures(context.terminal, client, words.join(" "), toAskOptions(flags));
+      }
       const { runSearch } = await import("./ask.ts");
       await runSearch(context.terminal, client, words.join(" "), toAskOptions(flags));
     });
   for (const command of program.commands) if (["ask", "search"].includes(command.name())) addSearchFlags(command);
+  addPictureCommands(program, context, { clientOf, countFlag, addSearchFlags, toAskOptions });
   program
     .command("open")
     .summary("a passage, with what stands around it in its document")

@@ -18,13 +18,14 @@ async function load() {
   env.localModelPath = `${files.modelsDir}/`;
   env.allowRemoteModels = false;
   env.useFSCache = false;
-  const options = { quantized: files.isQuantized };
+  // One each: the library writes the name of the graph into what it is given.
+  const options = (): { quantized: boolean } => ({ quantized: files.isQuantized });
   return {
     readImage: (png: Uint8Array): Promise<unknown> => RawImage.fromBlob(new Blob([Buffer.from(png)])),
     tokenize: (await AutoTokenizer.from_pretrained(files.name)) as unknown as Tokenizer,
     prepare: (await AutoProcessor.from_pretrained(files.name, {})) as unknown as Processor,
-    embedText: (await CLIPTextModelWithProjection.from_pretrained(files.name, options)) as unknown as Model<"text_embeds">,
-    embedImage: (await CLIPVisionModelWithProjection.from_pretrained(files.name, options)) as unknown as Model<"image_embeds">,
+    embedText: (await CLIPTextModelWithProjection.from_pretrained(files.name, options())) as unknown as Model<"text_embeds">,
+    embedImage: (await CLIPVisionModelWithProjection.from_pretrained(files.name, options())) as unknown as Model<"image_embeds">,
   };
 }
 

@@ -1,0 +1,4 @@
+import { picturesContract } from "../contracts/pictures.ts";
+import { fakePictures } from "./pictures.ts";
+
+picturesContract("the fake", async () => fakePictures());
