@@ -73,7 +73,8 @@ async function recogniseOne(pixels: Pixels, recognise: Recognise, type: "page" |
   )
     .greyscale()
     .resize({ width: Math.round(pixels.width * scale), kernel: "cubic" })
-    .normalise({ lower: 1, upper: 99 })
+    // From the darkest to the paper: a share cut off at the dark end would be the grain of a page with little on it.
+    .normalise({ lower: 0, upper: 90 })
     .toColourspace("b-w")
     .png({ compressionLevel: 1 })
     .toBuffer({ resolveWithObject: true });

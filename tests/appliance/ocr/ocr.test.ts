@@ -50,6 +50,21 @@ for (const { name, ocr } of recognisers) {
     }
   });
 
+  test(`${name}: a few lines on an otherwise empty, grainy page are read`, async () => {
+    const { bytes } = await makeScan(prose("Facture 2025-0417 de Durand, total 1240 euros", { y: 620, size: 12 }), {
+      noise: 10,
+      dpi: 110,
+    });
+    const reader = openReader({ ocr });
+    try {
+      const reading = await reader.read(bytes, { name: "scan.jpg", signal });
+      assert.ok(reading.type === "read", JSON.stringify(reading));
+      assert.match(reading.passages.map((passage) => passage.text).join("\n"), /Facture 2025-0417 de Durand/u);
+    } finally {
+      await reader.close();
+    }
+  });
+
   test(`${name}: a picture that is none costs only itself`, async () => {
     const broken: OcrPicture = { bytes: new Uint8Array(500), mediaType: "image/png", width: 10, height: 10, type: "page" };
     const blank = await sharp({ create: { width: 300, height: 200, channels: 3, background: "#fff" } })
