@@ -7,7 +7,7 @@ import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createMcpHandler, fromJsonSchema, McpServer, type CallToolResult } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
-import { toNikaError } from "../../convex/model/error.ts";
+import { NikaError, toNikaError } from "../../convex/model/error.ts";
 
 /** JSON Schema 2020-12 of an object. */
 export type Schema = {
@@ -67,6 +67,8 @@ async function answer(
 }
 
 const bodyBytesMax = 1024 * 1024;
+/** A client that sends more than this is hung up on; up to it it is told why. */
+const drainedBytesMax = 16 * bodyBytesMax;
 
 /** Answers one HTTP request as Streamable HTTP has it. Who may ask was checked before. */
 export async function answerMcp(request: IncomingMessage, response: ServerResponse, served: Served): Promise<void> {
@@ -77,7 +79,9 @@ export async function answerMcp(request: IncomingMessage, response: ServerRespon
     onerror: (error) => served.log(`mcp: ${error.message}`),
   });
   try {
-    const reply = await handler.fetch(toWebRequest(request, gone.signal));
+    const body = await readBody(request);
+    if (!body) throw new NikaError("full", `A request has at most ${bodyBytesMax / 1024} KB.`);
+    const reply = await handler.fetch(toWebRequest(request, body, gone.signal));
     response.writeHead(reply.status, { ...Object.fromEntries(reply.headers), "cache-control": "no-store" });
     if (reply.body) await pipeline(Readable.fromWeb(reply.body), response);
     else response.end();
@@ -89,7 +93,19 @@ export async function answerMcp(request: IncomingMessage, response: ServerRespon
   }
 }
 
-function toWebRequest(request: IncomingMessage, signal: AbortSignal): Request {
+/** Undefined when it is too large; it is read to its end all the same, or the sender would never see the answer. */
+async function readBody(request: IncomingMessage): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes <= bodyBytesMax) chunks.push(chunk);
+    if (sizeBytes > drainedBytesMax) break;
+  }
+  return sizeBytes > bodyBytesMax ? undefined : new Uint8Array(Buffer.concat(chunks));
+}
+
+function toWebRequest(request: IncomingMessage, body: Uint8Array<ArrayBuffer>, signal: AbortSignal): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers)) {
     for (const one of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, one);
@@ -100,7 +116,7 @@ function toWebRequest(request: IncomingMessage, signal: AbortSignal): Request {
     method,
     headers,
     signal,
-    ...(hasBody && { body: Readable.toWeb(request), duplex: "half" }),
+    ...(hasBody && { body }),
   });
 }
 

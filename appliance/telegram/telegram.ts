@@ -22,6 +22,8 @@ export type TelegramOptions = {
   readonly log: (line: string) => void;
   /** Telegram wants about a second between two posts in a chat. */
   readonly gapMs?: number;
+  /** How long to leave Telegram alone after a second failure in a row; longer with each. */
+  readonly troubledMs?: number;
 };
 
 export type Connected = {
@@ -40,10 +42,17 @@ export type Telegram = {
   close(): Promise<void>;
 };
 
-const troubledMs = 5_000;
 const troubledMaxMs = 60_000;
 
-export function openTelegram({ state, dataDir, apiRoot, upload, log, gapMs = 1_000 }: TelegramOptions): Telegram {
+export function openTelegram({
+  state,
+  dataDir,
+  apiRoot,
+  upload,
+  log,
+  gapMs = 1_000,
+  troubledMs = 5_000,
+}: TelegramOptions): Telegram {
   let running: { stop(): Promise<void> } | undefined;
   const stop = async (): Promise<void> => {
     const was = running;
@@ -51,7 +60,7 @@ export function openTelegram({ state, dataDir, apiRoot, upload, log, gapMs = 1_0
     await was?.stop();
   };
   const start = (token: string): void => {
-    running = serve(openBotApi(token, apiRoot), { state, upload, log, gapMs });
+    running = serve(openBotApi(token, apiRoot), { state, upload, log, gapMs, troubledMs });
   };
   const known = readServiceKey(dataDir, "telegram");
   if (known !== undefined) start(known);
@@ -81,7 +90,7 @@ export function openTelegram({ state, dataDir, apiRoot, upload, log, gapMs = 1_0
 
 const hashCode = (code: string): string => createHash("sha256").update(code).digest("hex");
 
-type Service = Pick<TelegramOptions, "state" | "upload" | "log"> & { readonly gapMs: number };
+type Service = Pick<TelegramOptions, "state" | "upload" | "log"> & { readonly gapMs: number; readonly troubledMs: number };
 
 function serve(api: BotApi, service: Service): { stop(): Promise<void> } {
   const ended = new AbortController();
@@ -96,7 +105,7 @@ function serve(api: BotApi, service: Service): { stop(): Promise<void> } {
 }
 
 /** Takes in what was written in the chat. Telegram gives again what was not taken in. */
-async function hear(api: BotApi, { state, log }: Service, signal: AbortSignal): Promise<void> {
+async function hear(api: BotApi, { state, log, troubledMs }: Service, signal: AbortSignal): Promise<void> {
   let troubles = 0;
   while (!signal.aborted) {
     try {
