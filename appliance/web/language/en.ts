@@ -404,6 +404,7 @@ export const en = {
       "documents.clear": "Clearing away",
       "documents.label": "Labelling",
       "batches.decide": "Accepting or rejecting",
+      "themes.find": "Finding themes",
       "schedules.plan": "Planning",
       "schedules.run": "On schedule",
       "jobs.check": "Check",

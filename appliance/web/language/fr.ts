@@ -426,6 +426,7 @@ export const fr: Words = {
       "documents.clear": "Rangement",
       "documents.label": "Étiquetage",
       "batches.decide": "Acceptation ou rejet",
+      "themes.find": "Recherche des thèmes",
       "schedules.plan": "Planification",
       "schedules.run": "À l’heure dite",
       "jobs.check": "Essai",
