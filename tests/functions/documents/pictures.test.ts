@@ -69,7 +69,11 @@ function controlPlane(file: File = {}): { state: State; rows: Map<number, string
 
 function portsWith(
   found: readonly ReadPicture[],
-  changes: Partial<Ports> & { readonly file?: File; readonly passages?: Passage[] } = {},
+  changes: Partial<Omit<Ports, "pictures" | "visual">> & {
+    readonly pictures?: ReturnType<typeof fakePictures>;
+    readonly file?: File;
+    readonly passages?: Passage[];
+  } = {},
 ) {
   const { file, passages = [{ text: "About pumps", place: { page: 1, headings: ["Pumps"] } }], ...others } = changes;
   const { state } = controlPlane(file);
