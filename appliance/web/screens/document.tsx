@@ -146,7 +146,7 @@ function Elements({ elements }: { elements: readonly Element[] }) {
         {elements.map(({ type, text, value, isValid }, at) => (
           // Nothing else tells two of the same apart.
           <li key={at}>
-            <span className="element-type">{type}</span>
+            <span className="element-type">{say.elementTypes[type] ?? type}</span>
             <span className="element-value">{value || text}</span>
             {isValid === false && <span className="element-invalid">{say.invalid}</span>}
           </li>
