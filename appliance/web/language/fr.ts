@@ -84,7 +84,7 @@ export const fr: Words = {
     picture: (place) => (place === "" ? "Une image" : `Une image, ${place}`),
     picturesBy: (label) => `Images cherchées avec ${label}.`,
     picturesDescriptor:
-      "Les images se trouvent par leurs mots (nika-visual-v1 : les mots de l’image et son aspect, pas son sens).",
+      "Les images se trouvent par leurs mots (nika-visual-v1 : les mots de l’image et son aspect, pas son sens).",
     picturesByWords: "Les images se trouvent par leurs seuls mots jusqu’à ce qu’elles soient encodées à nouveau.",
   },
   documents: {

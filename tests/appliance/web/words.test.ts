@@ -22,6 +22,11 @@ function sentences(tree: Tree, path = ""): Map<string, string> {
 
 /** The same in both languages, and rightly so. */
 const alike = new Set([
+  "document.elementTypes.date",
+  "document.elementTypes.iban",
+  "document.elementTypes.siren",
+  "document.elementTypes.siret",
+  "document.elementTypes.angle",
   "navigation.documents",
   "status.documents",
   "status.passages",
