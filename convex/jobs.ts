@@ -40,10 +40,13 @@ export const list = ownerQuery({
       const open = ctx.db.query("jobs").withIndex("by_state", (q) => q.eq("state", state));
       jobs.push(...(await open.order("desc").take(limit - jobs.length)));
     }
-    if (jobs.length < limit) {
-      const ended = ctx.db.query("jobs").withIndex("by_endedAt", (q) => q.gt("endedAt", 0));
-      jobs.push(...(await ended.order("desc").take(limit - jobs.length)));
+    const ended: Doc<"jobs">[] = [];
+    for (const state of ["done", "dead", "cancelled"] as const) {
+      if (jobs.length === limit) break;
+      const of = ctx.db.query("jobs").withIndex("by_state", (q) => q.eq("state", state));
+      ended.push(...(await of.order("desc").take(limit - jobs.length)));
     }
+    jobs.push(...ended.toSorted((a, b) => b.readyAt - a.readyAt).slice(0, limit - jobs.length));
     return jobs.map(toView);
   },
 });
@@ -141,12 +144,11 @@ type Rest = { readonly kind?: JobKind; readonly until: number; readonly after?: 
 async function redriveSome(turn: Turn, { kind, until, after = -1 }: Rest): Promise<number> {
   const rows = await turn.db
     .query("jobs")
-    .withIndex("by_state", (q) => q.eq("state", "dead").gt("_creationTime", after))
+    .withIndex("by_state", (q) => q.eq("state", "dead").eq("isDue", false).gt("readyAt", after).lte("readyAt", until))
     .take(redrivenMax);
   let count = 0;
   for (const job of rows) {
-    // What died again since it was asked for is not what was meant.
-    if ((kind !== undefined && job.kind !== kind) || (job.endedAt ?? 0) > until) continue;
+    if (kind !== undefined && job.kind !== kind) continue;
     try {
       await redrive(turn, job);
       count += 1;
@@ -156,7 +158,8 @@ async function redriveSome(turn: Turn, { kind, until, after = -1 }: Rest): Promi
   }
   const last = rows.at(-1);
   if (rows.length < redrivenMax || !last) return count;
-  const rest = { ...(kind && { kind }), until, after: last._creationTime };
+  // What died again since it was asked for is not what was meant. Those that died at the same moment as the last one are seen again.
+  const rest = { ...(kind && { kind }), until, after: count === 0 ? last.readyAt : last.readyAt - 1 };
   await turn.scheduler.runAfter(0, internal.jobs.redriveRest, rest);
   return count;
 }

@@ -181,12 +181,11 @@ export default defineSchema({
     startedAt: v.optional(v.number()),
     endedAt: v.optional(v.number()),
   })
-    .index("by_state", ["state"])
+    // Each index costs two writes a job. Of ended ones `readyAt` is when they ended, of leased ones when they were claimed.
+    .index("by_state", ["state", "isDue", "readyAt"])
     .index("by_lane", ["state", "isDue", "lane", "rank", "readyAt"])
-    .index("by_delay", ["state", "isDue", "readyAt"])
     .index("by_worker", ["lease.workerId", "cancelAsked"])
-    .index("by_batch", ["batchId", "state", "isParked"])
-    .index("by_endedAt", ["endedAt"]),
+    .index("by_batch", ["batchId", "state", "isParked"]),
 
   // Who is through a door or waits at it: one row for each door of each job that wants to be worked on. Written by turn/gate.ts alone.
   gates: defineTable({ name: v.string(), limit: v.number(), jobId: v.id("jobs"), isIn: v.boolean(), rank: v.number() })
@@ -297,6 +296,8 @@ export default defineSchema({
     /** 0 is urgent and goes first, 1 is not. */
     lane: v.union(v.literal(0), v.literal(1)),
     from: v.string(),
+    /** Sent once only, whatever became of it: the time of a schedule that it was sent for. */
+    onceKey: v.optional(v.string()),
     replyTo: v.optional(v.id("bridgeMessages")),
     createdAt: v.number(),
     acknowledgedAt: v.optional(v.number()),
@@ -304,6 +305,7 @@ export default defineSchema({
     endedAt: v.optional(v.number()),
   })
     .index("by_openHash", ["openHash"])
+    .index("by_onceKey", ["onceKey"])
     .index("by_queue", ["target", "state", "lane"])
     .index("by_target", ["target"])
     .index("by_endedAt", ["endedAt"]),

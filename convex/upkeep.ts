@@ -64,10 +64,18 @@ export const sweepUploads = systemMutation({
 async function sweepJobs(turn: Turn): Promise<boolean> {
   const count = await readTally(turn.db, "jobs");
   let excess = count("done") + count("dead") + count("cancelled") - endedKeptMax;
-  const oldest = await turn.db
-    .query("jobs")
-    .withIndex("by_endedAt", (q) => q.gt("endedAt", 0))
-    .take(batchMax);
+  const ended = await Promise.all(
+    (["done", "dead", "cancelled"] as const).map((state) =>
+      turn.db
+        .query("jobs")
+        .withIndex("by_state", (q) => q.eq("state", state))
+        .take(batchMax),
+    ),
+  );
+  const oldest = ended
+    .flat()
+    .toSorted((a, b) => a.readyAt - b.readyAt)
+    .slice(0, batchMax);
   const old = oldest.filter((job) => (job.endedAt ?? 0) < turn.now - endedKeptMs || excess-- > 0);
   for (const job of old) {
     turn.tally.add("jobs", job.state, -1);

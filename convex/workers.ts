@@ -101,7 +101,7 @@ export const check = systemMutation({
     }
     const asleep = turn.db
       .query("jobs")
-      .withIndex("by_delay", (q) => q.eq("state", "ready").eq("isDue", false).lte("readyAt", turn.now));
+      .withIndex("by_state", (q) => q.eq("state", "ready").eq("isDue", false).lte("readyAt", turn.now));
     for (const job of await asleep.take(overdueMax)) await becomeDue(turn, job);
     await assignLanes(turn);
     return null;

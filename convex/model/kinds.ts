@@ -5,6 +5,8 @@ import { v, type Infer } from "convex/values";
  * the path of its function: `documents.ingest` lives in `functions/documents/ingest.ts`. Add or alias, never rename.
  */
 export const kinds = {
+  /** Does nothing: shows that work is taken, and how fast. */
+  "jobs.check": v.object({ n: v.number() }),
   "documents.ingest": v.object({ documentId: v.id("documents") }),
   "documents.forget": v.object({ documentId: v.id("documents") }),
   "documents.clear": v.object({ documentId: v.id("documents") }),
@@ -13,8 +15,6 @@ export const kinds = {
   "themes.find": v.object({}),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
   "schedules.run": v.object({ occurrenceId: v.id("occurrences") }),
-  /** Does nothing: shows that work is taken, and how fast. */
-  "jobs.check": v.object({ n: v.number() }),
 } as const;
 
 export type JobKind = keyof typeof kinds;

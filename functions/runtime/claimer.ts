@@ -5,7 +5,7 @@ import type { State } from "../ports/state.ts";
 
 const lookEveryMs = 30_000; // Behind the subscription: a lost wake-up costs seconds, not a night.
 /** The watch sees only the very front, because it is read again with each job that leaves it. */
-const watchedMax = 16;
+const watchedMax = 48;
 /** When there is more than that, one look fetches enough for many rounds. */
 const lookedMax = 512;
 
@@ -49,7 +49,7 @@ export function openClaimer(options: {
     const fresh = isBusy ? head.filter((id) => !known.has(id)) : head;
     if (!isBusy) known = new Set();
     push(fresh);
-    if (head.length >= watchedMax) isMore = true;
+    isMore = head.length >= watchedMax;
   };
   const push = (ids: readonly Id<"jobs">[]): void => {
     for (const id of ids) {
@@ -87,7 +87,7 @@ export function openClaimer(options: {
       return taken;
     },
     hasAny: () => offered.length > 0,
-    isEmpty: () => offered.length === 0 && !isMore && !isLooking,
+    isEmpty: () => offered.length === 0 && !isMore,
     offer: push,
     renew() {
       known = new Set();

@@ -98,10 +98,13 @@ export function openSession(options: SessionOptions): Session {
       return;
     }
     isExchanging = true;
-    void exchangeOnce().finally(() => {
-      isExchanging = false;
-      turn();
-    });
+    // Short runs that just began are over by then, and what they did goes along.
+    void exchangeOnce().finally(() =>
+      setImmediate(() => {
+        isExchanging = false;
+        turn();
+      }),
+    );
   };
 
   const exchangeOnce = async (): Promise<void> => {
