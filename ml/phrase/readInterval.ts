@@ -1,4 +1,5 @@
 /** What repeats after some time: "every 15 minutes", "un lundi sur deux", and the span of a day it is kept to. */
+import { regex } from "./text.ts";
 import { bareHour, clock, toTime } from "./clock.ts";
 import type { Reader } from "./found.ts";
 import { minutesIn, singular } from "./units.ts";
@@ -7,8 +8,8 @@ import { amount, ordinal, toAmount, toOrdinal, toWeekdays, weekday, weekdayList,
 export const readWindow: Reader = (phrase, found) => {
   const time = `(?:${clock}|${bareHour})`;
   const hit =
-    phrase.take(new RegExp(`\\b(?:de|entre|from|between) ${time} (?:a|et|to|until|till|and) ${time}`, "u")) ??
-    phrase.take(new RegExp(`\\b${clock} ?- ?${clock}`, "u"));
+    phrase.take(regex`\\b(?:de|entre|from|between) ${time} (?:a|et|to|until|till|and) ${time}`) ??
+    phrase.take(regex`\\b${clock} ?- ?${clock}`);
   if (!hit) return;
   const [from, to] = hit
     .slice(1)
@@ -35,10 +36,7 @@ export const readInterval: Reader = (phrase, found) => {
   if (phrase.take(/\b(?:toutes les heures|chaque heure|every hour|each hour|hourly)\b/u)) minutes(60);
   if (phrase.take(/\b(?:toutes les minutes|chaque minute|every minute|each minute)\b/u)) minutes(1);
   const elapsed = phrase.take(
-    new RegExp(
-      `\\b(?:tou(?:te)?s les|every|each|une fois toutes les|once every) (${amount}) ?(secondes?|seconds?|sec|minutes?|min|mn|heures?|hours?|hrs?|h)\\b(?! ?[0-5]\\d)`,
-      "u",
-    ),
+    regex`\\b(?:tou(?:te)?s les|every|each|une fois toutes les|once every) (${amount}) ?(secondes?|seconds?|sec|minutes?|min|mn|heures?|hours?|hrs?|h)\\b(?! ?[0-5]\\d)`,
   );
   if (elapsed?.[1] !== undefined && elapsed[2] !== undefined)
     minutes(toAmount(elapsed[1]) * (minutesIn[singular(elapsed[2])] ?? 1));
@@ -47,18 +45,17 @@ export const readInterval: Reader = (phrase, found) => {
     thin(2, "week");
   if (phrase.take(/\b(?:un jour sur deux|every other day|every second day)\b/u)) thin(2, "day");
   if (phrase.take(/\b(?:un mois sur deux|every other month|every second month|bimestriel(?:le)?(?:ment)?)\b/u)) thin(2, "month");
-  const dayOf = phrase.take(new RegExp(`\\bun (jour|mois) sur (${amount})\\b`, "u"));
+  const dayOf = phrase.take(regex`\\bun (jour|mois) sur (${amount})\\b`);
   if (dayOf?.[2] !== undefined) thin(toAmount(dayOf[2]), dayOf[1] === "jour" ? "day" : "month");
   const oneIn =
-    phrase.take(new RegExp(`\\bun (${weekday}) sur (${amount})\\b`, "u")) ??
-    phrase.take(new RegExp(`\\btous les (${amount}) (${weekday})s\\b`, "u"));
+    phrase.take(regex`\\bun (${weekday}) sur (${amount})\\b`) ?? phrase.take(regex`\\btous les (${amount}) (${weekday})s\\b`);
   if (oneIn?.[1] !== undefined && oneIn[2] !== undefined) {
     const [name, n] = weekdayNames[oneIn[1]] === undefined ? [oneIn[2], oneIn[1]] : [oneIn[1], oneIn[2]];
     found.days = { type: "weekdays", weekdays: [weekdayNames[name] ?? 0] };
     thin(toAmount(n), "week");
   }
   const other = phrase.take(
-    new RegExp(`\\b(?:every|each) other (${weekdayList})\\b|\\b(?:every|each) second (${weekdayList})\\b(?! of)`, "u"),
+    regex`\\b(?:every|each) other (${weekdayList})\\b|\\b(?:every|each) second (${weekdayList})\\b(?! of)`,
   );
   const others = other?.[1] ?? other?.[2];
   if (others !== undefined) {
@@ -69,16 +66,14 @@ export const readInterval: Reader = (phrase, found) => {
   if (phrase.take(/\b(?:tous les (?:quinze|15) jours|toutes les quinzaines|chaque quinzaine|every fortnight|fortnightly)\b/u))
     thin(2, "week");
   if (phrase.take(/\b(?:tous les (?:huit|8) jours)\b/u)) thin(1, "week");
-  const every = phrase.take(
-    new RegExp(`\\b(?:tou(?:te)?s les|every|each) (${amount}) (jours?|semaines?|mois|days?|weeks?|months?)\\b`, "u"),
-  );
+  const every = phrase.take(regex`\\b(?:tou(?:te)?s les|every|each) (${amount}) (jours?|semaines?|mois|days?|weeks?|months?)\\b`);
   if (every?.[1] !== undefined && every[2] !== undefined) {
     const unit = singular(every[2]);
     thin(toAmount(every[1]), unit === "jour" || unit === "day" ? "day" : unit === "mois" || unit === "month" ? "month" : "week");
     if (found.thin === undefined && (unit === "mois" || unit === "month")) found.days = { type: "dates", dates: [1] };
   }
-  const nthWeek = phrase.take(new RegExp(`\\b(?:every|each) (${ordinal}) week\\b`, "u"));
+  const nthWeek = phrase.take(regex`\\b(?:every|each) (${ordinal}) week\\b`);
   if (nthWeek?.[1] !== undefined) thin(toOrdinal(nthWeek[1]), "week");
-  const nthDay = phrase.take(new RegExp(`\\b(?:every|each) (${ordinal}) day\\b(?! of)`, "u"));
+  const nthDay = phrase.take(regex`\\b(?:every|each) (${ordinal}) day\\b(?! of)`);
   if (nthDay?.[1] !== undefined) thin(toOrdinal(nthDay[1]), "day");
 };

@@ -1,4 +1,5 @@
 /** What belongs to a month or a year: "le 15 de chaque mois", "the last Friday of the month", "chaque trimestre". */
+import { regex, regexAll } from "./text.ts";
 import type { Day } from "../time/zone.ts";
 import { dateText, toDay } from "./date.ts";
 import type { Reader } from "./found.ts";
@@ -8,21 +9,15 @@ export const readMonthly: Reader = (phrase, found) => {
   const ofMonth =
     "(?: de chaque mois| du mois| de tous les mois| chaque mois| of (?:the|every|each) month| (?:every|each) month)";
   const nth = phrase.take(
-    new RegExp(
-      `(?:\\b(?:tous les |chaque |on |every |each |le |les |the )+)?\\b(${ordinal}(?:(?: ?, ?| et | and )(?:le |les |the )?${ordinal})*) (${weekday})s?${ofMonth}`,
-      "u",
-    ),
+    regex`(?:\\b(?:tous les |chaque |on |every |each |le |les |the )+)?\\b(${ordinal}(?:(?: ?, ?| et | and )(?:le |les |the )?${ordinal})*) (${weekday})s?${ofMonth}`,
   );
   if (nth?.[1] !== undefined && nth[2] !== undefined) {
-    const numbers = [...nth[1].matchAll(new RegExp(ordinal, "gu"))].map(([text]) => toOrdinal(text));
+    const numbers = [...nth[1].matchAll(regexAll`${ordinal}`)].map(([text]) => toOrdinal(text));
     found.days = { type: "nth", weekdays: [weekdayNames[nth[2]] ?? 0], nth: numbers };
     found.repeats = true;
   }
   const business = phrase.take(
-    new RegExp(
-      `(?:\\b(?:le |on |the )+)?\\b(premier|1er|dernier|first|1st|last) (?:jour (?:ouvre|ouvrable)|(?:business|working) day)${ofMonth}`,
-      "u",
-    ),
+    regex`(?:\\b(?:le |on |the )+)?\\b(premier|1er|dernier|first|1st|last) (?:jour (?:ouvre|ouvrable)|(?:business|working) day)${ofMonth}`,
   );
   if (business?.[1] !== undefined) {
     found.days = { type: "business", nth: /dernier|last/u.test(business[1]) ? -1 : 1 };
@@ -49,10 +44,7 @@ export const readMonthly: Reader = (phrase, found) => {
   }
   const dateItem = `(?:dernier jour|last day|(?:1er|premier|\\d{1,2}(?: ?(?:st|nd|rd|th|er|e))?)(?: jour| day)?)`;
   const dates = phrase.take(
-    new RegExp(
-      `(?:\\b(?:tous les |chaque |on |every |each |le |les |the )+)?\\b(${dateItem}(?:(?: ?, ?| et | and )(?:le |les |the |on the )?${dateItem})*)${ofMonth}`,
-      "u",
-    ),
+    regex`(?:\\b(?:tous les |chaque |on |every |each |le |les |the )+)?\\b(${dateItem}(?:(?: ?, ?| et | and )(?:le |les |the |on the )?${dateItem})*)${ofMonth}`,
   );
   if (dates?.[1] !== undefined) {
     found.days = { type: "dates", dates: toDates(dates[1]) };
@@ -85,10 +77,7 @@ export const readMonthly: Reader = (phrase, found) => {
   if (monthly || found.thin?.unit === "month") {
     found.repeats = true;
     const on = phrase.take(
-      new RegExp(
-        `\\b(?:le|on the|the) (${dateItem}(?:(?: ?, ?| et | and )(?:le |the )?${dateItem})*)(?! ?(?:${month}|${weekday}|h\\b|heures?|:))`,
-        "u",
-      ),
+      regex`\\b(?:le|on the|the) (${dateItem}(?:(?: ?, ?| et | and )(?:le |the )?${dateItem})*)(?! ?(?:${month}|${weekday}|h\\b|heures?|:))`,
     );
     if (on?.[1] !== undefined) found.days = { type: "dates", dates: toDates(on[1]) };
     else if (!found.days) found.days = { type: "dates", dates: [1] };
@@ -110,7 +99,7 @@ export const readYearly: Reader = (phrase, found, today) => {
   if (isYearly) found.repeats = true;
   const taken: { month: number; date: number }[] = [];
   const days: Day[] = [];
-  const pattern = new RegExp(`(?:,? ?(?:et |and )?\\b(?:le |on |the )*)(?:${weekday},? )?\\b${dateText}`, "u");
+  const pattern = regex`(?:,? ?(?:et |and )?\\b(?:le |on |the )*)(?:${weekday},? )?\\b${dateText}`;
   for (let hit = phrase.take(pattern); hit; hit = phrase.take(pattern)) {
     const day = toDay(hit.slice(1), today);
     if (!day) {

@@ -3,20 +3,20 @@ import { dayNumber, fromDayNumber, type Wall } from "../time/zone.ts";
 import { bareDigits, bareHour, clock, toTime } from "./clock.ts";
 import { onOrAfter } from "./date.ts";
 import type { Found, Part, Reader } from "./found.ts";
-import type { Phrase } from "./text.ts";
+import { regex, type Phrase } from "./text.ts";
 import { minutesIn, singular } from "./units.ts";
 import { amount, toAmount, weekday, weekdayNames } from "./words.ts";
 
 export const readTimes: Reader = (phrase, found) => {
   const announced = "(?:a|vers|des|pour|@|at|around|about|by)";
-  const all = new RegExp(`(?:,? ?\\b${announced} |,? ?(?:et |and |, ?)(?:${announced} )?)?${clock}`, "u");
+  const all = regex`(?:,? ?\\b${announced} |,? ?(?:et |and |, ?)(?:${announced} )?)?${clock}`;
   for (let hit = phrase.take(all); hit; hit = phrase.take(all)) {
     const time = toTime(hit[1] ?? "");
     if (time) found.times.push(time);
   }
   const bare = [
-    ...phrase.takeAll(new RegExp(`,? ?\\b(?:at|around) ${bareHour}(?:(?: and | & )${bareHour})?`, "u")),
-    ...phrase.takeAll(new RegExp(`,? ?\\b(?:a|vers) ${bareDigits}(?:(?: et | & )${bareDigits})?`, "u")),
+    ...phrase.takeAll(regex`,? ?\\b(?:at|around) ${bareHour}(?:(?: and | & )${bareHour})?`),
+    ...phrase.takeAll(regex`,? ?\\b(?:a|vers) ${bareDigits}(?:(?: et | & )${bareDigits})?`),
   ];
   for (const hit of bare) {
     for (const text of hit.slice(1)) {
@@ -61,16 +61,13 @@ export const readOnce: Reader = (phrase, found, today) => {
     }
   }
   if (phrase.take(/,? ?\b(?:aujourd'hui|today)\b/u)) found.day = fromDayNumber(start);
-  const next = phrase.take(new RegExp(`,? ?\\b(?:next|this|coming) (${weekday})\\b`, "u"));
+  const next = phrase.take(regex`,? ?\\b(?:next|this|coming) (${weekday})\\b`);
   if (next?.[1] !== undefined) {
     delete found.bareWeekdays;
     found.day = onOrAfter(start + 1, weekdayNames[next[1]] ?? 0);
   }
   const ahead = phrase.take(
-    new RegExp(
-      `,? ?\\b(?:dans|d'ici|in) (?:une? (?:petite )?)?(${amount}|demi-heure|half an hour|quart d'heure) ?(minutes?|min|mn|heures?|hours?|hrs?|h|jours?|days?|semaines?|weeks?)?(?: et demie)?\\b`,
-      "u",
-    ),
+    regex`,? ?\\b(?:dans|d'ici|in) (?:une? (?:petite )?)?(${amount}|demi-heure|half an hour|quart d'heure) ?(minutes?|min|mn|heures?|hours?|hrs?|h|jours?|days?|semaines?|weeks?)?(?: et demie)?\\b`,
   );
   if (ahead?.[1] !== undefined) {
     const word = ahead[1];
@@ -88,7 +85,7 @@ export const readOnce: Reader = (phrase, found, today) => {
 /** "next Monday" and "lundi prochain" are one day, whatever else is said; so they are read before any list of weekdays. */
 export function readOnceNext(phrase: Phrase, found: Found, today: Wall): void {
   const hit =
-    phrase.take(new RegExp(`,? ?\\b(?:on )?next (${weekday})\\b`, "u")) ??
-    phrase.take(new RegExp(`,? ?\\b(?:le )?(${weekday}) (?:prochain|qui vient)\\b`, "u"));
+    phrase.take(regex`,? ?\\b(?:on )?next (${weekday})\\b`) ??
+    phrase.take(regex`,? ?\\b(?:le )?(${weekday}) (?:prochain|qui vient)\\b`);
   if (hit?.[1] !== undefined) found.day = onOrAfter(dayNumber(today) + 1, weekdayNames[hit[1]] ?? 0);
 }

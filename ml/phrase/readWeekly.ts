@@ -1,4 +1,5 @@
 /** What belongs to a day or a week: "tous les lundis", "weekdays", "every morning". */
+import { regex } from "./text.ts";
 import type { Part, Reader } from "./found.ts";
 import { toWeekdays, weekday, weekdayList, weekdayNames } from "./words.ts";
 
@@ -8,15 +9,15 @@ export const readWeekdays: Reader = (phrase, found) => {
     found.repeats = true;
   };
   const every = "(?:(?:tous les|chaque|les|every|each|on|all) )?";
-  if (phrase.take(new RegExp(`\\b${every}(?:jours? ouvres?|business days?|working days?|workdays?)\\b`, "u"))) {
+  if (phrase.take(regex`\\b${every}(?:jours? ouvres?|business days?|working days?|workdays?)\\b`)) {
     set([1, 2, 3, 4, 5]);
     found.business = true;
   }
-  if (phrase.take(new RegExp(`\\b${every}jours? ouvrables?\\b`, "u"))) {
+  if (phrase.take(regex`\\b${every}jours? ouvrables?\\b`)) {
     set([1, 2, 3, 4, 5, 6]);
     found.business = true;
   }
-  const range = phrase.take(new RegExp(`,? ?\\b(?:du |de |from )?(${weekday}) (?:au|a|to|through|thru) (${weekday})\\b`, "u"));
+  const range = phrase.take(regex`,? ?\\b(?:du |de |from )?(${weekday}) (?:au|a|to|through|thru) (${weekday})\\b`);
   if (range?.[1] !== undefined && range[2] !== undefined) {
     const from = ((weekdayNames[range[1]] ?? 0) + 6) % 7;
     const to = ((weekdayNames[range[2]] ?? 0) + 6) % 7;
@@ -32,8 +33,8 @@ export const readWeekdays: Reader = (phrase, found) => {
     set([0, 6]);
   if (phrase.take(/\b(?:chaque|a la|en|tous les|toutes les) fins? de semaine\b/u)) set([5]);
   const marked =
-    phrase.take(new RegExp(`,? ?\\b(?:tous les|chaque|every|each) (${weekdayList})\\b`, "u")) ??
-    phrase.take(new RegExp(`,? ?\\b(?:les |on )?(${weekday}s(?:(?: ?, ?| et | and |, and )(?:les |on )?${weekday}s)*)\\b`, "u"));
+    phrase.take(regex`,? ?\\b(?:tous les|chaque|every|each) (${weekdayList})\\b`) ??
+    phrase.take(regex`,? ?\\b(?:les |on )?(${weekday}s(?:(?: ?, ?| et | and |, and )(?:les |on )?${weekday}s)*)\\b`);
   if (marked?.[1] !== undefined) {
     const isPlural = /s\b/u.test(marked[1]) || /tous|chaque|every|each/u.test(marked[0] ?? "");
     if (isPlural)
@@ -42,7 +43,7 @@ export const readWeekdays: Reader = (phrase, found) => {
         ...toWeekdays(marked[1]),
       ]);
   }
-  const bare = phrase.take(new RegExp(`(?:,? ?\\b(?:le |on |the )*)\\b(${weekdayList})(?: (prochain|qui vient))?\\b`, "u"));
+  const bare = phrase.take(regex`(?:,? ?\\b(?:le |on |the )*)\\b(${weekdayList})(?: (prochain|qui vient))?\\b`);
   if (bare?.[1] !== undefined) {
     const list = toWeekdays(bare[1]);
     const isWeekly = found.thin !== undefined || found.repeats;

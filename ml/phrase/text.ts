@@ -4,6 +4,10 @@
 export function fold(text: string): string {
   let folded = "";
   for (const char of text.normalize("NFC")) {
+    if (char >= " " && char <= "~") {
+      folded += char.toLowerCase();
+      continue;
+    }
     const plain = char.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
     const same = plain.length === char.length ? plain : char;
     folded += /[\u2018\u2019\u02bc]/u.test(same)
@@ -15,6 +19,21 @@ export function fold(text: string): string {
           : same;
   }
   return folded;
+}
+
+const made = new WeakMap<TemplateStringsArray, RegExp>();
+
+/** A pattern made of parts that never change, put together the first time it is needed. */
+export const regex = (strings: TemplateStringsArray, ...parts: readonly string[]): RegExp => toRegex("u", strings, parts);
+/** The same, for every match. */
+export const regexAll = (strings: TemplateStringsArray, ...parts: readonly string[]): RegExp => toRegex("gu", strings, parts);
+
+function toRegex(flags: "u" | "gu", strings: TemplateStringsArray, parts: readonly string[]): RegExp {
+  const known = made.get(strings);
+  if (known) return known;
+  const pattern = new RegExp(String.raw({ raw: strings }, ...parts), flags);
+  made.set(strings, pattern);
+  return pattern;
 }
 
 /** Stands where something was understood. Matches no word and no space. */

@@ -1,4 +1,5 @@
 /** The words of time in French and English, folded. */
+import { regexAll } from "./text.ts";
 
 // No short forms: "mon" is also French for "my", and "sat", "sun" and "wed" are words of their own.
 export const weekdayNames: Record<string, number> = {
@@ -165,11 +166,11 @@ export function toOrdinal(text: string): number {
 
 /** All weekdays named in a list, in the order of the list. */
 export function toWeekdays(list: string): number[] {
-  return [...list.matchAll(new RegExp(`\\b(${weekday})s?\\b`, "gu"))].map(([, name = ""]) => weekdayNames[name] ?? 0);
+  return [...list.matchAll(regexAll`\\b(${weekday})s?\\b`)].map(([, name = ""]) => weekdayNames[name] ?? 0);
 }
 
 export function toMonths(list: string): number[] {
-  return [...list.matchAll(new RegExp(`\\b(${month})\\b`, "gu"))].map(([, name = ""]) => monthNames[name] ?? 0);
+  return [...list.matchAll(regexAll`\\b(${month})\\b`)].map(([, name = ""]) => monthNames[name] ?? 0);
 }
 
 const joined = (item: string): string =>
