@@ -5,7 +5,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../convex/model/error.ts";
-import { visualDimensions } from "../../functions/ports/visual.ts";
+import { visualDimensions, type VisualPicture } from "../../functions/ports/visual.ts";
 import { openLooker } from "./look.ts";
 import type { OpenedVisual } from "./visual.ts";
 
@@ -55,6 +55,10 @@ export async function openClip(files: ClipFiles, log: (line: string) => void): P
   const close = async (): Promise<void> => {
     await Promise.all([child.close(), looker.close()]);
   };
+  const look = async ({ bytes }: VisualPicture, signal: AbortSignal): Promise<Float32Array | undefined> => {
+    const png = await looker.shrink(bytes, sideMax, signal);
+    return png && (await child.ask({ png }, signal));
+  };
   try {
     await child.ask({ text: "health" }, new AbortController().signal);
     return {
@@ -65,12 +69,10 @@ export async function openClip(files: ClipFiles, log: (line: string) => void): P
       isRemote: false,
       images: async (pictures, signal) => {
         const vectors: (Float32Array | undefined)[] = [];
-        for (const { bytes } of pictures) {
-          const png = await looker.shrink(bytes, sideMax, signal);
-          vectors.push(png && (await child.ask({ png }, signal)));
-        }
+        for (const picture of pictures) vectors.push(await look(picture, signal));
         return vectors;
       },
+      like: look,
       text: (query, signal) => child.ask({ text: query }, signal),
       close,
     };

@@ -1,7 +1,7 @@
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
 
 export type LookRequest =
-  | { readonly type: "describe"; readonly words: string }
+  | { readonly type: "describe"; readonly words: string; readonly isQuestion: boolean }
   /** As PNG, upright, on white, no side longer than this. */
   | { readonly type: "shrink"; readonly sideMax: number };
 /** Empty when the picture cannot be decoded. */
@@ -14,7 +14,12 @@ const idleMs = 20_000;
 
 /** Decodes pictures in a process of its own. A picture that its process is lost over counts as one that cannot be decoded. */
 export type Looker = {
-  describe(bytes: Uint8Array, words: string, signal: AbortSignal): Promise<Float32Array | undefined>;
+  /** See ml/embed/visual.ts; `isQuestion` for `like`. */
+  describe(
+    bytes: Uint8Array,
+    options: { readonly words: string; readonly isQuestion: boolean },
+    signal: AbortSignal,
+  ): Promise<Float32Array | undefined>;
   shrink(bytes: Uint8Array, sideMax: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
   close(): Promise<void>;
 };
@@ -35,7 +40,7 @@ export function openLooker(): Looker {
       throw error;
     });
   return {
-    describe: async (bytes, words, signal) => (await look({ type: "describe", words }, bytes, signal)).vector,
+    describe: async (bytes, options, signal) => (await look({ type: "describe", ...options }, bytes, signal)).vector,
     shrink: async (bytes, sideMax, signal) => (await look({ type: "shrink", sideMax }, bytes, signal)).png,
     close: () => processes.close(),
   };

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { importPKCS8, SignJWT } from "jose";
 import { NikaError } from "../../convex/model/error.ts";
-import { visualDimensions } from "../../functions/ports/visual.ts";
+import { visualDimensions, type VisualPicture } from "../../functions/ports/visual.ts";
 import { openLooker } from "./look.ts";
 import type { OpenedVisual } from "./visual.ts";
 
@@ -90,6 +90,12 @@ export function openVertex({ keyFile, project, location, url }: VertexConfig): O
     return unit(Float32Array.from(found as number[]));
   }
 
+  async function look({ bytes }: VisualPicture, signal: AbortSignal): Promise<Float32Array | undefined> {
+    const png = await looker.shrink(bytes, sideMax, signal);
+    const image = png && { bytesBase64Encoded: Buffer.from(png).toString("base64"), mimeType: "image/png" };
+    return image && (await predict({ image }, "imageEmbedding", signal));
+  }
+
   return {
     id: `vertex-${model}`,
     label: `Vertex AI ${model}: matches what pictures show, best in English; pictures and questions are sent to Google`,
@@ -98,13 +104,10 @@ export function openVertex({ keyFile, project, location, url }: VertexConfig): O
     isRemote: true,
     images: async (pictures, signal) => {
       const vectors: (Float32Array | undefined)[] = [];
-      for (const { bytes } of pictures) {
-        const png = await looker.shrink(bytes, sideMax, signal);
-        const image = png && { bytesBase64Encoded: Buffer.from(png).toString("base64"), mimeType: "image/png" };
-        vectors.push(image && (await predict({ image }, "imageEmbedding", signal)));
-      }
+      for (const picture of pictures) vectors.push(await look(picture, signal));
       return vectors;
     },
+    like: look,
     text: async (query, signal) => {
       const vector = await predict({ text: query.slice(0, textCharsMax) }, "textEmbedding", signal);
       if (!vector) throw new NikaError("invalid", `${service} did not take the question.`);

@@ -44,9 +44,10 @@ export function openDescriptor(): OpenedVisual {
     isRemote: false,
     images: async (pictures, signal) => {
       const vectors: (Float32Array | undefined)[] = [];
-      for (const { bytes, words } of pictures) vectors.push(await looker.describe(bytes, words, signal));
+      for (const { bytes, words } of pictures) vectors.push(await looker.describe(bytes, { words, isQuestion: false }, signal));
       return vectors;
     },
+    like: ({ bytes, words }, signal) => looker.describe(bytes, { words, isQuestion: true }, signal),
     text: async (query, signal) => {
       if (signal.aborted) throw new NikaError("cancelled", "The work was cancelled.");
       return text(query);

@@ -8,7 +8,10 @@ const descriptor = visualDescriptor();
 
 serve(async (request: LookRequest, bytes: Uint8Array): Promise<LookReply> => {
   try {
-    if (request.type === "describe") return { vector: await descriptor.image(bytes, request.words) };
+    if (request.type === "describe") {
+      const { words, isQuestion } = request;
+      return { vector: await (isQuestion ? descriptor.like(bytes, words) : descriptor.image(bytes, words)) };
+    }
     const chain = (await open(bytes)).rotate().flatten({ background: "#ffffff" }).removeAlpha();
     const small = chain.resize({ width: request.sideMax, height: request.sideMax, fit: "inside", withoutEnlargement: true });
     return { png: new Uint8Array(await small.png({ compressionLevel: 6 }).toBuffer()) };

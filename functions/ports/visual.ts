@@ -20,6 +20,8 @@ export type VisualEmbedder = {
    * `unavailable` when it does not answer, `denied` when the key is not taken.
    */
   images(pictures: readonly VisualPicture[], signal: AbortSignal): Promise<readonly (Float32Array | undefined)[]>;
+  /** What pictures like this one are near to; undefined when it cannot be decoded or is not taken. */
+  like(picture: VisualPicture, signal: AbortSignal): Promise<Float32Array | undefined>;
   /** What a picture that this describes would be near to. */
   text(query: string, signal: AbortSignal): Promise<Float32Array>;
 };

@@ -91,7 +91,7 @@ async function likeBranches(
   visual: VisualEmbedder,
   signal: AbortSignal,
 ): Promise<PictureBranch[]> {
-  const [vector] = await visual.images([like], signal);
+  const vector = await visual.like(like, signal);
   if (!vector) throw new NikaError("unreadable", "This picture cannot be read; try png, jpeg or webp.");
   return [{ name: "looks", weight: 1, visual: vector }];
 }

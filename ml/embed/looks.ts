@@ -6,6 +6,8 @@ import { open, toPixels } from "../parse/picture/pixels.ts";
 
 /** 192 for colours by place, 64 for colours, 512 for edges, 256 for the pattern of light. */
 export const looksDimensions = 1_024;
+/** The one number of them that is always 0. */
+export const looksUnused = 768;
 
 const side = 64;
 const layoutCells = 8;
@@ -101,7 +103,7 @@ function patternOf(light: Float32Array): number[] {
     for (let y = 0; y < side; y += 1) sum += rows[u * side + y]! * cosines[v * side + y]!;
     return sum;
   });
-  // The first is the mean brightness, which the layout has already.
+  // The first (`looksUnused`) is the mean brightness, which the layout has already.
   const middle = values.slice(1).toSorted((one, other) => one - other)[(values.length - 1) >> 1] ?? 0;
   return values.map((value, i) => (i === 0 || Math.abs(value - middle) < 1e-6 ? 0 : value > middle ? 1 : -1));
 }

@@ -3,17 +3,19 @@
  * looks like. A question in words is near to pictures with such words; a picture is near to those that look like it.
  */
 import { baselineEmbedder, type BaselineEmbedder } from "./baseline.ts";
-import { looksDimensions, looksOf } from "./looks.ts";
+import { looksDimensions, looksOf, looksUnused } from "./looks.ts";
 
 export type VisualDescriptor = {
   readonly id: string;
   readonly label: string;
   /** Fails when the picture cannot be decoded. */
   image(bytes: Uint8Array, words: string): Promise<Float32Array>;
+  /** As a question: pictures with such looks are near, whether they have words or not. Fails as `image` does. */
+  like(bytes: Uint8Array, words: string): Promise<Float32Array>;
   text(query: string): Float32Array;
 };
 
-/** Of a picture with words, how much of its direction they are. */
+/** How much of a picture's direction its words are. One without words is nowhere in particular there, so that looks weigh the same in all. */
 const wordsShare = 0.5;
 
 export function visualDescriptor(baseline: BaselineEmbedder = baselineEmbedder()): VisualDescriptor {
@@ -24,8 +26,13 @@ export function visualDescriptor(baseline: BaselineEmbedder = baselineEmbedder()
     label: "nika-visual-v1: words of the picture and its looks, not its meaning",
     image: async (bytes, words) => {
       const said = embed(words);
-      const looks = await looksOf(bytes);
-      return joined(baseline.dimensions, { said, saidShare: said ? wordsShare : 0, looks });
+      const vector = joined(baseline.dimensions, { said, saidShare: wordsShare, looks: await looksOf(bytes) });
+      if (!said) vector[baseline.dimensions + looksUnused] = Math.sqrt(wordsShare);
+      return vector;
+    },
+    like: async (bytes, words) => {
+      const said = embed(words);
+      return joined(baseline.dimensions, { said, saidShare: said ? wordsShare : 0, looks: await looksOf(bytes) });
     },
     text: (query) => joined(baseline.dimensions, { said: embed(query), saidShare: 1, looks: undefined }),
   };

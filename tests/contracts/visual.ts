@@ -15,6 +15,8 @@ export function visualContract(name: string, open: (t: TestContext) => Promise<V
     const [bars, photo] = await visual.images(pictures, signal);
     const [again] = await visual.images(pictures.slice(1), signal);
     const text = await visual.text("the budget", signal);
+    const like = await visual.like(pictures[0]!, signal);
+    assert.ok(like && like.reduce((sum, value, at) => sum + value * bars![at]!, 0) > 0.9);
 
     for (const vector of [bars!, photo!, text]) {
       assert.equal(vector.length, visual.dimensions);
@@ -32,6 +34,7 @@ export function visualContract(name: string, open: (t: TestContext) => Promise<V
 
     const vectors = await visual.images([broken, { bytes, words: "" }], signal);
 
+    assert.equal(await visual.like(broken, signal), undefined);
     assert.deepEqual(
       vectors.map((vector) => vector !== undefined),
       [false, true],

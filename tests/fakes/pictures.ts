@@ -104,6 +104,7 @@ export function fakeVisual(): VisualEmbedder & { readonly looks: { count: number
       looks.count += pictures.length;
       return pictures.map(({ bytes }) => embed(bytes));
     },
+    like: async ({ bytes }) => embed(bytes),
     text: async (query) => embed(new TextEncoder().encode(query)),
   };
 }

@@ -201,7 +201,7 @@ test("vectors of an embedder that is not in force are not made", async () => {
 test("a document's contradictions are among what is known of it", async () => {
   const contradictions = [{ label: "sales", stated: "12 %", read: "21 %", page: 2 }];
   const ports = portsWith([]);
-  const read = await ports.reader.read();
+  const read = await ports.reader.read(new Uint8Array(), { name: "a.pdf", signal: never });
   const outcome = await ingestDocument.run(call(), {
     ...ports,
     reader: { ...ports.reader, read: async () => ({ ...read, contradictions }) },

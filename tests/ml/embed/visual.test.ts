@@ -40,6 +40,13 @@ test("a question is near to a picture by its words, and to none without words", 
   assert.equal(near(asked, await descriptor.image(bars, "")), 0);
 });
 
+test("a picture asked with is as near to one with words as to one without", async () => {
+  const asked = await descriptor.like(bars, "");
+  const [bare, said] = [await descriptor.image(bars, ""), await descriptor.image(bars, "Sales by month")];
+  assert.ok(Math.abs(near(asked, bare) - near(asked, said)) < 1e-6);
+  assert.ok(near(asked, said) > near(asked, await descriptor.image(plan, "")) + 0.1);
+});
+
 test("what cannot be decoded fails, and says whose vectors these are", async () => {
   await assert.rejects(descriptor.image(new Uint8Array([1, 2, 3]), "words"));
   assert.match(descriptor.id, /^nika-visual-v1\+nika-baseline-\d+$/);
