@@ -29,7 +29,8 @@ export function schedulesOf(ports: Ports, host: HostSchedules): Schedules {
       if ("schedule" in said && saying.isDryRun !== true) await follow(said.schedule);
       return said;
     },
-    understand: (wish) => understand({ ...wish, now: clock.now() }),
+    understand: async (wish) =>
+      understand({ ...wish, now: clock.now(), targets: await state.query(internal.bridge.targetNames, {}) }),
     list: all,
     find: (id) => findSchedule(state, id),
     async keep(spec) {

@@ -168,11 +168,12 @@ export const deliver = systemMutation({
     from: v.string(),
     isUrgent: v.optional(v.boolean()),
     replyTo: v.optional(v.string()),
+    onceKey: v.optional(v.string()),
   },
   returns: vSent,
-  handler: async (turn, { target, text, from, isUrgent, replyTo }) => {
+  handler: async (turn, { target, text, from, isUrgent, replyTo, onceKey }) => {
     const answered = replyTo === undefined ? undefined : await mustGetMessage(turn, replyTo, target);
-    return sendMessage(turn, { target: target ?? answered?.target, text, from, isUrgent, replyTo: answered?._id });
+    return sendMessage(turn, { target: target ?? answered?.target, text, from, isUrgent, replyTo: answered?._id, onceKey });
   },
 });
 
@@ -355,7 +356,7 @@ async function toTargetView(ctx: QueryCtx | Turn, target: Target): Promise<Targe
   };
 }
 
-function toView({ _id: id, _creationTime: _at, openHash: _hash, lane, ...message }: Message): MessageView {
+function toView({ _id: id, _creationTime: _at, openHash: _hash, onceKey: _key, lane, ...message }: Message): MessageView {
   return { id, ...message, isUrgent: lane === 0 };
 }
 

@@ -1,4 +1,5 @@
 /** Schedules over HTTP: what a page, the command line and agents use. Every edit names the version it saw. */
+import { toTarget } from "../../convex/model/bridge.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import {
   isScript,
@@ -18,7 +19,11 @@ import { toSpec, type Said, type Saying } from "../../functions/schedules/say.ts
 /** What the routes ask of the appliance. */
 export type Schedules = {
   readonly say: (saying: Saying, signal: AbortSignal) => Promise<Said>;
-  readonly understand: (wish: { readonly text: string; readonly zone: string; readonly existing?: ScheduleSpec }) => Preview;
+  readonly understand: (wish: {
+    readonly text: string;
+    readonly zone: string;
+    readonly existing?: ScheduleSpec;
+  }) => Promise<Preview>;
   readonly list: () => Promise<readonly ScheduleView[]>;
   readonly find: (id: string) => Promise<ScheduleView>;
   readonly keep: (spec: ScheduleSpec) => Promise<ScheduleView>;
@@ -74,7 +79,7 @@ export async function answerSchedules(schedules: Schedules, request: ScheduleReq
       case "POST say":
         return { status: 200, body: await schedules.say(toSaying(await request.body(), schedules.zone), signal) };
       case "POST ":
-        return kept(await schedules.keep(toNew(await request.body(), schedules)), 201);
+        return kept(await schedules.keep(await toNew(await request.body(), schedules)), 201);
       case "GET host":
         return { status: 200, body: await schedules.lookAtHost() };
       case "POST host":
@@ -145,7 +150,7 @@ async function patch(schedules: Schedules, id: string, request: ScheduleRequest)
   if (enabled !== undefined && typeof enabled !== "boolean") throw new NikaError("invalid", `"enabled" must be true or false.`);
   if (pausedUntil !== undefined && !(typeof pausedUntil === "number" && Number.isFinite(pausedUntil)))
     throw new NikaError("invalid", `"pausedUntil" must be a number of milliseconds.`);
-  const spec = toChanged(body, schedule, schedules);
+  const spec = await toChanged(body, schedule, schedules);
   return kept(
     await schedules.edit(schedule, {
       version,
@@ -156,7 +161,11 @@ async function patch(schedules: Schedules, id: string, request: ScheduleRequest)
   );
 }
 
-function toChanged(body: Record<string, unknown>, schedule: ScheduleView, schedules: Schedules): ScheduleSpec | undefined {
+async function toChanged(
+  body: Record<string, unknown>,
+  schedule: ScheduleView,
+  schedules: Schedules,
+): Promise<ScheduleSpec | undefined> {
   const before = toSpec(schedule);
   let spec: ScheduleSpec = before;
   const text = toText(
@@ -164,7 +173,11 @@ function toChanged(body: Record<string, unknown>, schedule: ScheduleView, schedu
     "text",
   );
   if (text !== undefined) {
-    const preview = schedules.understand({ text, zone: toText(body["zone"], "zone") ?? before.rule.zone, existing: before });
+    const preview = await schedules.understand({
+      text,
+      zone: toText(body["zone"], "zone") ?? before.rule.zone,
+      existing: before,
+    });
     if (preview.type !== "rule")
       throw new NikaError("invalid", preview.type === "ask" ? preview.question : "No time was understood in that.");
     spec = preview.spec;
@@ -173,11 +186,11 @@ function toChanged(body: Record<string, unknown>, schedule: ScheduleView, schedu
   return JSON.stringify(spec) === JSON.stringify(before) ? undefined : spec;
 }
 
-function toNew(body: Record<string, unknown>, schedules: Schedules): ScheduleSpec {
+async function toNew(body: Record<string, unknown>, schedules: Schedules): Promise<ScheduleSpec> {
   const text = toText(body["text"], "text");
   if (text === undefined)
     throw new NikaError("invalid", `Say what and when in "text", such as "every Monday at 8 AM read the news".`);
-  const preview = schedules.understand({ text, zone: toText(body["zone"], "zone") ?? schedules.zone });
+  const preview = await schedules.understand({ text, zone: toText(body["zone"], "zone") ?? schedules.zone });
   if (preview.type !== "rule")
     throw new NikaError("invalid", preview.type === "ask" ? preview.question : "No time was understood in that.");
   const fields = toFields(body);
@@ -214,7 +227,9 @@ function toAction(given: unknown): Action | undefined {
   if (given === undefined) return undefined;
   const { type, ...more } = typeof given === "object" && given !== null ? (given as Record<string, unknown>) : { type: given };
   if (type === "remind" || type === "ask") return { type };
-  const { script } = more;
+  const { script, target } = more;
+  if (type === "message" && typeof target === "string") return { type, target: toTarget(target) };
+  if (type === "message") throw new NikaError("invalid", `Say in "target" which agent gets the message.`);
   if (type === "upkeep" && isScript(script)) return { type, script };
   if (type === "upkeep") throw new NikaError("invalid", `"script" must be one of ${scripts.join(", ")}.`);
   throw new NikaError("invalid", `"action" must be one of ${vAction.members.map(({ fields }) => fields.type.value).join(", ")}.`);

@@ -21,6 +21,8 @@ export const vAction = v.union(
   v.object({ type: v.literal("remind") }),
   /** The vault is asked; its answer is kept with the occurrence. */
   v.object({ type: v.literal("ask") }),
+  /** A remote agent is sent it, over the bridge. */
+  v.object({ type: v.literal("message"), target: v.string() }),
   /** Upkeep of the machine, by its own cron. */
   v.object({ type: v.literal("upkeep"), script: vScript }),
 );

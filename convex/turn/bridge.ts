@@ -84,12 +84,23 @@ export type Sending = {
   readonly from: string;
   readonly isUrgent?: boolean | undefined;
   readonly replyTo?: Id<"bridgeMessages"> | undefined;
+  /** Sent at most once under this name, even when the first has ended. */
+  readonly onceKey?: string | undefined;
 };
 
 /** Queues a message, unless the same one for the same target has not ended yet. */
 export async function send(turn: Turn, sending: Sending, mirrored: Mirrored = {}): Promise<Sent> {
   const target = sending.target === undefined ? await onlyTarget(turn) : await mustGetTarget(turn, sending.target);
   const text = toText(sending.text);
+  const { onceKey } = sending;
+  const before =
+    onceKey === undefined
+      ? null
+      : await turn.db
+          .query("bridgeMessages")
+          .withIndex("by_onceKey", (q) => q.eq("onceKey", onceKey))
+          .unique();
+  if (before) return { queued: false, reason: "duplicate", id: before._id, target: before.target };
   const openHash = await hashOf(target.name, text);
   const same = await turn.db
     .query("bridgeMessages")
@@ -108,6 +119,7 @@ export async function send(turn: Turn, sending: Sending, mirrored: Mirrored = {}
     lane: isUrgent ? 0 : 1,
     from: sending.from,
     createdAt: turn.now,
+    ...(onceKey !== undefined && { onceKey }),
     ...(sending.replyTo && { replyTo: sending.replyTo }),
   });
   await count(turn, target, { to: "pending" });

@@ -1,4 +1,5 @@
 import { internal } from "../../convex/_generated/api.js";
+import { NikaError } from "../../convex/model/error.ts";
 import { defineFunction } from "../define.ts";
 
 /** Does what a schedule is for, at one of its times. What came of it is kept with that time, and the owner is told. */
@@ -18,6 +19,18 @@ export const runSchedule = defineFunction({
       case "upkeep":
         // The machine's cron does these; no job is ever made of one.
         return { type: "done" };
+      case "message": {
+        const { target } = action;
+        const targets = await state.query(internal.bridge.targetNames, {});
+        if (!targets.includes(target)) throw new NikaError("missing", `There is no target ${target} any more.`);
+        // Named after this time of the schedule, so that doing it again does not send it again.
+        const from = `schedule: ${name}`;
+        const sent = await state.mutation(internal.bridge.deliver, { target, text: wish, from, onceKey: occurrenceId });
+        return {
+          type: "done",
+          result: { type: "said", text: `${sent.queued ? "Sent to" : "Waits already for"} ${target}: ${wish}` },
+        };
+      }
       case "ask": {
         const answer = await answers.ask(wish, signal);
         return { type: "done", result: { type: "said", text: answer ?? "Nothing in the vault bears on it." } };

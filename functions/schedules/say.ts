@@ -53,7 +53,10 @@ export const saySchedule = defineCall({
     const { text, zone } = checked(saying);
     const now = tools.clock.now();
     const request = parseRequest(text, { now, zone });
-    if (request.type === "create") return create(saying, understand({ text, zone, now }), tools);
+    if (request.type === "create") {
+      const targets = await tools.state.query(internal.bridge.targetNames, {});
+      return create(saying, understand({ text, zone, now, targets }), tools);
+    }
     const schedules = await tools.state.query(internal.schedules.all, {});
     if (request.type === "list") return { type: "listed", schedules };
     const match = matchTarget(request.target, schedules, ({ name }) => name);

@@ -27,6 +27,8 @@ export type Wish = {
   /** The writer's clock, IANA. */
   readonly zone: string;
   readonly now: number;
+  /** Remote agents that take messages. */
+  readonly targets?: readonly string[];
   /** What is being changed; what the text leaves open stays. */
   readonly existing?: ScheduleSpec;
 };
@@ -34,16 +36,17 @@ export type Wish = {
 const previewed = 3;
 
 /** What a phrase asks for, as a schedule that could be kept. Nothing is written. */
-export function understand({ text, zone, now, existing }: Wish): Preview {
+export function understand({ text, zone, now, existing, targets = [] }: Wish): Preview {
   const understood = parsePhrase(text, { now, zone, ...(existing && { existing: existing.rule }) });
   if (understood.type !== "rule") return understood;
   const { rule, language, task, assumptions, warnings, stopWhen } = understood;
-  const prompt = existing ? existing.prompt : task;
+  const wanted = actionFor(task, { now, zone, targets });
+  const prompt = existing ? existing.prompt : (wanted.prompt ?? task);
   const spec: ScheduleSpec = {
     name: existing?.name ?? nameOf(task, rule, { language, zone }),
     prompt,
     rule,
-    action: existing?.action ?? actionFor(prompt, { now, zone }),
+    action: existing?.action ?? wanted.action,
     // A session and the machine's own crontab are asked for by whoever has one; words alone do not open them.
     backend: existing?.backend ?? (backendFor(understood) === "session" ? "session" : "persistent"),
     ...(existing?.sessionId !== undefined && { sessionId: existing.sessionId }),
@@ -63,9 +66,19 @@ export function understand({ text, zone, now, existing }: Wish): Preview {
   };
 }
 
-/** A question about what is written somewhere is asked; anything else is for the owner to be told. */
-function actionFor(prompt: string, situation: { readonly now: number; readonly zone: string }): Action {
-  return prompt !== "" && route(prompt, situation).queryClass === "ask_memory" ? { type: "ask" } : { type: "remind" };
+type Aim = { readonly now: number; readonly zone: string; readonly targets: readonly string[] };
+
+/**
+ * A message to a known agent is sent to it, a question about what is written somewhere is asked; anything else is for the owner to be
+ * told. `prompt` is what is left of the task for that.
+ */
+function actionFor(task: string, aim: Aim): { readonly action: Action; readonly prompt?: string } {
+  if (task === "") return { action: { type: "remind" } };
+  const { queryClass, target, message = "" } = route(task, aim);
+  const known = aim.targets.find((name) => name === target);
+  if (queryClass === "bridge_send" && known !== undefined && message.trim() !== "")
+    return { action: { type: "message", target: known }, prompt: message.trim() };
+  return { action: { type: queryClass === "ask_memory" ? "ask" : "remind" } };
 }
 
 function nameOf(task: string, rule: Rule, reader: { readonly language: LabelLanguage; readonly zone: string }): string {
