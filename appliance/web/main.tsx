@@ -10,6 +10,7 @@ import "./style/parts.css";
 import "./style/screens.css";
 import "./style/intake.css";
 import "./style/schedules.css";
+import "./style/bridge.css";
 
 showTheme(rememberedSettings().theme);
 startSession();

@@ -8,6 +8,7 @@ import { AskScreen } from "../screens/ask.tsx";
 import { BatchScreen } from "../screens/batch.tsx";
 import { DocumentScreen } from "../screens/document.tsx";
 import { DocumentsScreen } from "../screens/documents.tsx";
+import { BridgeScreen } from "../screens/bridge.tsx";
 import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
 import { SchedulesScreen } from "../screens/schedules.tsx";
@@ -58,6 +59,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {detail?.type === "folders" && <FoldersScreen />}
           {route === "schedules" && <SchedulesScreen />}
           {route === "activity" && <ActivityScreen />}
+          {route === "bridge" && <BridgeScreen />}
           {route === "functions" && <FunctionsScreen />}
         </Broken>
       </main>

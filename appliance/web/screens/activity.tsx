@@ -29,6 +29,10 @@ export function ActivityScreen() {
         {words.functions.look}
         <Icon name="chevron" />
       </a>
+      <a className="functions-link" href={toHref("bridge")} data-testid="bridge-link">
+        {words.bridge.look}
+        <Icon name="chevron" />
+      </a>
       <div className="columns">
         <div>
           {jobs === undefined && <Skeleton rows={5} />}
