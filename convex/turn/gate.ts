@@ -14,11 +14,7 @@ export async function enter(turn: Turn, { _id: jobId, gates = [], rank }: Guest)
   const passed = gates.length === 0 ? [] : await rowsOf(turn, jobId);
   for (const { name, limit } of gates) {
     if (passed.some((row) => row.name === name && row.isIn)) continue;
-    const inside = await turn.db
-      .query("gates")
-      .withIndex("by_name", (q) => q.eq("name", name).eq("isIn", true))
-      .take(limit);
-    const isIn = inside.length < limit;
+    const isIn = await hasRoom(turn, { name, limit });
     await turn.db.insert("gates", { name, limit, jobId, isIn, rank });
     if (!isIn) return false;
   }
@@ -38,11 +34,20 @@ async function admit(turn: Turn, name: string): Promise<void> {
     .query("gates")
     .withIndex("by_name", (q) => q.eq("name", name).eq("isIn", false))
     .first();
-  if (!next) return;
+  // Somebody may have come in by another door of the same job meanwhile.
+  if (!next || !(await hasRoom(turn, next))) return;
   await turn.db.patch(next._id, { isIn: true });
   const job = await turn.db.get(next.jobId);
   // Its place in the lane is that of one who came now: keys with much to do must not go before keys with little.
   if (job && (await enter(turn, job))) await turn.db.patch(job._id, { isDue: true, isGated: undefined, readyAt: turn.now });
+}
+
+async function hasRoom(turn: Turn, { name, limit }: Gate): Promise<boolean> {
+  const inside = await turn.db
+    .query("gates")
+    .withIndex("by_name", (q) => q.eq("name", name).eq("isIn", true))
+    .take(limit);
+  return inside.length < limit;
 }
 
 const rowsOf = (turn: Turn, jobId: Id<"jobs">): Promise<Doc<"gates">[]> =>

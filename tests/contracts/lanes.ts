@@ -10,7 +10,7 @@ type NewWork = FunctionArgs<typeof internal.jobs.add>["work"][number];
 const check = (n: number, more: Partial<NewWork> = {}): NewWork => ({ kind: "jobs.check", args: { n }, label: `${n}`, ...more });
 const done: Outcome = { type: "done" };
 const aBug: Outcome = { type: "failed", code: "bug", message: "We are wrong.", retry: false };
-const unavailable: Outcome = { type: "failed", code: "unavailable", message: "The store does not answer.", retry: true };
+const unavailable = { type: "failed", code: "unavailable", message: "The store does not answer.", retry: true } as const;
 
 const add = async (lab: Lab, ...work: NewWork[]): Promise<Id<"jobs">[]> =>
   (await lab.mutation(internal.jobs.add, { work })).map(({ jobId }) => jobId);

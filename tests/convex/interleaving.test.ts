@@ -153,7 +153,7 @@ async function assertConsistent(state: FakeState): Promise<void> {
       const owners = documents.filter((document) => document.jobId === job._id);
       if (job.kind === "documents.ingest" || job.kind === "documents.forget")
         assert.equal(owners.length, 1, `an open ${job.kind} belongs to one document`);
-      assert.equal(job.isParked === true, job.readyAt === Number.MAX_SAFE_INTEGER);
+      assert.equal(job.isParked === true || job.isGated === true, job.readyAt === Number.MAX_SAFE_INTEGER);
     }
     for (const document of documents) {
       const job = jobs.find(({ _id }) => _id === document.jobId);
@@ -212,4 +212,131 @@ function assertCounts(
 function lcg(seed: number): (below: number) => number {
   let x = seed;
   return (below) => ((x = (Math.imul(x, 1_664_525) + 1_013_904_223) >>> 0) >>> 8) % below;
+}
+
+/** What the runtime promises of jobs as such, whatever they are about. */
+for (const seed of [11, 12, 13, 14, 15, 16]) {
+  test(`lanes, doors, keys and delays hold in random order ${seed}`, async () => {
+    mock.timers.reset();
+    mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 10, 21) });
+    const state = openFakeState();
+    const random = lcg(seed);
+    const workers = [await joinWorker(state, "0"), await joinWorker(state, "1"), await joinWorker(state, "2")];
+    const added = new Set<string>();
+    const committed = new Map<string, number>();
+    let held: Holding[] = [];
+
+    for (let step = 0; step < 200; step += 1) {
+      const at = random(workers.length);
+      const worker = workers[at]!;
+      switch (random(8)) {
+        case 0:
+        case 1:
+          for (const { jobId, isNew } of await state.mutation(internal.jobs.add, { work: [someWork(random), someWork(random)] }))
+            if (isNew) added.add(jobId);
+          break;
+        case 2:
+        case 3:
+          for (const job of await worker.claim(1 + random(4))) held.push({ worker, job });
+          break;
+        case 4:
+        case 5: {
+          const holding = held[random(Math.max(1, held.length))];
+          if (!holding) break;
+          const outcome = someOutcome(random);
+          if ((await holding.worker.settle(holding.job, outcome)) && outcome.type === "done")
+            committed.set(holding.job.jobId, (committed.get(holding.job.jobId) ?? 0) + 1);
+          // Reported once more now and then, as after a lost answer.
+          if (random(4) > 0) held = held.filter((one) => one !== holding);
+          break;
+        }
+        case 6: // It dies and comes back; what it held it may still report, in vain.
+          workers[at] = await joinWorker(state, `${at}`);
+          break;
+        case 7:
+          mock.timers.tick(random(30_000));
+          await state.mutation(internal.workers.check, {});
+          for (const [i, { id }] of workers.entries())
+            if (!(await state.mutation(internal.workers.beat, { ...id, running: [] })).isCurrent)
+              workers[i] = await joinWorker(state, `${i}`);
+          break;
+      }
+      await assertDoors(state);
+    }
+    for (let round = 0; round < 60; round += 1) {
+      mock.timers.tick(20 * 60_000);
+      await state.mutation(internal.workers.check, {});
+      const worker = await joinWorker(state, "0");
+      for (const name of ["1", "2"]) await joinWorker(state, name);
+      for (const job of await worker.claim(64))
+        if (await worker.settle(job, { type: "done" })) committed.set(job.jobId, (committed.get(job.jobId) ?? 0) + 1);
+      await assertDoors(state);
+    }
+    const counts = await state.owner.query(api.jobs.counts, {});
+    assert.equal(counts.ready + counts.leased, 0, "some job never ends");
+    assert.equal(committed.size + counts.dead + counts.cancelled, added.size, "none is lost");
+    assert(
+      [...committed.values()].every((times) => times === 1),
+      "none is done twice",
+    );
+    await state.run(async (ctx) => {
+      assert.deepEqual(await ctx.db.query("gates").collect(), []);
+      assert.deepEqual(await ctx.db.query("uniques").collect(), []);
+    });
+  });
+}
+
+function someWork(random: (below: number) => number) {
+  return {
+    kind: "jobs.check" as const,
+    args: { n: random(1_000) },
+    label: "",
+    lane: (["now", "work", "bulk"] as const)[random(3)]!,
+    rank: random(3),
+    ...(random(3) === 0 && { key: `k${random(3)}` }),
+    ...(random(3) === 0 && { gates: [{ name: `g${random(2)}`, limit: 2 }] }),
+    ...(random(3) === 0 && { uniqueKey: `u${random(4)}` }),
+    ...(random(4) === 0 && { runAt: Date.now() + random(60_000) }),
+  };
+}
+
+function someOutcome(random: (below: number) => number): Outcome {
+  const failed = { type: "failed", code: "unavailable", message: "m" } as const;
+  return (
+    [
+      { type: "done" },
+      { ...failed, retry: true },
+      { ...failed, retry: true, retryAfterMs: random(5_000) },
+      { ...failed, retry: random(5) > 0 },
+      { type: "snoozed", delayMs: random(2) * 1_000 },
+    ] as const
+  )[random(5)]!;
+}
+
+async function assertDoors(state: FakeState): Promise<void> {
+  await state.run(async (ctx) => {
+    const jobs = new Map((await ctx.db.query("jobs").collect()).map((job) => [job._id, job]));
+    const rows = await ctx.db.query("gates").collect();
+    for (const [name, inLine] of Map.groupBy(rows, (row) => row.name)) {
+      const inside = inLine.filter(({ isIn }) => isIn).length;
+      const limit = inLine[0]!.limit;
+      assert(inside <= limit, `${inside} are through ${name}`);
+      if (inside < limit) assert.equal(inside, inLine.length, `${name} has room, and somebody waits`);
+    }
+    for (const job of jobs.values()) {
+      const mine = rows.filter(({ jobId }) => jobId === job._id);
+      const isWorked = job.state === "leased" || (job.state === "ready" && job.isDue);
+      if (isWorked)
+        assert(mine.length === (job.gates?.length ?? 0) && mine.every(({ isIn }) => isIn), "due is through all doors");
+      else if (job.isGated) assert.equal(mine.filter(({ isIn }) => !isIn).length, 1, "it waits at one door");
+      else assert.equal(mine.length, 0, "who waits for a time holds no door");
+    }
+    for (const row of rows) assert(jobs.has(row.jobId));
+    const open = [...jobs.values()].filter(
+      ({ state, uniqueKey }) => uniqueKey !== undefined && (state === "ready" || state === "leased"),
+    );
+    const keys = await ctx.db.query("uniques").collect();
+    assert.deepEqual(new Set(keys.map(({ jobId }) => jobId)), new Set(open.map(({ _id }) => _id)));
+    assert.equal(new Set(open.map(({ uniqueKey }) => uniqueKey)).size, open.length, "one open job of a key");
+  });
 }
