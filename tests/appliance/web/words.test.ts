@@ -28,6 +28,7 @@ const alike = new Set([
   "document.elementTypes.siret",
   "document.elementTypes.angle",
   "navigation.documents",
+  "navigation.bridge",
   "status.documents",
   "status.passages",
   "status.holds",
