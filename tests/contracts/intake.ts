@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { api, internal } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
 import { versionsKeptMax } from "../../convex/model/document.ts";
-import { joinWorker, only, read, type Lab, type OpenLab, type Worker } from "./lab.ts";
+import { addText, joinWorker, only, read, type Lab, type OpenLab, type Worker } from "./lab.ts";
 
 /** `some`: only the promises in which this stands, where opening a control plane takes its time. */
 export function intakeContract(name: string, open: OpenLab, some = ""): void {
@@ -224,6 +224,20 @@ export function intakeContract(name: string, open: OpenLab, some = ""): void {
     await lab.mutation(internal.sources.dropEntries, { parentId: holder });
     await drain(worker);
     assert.deepEqual(await statesOf(lab, [holder, child.id, loose]), [undefined, undefined, "ready"]);
+  });
+
+  check("where a text and a figure disagree, the document says it and so does an event", async (lab) => {
+    const contradictions = [{ label: "sales", stated: "12 %", read: "21 %", page: 2 }];
+    const id = await addText(lab, "a.txt", "hello");
+    const worker = await joinWorker(lab);
+    const reading = { format: "text" as const, title: "T", language: "en", passages: 3, contradictions };
+    await worker.settle(only(await worker.claim()), { type: "done", result: { type: "read", reading } });
+
+    assert.deepEqual((await lab.owner.query(api.documents.get, { id }))?.reading?.contradictions, contradictions);
+    const events = await lab.owner.query(api.events.list, {});
+    const told = events.find(({ type }) => type === "contradictionFound");
+    assert.deepEqual([told?.documentId, told?.name], [id, "a.txt"]);
+    assert.equal(told?.text, "a.txt: The text says 12 % for sales, the figure on page 2 shows 21 %.");
   });
 
   check("pictures are kept once in their places and go with their document", async (lab) => {

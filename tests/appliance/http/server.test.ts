@@ -136,6 +136,31 @@ test("a question needs the owner's token and sensible words", async () => {
   assert.deepEqual(asked, [{ question: "where?", limit: 5 }]);
 });
 
+test("pictures are asked for by words, by one that is kept, or by one that is sent, and by the owner alone", async () => {
+  const authorization = `Bearer ${await ownerToken()}`;
+  const image = Buffer.from("a picture of more than a question may have".repeat(3_000));
+  assert.equal((await post("/nika/pictures", { question: "boats" })).status, 401);
+  for (const body of [
+    {},
+    { question: "boats", imageId: "p1" },
+    { question: "" },
+    { imageId: "../p1" },
+    { image: "no base64!" },
+    { question: "boats", limit: 0 },
+    { question: "boats", filter: { colour: "red" } },
+  ])
+    assert.equal((await post("/nika/pictures", body, { authorization })).status, 400, JSON.stringify(body));
+
+  asked.length = 0;
+  for (const body of [{ question: " boats " }, { imageId: "p1", limit: 3 }, { image: image.toString("base64") }])
+    assert.equal((await post("/nika/pictures", body, { authorization })).status, 200);
+  assert.deepEqual(asked.splice(0), [
+    { question: "boats", limit: 12 },
+    { imageId: "p1", limit: 3 },
+    { image: new Uint8Array(image), limit: 12 },
+  ]);
+});
+
 test("what breaks inside stays inside", async () => {
   const answer = await post("/nika/ask", { question: "boom" }, { authorization: `Bearer ${await ownerToken()}` });
   assert.equal(answer.status, 500);
