@@ -263,8 +263,7 @@ export default defineSchema({
     text: v.optional(v.string()),
   })
     .index("by_schedule", ["scheduleId", "at"])
-    .index("by_open", ["scheduleId", "state"])
-    .index("by_jobId", ["jobId"]),
+    .index("by_open", ["scheduleId", "state"]),
 
   // Sessions that schedules end with, and until when they are known to live.
   sessions: defineTable({ sessionId: v.string(), until: v.number(), startedAt: v.optional(v.number()) })

@@ -14,7 +14,8 @@ export const kinds = {
   "batches.decide": v.object({ batchId: v.id("batches") }),
   "themes.find": v.object({}),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
-  "schedules.run": v.object({ occurrenceId: v.id("occurrences") }),
+  /** `text`: all there is to do is to say this. */
+  "schedules.run": v.object({ occurrenceId: v.id("occurrences"), text: v.optional(v.string()) }),
 } as const;
 
 export type JobKind = keyof typeof kinds;

@@ -63,6 +63,10 @@ export const vScheduleSpec = v.object({
 });
 export type ScheduleSpec = Infer<typeof vScheduleSpec>;
 
+/** What is done at each time, in words: a schedule without a task is its name. */
+export const wishOf = ({ name, prompt }: { readonly name: string; readonly prompt: string }): string =>
+  prompt === "" ? name : prompt;
+
 export const vScheduleView = v.object({
   id: v.id("schedules"),
   ...vScheduleSpec.fields,

@@ -57,10 +57,7 @@ export async function noteHost(
 
 /** Its job is over. */
 export async function occurrenceEnded(turn: Turn, job: Doc<"jobs">, step: JobStep, outcome?: Outcome): Promise<void> {
-  const occurrence = await turn.db
-    .query("occurrences")
-    .withIndex("by_jobId", (q) => q.eq("jobId", job._id))
-    .unique();
+  const occurrence = "occurrenceId" in job.args ? await turn.db.get(job.args.occurrenceId) : null;
   if (occurrence?.state !== "open") return;
   const said = outcome?.type === "done" && outcome.result?.type === "said" ? outcome.result.text : step.error?.message;
   const state = step.state === "done" ? "done" : step.state === "cancelled" ? "cancelled" : "failed";

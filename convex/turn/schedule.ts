@@ -4,6 +4,7 @@ import { isOpen } from "../model/job.ts";
 import { enqueue } from "./enqueue.ts";
 import type { Turn } from "./guard.ts";
 import { moveJob } from "./move.ts";
+import { wishOf } from "../model/schedule.ts";
 import { note, trim } from "./occurrence.ts";
 
 type Schedule = Doc<"schedules">;
@@ -30,7 +31,8 @@ export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at
     state: "open",
     isLate,
   });
-  const jobId = await enqueue(turn, { kind: "schedules.run", args: { occurrenceId }, label: schedule.name });
+  const args = { occurrenceId, ...(schedule.action.type === "remind" && { text: wishOf(schedule) }) };
+  const jobId = await enqueue(turn, { kind: "schedules.run", args, label: schedule.name });
   await turn.db.patch(occurrenceId, { jobId });
   await trim(turn, schedule);
 }

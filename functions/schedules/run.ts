@@ -1,18 +1,21 @@
 import { internal } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
+import { wishOf } from "../../convex/model/schedule.ts";
 import { defineFunction } from "../define.ts";
 
 /** Does what a schedule is for, at one of its times. What came of it is kept with that time, and the owner is told. */
 export const runSchedule = defineFunction({
   kind: "schedules.run",
   needs: ["state", "answers"],
-  run: async ({ args: { occurrenceId }, signal }, { state, answers }) => {
+  run: async ({ args: { occurrenceId, text }, signal }, { state, answers }) => {
+    // A thousand reminders at one instant need not each ask what they are to say.
+    if (text !== undefined) return { type: "done", result: { type: "said", text } };
     const due = await state.query(internal.schedules.forRun, { occurrenceId });
     signal.throwIfAborted();
     // It was edited or deleted since.
     if (!due) return { type: "done" };
     const { action, name, prompt } = due.schedule;
-    const wish = prompt === "" ? name : prompt;
+    const wish = wishOf({ name, prompt });
     switch (action.type) {
       case "remind":
         return { type: "done", result: { type: "said", text: wish } };
