@@ -479,7 +479,7 @@ export const en = {
     updates: "Reports",
     noUpdates: "Nothing was reported yet.",
     urgent: "Urgent",
-    from: (name: string) => `from ${name}`,
+    from: (name: string) => (name === "owner" ? "from you" : `from ${name}`),
     states: {
       pending: "Waiting",
       acknowledged: "Seen",

@@ -501,7 +501,7 @@ export const fr: Words = {
     updates: "Nouvelles",
     noUpdates: "Aucune nouvelle encore.",
     urgent: "Très urgent",
-    from: (name: string) => `de ${name}`,
+    from: (name: string) => (name === "owner" ? "de vous" : `de ${name}`),
     states: {
       pending: "En attente",
       acknowledged: "Vu",
