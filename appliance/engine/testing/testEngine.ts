@@ -149,7 +149,7 @@ export function openTestEngine({
           origin: testOrigin,
           journal: null,
           scheduledId: null,
-      client: undefined,
+          client: undefined,
         });
         const { outcome } = await runner.run(entry, args, run, readOnly);
         closeStreams(run);

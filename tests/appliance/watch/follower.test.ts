@@ -70,8 +70,8 @@ function begin(folder: string): string {
   served = {
     ...state,
     mutation: async (f, args) => {
-      const result: unknown = await state.mutation(f, args);
-      return (typeof result === "string" && result.startsWith("http") ? `${convexUrl}/upload` : result) as never;
+      const result = await state.mutation(f, args);
+      return typeof result === "string" && result.startsWith("http") ? (`${convexUrl}/upload` as typeof result) : result;
     },
   };
   const path = join(dir, folder);

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { api, internal } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
-import type { Ports } from "../../../functions/define.ts";
 import { findDocumentThemes } from "../../../functions/themes/find.ts";
 import { baselineEmbedder } from "../../../ml/embed/baseline.ts";
 import { profileOf, toBytes } from "../../../ml/organize/themes.ts";
@@ -50,7 +49,7 @@ test("once enough documents were read, they are filed under what they are about,
   assert(await worker.settle(only(await worker.claim()), { type: "done", result: { type: "unreadable", problem: "noText" } }));
   const job = only((await worker.claim()).filter(({ kind }) => kind === "themes.find"));
   const call = { jobId: job.jobId, args: {}, attempt: 1, signal: new AbortController().signal, progress: () => {} };
-  await findDocumentThemes.run(call, { state } as unknown as Ports);
+  await findDocumentThemes.run(call, { state });
 
   const domains = new Map<string, Set<string>>();
   for (const document of await state.run((ctx) => ctx.db.query("documents").collect())) {
