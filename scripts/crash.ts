@@ -24,6 +24,8 @@ const dir = mkdtempSync(join(tmpdir(), "nika-crash-"));
 const random = lcg(seed);
 /** Crashes are to meet work in progress, whatever else this machine does. */
 const environment = { NIKA_POLITE: "no" };
+const picturesMax = 10_000;
+const isFound = { must: [{ key: "held", match: { value: "" } }] };
 
 try {
   const corpus = makeCorpus(join(dir, "corpus"), documentCount, seed);
@@ -62,6 +64,8 @@ try {
     counts.passages === expected.passages ? "" : `the documents say ${counts.passages} passages, not ${expected.passages}`,
     store.passages === expected.passages ? "" : `the store holds ${store.passages} passages, not ${expected.passages}`,
     pictures === expected.pictures ? "" : `${pictures} pictures are kept, not ${expected.pictures}`,
+    store.pictures === expected.pictures ? "" : `${store.pictures} pictures are found, not ${expected.pictures}`,
+    store.pictureTwins === 0 ? "" : `${store.pictureTwins} pictures are held back or doubled in the store`,
     inBatches === counts.ready ? "" : `the batches say ${inBatches} documents are ready, not ${counts.ready}`,
     open === 0 ? "" : `${open} batches still count documents that are not done`,
     store.held === 0 ? "" : `${store.held} passages are held back from searches`,
@@ -153,11 +157,15 @@ async function decided(client: ConvexClient, id: Id<"batches">): Promise<{ ready
 async function inspect(
   dataDir: string,
   documents: ReadonlyMap<string, number>,
-): Promise<{ passages: number; held: number; wrong: number }> {
+): Promise<{ passages: number; held: number; wrong: number; pictures: number; pictureTwins: number }> {
   const store = await startVectors({ dir: join(dataDir, "vectors"), apiKey: "drill", host: "127.0.0.1", log: () => {} });
   const qdrant = new QdrantClient({ url: store.url, apiKey: "drill", checkCompatibility: false });
   const held = new Map<string, number[]>();
   let [passages, withheld] = [0, 0];
+  const pictures = new Set<string>();
+  const gallery = await qdrant.scroll("nika_multimodal", { limit: picturesMax, with_payload: true, filter: isFound });
+  for (const { payload } of gallery.points) pictures.add(`${String(payload?.["document_id"])} ${String(payload?.["ordinal"])}`);
+  const { count: inGallery } = await qdrant.count("nika_multimodal", { exact: true });
   for (let offset: string | number | undefined; ;) {
     const page = await qdrant.scroll("nika_vault", {
       limit: 1_000,
@@ -179,7 +187,7 @@ async function inspect(
     const ordinals = (held.get(id) ?? []).toSorted((a, b) => a - b);
     if (ordinals.length !== count || ordinals.some((ordinal, at) => ordinal !== at)) wrong++;
   }
-  return { passages, held: withheld, wrong };
+  return { passages, held: withheld, wrong, pictures: pictures.size, pictureTwins: inGallery - pictures.size };
 }
 
 function lcg(start: number): () => number {

@@ -36,7 +36,6 @@ export async function embedPictures(
 ): Promise<void> {
   if (!pictures || !visual) return;
   const key = { tenantId, documentId };
-  if (found.length === 0) return pictures.remove(key);
   const rows = new Map((await state.query(internal.pictures.held, { documentId })).map((row) => [row.ordinal, row]));
   const [{ visualId, captionId }, known] = await Promise.all([pictures.spaces(), pictures.marks(key, signal)]);
   const [isSeen, isTold] = [visualId === visual.id, captionId === embedder.id];

@@ -11,7 +11,7 @@ import { bandsOf } from "../../ml/retrieve/sketch.ts";
 import { indexed } from "../../ml/retrieve/terms.ts";
 import { defineFunction, type Call, type Ports } from "../define.ts";
 import type { Passage, Reading } from "../ports/reader.ts";
-import type { DocumentKey, PassageFacts, PassagePoint } from "../ports/vectors.ts";
+import type { PassageFacts, PassagePoint, Tenant } from "../ports/vectors.ts";
 import { embedPictures, type PicturesOf } from "./embedPictures.ts";
 import { keepPictures } from "./keepPictures.ts";
 import { unpack } from "./unpack.ts";
@@ -44,21 +44,21 @@ export const ingestDocument = defineFunction({
     call.signal.throwIfAborted();
     if (reading.type === "holder") {
       // An earlier reader may have taken it for something else.
-      await removeAll(document, ports);
+      await ports.vectors.remove(document);
       return unpack({ file, bytes, reading }, call, ports);
     }
     if (reading.type === "unreadable") {
       // An earlier try may have got further than this one.
-      await removeAll(document, ports);
-      if (file.hasPictures) await keepPictures(documentId, [], call, ports);
+      await ports.vectors.remove(document);
+      if (file.hasPictures) await dropPictures(document, call, ports);
       return { type: "done", result: reading };
     }
     const pictures = reading.pictures ?? [];
-    if (file.hasPictures || pictures.length > 0) await keepPictures(documentId, pictures, call, ports);
+    if (pictures.length > 0) await keepPictures(documentId, pictures, call, ports);
+    else if (file.hasPictures) await dropPictures(document, call, ports);
     const seen: Seen = { texts: [], vectors: [] };
     await ports.vectors.replace(document, toPoints({ ...file, ...reading, documentId, seen }, call, ports), call.signal);
-    // What is stored of pictures may be from an earlier try, so no pictures is also something to say.
-    await embedPictures(picturesOf({ ...file, ...reading, documentId }), call, ports);
+    if (pictures.length > 0) await embedPictures(picturesOf({ ...file, ...reading, documentId }), call, ports);
     const { sketch } = reading;
     const wording = sketch && { sketch: [...sketch], bands: bandsOf(sketch) };
     const profile = seen.texts.length === 0 ? undefined : toProfile(reading.language, seen);
@@ -168,9 +168,14 @@ const picturesOf = (document: Kept): PicturesOf => ({
   pictures: document.pictures ?? [],
 });
 
-async function removeAll(document: DocumentKey, { vectors, pictures }: Pick<Ports, "vectors" | "pictures">): Promise<void> {
-  await vectors.remove(document);
-  await pictures?.remove(document);
+/** An earlier reading kept some. Their rows go last: as long as they are there, a try that was cut off is known to have left something. */
+async function dropPictures(
+  { tenantId, documentId }: Tenant & { readonly documentId: Id<"documents"> },
+  call: Call<"documents.ingest">,
+  ports: Pick<Ports, "state" | "files" | "pictures">,
+): Promise<void> {
+  await ports.pictures?.remove({ tenantId, documentId });
+  await keepPictures(documentId, [], call, ports);
 }
 
 const elementsKeptMax = 40; // In the document's row; the rest is in its passages.
