@@ -11,6 +11,7 @@ import { statusOf, toStoreError } from "./errors.ts";
 import { isFound, toConditions, toHeld } from "./filter.ts";
 import { found, toNumbers, toPassage, toPoint, toSparse, unfinished } from "./points.ts";
 import { openSpellings } from "./spellings.ts";
+import { throwIfAborted, unlessAborted } from "./stopping.ts";
 import { denseName, openVault, sparseName, vaultAlias, type StoredEmbedder } from "./vault.ts";
 
 export type QdrantOptions = {
@@ -253,21 +254,3 @@ const wrongEmbedder = (storedId: string): NikaError =>
     "conflict",
     `The vault holds vectors of "${storedId}"; put that embedder back, or move the vault over, to add documents.`,
   );
-
-function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw cancelled(signal);
-}
-
-const cancelled = (signal: AbortSignal): NikaError => new NikaError("cancelled", "It was cancelled.", { cause: signal.reason });
-
-/** The client takes no signal, so what comes after it fired is left to finish unheard. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: stop, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(cancelled(signal));
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, stop]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}
