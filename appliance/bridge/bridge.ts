@@ -38,7 +38,11 @@ export type Bridge = {
   readonly call: (speaker: Speaker, verb: BridgeVerb, args: Args, signal: AbortSignal) => Promise<object>;
 };
 
+/** Calls of one speaker at a time: each that waits holds a subscription. */
+const underWayMax = 64;
+
 export function openBridge(state: State): Bridge {
+  const underWay = new Map<string, number>();
   const verbs: Readonly<Record<BridgeVerb, (speaker: Speaker, args: Args, signal: AbortSignal) => Promise<object>>> = {
     send: (speaker, args) => send(state, speaker, args),
     pull: (speaker, args, signal) => pull(state, speaker, args, signal),
@@ -54,7 +58,18 @@ export function openBridge(state: State): Bridge {
     call: async (speaker, verb, args, signal) => {
       if (!verbsOf[speaker.role].includes(verb))
         throw new NikaError("denied", `A token of role ${speaker.role} may not ${verb}.`);
-      return inWords(() => verbs[verb](speaker, args, signal));
+      const who = `${speaker.role}:${speaker.name}`;
+      const count = (underWay.get(who) ?? 0) + 1;
+      if (count > underWayMax)
+        throw new NikaError("full", `${speaker.name} has ${underWayMax} calls under way; wait for one to end.`);
+      underWay.set(who, count);
+      try {
+        return await inWords(() => verbs[verb](speaker, args, signal));
+      } finally {
+        const left = (underWay.get(who) ?? 1) - 1;
+        if (left === 0) underWay.delete(who);
+        else underWay.set(who, left);
+      }
     },
   };
 }
@@ -94,6 +109,8 @@ async function pull(state: State, speaker: Speaker, args: Args, signal: AbortSig
   const since = toOptionalText(args, "since");
   if (cursor !== undefined && since !== undefined) throw new NikaError("invalid", `Give "cursor" or "since", not both.`);
   const as = toOptionalText(args, "as");
+  // Whoever holds a token reads in one place; a second place is a second token.
+  if (as !== undefined && speaker.role !== "owner") throw new NikaError("denied", "Only the owner may read as somebody else.");
   const asked = {
     // A name of its own within the speaker's, for whoever reads in several places.
     consumer: as === undefined ? `${speaker.role}:${speaker.name}` : `${speaker.role}:${speaker.name}/${as.slice(0, 64)}`,
@@ -120,7 +137,7 @@ async function pull(state: State, speaker: Speaker, args: Args, signal: AbortSig
   for (;;) {
     const pulled = await look();
     if (pulled.updates.length > 0 || ends.signal.aborted) return pulled;
-    await until(state, internal.bridge.hasNews, asked, (hasNews) => hasNews, ends.signal);
+    await until(state, { query: internal.bridge.hasNews, args: asked, isEnough: (hasNews) => hasNews }, ends.signal);
     // Hanging up must not move its place on: nobody would read what is given.
     signal.throwIfAborted();
   }
@@ -135,7 +152,8 @@ async function next(state: State, speaker: Speaker, args: Args, signal: AbortSig
   const target = mustTarget(speaker, args);
   const asked = { target, isUrgentOnly: toFlag(args, "urgent_only") ?? false };
   const ends = endOf(args, signal);
-  const found = await until(state, internal.bridge.next, asked, ({ message }) => message !== null, ends.signal);
+  const isEnough = ({ message }: NextFound): boolean => message !== null;
+  const found = await until(state, { query: internal.bridge.next, args: asked, isEnough }, ends.signal);
   signal.throwIfAborted();
   const { message, open } = found ?? (await state.query(internal.bridge.next, asked));
   return { message: message && toWire(message), open: open.map(toWire) };
@@ -194,12 +212,17 @@ function endOf(args: Args, signal: AbortSignal): { readonly signal: AbortSignal 
   return { signal: ms === 0 ? AbortSignal.abort() : AbortSignal.any([signal, AbortSignal.timeout(ms)]) };
 }
 
+type NextFound = (typeof internal.bridge.next)["_returnType"];
+type Wanted<F extends Parameters<State["watch"]>[0]> = {
+  readonly query: F;
+  readonly args: Parameters<State["watch"]>[1];
+  readonly isEnough: (result: F["_returnType"]) => boolean;
+};
+
 /** The first result that will do, told by the control plane as it becomes so; undefined when `signal` came first. */
 async function until<F extends Parameters<State["watch"]>[0]>(
   state: State,
-  query: F,
-  args: Parameters<State["watch"]>[1],
-  isEnough: (result: F["_returnType"]) => boolean,
+  { query, args, isEnough }: Wanted<F>,
   signal: AbortSignal,
 ): Promise<F["_returnType"] | undefined> {
   if (signal.aborted) return undefined;

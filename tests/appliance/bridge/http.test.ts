@@ -59,6 +59,7 @@ for (const [what, verb, token, body, status, code] of [
   ["an agent may not send", "send", agent, { message: "x" }, 401, "denied"],
   ["a token of one target is good for no other", "send", narrow, { target: "homelab", message: "x" }, 401, "denied"],
   ["a stranger may do nothing", "status", "nkb_stranger_0123456789", {}, 401, "denied"],
+  ["only the owner reads as somebody else", "pull", client, { as: "another" }, 401, "denied"],
   ["a message without text is refused", "send", client, { target: "homelab" }, 400, "invalid"],
   ["text that is none is refused", "send", client, { target: "homelab", message: 7 }, 400, "invalid"],
   ["a time that is none is refused", "pull", client, { since: "yesterday" }, 400, "invalid"],
@@ -89,4 +90,17 @@ test("a revoked token opens nothing any more", async () => {
 test("a path beside ours is nothing of ours", async () => {
   for (const path of ["/api/bridge/", "/api/bridge/drop", "/mcp/other"])
     assert.equal((await fetch(`${place.url}${path}`, { method: "POST" })).status, 405);
+});
+
+test("a speaker with many calls under way is told to wait, and others are not", async () => {
+  const gone = new AbortController();
+  const headers = { authorization: `Bearer ${client}`, "content-type": "application/json" };
+  const request = { method: "POST", headers, body: JSON.stringify({ wait: 25 }), signal: gone.signal };
+  await place.post("pull", client, {});
+  const waits = Array.from({ length: 80 }, () => fetch(`${place.url}/api/bridge/pull`, request));
+  const refused = await Promise.any(waits);
+  assert.equal(refused.status, 507);
+  assert.equal((await place.post("status", agent, {})).status, 200);
+  gone.abort();
+  await Promise.allSettled(waits);
 });
