@@ -87,7 +87,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
 
   const ended = Promise.withResolvers<void>();
   const convex = config.state.type === "convex" ? config.state : embedded(server, keys);
-  const state = openState(convex);
+  const state = openState({ ...convex, near: engine });
   opened.defer(() => state.close());
   const ports: Ports = {
     state,

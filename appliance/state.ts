@@ -1,11 +1,21 @@
 /** The control plane, reached with the appliance's own authority. Container or embedded engine: the client cannot tell. */
 import { ConvexClient } from "convex/browser";
+import { getFunctionName, type FunctionReference } from "convex/server";
+import { ConvexError, convexToJson, jsonToConvex, type Value } from "convex/values";
+import type { Engine } from "./engine/engine.ts";
 import type { State } from "../functions/ports/state.ts";
 
 export type OpenState = State & { close(): Promise<void> };
 
+export type StateOptions = {
+  readonly url: string;
+  readonly adminKey: string;
+  /** The engine, where it runs in this process: mutations go to it without a socket between. */
+  readonly near?: Engine | undefined;
+};
+
 /** Connects in the background; calls made before that wait. `adminKey` lets it reach internal functions. */
-export function openState(options: { readonly url: string; readonly adminKey: string }): OpenState {
+export function openState(options: StateOptions): OpenState {
   const client = new ConvexClient(options.url, { unsavedChangesWarning: false, logger: false });
   // Public in the code, left out of the published types.
   (client as unknown as { setAdminAuth(key: string): void }).setAdminAuth(options.adminKey);
@@ -17,8 +27,19 @@ export function openState(options: { readonly url: string; readonly adminKey: st
   };
   return {
     query: (f, args) => open.query(f, args),
-    mutation: (f, args) => open.mutation(f, args),
+    mutation: options.near ? mutateIn(options.near) : (f, args) => open.mutation(f, args),
     watch: (f, args, onResult, onError) => open.onUpdate(f, args, onResult, onError),
     close: () => client.close(),
+  };
+}
+
+/** As the client does it, errors included. What is watched may be told a moment later than the answer comes. */
+function mutateIn(engine: Engine): State["mutation"] {
+  return async (f, args) => {
+    const name = getFunctionName(f as FunctionReference<"mutation">);
+    const result = await engine.mutate(name, JSON.stringify(convexToJson(args as Value)));
+    if (result.ok) return jsonToConvex(JSON.parse(result.value)) as never;
+    if (result.data === undefined) throw new Error(result.message);
+    throw new ConvexError(jsonToConvex(JSON.parse(result.data)));
   };
 }

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { openAuthenticator, type Authenticator } from "./auth/authenticator.ts";
-import type { Core, CoreOptions, Deployment, Identity, RunNote } from "./core.ts";
+import type { Core, CoreOptions, Deployment, Identity, Result, RunNote } from "./core.ts";
 import { originRule } from "./http/cors.ts";
 import { openRouter } from "./http/router.ts";
 import { sweepUploads } from "./http/upload.ts";
@@ -44,6 +44,11 @@ export type Engine = {
   handle(request: IncomingMessage, response: ServerResponse): boolean;
   /** Takes the socket over when the path is that of the sync protocol. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  /**
+   * Runs a mutation for the embedding program itself, with an administrator's authority and without a socket between; `args` and the value
+   * are JSON text in Convex's encoding. Resolved when it is durable.
+   */
+  mutate(path: string, args: string): Promise<Result>;
   stats(): EngineStats;
   close(): Promise<void>;
 };
@@ -85,6 +90,8 @@ export async function engineAround(
     },
     handle: router,
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
+    mutate: async (path, args) =>
+      (await core.mutation({ path, args, identity: { type: "admin" }, requestId: requestId() })).result,
     stats: () => ({ sockets: sockets.count(), ...queries.stats() }),
     close: () =>
       (closing ??= (async () => {
