@@ -216,7 +216,7 @@ export const fr: Words = {
     hasMore: "Il contient plus que ce que Nika déballe.",
     elements: "Trouvé dedans",
     contradictions: "Le texte et une figure se contredisent",
-    contradiction: (label, stated, read) => `${label} : le texte dit ${stated}, la figure montre ${read}.`,
+    contradiction: (label, stated, read) => `${label} : le texte dit ${stated}, la figure montre ${read}.`,
     invalid: "contrôle non valable",
     elementTypes: {
       amount: "Montant",
