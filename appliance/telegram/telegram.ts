@@ -110,7 +110,7 @@ async function hear(api: BotApi, { state, log, troubledMs }: Service, signal: Ab
   while (!signal.aborted) {
     try {
       const place = await state.query(internal.telegram.place, {});
-      if (!place) return;
+      if (!place) return log("telegram: there is a token but no bot; connect again with `nika telegram connect`");
       const received = await api.receive(place.offset, signal);
       for (const { updateId, inbound } of received) {
         if (!inbound) await state.mutation(internal.telegram.skip, { updateId });
