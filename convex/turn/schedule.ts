@@ -31,10 +31,20 @@ export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at
     state: "open",
     isLate,
   });
-  const args = { occurrenceId, ...(schedule.action.type === "remind" && { text: wishOf(schedule) }) };
+  const text = schedule.action.type === "remind" ? wishOf(schedule) : undefined;
+  const args = { occurrenceId, ...(text !== undefined && { text }) };
   const jobId = await enqueue(turn, { kind: "schedules.run", args, label: schedule.name });
   await turn.db.patch(occurrenceId, { jobId });
+  if (text !== undefined) await sayAtOnce(turn, jobId, text);
   await trim(turn, schedule);
+}
+
+/** To remind is to write it down here: that waits for no worker, and nothing can come between. */
+async function sayAtOnce(turn: Turn, jobId: Id<"jobs">, text: string): Promise<void> {
+  const job = await turn.db.get(jobId);
+  if (!job || job.isDue === false) return;
+  const step = { state: "done" as const, readyAt: turn.now, attempts: 1, deaths: 0 };
+  await moveJob(turn, { ...job, isDue: false, startedAt: turn.now }, step, { type: "done", result: { type: "said", text } });
 }
 
 /** The schedule is another one now, or none: what still waits or runs of it is stopped. */

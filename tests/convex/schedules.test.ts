@@ -20,7 +20,7 @@ const daily: ScheduleSpec = {
   name: "Brief",
   prompt: "Read the news",
   rule: { type: "calendar", zone: "UTC", times: ["10:00"], days: { type: "every" } },
-  action: { type: "remind" },
+  action: { type: "ask" },
   backend: "persistent",
   overlap: "skip",
   misfire: "coalesce",
@@ -301,4 +301,20 @@ test("what the machine's cron runs is never made a job; its reports are kept, ea
   const isInvalid = (error: { data?: { code?: string } }): boolean => error.data?.code === "invalid";
   await assert.rejects(state.mutation(internal.schedules.start, { id: schedule.id }), isInvalid);
   await assert.rejects(create(state, { backend: "host" }), isInvalid);
+});
+
+test("a reminder needs no worker: it is told in the transaction that fires it, once", async () => {
+  const state = openFakeState();
+  const schedule = await create(state, { action: { type: "remind" } });
+  pass(hourMs);
+  await fire(state);
+  await fire(state);
+  const occurrence = only(await state.owner.query(api.schedules.occurrences, { id: schedule.id }));
+  assert.deepEqual([occurrence.state, occurrence.text], ["done", "Read the news"]);
+  assert.equal(only(await state.owner.query(api.events.list, {})).text, "Read the news");
+  const job = only(await state.owner.query(api.jobs.list, {}));
+  assert.deepEqual([job.id, job.state, job.attempts], [occurrence.jobId, "done", 1]);
+  assert.deepEqual(await (await joinWorker(state)).claim(), []);
+  const { ready, done } = await state.owner.query(api.jobs.counts, {});
+  assert.deepEqual([ready, done], [0, 1]);
 });
