@@ -42,7 +42,7 @@ export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at
 /** To remind is to write it down here: that waits for no worker, and nothing can come between. */
 async function sayAtOnce(turn: Turn, jobId: Id<"jobs">, text: string): Promise<void> {
   const job = await turn.db.get(jobId);
-  if (!job || job.isDue === false) return;
+  if (!job?.isDue) return;
   const step = { state: "done" as const, readyAt: turn.now, attempts: 1, deaths: 0 };
   await moveJob(turn, { ...job, isDue: false, startedAt: turn.now }, step, { type: "done", result: { type: "said", text } });
 }

@@ -28,7 +28,11 @@ try {
   for (let round = 1; round <= rounds; round++) {
     const from = Date.now() + leadMs;
     const instants = Array.from({ length: instantsPerRound }, () => from + Math.floor(random() * spanMs));
-    for (let i = 0; i < perRound; i++) await make(state, `Round ${round}, ${i}`, instants[i % instantsPerRound] ?? from);
+    for (let i = 0; i < perRound; i++) {
+      // Half are told where they fire, half are work for the runtime.
+      const type = i % 2 === 0 ? "remind" : "ask";
+      await make(state, { name: `Round ${round}, ${i}`, at: instants[i % instantsPerRound] ?? from, type });
+    }
     // Just before one of them, at it, or while it is being acted on.
     const target = instants[Math.floor(random() * instantsPerRound)] ?? from;
     await pause(Math.max(0, target - Date.now() - 30 + random() * 150));
@@ -53,12 +57,14 @@ async function open(): Promise<{ appliance: LabAppliance; state: OpenState }> {
   return { appliance, state: openState({ url: appliance.url, adminKey }) };
 }
 
-async function make(state: OpenState, name: string, at: number): Promise<void> {
+type Wish = { readonly name: string; readonly at: number; readonly type: "remind" | "ask" };
+
+async function make(state: OpenState, { name, at, type }: Wish): Promise<void> {
   const spec: ScheduleSpec = {
     name,
     prompt: "",
     rule: { type: "once", at, zone: "UTC" },
-    action: { type: "remind" },
+    action: { type },
     backend: "persistent",
     overlap: "skip",
     misfire: "coalesce",
