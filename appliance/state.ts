@@ -1,7 +1,7 @@
 /** The control plane, reached with the appliance's own authority. Container or embedded engine: the client cannot tell. */
 import { ConvexClient } from "convex/browser";
 import { getFunctionName, type FunctionReference } from "convex/server";
-import { ConvexError, convexToJson, jsonToConvex, type Value } from "convex/values";
+import { ConvexError, convexToJson, jsonToConvex } from "convex/values";
 import type { Engine } from "./engine/engine.ts";
 import type { State } from "../functions/ports/state.ts";
 
@@ -37,8 +37,8 @@ export function openState(options: StateOptions): OpenState {
 function mutateIn(engine: Engine): State["mutation"] {
   return async (f, args) => {
     const name = getFunctionName(f as FunctionReference<"mutation">);
-    const result = await engine.mutate(name, JSON.stringify(convexToJson(args as Value)));
-    if (result.ok) return jsonToConvex(JSON.parse(result.value)) as never;
+    const result = await engine.mutate(name, JSON.stringify(convexToJson(args)));
+    if (result.ok) return jsonToConvex(JSON.parse(result.value));
     if (result.data === undefined) throw new Error(result.message);
     throw new ConvexError(jsonToConvex(JSON.parse(result.data)));
   };

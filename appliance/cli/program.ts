@@ -10,6 +10,7 @@ import { addBridgeCommands } from "./bridgeProgram.ts";
 import { addHostCommands } from "./hostProgram.ts";
 import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
+import { addJobCommands } from "./jobsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -214,9 +215,8 @@ function addLookCommands(program: Command, context: Context): void {
       const { openClient } = await import("./client.ts");
       await runStatus(context.terminal, config.dataDir, { json: flags.json === true, open: () => openClient(config) });
     });
-  program
-    .command("jobs")
-    .summary("what Nika is doing and has done")
+  const jobs = program.command("jobs").summary("what Nika is doing and has done");
+  jobs
     .option("--limit <n>", "how many", countFlag(jobsMax), 20)
     .addOption(new Option("--watch", "follow live until Ctrl-C").conflicts("json"))
     .addOption(jsonFlag())
@@ -226,6 +226,7 @@ function addLookCommands(program: Command, context: Context): void {
       const options = { limit: flags.limit, json: flags.json === true, watch: flags.watch === true, signal: context.signal };
       await runJobs(context.terminal, client, options);
     });
+  addJobCommands(jobs, context, clientOf);
   addFunctionCommands(program, context);
   program
     .command("doctor")

@@ -18,13 +18,15 @@ export async function runStatus(
   }
   const client = options.open();
   const http = await client.http();
-  const [appliance, documents, jobs] = await Promise.all([
+  const [appliance, documents, jobs, room] = await Promise.all([
     http.query(api.appliance.status, {}),
     http.query(api.documents.counts, {}),
     http.query(api.jobs.counts, {}),
+    http.query(api.appliance.readingRoom, {}),
   ]);
   const { pid, url, version, startedAt } = client.run;
-  if (options.json) return terminal.json({ isRunning: true, dataDir, pid, url, version, startedAt, appliance, documents, jobs });
+  if (options.json)
+    return terminal.json({ isRunning: true, dataDir, pid, url, version, startedAt, appliance, documents, jobs, room });
 
   const rows: [string, string][] = [
     ["Nika", `${version}, up for ${spanOf(Date.now() - startedAt)} (pid ${pid})`],
@@ -36,6 +38,13 @@ export async function runStatus(
     ["Documents", documentLine(documents)],
     ["Jobs", `${jobs.ready + jobs.leased} open (${jobs.leased} running), ${jobs.dead} failed for good`],
   ];
+  if (room?.because) {
+    const why = room.because === "cpu" ? "the machine is busy with other things" : "memory is short";
+    rows.push([
+      "Pressure",
+      `${why}: ${room.slots} of ${room.slotsMax} files are read at a time, other work is held back in step`,
+    ]);
+  }
   for (const [name, value] of rows) terminal.line(`${terminal.style("dim", name.padEnd(10))} ${value}`);
 }
 

@@ -42,7 +42,7 @@ export const JobRow = memo(function JobRow({ job }: { job: JobView }) {
   );
 });
 
-function useFacts({ kind, state, attempts, progress, readyAt, endedAt, isParked }: JobView): string[] {
+function useFacts({ kind, state, attempts, progress, readyAt, endedAt, isParked, isGated }: JobView): string[] {
   const { words, when } = useSpeech();
   const facts: string[] = [words.activity.kinds[kind]];
   if (state !== "leased" || !progress) facts.push(words.activity.states[state]);
@@ -53,6 +53,7 @@ function useFacts({ kind, state, attempts, progress, readyAt, endedAt, isParked 
       break;
     case "ready":
       if (isParked) facts.push(words.activity.parked);
+      else if (isGated) facts.push(words.activity.gated);
       // A first try is due at once; a later one has been put off.
       else if (attempts > 0) facts.push(words.activity.nextTry(when(readyAt)));
       break;

@@ -443,6 +443,8 @@ export const en = {
     cancel: "Cancel",
     retry: "Try again",
     cancelOf: (label: string) => `Cancel ${label}`,
+    retryAll: "Try all again",
+    gated: "Waits for one of its sort to be over",
     retryOf: (label: string) => `Try ${label} again`,
   },
   events: {

@@ -465,6 +465,8 @@ export const fr: Words = {
     cancel: "Annuler",
     retry: "Réessayer",
     cancelOf: (label) => `Annuler ${label}`,
+    retryAll: "Tout réessayer",
+    gated: "Attend que le précédent du même genre soit fini",
     retryOf: (label) => `Réessayer ${label}`,
   },
   events: {

@@ -1,10 +1,11 @@
-import { useQuery } from "convex/react";
+import { useMutation, useQuery } from "convex/react";
 import { api } from "../../../convex/_generated/api.js";
 import { isOpen, type JobCounts, type JobView } from "../../../convex/model/job.ts";
 import type { EventView } from "../../../convex/model/event.ts";
 import { Empty } from "../components/empty.tsx";
 import { Icon } from "../components/icon.tsx";
 import { JobRow } from "../components/jobRow.tsx";
+import { useAttempt } from "../components/notice.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { eventSentence } from "../language/eventSentence.ts";
 import { useSpeech } from "../language/language.tsx";
@@ -19,11 +20,13 @@ export function ActivityScreen() {
   const jobs = useQuery(api.jobs.list, { limit: jobsShown });
   const counts = useQuery(api.jobs.counts);
   const events = useQuery(api.events.list, { limit: eventsShown });
+  const room = useQuery(api.appliance.readingRoom);
   return (
     <div className="screen activity">
       <div className="screen-head">
         <h1>{words.activity.title}</h1>
         <Sums counts={counts} />
+        {counts !== undefined && counts.dead > 1 && <RetryAll />}
       </div>
       <a className="functions-link" href={toHref("functions")} data-testid="functions-link">
         {words.functions.look}
@@ -33,6 +36,7 @@ export function ActivityScreen() {
         {words.bridge.look}
         <Icon name="chevron" />
       </a>
+      {room?.because && <p className="fine">{words.batches.slower(room.slots, room.because)}</p>}
       <div className="columns">
         <div>
           {jobs === undefined && <Skeleton rows={5} />}
@@ -43,6 +47,19 @@ export function ActivityScreen() {
         <Events events={events} />
       </div>
     </div>
+  );
+}
+
+/** What failed for good, all of it at once. */
+function RetryAll() {
+  const { activity } = useSpeech().words;
+  const redrive = useMutation(api.jobs.redriveAll);
+  const attempt = useAttempt();
+  return (
+    <button type="button" className="button small" data-testid="jobs-retry-all" onClick={() => attempt(() => redrive({}))}>
+      <Icon name="retry" />
+      <span className="button-text">{activity.retryAll}</span>
+    </button>
   );
 }
 

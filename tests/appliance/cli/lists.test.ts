@@ -5,7 +5,7 @@ import type { api } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
 import { documentLines } from "../../../appliance/cli/documents.ts";
 import { summaryLines, type Ingested } from "../../../appliance/cli/ingest.ts";
-import { jobLines } from "../../../appliance/cli/jobs.ts";
+import { jobLines, storyLines } from "../../../appliance/cli/jobs.ts";
 import { openProgress } from "../../../appliance/cli/progress.ts";
 
 type DocumentView = FunctionReturnType<typeof api.documents.list>[number];
@@ -114,4 +114,25 @@ test("progress without a terminal is at most ten plain lines, and none for --jso
   assert.equal(notes.at(-1), "Read: 1,000 of 1,000 files");
   (await openProgress({ terminal, label: "Read", total: 1_000, isQuiet: true })).update(1_000);
   assert.equal(notes.length, 10);
+});
+
+test("a job tells its story, oldest first, with nothing in it that moves the cursor", () => {
+  const lines = storyLines(
+    {
+      ...job({ state: "dead", endedAt: 90_000, label: "a\u001B[2J.md" }),
+      lane: "bulk",
+      gates: [{ name: "printer", limit: 2 }],
+      history: [
+        { at: 30_000, what: "orphaned", attempt: 1 },
+        { at: 60_000, what: "failed", attempt: 1, code: "unavailable", message: "The store\nis away." },
+      ],
+    },
+    90_000,
+  );
+  assert.equal(lines.length, 5);
+  assert.match(lines[0] ?? "", /^j1 {2}lane bulk$/u);
+  assert.match(lines[2] ?? "", /at most 2 at a time: printer/u);
+  assert.match(lines[3] ?? "", /its worker died \(try 1\)$/u);
+  assert.match(lines[4] ?? "", /failed \(try 1\): unavailable: The store.*is away\./u);
+  assert.doesNotMatch(lines.join(""), /[\u001B\n]/u);
 });

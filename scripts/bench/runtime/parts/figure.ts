@@ -1,0 +1,1 @@
+export { atLeast, atMost, quantile, report, reportBeside, sizeOf } from "../../engine/parts/figure.ts";

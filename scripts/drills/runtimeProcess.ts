@@ -1,0 +1,61 @@
+/** A part of the runtime's kill drill, to be killed: `runtimeProcess.ts NAME DIR PORT [engine]`. With `engine` the control plane runs in it too. */
+import { appendFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { openEngine, type Engine } from "../../appliance/engine/engine.ts";
+import { openKeys } from "../../appliance/secrets/keys.ts";
+import { openState } from "../../appliance/state.ts";
+import { defineFunction, type Ports } from "../../functions/define.ts";
+import type { State } from "../../functions/ports/state.ts";
+import { startRuntime } from "../../functions/runtime/runtime.ts";
+
+const [name = "", dir = "", port = "", hasEngine] = process.argv.slice(2);
+const url = `http://127.0.0.1:${port}`;
+const keys = openKeys(dir);
+const engine = hasEngine === "engine" ? await serveEngine() : undefined;
+const open = openState({ url, adminKey: keys.adminKey, near: engine });
+const note = (line: string): void => appendFileSync(join(dir, "ledger"), `${Date.now()} ${name} ${line}\n`);
+
+type Exchange = { readonly settle: readonly { readonly jobId: string; readonly outcome: { readonly type: string } }[] };
+/** Notes each outcome that the control plane says it has recorded. */
+const state: State = {
+  ...open,
+  async mutation(f, args) {
+    const answer = await open.mutation(f, args);
+    const { settled } = (answer ?? {}) as { settled?: boolean[] };
+    for (const [i, { jobId, outcome }] of ((args as Partial<Exchange>).settle ?? []).entries())
+      if (settled?.[i] === true && outcome.type === "done") note(`done ${jobId}`);
+    return answer;
+  },
+};
+const check = defineFunction({
+  kind: "jobs.check",
+  needs: [],
+  run: async ({ jobId, args }) => {
+    note(`start ${jobId}`);
+    // Some are long enough to be met by a kill.
+    await delay(args.n % 25 === 0 ? 2_500 : args.n % 40);
+    return { type: "done" };
+  },
+});
+const runtime = startRuntime({ state, ports: {} as Ports, functions: [check], workerName: name, slots: 4, log: () => {} });
+await runtime.start();
+process.send?.("ready");
+
+async function serveEngine(): Promise<Engine> {
+  const server = createServer();
+  const opened = await openEngine({
+    dir: join(dir, "engine"),
+    functionsDir: fileURLToPath(new URL("../../convex", import.meta.url)),
+    env: { NIKA_JWKS: keys.jwksUrl },
+    adminKey: keys.adminKey,
+    origin: () => url,
+    log: () => {},
+  });
+  server.on("request", (request, response) => void opened.handle(request, response));
+  server.on("upgrade", (request, socket, head) => void opened.upgrade(request, socket, head));
+  await new Promise<void>((done) => server.listen(Number(port), "127.0.0.1", done));
+  return opened;
+}
