@@ -17,7 +17,7 @@ import { makePng } from "../tests/fixtures/makePng.ts";
 import { makeZip } from "../tests/fixtures/makeZip.ts";
 import { startLab } from "./lab/appliance.ts";
 import { everyDocument } from "./lab/documents.ts";
-import { handOver, settled } from "./lab/ingest.ts";
+import { handOver, idle, settled } from "./lab/ingest.ts";
 
 const [kills = 20, documentCount = 1_000, seed = 7] = process.argv.slice(2).map(Number);
 const dir = mkdtempSync(join(tmpdir(), "nika-crash-"));
@@ -150,7 +150,9 @@ async function decided(client: ConvexClient, id: Id<"batches">): Promise<{ ready
       reject,
     );
   });
-  return settled(client);
+  const counts = await settled(client);
+  await idle(client);
+  return counts;
 }
 
 /** Opens the store of a stopped appliance and reads every point: how many, how many no search finds, and how many documents have wrong ones. */

@@ -45,3 +45,19 @@ export function settled(client: ConvexClient): Promise<{ ready: number; unreadab
     );
   });
 }
+
+/** Resolves when there is no work left: what follows from reading, such as filing under themes, is done as well. */
+export function idle(client: ConvexClient): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = client.onUpdate(
+      api.jobs.counts,
+      {},
+      (counts) => {
+        if (counts.ready + counts.leased > 0) return;
+        stop();
+        resolve();
+      },
+      reject,
+    );
+  });
+}

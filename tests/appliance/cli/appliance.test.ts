@@ -81,7 +81,7 @@ test("a question is answered with its source", async () => {
   assert.equal(answer.passages[0]?.documentName, "papers/lease.md");
   assert.match(
     (await run("ask", "when does the workshop lease end?")).stdout,
-    /^1\. papers\/lease\.md · .*\n.*«[^»]*30 June 2031/,
+    /^1\. papers\/lease\.md · .*\n.*«[^»]*30 June 2031/mu,
   );
 });
 
