@@ -37,6 +37,12 @@ export function PreviewView({ preview, isNew = false }: { preview: Preview; isNe
             <dd>{schedules.actions[spec.action.type]}</dd>
           </div>
         )}
+        {isNew && (
+          <div>
+            <dt>{schedules.keptWhere}</dt>
+            <dd>{schedules.backends[spec.backend]}</dd>
+          </div>
+        )}
         {stopWhen !== undefined && (
           <div>
             <dt>{schedules.until}</dt>
