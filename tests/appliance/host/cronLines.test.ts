@@ -6,8 +6,13 @@ import { wallAt, weekdayOf, dayNumber } from "../../../ml/time/zone.ts";
 import { toCronLines } from "../../../appliance/host/cronLines.ts";
 
 const now = Date.parse("2026-11-21T09:00:00Z");
-const calendar = (changes: object): Rule =>
-  ({ type: "calendar", zone: "Europe/Paris", times: ["07:00"], days: { type: "every" }, ...changes });
+const calendar = (changes: object): Rule => ({
+  type: "calendar",
+  zone: "Europe/Paris",
+  times: ["07:00"],
+  days: { type: "every" },
+  ...changes,
+});
 const every = (minutes: number): Rule => ({
   type: "every",
   everyMs: minutes * 60_000,
