@@ -36,13 +36,15 @@ const check = defineFunction({
   run: async ({ jobId, args }) => {
     note(`start ${jobId}`);
     // Some are long enough to be met by a kill.
-    await delay(args.n % 25 === 0 ? 2_500 : args.n % 40);
+    await delay(args.n % 40 === 0 ? 1_500 : args.n % 40);
     return { type: "done" };
   },
 });
 const runtime = startRuntime({ state, ports: {} as Ports, functions: [check], workerName: name, slots: 4, log: () => {} });
 await runtime.start();
 process.send?.("ready");
+// The drill is over, however it ended.
+process.once("disconnect", () => process.exit());
 
 async function serveEngine(): Promise<Engine> {
   const server = createServer();
