@@ -123,15 +123,35 @@ async function compare(interpreter: string): Promise<void> {
     if (mine.error === undefined && client.error !== undefined) return report(i, step, `the Python client: ${client.error}`);
     if (mine.error !== undefined || other.error !== undefined) {
       if (mine.error !== undefined && other.error !== undefined) return void tally.refusedByBoth++;
-      return judge(i, step, [`ours ${mine.error ?? "answered"}, ${truth} ${other.error ?? "answered"}`], { truth, wasDeleted });
+      return judge(i, step, [`ours ${mine.error ?? "answered"}, ${truth} ${other.error ?? "answered"}`], {
+        truth,
+        wasDeleted,
+        hasTies: false,
+      });
     }
     const through = differences(kind, mine.answer, client.answer);
     if (through.length > 0) return report(i, step, `through the Python client: ${through[0]}`);
     tally.compared++;
     const found = differences(kind, mine.answer, other.answer);
-    if (found.length > 0) return judge(i, step, found, { truth, wasDeleted });
+    if (found.length > 0) {
+      const hasTies = kind === "query" && (await tiesIn((body["prefetch"] as Body[] | undefined) ?? []));
+      return judge(i, step, found, { truth, wasDeleted, hasTies });
+    }
     const local = reply["local"]!;
     if (local.error !== undefined || differences(kind, mine.answer, local.answer).length > 0) tally.localAlone++;
+  }
+
+  /** Whether a prefetch, asked alone, has two points of one score: fused, their order decides, and that is each engine's own choice. */
+  async function tiesIn(prefetches: readonly Body[]): Promise<boolean> {
+    for (const prefetch of prefetches) {
+      if (prefetch["prefetch"] !== undefined) continue;
+      const alone = await ours("POST", "/points/query", prefetch);
+      const points = (alone.answer as { points?: { score: number }[] } | undefined)?.points ?? [];
+      const scores = points.map(({ score }) => score).toSorted((a, b) => a - b);
+      if (scores.some((score, at) => at > 0 && Math.abs(score - (scores[at - 1] ?? 0)) <= 1e-5 * Math.max(1, Math.abs(score))))
+        return true;
+    }
+    return false;
   }
 
   function judge(i: number, step: Step, found: readonly string[], peer: Peer): void {
