@@ -79,6 +79,7 @@ function toProfile(language: string, seen: Seen): Profile {
   return { language, vector: toBytes(vector).buffer, terms: [...terms] };
 }
 
+const nothing = new Uint8Array();
 type Read = { readonly reading: Reading; readonly bytes: Uint8Array };
 
 async function read(file: StoredFile, signal: AbortSignal, ports: IngestPorts): Promise<Read> {
@@ -87,10 +88,12 @@ async function read(file: StoredFile, signal: AbortSignal, ports: IngestPorts): 
   try {
     const bytes = await ports.files.read(file.url, { bytesMax: documentBytesMax, signal });
     const reading = await ports.reader.read(bytes, { name: file.name, signal });
-    if (reading.type !== "read") return { reading, bytes };
+    // Only what lies in a holder is asked for again; other files are let go before what was read in them is embedded.
+    if (reading.type === "holder") return { reading, bytes };
+    if (reading.type !== "read") return { reading, bytes: nothing };
     // A picture without a word in it is still worth keeping.
     if (reading.passages.length === 0 && !reading.pictures?.length) return unreadable("noText");
-    return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : { reading, bytes };
+    return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : { reading, bytes: nothing };
   } catch (error) {
     if (isNikaError(error) && error.code === "full") return unreadable("tooLarge");
     throw error;
