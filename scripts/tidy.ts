@@ -78,6 +78,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   commander: ["appliance/cli/"],
   "cli-progress": ["appliance/cli/"],
   qrcode: ["appliance/cli/"],
+  "@modelcontextprotocol/client": ["appliance/mcp/"],
   "@modelcontextprotocol/server": ["appliance/mcp/"],
   grammy: ["appliance/telegram/"],
   systeminformation: ["appliance/cli/", "appliance/host/"],
