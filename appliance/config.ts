@@ -2,7 +2,7 @@
  * The one reader of the environment. Everything else is handed the few fields it needs. What an owner may change at run time is not
  * here: that is state and lives in convex/settings.ts.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { NikaError } from "../convex/model/error.ts";
@@ -41,6 +41,10 @@ export type Config = {
   readonly visual: VisualConfig;
   /** What reads pictures of text. */
   readonly eyes: EyesConfig;
+  /** Where the key of secrets is instead of under DATA/keys: a file, or a credential that systemd holds. */
+  readonly tenantKeyFile: string | undefined;
+  /** What this machine joins an appliance with as a worker, where no file or prompt gives it. */
+  readonly workerSecret: string | undefined;
   /** Jobs run side by side. */
   readonly slots: number;
   /** Fewer files are read at a time while the machine is busy with other things. */
@@ -72,11 +76,25 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     telegramUrl: toUrl(environment, "NIKA_TELEGRAM_URL") ?? "https://api.telegram.org",
     visual: toVisual(environment),
     eyes: toEyes(environment),
+    tenantKeyFile: toTenantKeyFile(environment),
+    workerSecret: environment["NIKA_WORKER_TOKEN"] || undefined,
     slots: toSlots(environment["NIKA_SLOTS"]),
     isPolite: environment["NIKA_POLITE"] === undefined || isOn(environment["NIKA_POLITE"]),
     cronUser: environment["NIKA_CRON_USER"] === "" ? undefined : environment["NIKA_CRON_USER"],
     isDebug: isOn(environment["NIKA_DEBUG"]),
   };
+}
+
+/** The one that is named, or the credential `nika-tenant-key` of the unit that runs us (systemd.exec(5), LoadCredentialEncrypted=). */
+function toTenantKeyFile(environment: Environment): string | undefined {
+  const named = environment["NIKA_TENANT_KEY_FILE"];
+  if (named) {
+    if (!existsSync(named)) throw new NikaError("invalid", `NIKA_TENANT_KEY_FILE names ${named}, which is not there.`);
+    return resolve(named);
+  }
+  const credentials = environment["CREDENTIALS_DIRECTORY"];
+  const credential = credentials ? join(credentials, "nika-tenant-key") : undefined;
+  return credential !== undefined && existsSync(credential) ? credential : undefined;
 }
 
 /** A TCP port from text; 0 asks the system for a free one. */

@@ -43,6 +43,8 @@ import { openReader } from "./reader/reader.ts";
 import { schedulesOf } from "./schedules.ts";
 import { mediaOf, toPictureSearch } from "./media.ts";
 import { openKeys, type Keys } from "./secrets/keys.ts";
+import { adoptServiceKeys } from "./secrets/serviceKeys.ts";
+import { openSecrets } from "./secrets/store.ts";
 import { openState } from "./state.ts";
 import { openStore } from "./store.ts";
 import { openTelegram } from "./telegram/telegram.ts";
@@ -80,15 +82,25 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => reranker.close());
   const visual = await openVisual({ config: config.visual, modelsDir: config.models.dir, log });
   opened.defer(() => visual.close());
-  const eyes = openEyes({ config: config.eyes, dataDir: config.dataDir, log });
+  const convex = config.state.type === "convex" ? config.state : embedded(server, keys);
+  const state = openState({ ...convex, near: engine });
+  opened.defer(() => state.close());
+  const secrets = await openSecrets({
+    ...config,
+    tenantId: ownerTenant,
+    now: () => Date.now(),
+    changed: (credentials) =>
+      void state.mutation(internal.credentials.report, { credentials: [...credentials] }).catch((error: unknown) => {
+        log(`secrets: their names were not reported: ${String(error)}`);
+      }),
+  });
+  await adoptServiceKeys(config.dataDir, secrets, log);
+  const eyes = await openEyes({ config: config.eyes, secrets, log });
   opened.defer(() => eyes.close());
   const reader = openReader({ log, ocr: eyes.ocr, ...(eyes.converter && { converter: eyes.converter }) });
   opened.defer(() => reader.close());
 
   const ended = Promise.withResolvers<void>();
-  const convex = config.state.type === "convex" ? config.state : embedded(server, keys);
-  const state = openState({ ...convex, near: engine });
-  opened.defer(() => state.close());
   const ports: Ports = {
     state,
     files: storageFiles({ convexUrl: convex.url }),
@@ -109,9 +121,9 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),
     },
   };
-  const telegram = openTelegram({
+  const telegram = await openTelegram({
     state,
-    dataDir: config.dataDir,
+    secrets,
     apiRoot: config.telegramUrl,
     upload: async (bytes, signal) => ports.files.write(await state.mutation(internal.sources.uploadUrl, {}), bytes, { signal }),
     log,
@@ -133,6 +145,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
     media: mediaOf(ports),
     schedules: schedulesOf(ports, hostOf(config)),
+    secrets,
     bridge: bridgeRoutes({ bridge: openBridge(state), state, version: config.version, log }),
     telegram,
     stop: () => ended.resolve(),
@@ -148,6 +161,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     embedder: { id: embedder.id, label: embedder.label, isBaseline: embedder.isBaseline },
     startedAt: Date.now(),
   });
+  await state.mutation(internal.credentials.report, { credentials: await secrets.list() });
   const room = config.isPolite
     ? openRoom({
         slotsMax: config.slots,

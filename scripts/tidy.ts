@@ -49,6 +49,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "@qdrant/js-client-rest": ["appliance/qdrant/"],
   "@fastify/busboy": ["appliance/vectors/"],
   dockerode: ["appliance/docker/"],
+  "age-encryption": ["appliance/secrets/"],
   "@xenova/transformers": ["appliance/embedder/"],
   ws: ["appliance/engine/"],
   // Tokens of others are verified there; a service account signs for its own here.

@@ -12,6 +12,7 @@ import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addJobCommands } from "./jobsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
+import { addSecretCommands } from "./secretsProgram.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What a command gets besides its own flags. */
@@ -54,6 +55,8 @@ export function buildProgram(context: Context): Command {
   addScheduleCommands(program, context, { clientOf, jsonFlag });
   addHostCommands(program, context, { clientOf, configOf, jsonFlag });
   addBridgeCommands(program, context, { clientOf, jsonFlag });
+  addSecretCommands(program, context, { clientOf, configOf, jsonFlag });
+  addWorkerCommands(program, context, { clientOf, configOf, jsonFlag });
   addLookCommands(program, context);
   return program;
 }

@@ -1,11 +1,7 @@
 /** `nika telegram`: the chat that mirrors the bridge. Its token comes from a prompt, a pipe or a file, never from the command line. */
-import { readFile } from "node:fs/promises";
-import { text as readAll } from "node:stream/consumers";
-import { createInterface } from "node:readline/promises";
-import { Writable } from "node:stream";
 import { api } from "../../convex/_generated/api.js";
-import { NikaError } from "../../convex/model/error.ts";
 import type { Client } from "./client.ts";
+import { readHidden } from "./hidden.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, spanOf, wrap } from "./text.ts";
 
@@ -21,7 +17,7 @@ export async function runTelegramConnect(
   client: Client,
   { file, json, signal }: ConnectOptions,
 ): Promise<void> {
-  const token = file === undefined ? await readToken(signal) : await readFile(file, "utf8");
+  const token = await readHidden("The bot's token, from BotFather", { file, signal });
   const body = { token: token.trim() };
   const connected = await client.post<Connected>("/nika/telegram", {
     authorization: client.adminAuthorization,
@@ -35,22 +31,6 @@ export async function runTelegramConnect(
   else
     for (const line of wrap(`Open ${link} within ${spanOf(until - Date.now())}: that chat becomes the mirror.`, terminal.width))
       terminal.line(line);
-}
-
-/** From a pipe all of it; from a person one line, which is not shown as it is typed. */
-async function readToken(signal: AbortSignal): Promise<string> {
-  if (!process.stdin.isTTY) return readAll(process.stdin);
-  process.stderr.write("The bot's token (from BotFather; it is not shown): ");
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const prompt = createInterface({ input: process.stdin, output: nowhere, terminal: true });
-  try {
-    return await prompt.question("", { signal });
-  } catch (error) {
-    throw signal.aborted ? new NikaError("cancelled", "Stopped at your request.") : error;
-  } finally {
-    prompt.close();
-    process.stderr.write("\n");
-  }
 }
 
 export async function runTelegramDisconnect(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {

@@ -5,6 +5,8 @@ import { NikaError, toNikaError, type Code } from "../../convex/model/error.ts";
 import { isOwnerToken, mintOwnerToken, type SigningKey } from "../secrets/token.ts";
 import { findMediaRoute, type Media } from "./media.ts";
 import { answerSchedules, type Schedules } from "./schedules.ts";
+import { answerSecrets } from "./secrets.ts";
+import type { SecretStore } from "../secrets/store.ts";
 import {
   toOpenRequest,
   toPictureRequest,
@@ -48,6 +50,7 @@ export type RouteOptions = {
   readonly open: (args: OpenRequest, signal: AbortSignal) => Promise<OpenedPassage>;
   readonly media: Media;
   readonly schedules: Schedules;
+  readonly secrets: SecretStore;
   readonly bridge: BridgeRoutes;
   /** The chat that mirrors the bridge. The token of its bot travels over loopback and stops in a file. */
   readonly telegram: { connect(token: string): Promise<object>; disconnect(): Promise<void> };
@@ -141,6 +144,7 @@ export function nikaRoutes(options: RouteOptions): Routes {
       const handler =
         table[`${request.method ?? "GET"} ${path}`] ??
         bridge(options, path) ??
+        (path.startsWith("/nika/secrets") ? secrets(options, path) : undefined) ??
         (isApi ? schedules(options, path) : findMedia(path, request));
       if (!handler && !path.startsWith("/nika/")) return false;
       void respond(response, options.log, async () => {
@@ -209,6 +213,22 @@ function schedules(options: RouteOptions, path: string): Handler {
     if (!answer) throw new NikaError("missing", `There is no ${path} here.`);
     if (answer.etag !== undefined) response.setHeader("ETag", answer.etag);
     send(response, answer.status, answer.body);
+  };
+}
+
+/** The page and the command line; see http/secrets.ts for what only the latter may. */
+function secrets(options: RouteOptions, path: string): Handler {
+  return async (request, response) => {
+    const isByAdmin = isAdmin(request, options.adminKey);
+    if (!isByAdmin) mustBeOwner(request, options);
+    const answer = await answerSecrets(options.secrets, {
+      method: request.method ?? "GET",
+      path,
+      isAdmin: isByAdmin,
+      body: () => readJson(request),
+    });
+    if (!answer) throw new NikaError("missing", `There is no ${request.method ?? "GET"} ${path} here.`);
+    send(response, 200, answer);
   };
 }
 

@@ -3,8 +3,9 @@
  * plane, the log, the command line or git. Not promised: protection from someone who can already read the owner's files.
  */
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, openSync, closeSync, fsyncSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeWhole } from "./whole.ts";
 
 export type Keys = {
   /** Lets its holder call internal functions. Convex's tools expect `name|hex`. */
@@ -42,15 +43,8 @@ export function openKeys(dataDir: string): Keys {
   };
 }
 
-/** Written to a temporary name, synced and renamed, so that a crash leaves a whole key or none. */
+/** A crash leaves a whole key or none. */
 function once(path: string, make: () => string): string {
-  if (!existsSync(path)) {
-    const temporary = `${path}.new`;
-    const file = openSync(temporary, "w", 0o600);
-    writeSync(file, make());
-    fsyncSync(file);
-    closeSync(file);
-    renameSync(temporary, path);
-  }
+  if (!existsSync(path)) writeWhole(path, make());
   return readFileSync(path, "utf8");
 }

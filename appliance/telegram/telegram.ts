@@ -8,13 +8,14 @@ import { internal } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
 import { toNikaError } from "../../convex/model/error.ts";
 import { toWish, type ChatFile, type Post } from "../../convex/model/telegram.ts";
+import type { Secrets } from "../../functions/ports/secrets.ts";
 import type { State } from "../../functions/ports/state.ts";
-import { dropServiceKey, readServiceKey, writeServiceKey } from "../secrets/serviceKey.ts";
 import { openBotApi, retryAfterMs, toToken, type BotApi } from "./botApi.ts";
 
 export type TelegramOptions = {
   readonly state: State;
-  readonly dataDir: string;
+  /** Keeps the bot's token, as `telegram`. */
+  readonly secrets: Secrets;
   /** Where the Bot API is, without a slash at the end. */
   readonly apiRoot: string;
   /** Puts bytes where uploads go; their id there. */
@@ -43,16 +44,17 @@ export type Telegram = {
 };
 
 const troubledMaxMs = 60_000;
+const secretName = "telegram";
 
-export function openTelegram({
+export async function openTelegram({
   state,
-  dataDir,
+  secrets,
   apiRoot,
   upload,
   log,
   gapMs = 1_000,
   troubledMs = 5_000,
-}: TelegramOptions): Telegram {
+}: TelegramOptions): Promise<Telegram> {
   let running: { stop(): Promise<void> } | undefined;
   const stop = async (): Promise<void> => {
     const was = running;
@@ -62,14 +64,14 @@ export function openTelegram({
   const start = (token: string): void => {
     running = serve(openBotApi(token, apiRoot), { state, upload, log, gapMs, troubledMs });
   };
-  const known = readServiceKey(dataDir, "telegram");
+  const known = await secrets.find(secretName, "telegram");
   if (known !== undefined) start(known);
   return {
     async connect(raw) {
       const token = toToken(raw);
       const bot = await openBotApi(token, apiRoot).me();
       await stop();
-      writeServiceKey(dataDir, "telegram", token);
+      await secrets.set(secretName, token, "telegram");
       const code = randomBytes(16).toString("base64url");
       const { isPaired, until } = await state.mutation(internal.telegram.connect, {
         botId: bot.id,
@@ -81,7 +83,7 @@ export function openTelegram({
     },
     async disconnect() {
       await stop();
-      dropServiceKey(dataDir, "telegram");
+      await secrets.remove(secretName, "telegram");
       await state.mutation(internal.telegram.disconnect, {});
     },
     close: stop,

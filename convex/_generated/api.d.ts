@@ -3,6 +3,7 @@ import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server
 import type * as appliance from "../appliance.ts";
 import type * as batches from "../batches.ts";
 import type * as bridge from "../bridge.ts";
+import type * as credentials from "../credentials.ts";
 import type * as crons from "../crons.ts";
 import type * as documents from "../documents.ts";
 import type * as events from "../events.ts";
@@ -22,6 +23,7 @@ declare const fullApi: ApiFromModules<{
   appliance: typeof appliance;
   batches: typeof batches;
   bridge: typeof bridge;
+  credentials: typeof credentials;
   crons: typeof crons;
   documents: typeof documents;
   events: typeof events;

@@ -526,6 +526,15 @@ export const en = {
     leave: "Sign out of this browser",
     leaveHint: "To come back, open a new link from the machine.",
   },
+  secrets: {
+    title: "Secrets",
+    hint: "Keys of services that Nika uses for you, encrypted on its disk. A value is never shown again.",
+    name: "Name",
+    value: "Value",
+    set: "Keep it",
+    setAt: (time: string) => `set ${time}`,
+    remove: (name: string) => `Forget ${name}`,
+  },
   welcome: {
     opening: "Opening your appliance…",
     title: "This browser needs a link",

@@ -552,6 +552,15 @@ export const fr: Words = {
     leave: "Déconnecter ce navigateur",
     leaveHint: "Pour revenir, ouvrez un nouveau lien depuis la machine.",
   },
+  secrets: {
+    title: "Secrets",
+    hint: "Clés des services que Nika utilise pour vous, chiffrées sur son disque. Une valeur n’est plus jamais montrée.",
+    name: "Nom",
+    value: "Valeur",
+    set: "Garder",
+    setAt: (time) => `enregistré ${time}`,
+    remove: (name) => `Oublier ${name}`,
+  },
   welcome: {
     opening: "Ouverture de votre appareil…",
     title: "Il faut un lien à ce navigateur",

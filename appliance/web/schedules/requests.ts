@@ -2,7 +2,7 @@
 import type { Action, ScheduleView } from "../../../convex/model/schedule.ts";
 import type { Said } from "../../../functions/schedules/say.ts";
 import type { Preview } from "../../../functions/schedules/understand.ts";
-import { fetchToken } from "../session/session.ts";
+import { askAppliance, type OwnerRequest } from "../session/requests.ts";
 
 /** The clock on this device's wall, which sentences are said by. */
 export const ownZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -39,29 +39,5 @@ export async function runNow({ id }: ScheduleView): Promise<void> {
   await send("POST", `/${id}/run`, { body: {} });
 }
 
-type Request = { readonly body?: object; readonly ifMatch?: string; readonly signal?: AbortSignal };
-
-/** Throws what the appliance answered, `{code, message}`, when it refuses. */
-async function send<T>(method: string, path: string, request: Request): Promise<T> {
-  let response = await once(method, path, request, false);
-  // The token may have ended with the appliance's clock or key; a fresh one tells.
-  if (response.status === 401) response = await once(method, path, request, true);
-  if (response.status === 204) return undefined as T;
-  const body: unknown = await response.json();
-  if (!response.ok) throw body;
-  return body as T;
-}
-
-async function once(method: string, path: string, { body, ifMatch, signal }: Request, forceRefresh: boolean): Promise<Response> {
-  const token = (await fetchToken({ forceRefresh })) ?? "";
-  return fetch(`/api/schedules${path}`, {
-    method,
-    headers: {
-      Authorization: `Bearer ${token}`,
-      ...(body && { "Content-Type": "application/json" }),
-      ...(ifMatch !== undefined && { "If-Match": ifMatch }),
-    },
-    ...(body && { body: JSON.stringify(body) }),
-    ...(signal && { signal }),
-  });
-}
+const send = <T>(method: string, path: string, request: OwnerRequest): Promise<T> =>
+  askAppliance<T>(method, `/api/schedules${path}`, request);

@@ -5,6 +5,7 @@ import { defaultSettings, type Settings } from "../../../convex/model/setting.ts
 import { Choice } from "../components/choice.tsx";
 import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
+import { Secrets } from "../components/secrets.tsx";
 import { Sheet } from "../components/sheet.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { leave } from "../session/session.ts";
@@ -48,6 +49,7 @@ export function SettingsSheet({ isOpen, settings, onClose }: Props) {
         ]}
         onChange={(value) => attempt(() => set({ theme: value }))}
       />
+      <Secrets />
       <About />
       <div className="leave">
         <button type="button" className="button" data-testid="sign-out" onClick={() => attempt(leave)}>

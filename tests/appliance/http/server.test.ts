@@ -13,6 +13,8 @@ import type { HostSchedules } from "../../../appliance/host/hostSchedules.ts";
 import { nikaRoutes } from "../../../appliance/http/routes.ts";
 import { openServer } from "../../../appliance/http/server.ts";
 import { openKeys } from "../../../appliance/secrets/keys.ts";
+import { openSecrets } from "../../../appliance/secrets/store.ts";
+import { mintOwnerToken } from "../../../appliance/secrets/token.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "nika-http-"));
 mkdirSync(join(dir, "web"));
@@ -20,6 +22,7 @@ writeFileSync(join(dir, "web/index.html"), "<title>page</title>");
 writeFileSync(join(dir, "secret.txt"), "not for the web");
 const keys = openKeys(dir);
 const server = await openServer({ host: "127.0.0.1", port: 0, publicUrl: undefined, webDir: join(dir, "web") });
+const secrets = await openSecrets({ dataDir: dir, tenantKeyFile: undefined, tenantId: "owner", now: () => Date.now() });
 const asked: unknown[] = [];
 let stops = 0;
 server.serve({
@@ -31,6 +34,7 @@ server.serve({
     signing: keys.signing,
     sessionKey: keys.session,
     origin: server.origin,
+    secrets,
     convexUrl: server.origin,
     pictures: async (args) => {
       asked.push(args);
@@ -73,6 +77,7 @@ server.serve({
       file: async () => ({ bytes: Buffer.from("<script>"), mediaType: "application/octet-stream", fileName: "ä\r\n.html" }),
       passages: async (_id, range) => ({ range }),
     },
+    join: () => Promise.reject(new Error("not here")),
     stop: () => stops++,
     log: () => {},
     now: () => Date.now(),
@@ -221,4 +226,25 @@ test("a page or picture that is not there is missing, and a nonsensical address 
   for (const path of ["/pages/d1/0", "/pages/d1/x", "/pages/d1/1?width=9", "/pages/d1/1?width=1e9", "/passages/d1?from=-1"])
     assert.equal(await get(path), 400, path);
   assert.equal((await fetch(`${server.origin}/pictures/..%2fsecret.txt`, { headers: admin })).status, 404);
+});
+
+test("the owner keeps, lists and forgets secrets; values never come back, and recovery is the machine's alone", async () => {
+  const admin = { authorization: `Convex ${keys.adminKey}` };
+  const owner = { authorization: `Bearer ${mintOwnerToken(keys.signing, Date.now()).token}` };
+  const call = (method: string, path: string, headers: Record<string, string>, body?: object): Promise<Response> =>
+    fetch(`${server.origin}/nika/secrets${path}`, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+  assert.equal((await call("GET", "", {})).status, 401);
+  assert.equal((await call("POST", "", owner, { name: "token", value: "canary" })).status, 200);
+  assert.equal((await call("POST", "", owner, { name: "../x", value: "canary" })).status, 400);
+  const listed = await (await call("GET", "", admin)).text();
+  assert.match(listed, /"name":"token"/u);
+  assert(!listed.includes("canary"));
+  for (const [method, path] of [
+    ["GET", "/recovery"],
+    ["POST", "/rekey"],
+  ] as const)
+    assert.equal((await call(method, path, owner)).status, 401, path);
+  assert.match(await (await call("GET", "/recovery", admin)).text(), /AGE-SECRET-KEY-1/u);
+  assert.equal((await call("DELETE", "", owner, { name: "token" })).status, 200);
+  assert.equal((await call("DELETE", "", owner, { name: "token" })).status, 404);
 });

@@ -1,14 +1,15 @@
 /** A control plane and its chat in a process of their own, to be killed. Speaks lines of JSON. */
 import { createInterface } from "node:readline";
+import { openSecrets } from "../../../appliance/secrets/store.ts";
 import { openTelegram } from "../../../appliance/telegram/telegram.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
 import { openEngineLabIn } from "../../convex/engineLab.ts";
 
 const [, , dir = "", apiRoot = ""] = process.argv;
 const lab = await openEngineLabIn(dir);
-const telegram = openTelegram({
+const telegram = await openTelegram({
   state: lab,
-  dataDir: dir,
+  secrets: await openSecrets({ dataDir: dir, tenantKeyFile: undefined, tenantId: "owner", now: () => Date.now() }),
   apiRoot,
   upload: async () => "",
   log: () => {},

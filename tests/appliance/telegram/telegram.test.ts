@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { toToken } from "../../../appliance/telegram/botApi.ts";
 import { toHtml } from "../../../appliance/telegram/html.ts";
+import { openSecrets } from "../../../appliance/secrets/store.ts";
 import { openTelegram, type Telegram } from "../../../appliance/telegram/telegram.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
@@ -20,7 +21,7 @@ type Room = {
   readonly dataDir: string;
   readonly log: string[];
   telegram: Telegram;
-  readonly reopen: () => Telegram;
+  readonly reopen: () => Promise<Telegram>;
 };
 
 async function open(t: TestContext, ...targets: string[]): Promise<Room> {
@@ -28,17 +29,17 @@ async function open(t: TestContext, ...targets: string[]): Promise<Room> {
   const bot = await openFakeBotApi();
   const dataDir = mkdtempSync(join(tmpdir(), "nika-telegram-"));
   const log: string[] = [];
-  const reopen = (): Telegram =>
+  const reopen = async (): Promise<Telegram> =>
     openTelegram({
       state,
-      dataDir,
+      secrets: await openSecrets({ dataDir, tenantKeyFile: undefined, tenantId: "owner", now: () => Date.now() }),
       apiRoot: bot.url,
       upload: (bytes) => state.run((ctx) => ctx.storage.store(new Blob([bytes as Uint8Array<ArrayBuffer>]))),
       log: (line) => log.push(line),
       gapMs: 0,
       troubledMs: 5,
     });
-  const room: Room = { state, bot, dataDir, log, telegram: reopen(), reopen };
+  const room: Room = { state, bot, dataDir, log, telegram: await reopen(), reopen };
   t.after(async () => {
     await bot.close();
     await room.telegram.close();
@@ -97,10 +98,11 @@ test("only the chat that has the link becomes the mirror, and strangers are not 
   assert.deepEqual(await messages(state), []);
 });
 
-test("the token is a file for its owner's eyes alone, and in neither the control plane nor the log", async (t) => {
+test("the token is kept encrypted, and in clear in neither the disk, the control plane nor the log", async (t) => {
   const { state, bot, dataDir, log, telegram } = await openPaired(t, "homelab");
-  const path = join(dataDir, "keys", "telegram.key");
-  assert.deepEqual([readFileSync(path, "utf8"), statSync(path).mode & 0o777], [bot.token, 0o600]);
+  const path = join(dataDir, "secrets", "owner", "telegram.age");
+  assert(!readFileSync(path).includes(bot.token));
+  assert.equal(statSync(path).mode & 0o777, 0o600);
   bot.pollFaults.push("drop", "drop", "conflict");
   bot.say({ text: "/status" });
   await bot.showed(2);
@@ -132,7 +134,7 @@ test("a token is digits, a colon and letters alone: no line that merely holds on
 test("a token that Telegram does not know is refused, and nothing is kept", async (t) => {
   const { telegram, dataDir, state } = await open(t);
   await assert.rejects(telegram.connect(`987654321:${"B".repeat(35)}`), { code: "denied" });
-  assert.throws(() => statSync(join(dataDir, "keys", "telegram.key")));
+  assert.throws(() => statSync(join(dataDir, "secrets", "owner", "telegram.age")));
   assert.equal(await state.owner.query(api.telegram.status, {}), null);
 });
 
@@ -275,7 +277,7 @@ test("after a start, what waited is shown once and what was being sent is unknow
   await bot.hung();
   await send(state, "waiting");
   await room.telegram.close();
-  room.telegram = room.reopen();
+  room.telegram = await room.reopen();
   await bot.showed(2);
   await settled(state, "sent,unknown,sent");
   assert.equal(bot.shown[1]?.text, "→ homelab: waiting");
