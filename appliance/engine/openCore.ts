@@ -5,20 +5,11 @@ import { NikaError } from "../../convex/model/error.ts";
 import { limits } from "./codec/limits.ts";
 import { findArgsMismatch, findMismatch } from "./codec/validator.ts";
 import { checkedSize, DeveloperError, type Json, type JsonObject } from "./codec/value.ts";
-import type {
-  ActionRun,
-  CallRequest,
-  Commit,
-  Core,
-  CoreOptions,
-  Identity,
-  MutationRun,
-  QueryRun,
-  ReadRange,
-  Result,
-  RunNote,
-  StoredFile,
-} from "./core.ts";
+import type { Core, CoreOptions } from "./core.ts";
+import type { CallRequest, Identity, Result } from "./model/call.ts";
+import type { Commit, ReadRange } from "./model/commit.ts";
+import type { StoredFile } from "./model/file.ts";
+import type { ActionRun, MutationRun, QueryRun, RunNote } from "./model/run.ts";
 import { isSystemPath } from "./admin/systemQueries.ts";
 import { loadApp } from "./deploy/load.ts";
 import { dropUnpacked, pushedKey, readStored, unpackPushed } from "./deploy/stored.ts";

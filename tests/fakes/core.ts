@@ -4,19 +4,13 @@
  */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import type {
-  CallRequest,
-  Commit,
-  Core,
-  Deployment,
-  DueJob,
-  Identity,
-  MutationRun,
-  QueryRun,
-  ReadRange,
-  Result,
-  StoredFile,
-} from "../../appliance/engine/core.ts";
+import type { Core } from "../../appliance/engine/core.ts";
+import type { CallRequest, Identity, Result } from "../../appliance/engine/model/call.ts";
+import type { Commit, ReadRange } from "../../appliance/engine/model/commit.ts";
+import type { Deployment } from "../../appliance/engine/model/deployment.ts";
+import type { StoredFile } from "../../appliance/engine/model/file.ts";
+import type { DueJob } from "../../appliance/engine/model/job.ts";
+import type { MutationRun, QueryRun } from "../../appliance/engine/model/run.ts";
 
 type Json = unknown;
 type Args = Readonly<Record<string, Json>>;

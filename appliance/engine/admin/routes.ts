@@ -9,7 +9,7 @@ import { NikaError } from "../../../convex/model/error.ts";
 import type { Authenticator } from "../auth/authenticator.ts";
 import { DeveloperError } from "../codec/value.ts";
 import type { Core } from "../core.ts";
-import type { DeploymentChanges, EnvChange } from "../deploy/deployable.ts";
+import type { DeploymentChanges, EnvChange } from "../model/deployment.ts";
 import { openPushes, PushRefusal } from "../deploy/push.ts";
 import { readBody, readJsonObject } from "../http/body.ts";
 import { sendJsonText } from "../http/reply.ts";

@@ -3,7 +3,7 @@
  * with what they read noted down, so subscriptions to them are live. Administrators only: the core sees to that.
  */
 import { asText, DeveloperError, isPlainObject, type Json, type JsonObject } from "../codec/value.ts";
-import type { HttpRoute } from "../core.ts";
+import type { HttpRoute } from "../model/deployment.ts";
 import type { Ran } from "../exec/runner.ts";
 import { answer, noteEnvRead, type Run } from "../txn/syscalls.ts";
 import { modulePath } from "../txn/functions.ts";

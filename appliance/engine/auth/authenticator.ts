@@ -1,7 +1,7 @@
 /** Who is asking: an admin key, a signed token, or nobody. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { NikaError } from "../../../convex/model/error.ts";
-import type { Identity } from "../core.ts";
+import type { Identity } from "../model/call.ts";
 import { openTokenChecker, type Provider } from "./token.ts";
 
 export type Asker = {

@@ -1,6 +1,6 @@
 /** What functions may learn of the request that called them, by `ctx.meta.getRequestMetadata()`. */
 import type { IncomingMessage } from "node:http";
-import type { RequestClient } from "../core.ts";
+import type { RequestClient } from "../model/call.ts";
 import type { Asker } from "./authenticator.ts";
 
 /** The address is that of the connection: behind a proxy, the proxy's. */

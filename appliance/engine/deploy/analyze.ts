@@ -2,7 +2,7 @@
 import vm from "node:vm";
 import { DeveloperError, type JsonObject } from "../codec/value.ts";
 import type { Validator } from "../codec/validator.ts";
-import type { HttpRoute } from "../core.ts";
+import type { HttpRoute } from "../model/deployment.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { AppModule } from "./bundle.ts";
 import type { CronDefinition, CronSchedule } from "./schedule.ts";

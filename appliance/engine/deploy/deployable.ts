@@ -4,25 +4,12 @@
  * old one goes on. Every live query runs again afterwards.
  */
 import { DeveloperError } from "../codec/value.ts";
-import type { Commit, Core, CoreOptions, ReadRange } from "../core.ts";
+import type { Core, CoreOptions } from "../core.ts";
+import type { Commit, ReadRange } from "../model/commit.ts";
 import { deploymentIndex } from "../admin/work.ts";
 import { envIndex } from "../txn/syscalls.ts";
+import type { DeploymentChanges, EnvChange } from "../model/deployment.ts";
 import { envPrefix, readStored } from "./stored.ts";
-
-export type EnvChange = { readonly name: string; readonly value: string | null };
-
-export type DeploymentChanges = {
-  /** All of them, or, with DeveloperError, none. */
-  setEnv(changes: readonly EnvChange[]): Promise<void>;
-  /** False when the app is a folder that the embedding program named. */
-  readonly canPush: boolean;
-  /** The variables in force. */
-  env(): Readonly<Record<string, string>>;
-  /** Puts a pushed app in force; DeveloperError when it does not fit the rows or cannot be loaded. */
-  push(app: string): Promise<void>;
-  /** Called after every change. Returns how to stop listening. */
-  onChange(listener: () => void): () => void;
-};
 
 /** Every result depends on the deployment that it was worked out by. */
 const deploymentRead: ReadRange = { index: deploymentIndex, lower: Uint8Array.of(0), upper: Uint8Array.of(0, 0) };

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { DeveloperError, toInteger } from "../codec/value.ts";
 import type { Core } from "../core.ts";
 import type { Analysis } from "./analyze.ts";
-import type { DeploymentChanges } from "./deployable.ts";
+import type { DeploymentChanges } from "../model/deployment.ts";
 import { loadApp } from "./load.ts";
 import type { IndexConfig, SchemaDiff } from "./schemaDiff.ts";
 import { readStored, unpackPushed, type PushedModule } from "./stored.ts";

@@ -13,13 +13,12 @@ import { parentPort, workerData } from "node:worker_threads";
 import { limits } from "../codec/limits.ts";
 import { blobPath, writeBlob } from "../store/files.ts";
 import { fullDiskMessage, isDiskFull } from "../store/full.ts";
-import type { StoredFile } from "../core.ts";
+import type { StoredFile } from "../model/file.ts";
 import type { ActionSetup, FromAction, ToAction, WireResponse } from "./actionMessage.ts";
 import { watchedBody } from "./bodies.ts";
 import { failure, splitPath, type Outcome } from "./driver.ts";
 import { logLine } from "./logLine.ts";
-import { bundleName } from "./realm.ts";
-import { openStackMapper } from "./runner.ts";
+import { bundleName, openStackMapper } from "./stackMap.ts";
 
 type Context = {
   readonly id: number;

@@ -7,6 +7,7 @@ import type { FunctionEntry } from "../txn/functions.ts";
 import { answer, functionNamed, noteEnvRead, openRun, type Asker, type Run } from "../txn/syscalls.ts";
 import { Transaction } from "../txn/transaction.ts";
 import type { Realm } from "./realm.ts";
+import type { StackMapper } from "./stackMap.ts";
 
 /** JSON text of the value, or what went wrong: already in the words for the client, without the request id. */
 export type Outcome =
@@ -16,9 +17,6 @@ export type Outcome =
 export type Guarded = { savepoint(): { keep(): void; undo(): void } };
 
 type Thrown = { readonly name: string; readonly message: string; readonly stack?: string; readonly data?: string };
-
-/** Turns positions in the bundle into positions in the app's files. */
-export type StackMapper = (stack: string) => string;
 
 export type DriveOptions = {
   readonly run: Run;

@@ -1,6 +1,10 @@
 /** What the main thread and the workers say to each other. Plain data only. */
 import type { AdminWork } from "../admin/work.ts";
-import type { CallRequest, DueJob, HttpRoute, Identity, RequestClient, Result, RunNote, StoredFile } from "../core.ts";
+import type { CallRequest, Identity, RequestClient, Result } from "../model/call.ts";
+import type { HttpRoute } from "../model/deployment.ts";
+import type { StoredFile } from "../model/file.ts";
+import type { DueJob } from "../model/job.ts";
+import type { RunNote } from "../model/run.ts";
 import type { CronDefinition } from "../deploy/schedule.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { PackedKeys } from "./packed.ts";

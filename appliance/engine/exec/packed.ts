@@ -2,7 +2,7 @@
  * Keys on their way between threads: all of one message in one buffer. Sent one by one, each small array would cost as much as the rest
  * of the message together.
  */
-import type { ReadRange } from "../core.ts";
+import type { ReadRange } from "../model/commit.ts";
 
 export type PackedKeys = { readonly names: readonly string[]; readonly ends: readonly number[]; readonly bytes: Uint8Array };
 

@@ -3,7 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { isSystemPath, runSystemQuery } from "../admin/systemQueries.ts";
 import { afterKey } from "../codec/key.ts";
 import { noSchema, parseSchema } from "../codec/schema.ts";
-import type { ReadRange } from "../core.ts";
+import type { ReadRange } from "../model/commit.ts";
 import { openFiles } from "../store/files.ts";
 import { openJobs } from "../store/jobs.ts";
 import { Store } from "../store/store.ts";

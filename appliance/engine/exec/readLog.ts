@@ -3,7 +3,7 @@
  * true until something in these ranges is written; without them nobody could say when to ask again. A walk is noted whole when it
  * begins, so the log may hold more than was read and never less.
  */
-import type { ReadRange } from "../core.ts";
+import type { ReadRange } from "../model/commit.ts";
 
 const logBytes = 64 * 1024;
 const headBytes = 16; // The snapshot, then how much of the log is used.

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import vm from "node:vm";
 import { bootstrap, type Bridge, type Host } from "./bootstrap.ts";
-import type { StackMapper } from "./driver.ts";
 import { logLine } from "./logLine.ts";
+import { bundleName, type StackMapper } from "./stackMap.ts";
 
 export type RealmCalls = {
   /** Answers a syscall as `Host.call` says. */
@@ -27,8 +27,6 @@ export type Realm = {
 const bootScript = new vm.Script(`(${bootstrap.toString()})`, { filename: "nika:bootstrap" });
 // With its own microtask queue, a context works off its promises whenever a script in it ends: this is that script.
 const drainScript = new vm.Script("0", { filename: "nika:drain" });
-
-export const bundleName = "nika:functions";
 
 export function compileBundle(source: string): vm.Script {
   return new vm.Script(source, { filename: bundleName });

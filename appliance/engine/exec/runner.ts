@@ -1,11 +1,11 @@
 /** Runs functions in this thread's realm, one at a time. A realm is used again after a success and thrown away after anything else. */
 import { readFileSync } from "node:fs";
-import { SourceMap } from "node:module";
 import { limits } from "../codec/limits.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import type { Run } from "../txn/syscalls.ts";
-import { drive, type Guarded, type Outcome, type StackMapper } from "./driver.ts";
-import { bundleName, compileBundle, openRealm, type Realm } from "./realm.ts";
+import { drive, type Guarded, type Outcome } from "./driver.ts";
+import { compileBundle, openRealm, type Realm } from "./realm.ts";
+import { openStackMapper, type StackMapper } from "./stackMap.ts";
 
 export type Ran = {
   readonly outcome: Outcome;
@@ -73,35 +73,4 @@ function unhandled(reason: unknown, mapStack: StackMapper): Outcome {
       ...[mapStack(stack.join("\n"))].filter((lines) => lines !== ""),
     ].join("\n"),
   };
-}
-
-/** The map is read when the first stack needs it: it is large, and most threads never see an error. */
-export function openStackMapper(path: string): StackMapper {
-  let map: SourceMap | undefined;
-  const position = new RegExp(`${bundleName}:(\\d+):(\\d+)`, "g");
-  return (stack) => {
-    if (!stack.includes(bundleName)) return withoutForeign(stack);
-    map ??= new SourceMap(JSON.parse(readFileSync(path, "utf8")) as ConstructorParameters<typeof SourceMap>[0]);
-    const found = map;
-    const mapped = withoutForeign(stack).replace(position, (whole, line: string, column: string) => {
-      const entry = found.findEntry(Number(line) - 1, Number(column) - 1);
-      return "originalSource" in entry
-        ? `../convex/${entry.originalSource}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
-        : whole;
-    });
-    return mapped
-      .split("\n")
-      .filter((line) => !(isFrame.test(line) && line.includes("node_modules")))
-      .join("\n");
-  };
-}
-
-const isFrame = /^\s+at /;
-
-/** Frames of the engine say nothing to the app's author, and where it lies is nobody's business. */
-function withoutForeign(stack: string): string {
-  return stack
-    .split("\n")
-    .filter((line) => !(isFrame.test(line) && /file:\/\/|node:|nika:(?!functions)/.test(line)))
-    .join("\n");
 }

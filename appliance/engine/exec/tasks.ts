@@ -2,7 +2,9 @@
 import { administer } from "../admin/work.ts";
 import { decodeId } from "../codec/id.ts";
 import { DeveloperError, type JsonObject } from "../codec/value.ts";
-import type { DueJob, Identity, RequestClient, RunNote } from "../core.ts";
+import type { Identity, RequestClient } from "../model/call.ts";
+import type { DueJob } from "../model/job.ts";
+import type { RunNote } from "../model/run.ts";
 import { applyDeployment } from "../deploy/apply.ts";
 import { nextRunMs, type CronSchedule } from "../deploy/schedule.ts";
 import { encodeId } from "../codec/id.ts";

@@ -4,7 +4,8 @@ import { stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../../convex/model/error.ts";
-import type { Core, StoredFile } from "../core.ts";
+import type { Core } from "../core.ts";
+import type { StoredFile } from "../model/file.ts";
 import { parseRange } from "./range.ts";
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

@@ -4,7 +4,8 @@ import { Readable, type Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Asker, Authenticator } from "../auth/authenticator.ts";
 import { clientOf } from "../auth/client.ts";
-import type { Core, HttpRoute } from "../core.ts";
+import type { Core } from "../core.ts";
+import type { HttpRoute } from "../model/deployment.ts";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
 import { limited, mustFit } from "./body.ts";
 

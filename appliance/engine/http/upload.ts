@@ -10,7 +10,8 @@ import { dirname, join } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../../convex/model/error.ts";
-import type { Core, StoredFile } from "../core.ts";
+import type { Core } from "../core.ts";
+import type { StoredFile } from "../model/file.ts";
 import { isDiskFull } from "../store/full.ts";
 import { limited, mustFit } from "./body.ts";
 

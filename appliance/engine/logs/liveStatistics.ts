@@ -2,7 +2,9 @@
  * The statistics as a live query, `_system/nika/functions:stats`, for admins and for whom the engine's owner names. It reads one
  * pseudo-index; that is touched at most once a second, and only when somebody looked since the last time.
  */
-import type { CallRequest, Core, Identity, QueryRun } from "../core.ts";
+import type { Core } from "../core.ts";
+import type { CallRequest, Identity } from "../model/call.ts";
+import type { QueryRun } from "../model/run.ts";
 import { clientMessage } from "../exec/driver.ts";
 import { canonicalPath } from "../txn/functions.ts";
 import type { RunLog } from "./runLog.ts";

@@ -2,7 +2,7 @@
  * What functions did lately, in memory only: the newest runs one by one, for whoever follows the log, and sums by function, for whoever
  * asks how they do. Adding is on the way of every call, so it stores and counts and does nothing else.
  */
-import type { RunNote } from "../core.ts";
+import type { RunNote } from "../model/run.ts";
 import { openStatistics, type Statistics } from "./statistics.ts";
 
 /** One run as Convex's own log stream writes it. */

@@ -1,5 +1,5 @@
 /** How functions did in the last hour, in buckets of a minute: how often each ran, how long it took, and what went wrong where. */
-import type { RunNote } from "../core.ts";
+import type { RunNote } from "../model/run.ts";
 
 export type FunctionStatistics = {
   readonly path: string;

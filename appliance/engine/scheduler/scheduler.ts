@@ -1,6 +1,7 @@
 /** The clock behind `ctx.scheduler` and crons: one timer to whatever is due next. What is due, and exactly-once, are the core's. */
 import { randomBytes } from "node:crypto";
-import type { Core, DueJob } from "../core.ts";
+import type { Core } from "../core.ts";
+import type { DueJob } from "../model/job.ts";
 
 /** A clock that jumps is noticed within this: timers count what passes, not what the wall clock says. */
 const timerMsMax = 15_000;

@@ -2,7 +2,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { compareValues } from "../codec/key.ts";
 import { fieldAt, type JsonObject } from "../codec/value.ts";
-import type { Commit } from "../core.ts";
+import type { Commit } from "../model/commit.ts";
 import type { Table } from "../store/catalog.ts";
 import { textWrites } from "./textReads.ts";
 import { openTexts, toTextEntry, type TextIndex } from "./texts.ts";

@@ -1,6 +1,6 @@
 /** From the `source` of a search to what the index is asked. */
 import { asText, DeveloperError, type Json } from "../codec/value.ts";
-import type { ReadRange } from "../core.ts";
+import type { ReadRange } from "../model/commit.ts";
 import { isUndefined } from "../txn/expression.ts";
 import { hashFilter } from "./filters.ts";
 import { textReads } from "./textReads.ts";

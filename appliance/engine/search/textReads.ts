@@ -3,7 +3,7 @@
  * term, and where the search gave every filter, the filters too. That a document of the result changes is seen by its id.
  */
 import { afterKey, afterPrefix } from "../codec/key.ts";
-import type { ReadRange } from "../core.ts";
+import type { ReadRange } from "../model/commit.ts";
 import type { TextEntry, TextIndex } from "./texts.ts";
 import type { QueryTerms } from "./terms.ts";
 

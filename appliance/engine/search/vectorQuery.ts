@@ -1,7 +1,7 @@
 /** `ctx.vectorSearch` of an action, answered by a query thread: it scans, and must hold up neither mutations nor sockets. */
 import { encodeId } from "../codec/id.ts";
 import { DeveloperError, toFloat } from "../codec/value.ts";
-import type { Result } from "../core.ts";
+import type { Result } from "../model/call.ts";
 import type { Store } from "../store/store.ts";
 import type { VectorRequest } from "./vectors.ts";
 

@@ -5,7 +5,9 @@
  * The question includes the asker's identity only if the function looked at it. That is known afterwards, so a function's last run
  * predicts its next. A wrong prediction costs a run, never a leak: `fits` decides who may see a result.
  */
-import type { Commit, Identity, QueryRun } from "../core.ts";
+import type { Identity } from "../model/call.ts";
+import type { Commit } from "../model/commit.ts";
+import type { QueryRun } from "../model/run.ts";
 import { toFrame, type Frame } from "./frame.ts";
 import { openRangeIndex } from "./rangeIndex.ts";
 

@@ -1,5 +1,5 @@
 /** A query's outcome as the part of a state modification that is the same for every client that sees it. */
-import type { QueryRun } from "../core.ts";
+import type { QueryRun } from "../model/run.ts";
 
 /** JSON members without the braces. Equal text means that a client which has the one need not be sent the other. */
 export type Frame = { readonly type: "QueryUpdated" | "QueryFailed"; readonly members: string };

@@ -2,7 +2,10 @@
  * Every open query, run once for all who ask the same, and known to be true or not at any moment. A result carries the span of time in
  * which it is true; results may be shown together when their spans have a moment in common.
  */
-import type { Commit, Core, Identity, QueryRun } from "../core.ts";
+import type { Core } from "../core.ts";
+import type { Identity } from "../model/call.ts";
+import type { Commit } from "../model/commit.ts";
+import type { QueryRun } from "../model/run.ts";
 import {
   fits,
   identityKeyOf,

@@ -2,7 +2,7 @@
  * Who read what, asked from the side of a write: given a changed key of an index, which owners read it? Most reads are single keys, so
  * those lie in a hash map; the rest in an interval tree per index.
  */
-import type { ReadRange } from "../core.ts";
+import type { ReadRange } from "../model/commit.ts";
 import { openIntervals, type Intervals } from "./intervals.ts";
 
 type PerIndex<T> = { readonly points: Map<string, Set<T>>; readonly ranges: Intervals<T> };

@@ -2,7 +2,7 @@
  * The commits of the last moments, for results that were computed at a snapshot a little behind: was anything they read written since?
  * Bounded by age and size; whoever asks about a time before its start is told so.
  */
-import type { Commit, ReadRange } from "../core.ts";
+import type { Commit, ReadRange } from "../model/commit.ts";
 import { openRangeIndex } from "./rangeIndex.ts";
 
 /** Long enough for the slowest query (15 s) and for a client's batch of consistent queries. */

@@ -1,6 +1,6 @@
 /** What the server says, as text ready to be sent. Values arrive as JSON text and are put in as they are, never parsed again. */
 import { randomUUID } from "node:crypto";
-import type { ActionRun, MutationRun } from "../core.ts";
+import type { ActionRun, MutationRun } from "../model/run.ts";
 import type { Frame } from "../subscriptions/frame.ts";
 import { encodeTs, type Version } from "./protocol.ts";
 

@@ -8,7 +8,9 @@
  */
 import type { Asker, Authenticator } from "../auth/authenticator.ts";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
-import type { Core, MutationRun, RequestClient } from "../core.ts";
+import type { Core } from "../core.ts";
+import type { RequestClient } from "../model/call.ts";
+import type { MutationRun } from "../model/run.ts";
 import type { QueryResult } from "../subscriptions/computations.ts";
 import type { LiveQueries, Subscription } from "../subscriptions/liveQueries.ts";
 import { openLane } from "./lane.ts";

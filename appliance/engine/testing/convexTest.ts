@@ -27,7 +27,7 @@ import {
 } from "convex/server";
 import { ConvexError, convexToJson, jsonToConvex, type JSONValue, type Value } from "convex/values";
 import { parseSchema } from "../codec/schema.ts";
-import type { Identity } from "../core.ts";
+import type { Identity } from "../model/call.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
 import { openModules, type ModuleImports, type Registered } from "./modules.ts";
 import { failedResponse, openTestEngine, type Called, type TestEngine } from "./testEngine.ts";

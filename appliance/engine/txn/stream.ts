@@ -6,7 +6,7 @@ import { limits } from "../codec/limits.ts";
 import { afterKey, compareKeys } from "../codec/key.ts";
 import { DeveloperError, type Json, type JsonObject } from "../codec/value.ts";
 import type { IndexRow, Rows, Span } from "../store/rows.ts";
-import type { ReadRange } from "../core.ts";
+import type { ReadRange } from "../model/commit.ts";
 import { evaluate, toBoolean } from "./expression.ts";
 import { resolveSource, type QuerySource, type ResolvedSource } from "./range.ts";
 import { documentSize, type Budget } from "./budget.ts";

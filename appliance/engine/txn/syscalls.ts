@@ -17,7 +17,8 @@ import {
   type Json,
   type JsonObject,
 } from "../codec/value.ts";
-import type { Identity, ReadRange, RequestClient } from "../core.ts";
+import type { Identity, RequestClient } from "../model/call.ts";
+import type { ReadRange } from "../model/commit.ts";
 import { systemTables, type Table } from "../store/catalog.ts";
 import { blobPath, writeBlob, type FileRow, type Files } from "../store/files.ts";
 import type { Jobs } from "../store/jobs.ts";

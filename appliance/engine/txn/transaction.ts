@@ -16,7 +16,7 @@ import {
   type JsonObject,
 } from "../codec/value.ts";
 import { findMismatch } from "../codec/validator.ts";
-import type { Commit, ReadRange } from "../core.ts";
+import type { Commit, ReadRange } from "../model/commit.ts";
 import { addTable, type Table } from "../store/catalog.ts";
 import type { Store } from "../store/store.ts";
 import { openBudget, type Budget } from "./budget.ts";

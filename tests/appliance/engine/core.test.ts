@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { Commit, QueryRun, ReadRange } from "../../../appliance/engine/core.ts";
+import type { Commit, ReadRange } from "../../../appliance/engine/model/commit.ts";
+import type { QueryRun } from "../../../appliance/engine/model/run.ts";
 import { admin, openTestCore, requestId, type TestCore } from "./openTestCore.ts";
 
 type Note = { _id: string; _creationTime: number; text: string; rank: number; tags?: string[] };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import type { RunNote } from "../../../../appliance/engine/core.ts";
+import type { RunNote } from "../../../../appliance/engine/model/run.ts";
 import { admin, openTestCore, requestId, type TestCore } from "../openTestCore.ts";
 
 const notes: RunNote[] = [];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RunNote } from "../../../../appliance/engine/core.ts";
+import type { RunNote } from "../../../../appliance/engine/model/run.ts";
 import { openStatistics } from "../../../../appliance/engine/logs/statistics.ts";
 
 const minuteMs = 60_000;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Commit, Core } from "../../../../appliance/engine/core.ts";
+import type { Core } from "../../../../appliance/engine/core.ts";
+import type { Commit } from "../../../../appliance/engine/model/commit.ts";
 import { openLiveQueries } from "../../../../appliance/engine/subscriptions/liveQueries.ts";
 import { fakeCore, type FakeCore } from "../../../fakes/core.ts";
 
