@@ -13,6 +13,7 @@ import { vProfile } from "./model/theme.ts";
 import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vSettings } from "./model/setting.ts";
 import { vPostState } from "./model/telegram.ts";
+import { vFunctionReport, vInvocationState, vRunFacts, vTrigger } from "./model/userFunction.ts";
 import { vSeen, vWatchMode, vWatchReport } from "./model/watch.ts";
 
 export default defineSchema({

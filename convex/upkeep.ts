@@ -5,6 +5,7 @@ import { eventsKeptMax, eventsKeptMs } from "./model/event.ts";
 import { endedKeptMax, endedKeptMs } from "./model/job.ts";
 import { sweepBridge } from "./turn/bridge.ts";
 import { systemMutation, type Turn } from "./turn/guard.ts";
+import { isOfInvocation } from "./turn/invocation.ts";
 import { findSums } from "./turn/sum.ts";
 import { readTally } from "./turn/tally.ts";
 
@@ -50,7 +51,7 @@ export const sweepUploads = systemMutation({
         .query("pictures")
         .withIndex("by_storageId", (q) => q.eq("storageId", file._id))
         .first();
-      if (!document && !picture) await turn.storage.delete(file._id);
+      if (!document && !picture && !(await isOfInvocation(turn, file._id))) await turn.storage.delete(file._id);
     }
     const last = files.at(-1);
     if (!last) return null;

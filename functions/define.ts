@@ -8,6 +8,7 @@ import type { PictureVectors } from "./ports/pictures.ts";
 import type { Reader } from "./ports/reader.ts";
 import type { Reranker } from "./ports/reranker.ts";
 import type { State } from "./ports/state.ts";
+import type { UserFunctions } from "./ports/userFunctions.ts";
 import type { Vectors } from "./ports/vectors.ts";
 import type { VisualEmbedder } from "./ports/visual.ts";
 
@@ -20,6 +21,8 @@ export type Ports = {
   readonly vectors: Vectors;
   readonly clock: Clock;
   readonly answers: Answers;
+  /** Absent on a worker that has none of the owner's functions. */
+  readonly userFunctions?: UserFunctions | undefined;
   /** Absent where there is no such model. */
   readonly reranker?: Reranker | undefined;
   /** Absent, together, where pictures are kept and not looked for. */

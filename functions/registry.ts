@@ -3,6 +3,7 @@ import { clearDocument } from "./documents/clear.ts";
 import { forgetDocument } from "./documents/forget.ts";
 import { ingestDocument } from "./documents/ingest.ts";
 import { labelDocuments } from "./documents/label.ts";
+import { invokeFunction } from "./functions/invoke.ts";
 import { checkJobs } from "./jobs/check.ts";
 import { planSchedule } from "./schedules/plan.ts";
 import { runSchedule } from "./schedules/run.ts";
@@ -19,5 +20,6 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   planSchedule,
   runSchedule,
   findDocumentThemes,
+  invokeFunction,
   checkJobs,
 ];

@@ -7,6 +7,7 @@ import type * as credentials from "../credentials.ts";
 import type * as crons from "../crons.ts";
 import type * as documents from "../documents.ts";
 import type * as events from "../events.ts";
+import type * as functions from "../functions.ts";
 import type * as jobs from "../jobs.ts";
 import type * as occurrences from "../occurrences.ts";
 import type * as pictures from "../pictures.ts";
@@ -27,6 +28,7 @@ declare const fullApi: ApiFromModules<{
   crons: typeof crons;
   documents: typeof documents;
   events: typeof events;
+  functions: typeof functions;
   jobs: typeof jobs;
   occurrences: typeof occurrences;
   pictures: typeof pictures;

@@ -11,6 +11,7 @@ export const vEventType = v.union(
   v.literal("asked"),
   v.literal("scheduled"),
   v.literal("scheduleFailed"),
+  v.literal("functionFailed"),
 );
 export type EventType = Infer<typeof vEventType>;
 

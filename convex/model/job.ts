@@ -6,6 +6,7 @@ import { vKind } from "./kinds.ts";
 import { attemptsMax, vGate, vLane } from "./lane.ts";
 import { vWording } from "./sketch.ts";
 import { vProfile } from "./theme.ts";
+import { vInvoked } from "./userFunction.ts";
 
 /**
  * ready → leased → done | dead | cancelled, and back to ready for another try. A delayed try is `ready` with `readyAt` in the future.
@@ -29,6 +30,7 @@ export const vOutcome = v.union(
         v.object({ type: v.literal("unreadable"), problem: vProblem }),
         /** What came of it, for the owner to read. */
         v.object({ type: v.literal("said"), text: v.string() }),
+        vInvoked,
       ),
     ),
   }),

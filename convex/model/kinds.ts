@@ -13,6 +13,8 @@ export const kinds = {
   "documents.label": v.object({ documentIds: v.array(v.id("documents")) }),
   "batches.decide": v.object({ batchId: v.id("batches") }),
   "themes.find": v.object({}),
+  /** A function that the owner wrote. */
+  "functions.invoke": v.object({ invocationId: v.id("invocations") }),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
   /** `text`: all there is to do is to say this. */
   "schedules.run": v.object({ occurrenceId: v.id("occurrences"), text: v.optional(v.string()) }),
@@ -29,6 +31,7 @@ export const vKind = v.union(
   v.literal("documents.label"),
   v.literal("batches.decide"),
   v.literal("themes.find"),
+  v.literal("functions.invoke"),
   v.literal("schedules.plan"),
   v.literal("schedules.run"),
   v.literal("jobs.check"),
@@ -43,6 +46,7 @@ export const ranks: Record<JobKind, number> = {
   "batches.decide": 0,
   "themes.find": 1,
   "schedules.run": 0,
+  "functions.invoke": 0,
   "jobs.check": 0,
   "schedules.plan": 1,
   "documents.ingest": 1,

@@ -23,6 +23,8 @@ export const vAction = v.union(
   v.object({ type: v.literal("ask") }),
   /** A remote agent is sent it, over the bridge. */
   v.object({ type: v.literal("message"), target: v.string() }),
+  /** A function of the owner's runs. `isDeclared`: its own manifest asked for it, and takes it back. */
+  v.object({ type: v.literal("function"), name: v.string(), isDeclared: v.optional(v.boolean()) }),
   /** Upkeep of the machine, by its own cron. */
   v.object({ type: v.literal("upkeep"), script: vScript }),
 );

@@ -3,6 +3,7 @@ import type { Doc } from "../_generated/dataModel.js";
 import { claimed, isOpen, noted, parkedUntil, type JobStep, type Outcome, type Terms } from "../model/job.ts";
 import { policyOf } from "../model/lane.ts";
 import { jobEnded, jobMoved } from "./document.ts";
+import { invocationEnded } from "./invocation.ts";
 import { occurrenceEnded } from "./occurrence.ts";
 import { findOpen, leaseOf, wakeAt, type Holder } from "./enqueue.ts";
 import { enter, inLine, leave } from "./gate.ts";
@@ -58,6 +59,7 @@ async function end(turn: Turn, job: Job, step: JobStep, outcome?: Outcome): Prom
     if (open?.jobId === job._id) await turn.db.delete(open._id);
   }
   if (job.kind === "schedules.run") await occurrenceEnded(turn, job, step, outcome);
+  else if (job.kind === "functions.invoke") await invocationEnded(turn, job, step, outcome);
   else await jobEnded(turn, job, step, outcome);
 }
 

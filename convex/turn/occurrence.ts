@@ -61,8 +61,17 @@ export async function occurrenceEnded(turn: Turn, job: Doc<"jobs">, step: JobSte
   if (occurrence?.state !== "open") return;
   const said = outcome?.type === "done" && outcome.result?.type === "said" ? outcome.result.text : step.error?.message;
   const state = step.state === "done" ? "done" : step.state === "cancelled" ? "cancelled" : "failed";
+  await endOccurrence(turn, occurrence._id, { state, name: job.label, said });
+}
+
+type OccurrenceEnd = { readonly state: "done" | "failed" | "cancelled"; readonly name: string; readonly said: string | undefined };
+
+/** What came of one time, told to the owner and kept with it. One that has ended stays as it ended. */
+export async function endOccurrence(turn: Turn, id: Id<"occurrences">, { state, name, said }: OccurrenceEnd): Promise<void> {
+  const occurrence = await turn.db.get(id);
+  if (occurrence?.state !== "open") return;
   if (said !== undefined && state !== "cancelled") {
-    await record(turn, { type: state === "done" ? "scheduled" : "scheduleFailed", name: job.label, text: said });
+    await record(turn, { type: state === "done" ? "scheduled" : "scheduleFailed", name, text: said });
   }
   await turn.db.patch(occurrence._id, {
     state,

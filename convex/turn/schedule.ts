@@ -5,7 +5,9 @@ import { enqueue } from "./enqueue.ts";
 import type { Turn } from "./guard.ts";
 import { moveJob } from "./move.ts";
 import { wishOf } from "../model/schedule.ts";
-import { note, trim } from "./occurrence.ts";
+import { scheduledInput } from "../model/userFunction.ts";
+import { beginInvocation, findFunction } from "./invocation.ts";
+import { endOccurrence, note, trim } from "./occurrence.ts";
 
 type Schedule = Doc<"schedules">;
 
@@ -31,12 +33,30 @@ export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at
     state: "open",
     isLate,
   });
+  if (schedule.action.type === "function") {
+    await beginFunction(turn, schedule, { at, occurrenceId, name: schedule.action.name });
+    await trim(turn, schedule);
+    return;
+  }
   const text = schedule.action.type === "remind" ? wishOf(schedule) : undefined;
   const args = { occurrenceId, ...(text !== undefined && { text }) };
   const jobId = await enqueue(turn, { kind: "schedules.run", args, label: schedule.name });
   await turn.db.patch(occurrenceId, { jobId });
   if (text !== undefined) await sayAtOnce(turn, jobId, text);
   await trim(turn, schedule);
+}
+
+type FunctionTime = { readonly at: number; readonly occurrenceId: Id<"occurrences">; readonly name: string };
+
+/** The run is a job of its own, with the tries and the doors of that function; this time ends with it. */
+async function beginFunction(turn: Turn, schedule: Schedule, { at, occurrenceId, name }: FunctionTime): Promise<void> {
+  const input = scheduledInput(schedule.prompt, at);
+  if (!(await findFunction(turn, name))) {
+    const said = `There is no function called ${name} any more.`;
+    return endOccurrence(turn, occurrenceId, { state: "failed", name: schedule.name, said });
+  }
+  const { jobId } = await beginInvocation(turn, { name, trigger: "schedule", input, occurrenceId });
+  await turn.db.patch(occurrenceId, { jobId });
 }
 
 /** To remind is to write it down here: that waits for no worker, and nothing can come between. */

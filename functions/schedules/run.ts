@@ -20,7 +20,8 @@ export const runSchedule = defineFunction({
       case "remind":
         return { type: "done", result: { type: "said", text: wish } };
       case "upkeep":
-        // The machine's cron does these; no job is ever made of one.
+      case "function":
+        // The machine's cron does the one, a job of its own the other; no job of this kind is ever made of either.
         return { type: "done" };
       case "message": {
         const { target } = action;

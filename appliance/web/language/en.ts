@@ -378,6 +378,7 @@ export const en = {
       remind: "Tells you",
       ask: "Asks your documents",
       message: "Writes to an agent",
+      function: "Runs a function of yours",
       upkeep: "Looks after the machine",
     },
     keptWhere: "Kept",
@@ -457,6 +458,7 @@ export const en = {
     asked: (name: string) => `You asked: ${name}`,
     scheduled: (name: string) => `On schedule: ${name}`,
     scheduleFailed: (name: string) => `The schedule ${name} failed.`,
+    functionFailed: (name: string) => `The function ${name} failed.`,
   },
   bridge: {
     title: "Agents",

@@ -400,6 +400,7 @@ export const fr: Words = {
       remind: "Vous prévient",
       ask: "Interroge vos documents",
       message: "Écrit à un agent",
+      function: "Lance une de vos fonctions",
       upkeep: "Entretient la machine",
     },
     keptWhere: "Gardée",
@@ -479,6 +480,7 @@ export const fr: Words = {
     asked: (name) => `Vous avez demandé : ${name}`,
     scheduled: (name) => `Comme prévu : ${name}`,
     scheduleFailed: (name) => `La planification ${name} a échoué.`,
+    functionFailed: (name) => `La fonction ${name} a échoué.`,
   },
   bridge: {
     title: "Agents distants",
