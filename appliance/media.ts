@@ -1,6 +1,5 @@
 /** What the page shows besides text, taken from where it is kept. */
 import { internal } from "../convex/_generated/api.js";
-import { documentBytesMax } from "../convex/model/document.ts";
 import { ownerTenant } from "../convex/model/tenant.ts";
 import { NikaError } from "../convex/model/error.ts";
 import type { Ports } from "../functions/define.ts";
@@ -21,14 +20,14 @@ export function mediaOf({ state, files, reader, vectors }: Pick<Ports, "state" |
     async page(documentId, { page, widthMax }, signal) {
       const file = await state.query(internal.pictures.fileForServing, { id: documentId });
       if (!file) return undefined;
-      const bytes = await files.read(file.url, { bytesMax: documentBytesMax, signal });
+      const bytes = files.open(file.url, { sizeBytes: file.sizeBytes });
       const image = await reader.page(bytes, { name: file.name, page, widthMax, signal });
       return image && { bytes: image, mediaType: "image/webp" };
     },
-    async file(documentId, signal) {
+    async file(documentId) {
       const file = await state.query(internal.pictures.fileForServing, { id: documentId });
       if (!file) return undefined;
-      const bytes = await files.read(file.url, { bytesMax: documentBytesMax, signal });
+      const bytes = files.open(file.url, { sizeBytes: file.sizeBytes });
       return { bytes, mediaType: "application/octet-stream", fileName: file.name.slice(file.name.lastIndexOf("/") + 1) };
     },
     async passages(documentId, { from, to }, signal) {

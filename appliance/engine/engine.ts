@@ -52,6 +52,8 @@ export type Engine = {
    * are JSON text in Convex's encoding. Resolved when it is durable.
    */
   mutate(path: string, args: string): Promise<Result>;
+  /** Where the bytes lie that a storage URL ending in `uuid` leads to: for the embedding program, which only reads them. */
+  findFile(uuid: string): Promise<{ readonly path: string; readonly sizeBytes: number } | undefined>;
   stats(): EngineStats;
   close(): Promise<void>;
 };
@@ -95,6 +97,10 @@ export async function engineAround(
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
     mutate: async (path, args) =>
       (await core.mutation({ path, args, identity: { type: "admin" }, requestId: requestId() })).result,
+    findFile: async (uuid) => {
+      const file = await core.findFile(uuid);
+      return file && { path: core.filePath(file.sha256), sizeBytes: file.sizeBytes };
+    },
     stats: () => ({ sockets: sockets.count(), ...queries.stats() }),
     close: () =>
       (closing ??= (async () => {

@@ -1,9 +1,11 @@
 /** What a page shows besides text: pictures, pages as they look, passages in their order, and a document's own file. */
 import type { ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../convex/model/error.ts";
+import type { Bytes } from "../../functions/ports/files.ts";
 
 /** Bytes as they are sent, with what a browser may take them for. */
-export type Sent = { readonly bytes: Uint8Array; readonly mediaType: string; readonly fileName?: string };
+export type Sent = { readonly bytes: Bytes; readonly mediaType: string; readonly fileName?: string };
 
 export type Media = {
   /** Undefined when there is no such thing. The ids are what stood in the address. */
@@ -24,14 +26,15 @@ export function findMediaRoute(media: Media, path: string, query: URLSearchParam
   const [, first, id = "", last, ...rest] = path.split("/");
   if (rest.length > 0 || !/^[A-Za-z0-9_-]{1,64}$/.test(id)) return undefined;
   if (first === "pictures" && last === undefined)
-    return async (response, signal) => send(response, await media.picture(id, signal));
-  if (first === "files" && last === undefined) return async (response, signal) => send(response, await media.file(id, signal));
+    return async (response, signal) => send(response, await media.picture(id, signal), signal);
+  if (first === "files" && last === undefined)
+    return async (response, signal) => send(response, await media.file(id, signal), signal);
   if (first === "pages" && last !== undefined)
     return async (response, signal) => {
       const page = numberIn(last, { min: 1, max: pageMax, what: "The page" });
       const width = query.get("width");
       const widthMax = width === null ? widths.usual : numberIn(width, { ...widths, what: "The width" });
-      send(response, await media.page(id, { page, widthMax }, signal));
+      await send(response, await media.page(id, { page, widthMax }, signal), signal);
     };
   if (first === "passages" && last === undefined)
     return async (response, signal) => {
@@ -44,12 +47,14 @@ export function findMediaRoute(media: Media, path: string, query: URLSearchParam
   return undefined;
 }
 
-function send(response: ServerResponse, sent: Sent | undefined): void {
+async function send(response: ServerResponse, sent: Sent | undefined, signal: AbortSignal): Promise<void> {
   if (!sent) throw new NikaError("missing", "There is no such picture, page or file.");
   const { bytes, mediaType, fileName } = sent;
+  // Gone files are told by the first piece, while the answer can still say so.
+  const body = bytes instanceof Uint8Array ? undefined : await begun(bytes.pieces(signal));
   response.writeHead(200, {
     "Content-Type": mediaType,
-    "Content-Length": bytes.length,
+    "Content-Length": bytes instanceof Uint8Array ? bytes.length : bytes.sizeBytes,
     // What is behind an id never changes, and is nobody else's.
     "Cache-Control": "private, max-age=604800, immutable",
     // Should a browser be talked into showing it as a page of ours, it may do nothing.
@@ -57,7 +62,24 @@ function send(response: ServerResponse, sent: Sent | undefined): void {
     "Cross-Origin-Resource-Policy": "same-origin",
     ...(fileName !== undefined && { "Content-Disposition": `attachment; filename*=UTF-8''${encodeURIComponent(fileName)}` }),
   });
-  response.end(bytes);
+  if (!body) return void response.end(bytes);
+  await pipeline(body, response, { signal }).catch((error: unknown) => {
+    // Who hung up misses nothing.
+    if (!signal.aborted) throw error;
+  });
+}
+
+/** The same pieces, once the first is there. */
+async function begun(pieces: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  return (async function* () {
+    try {
+      for (let next = first; !next.done; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  })();
 }
 
 function numberIn(text: string, { min, max, what }: { min: number; max: number; what: string }): number {

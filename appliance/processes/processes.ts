@@ -4,6 +4,8 @@ import type { Socket } from "node:net";
 import { setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { NikaError } from "../../convex/model/error.ts";
+import type { Bytes } from "../../functions/ports/files.ts";
+import { pour } from "./pour.ts";
 
 /** Why a process did not answer. The request may be at fault (`slow`, `memory`) or the process (`crashed`). */
 export class ProcessLostError extends Error {
@@ -25,6 +27,8 @@ export type ProcessesOptions = {
    * its own, with all of the memory, and fails with reason `memory` when that is not enough.
    */
   readonly memoryMiBMax: number;
+  /** Bytes that come with requests worked on at the same time. A request that brings more is worked on beside none that brings any. */
+  readonly bytesMax?: number;
   /** A request that takes longer ends its process and fails with reason `slow`. */
   readonly timeLimitMs: number;
   /** A process without work for this long is ended, so that an idle appliance is small. */
@@ -42,10 +46,10 @@ export type ProcessesOptions = {
 export type Processes<Request, Reply> = {
   /**
    * Fails with `ProcessLostError`, with `cancelled` when the signal fires (the process that has it is ended, since nothing else
-   * stops it). `bytes` go to the handler beside the request, by a pipe of their own that copies them once, and add twice their size
-   * to what the process may hold.
+   * stops it), and with what the source of `bytes` fails with. `bytes` go to the handler beside the request, by a pipe of their own that
+   * copies them once, as fast as the process takes them, and add twice their size to what the process may hold.
    */
-  call(request: Request, options: { signal: AbortSignal; bytes?: Uint8Array }): Promise<Reply>;
+  call(request: Request, options: { signal: AbortSignal; bytes?: Bytes }): Promise<Reply>;
   /** Ends all processes; open and later calls fail with `cancelled`. */
   close(): Promise<void>;
 };
@@ -69,12 +73,15 @@ const politeness = 5;
 
 type Task = {
   readonly request: unknown;
-  readonly bytes: Uint8Array;
+  readonly bytes: Bytes;
+  readonly sizeBytes: number;
   readonly signal: AbortSignal;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
   readonly onAbort: () => void;
   timer?: NodeJS.Timeout;
+  /** Fires when it is over for this process, whatever came of it. */
+  over: AbortController;
   /** Needs all of the memory, so it runs while nothing else does. */
   isAlone: boolean;
 };
@@ -94,6 +101,7 @@ type Runner = {
 export function openProcesses<Request, Reply>(options: ProcessesOptions): Processes<Request, Reply> {
   const runners = new Set<Runner>();
   const queue: Task[] = [];
+  const bytesMax = options.bytesMax ?? Number.POSITIVE_INFINITY;
   let isClosed = false;
   let watch: NodeJS.Timeout | undefined;
 
@@ -102,6 +110,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     runner.task = undefined;
     if (!task) return undefined;
     clearTimeout(task.timer);
+    task.over.abort();
     task.signal.removeEventListener("abort", task.onAbort);
     return task;
   };
@@ -118,6 +127,8 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
 
   const working = (): Runner[] => [...runners].filter((runner) => runner.task);
 
+  const bytesInWork = (): number => working().reduce((sum, { task }) => sum + (task?.sizeBytes ?? 0), 0);
+
   const look = (): void => {
     if (working().length === 0) {
       clearInterval(watch);
@@ -127,7 +138,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     const held = [...runners]
       .map((runner) => ({ runner, mib: memoryMiB(runner.child) }))
       .toSorted((one, other) => other.mib - one.mib);
-    const given = working().reduce((sum, { task }) => sum + (2 * (task?.bytes.length ?? 0)) / 1024 / 1024, 0);
+    const given = (2 * bytesInWork()) / 1024 / 1024;
     if (held.reduce((sum, { mib }) => sum + mib, 0) < options.memoryMiBMax + given) return;
     const largest = held[0]?.runner;
     if (largest) relieve(largest);
@@ -139,6 +150,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     if (!task || task.isAlone) return lose(runner, new ProcessLostError("memory"));
     task.isAlone = true;
     clearTimeout(task.timer);
+    task.over.abort();
     runner.task = undefined;
     queue.unshift(task);
     lose(runner, undefined);
@@ -171,6 +183,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
   };
 
   const limit = (runner: Runner, task: Task): void => {
+    clearTimeout(task.timer);
     task.timer = setTimeout(() => lose(runner, new ProcessLostError("slow")), options.timeLimitMs);
   };
 
@@ -210,15 +223,33 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     runner.task = task;
     watch ??= setInterval(look, watchMs);
     limit(runner, task);
-    const message: ProcessRequest = { request: task.request, bytesLength: task.bytes.length };
-    if (task.bytes.length > 0) runner.child.stdin?.write(task.bytes);
+    const message: ProcessRequest = { request: task.request, bytesLength: task.sizeBytes };
     runner.child.send(message, (cause) => cause && lose(runner, new ProcessLostError("crashed", { cause })));
+    if (task.sizeBytes > 0) void send(runner, task);
+  };
+
+  /** The time that a file's bytes take to come is not the process's own; the time it takes them in is. */
+  const send = async (runner: Runner, task: Task): Promise<void> => {
+    task.over = new AbortController();
+    const { signal } = task.over;
+    const pace = {
+      onWaitingForBytes: () => clearTimeout(task.timer),
+      onWaitingForProcess: () => signal.aborted || limit(runner, task),
+    };
+    try {
+      if (runner.child.stdin) await pour(task.bytes, runner.child.stdin, { ...pace, signal });
+    } catch (error) {
+      // Half a file is no file, and the process waits for the rest.
+      if (!signal.aborted) lose(runner, error);
+    }
   };
 
   const pump = (): void => {
     for (let task = queue[0]; task; task = queue[0]) {
       const busy = working();
       if (busy.some((runner) => runner.task?.isAlone) || (task.isAlone && busy.length > 0)) return;
+      // Who comes later and is smaller waits as well, or the large would wait for ever.
+      if (bytesInWork() > 0 && bytesInWork() + task.sizeBytes > bytesMax) return;
       const idle = [...runners].filter((runner) => !runner.task);
       if (idle.length === 0 && runners.size >= options.processesMax) return;
       queue.shift();
@@ -243,10 +274,12 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
         const task: Task = {
           request,
           bytes,
+          sizeBytes: bytes instanceof Uint8Array ? bytes.length : bytes.sizeBytes,
           signal,
           resolve: resolve as (value: unknown) => void,
           reject,
           onAbort: () => abort(task),
+          over: new AbortController(),
           isAlone: false,
         };
         signal.addEventListener("abort", task.onAbort, { once: true });

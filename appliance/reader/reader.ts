@@ -1,9 +1,15 @@
 import { NikaError } from "../../convex/model/error.ts";
 import type { Converter } from "../../functions/ports/converter.ts";
+import type { Bytes } from "../../functions/ports/files.ts";
 import type { Ocr, OcrPicture } from "../../functions/ports/ocr.ts";
 import type { Reader, Reading } from "../../functions/ports/reader.ts";
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
 import type { ReadReply, ReadRequest } from "./readerProcess.ts";
+
+/** Files read at the same time weigh no more than this together; a larger one is read beside none. */
+const bytesAtATimeMax = 72 * 1024 * 1024;
+/** Enough to tell what a file is. */
+const headBytes = 64;
 
 export type ReaderOptions = {
   /** One line about a file that could not be read, for the log. */
@@ -35,10 +41,15 @@ export function openReader({
   idleMs = 20_000,
 }: ReaderOptions = {}): Reader & { close(): Promise<void> } {
   const entry = new URL("readerProcess.ts", import.meta.url);
+  const convert = async (bytes: Bytes, options: { name: string; signal: AbortSignal }): Promise<Uint8Array | undefined> => {
+    if (!converter?.takes(await headOf(bytes, options.signal))) return undefined;
+    return converter.convert(await wholeOf(bytes, options.signal), options);
+  };
   const processes = openProcesses<ReadRequest, ReadReply>({
     entry,
     processesMax,
     memoryMiBMax,
+    bytesMax: bytesAtATimeMax,
     timeLimitMs,
     idleMs,
     // Pictures are decoded, and pages drawn, by libraries of machine code.
@@ -48,7 +59,7 @@ export function openReader({
   return {
     read: async (bytes, { name, signal }) => {
       try {
-        const converted = converter?.takes(bytes) ? await converter.convert(bytes, { name, signal }) : undefined;
+        const converted = await convert(bytes, { name, signal });
         const request = { type: "read" as const, name, hasOcr: ocr !== undefined, isConverted: converted !== undefined };
         const reply = await processes.call(request, { signal, bytes: converted ?? bytes });
         if (reply.cause !== undefined) log(`could not read ${JSON.stringify(name)}: ${reply.cause}`);
@@ -82,6 +93,28 @@ export function openReader({
     },
     close: () => processes.close(),
   };
+}
+
+async function headOf(bytes: Bytes, signal: AbortSignal): Promise<Uint8Array> {
+  if (bytes instanceof Uint8Array) return bytes;
+  let head = new Uint8Array();
+  for await (const piece of bytes.pieces(signal)) {
+    head = new Uint8Array(Buffer.concat([head, piece]));
+    if (head.length >= headBytes) break;
+  }
+  return head;
+}
+
+/** For a service that wants all of it in one request. */
+async function wholeOf(bytes: Bytes, signal: AbortSignal): Promise<Uint8Array> {
+  if (bytes instanceof Uint8Array) return bytes;
+  const whole = new Uint8Array(bytes.sizeBytes);
+  let length = 0;
+  for await (const piece of bytes.pieces(signal)) {
+    whole.set(piece, length);
+    length += piece.length;
+  }
+  return whole.subarray(0, length);
 }
 
 function unreadable(error: unknown, name: string, log: (line: string) => void): Reading {

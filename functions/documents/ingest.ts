@@ -10,6 +10,7 @@ import { profileOf, toBytes } from "../../ml/organize/themes.ts";
 import { bandsOf } from "../../ml/retrieve/sketch.ts";
 import { indexed } from "../../ml/retrieve/terms.ts";
 import { defineFunction, type Call, type Ports } from "../define.ts";
+import type { FileBytes } from "../ports/files.ts";
 import type { Passage, Reading } from "../ports/reader.ts";
 import type { PassageFacts, PassagePoint, Tenant } from "../ports/vectors.ts";
 import { embedPictures, type PicturesOf } from "./embedPictures.ts";
@@ -40,7 +41,8 @@ export const ingestDocument = defineFunction({
     // Nobody wants it any more; what is to happen instead follows from its state when this settles.
     if (file.state === "forgetting") return { type: "done" };
     const document = { tenantId: file.tenantId, documentId };
-    const { reading, bytes } = await read(file, call.signal, ports);
+    const bytes = ports.files.open(file.url, { sizeBytes: file.sizeBytes });
+    const reading = await read({ ...file, bytes }, call.signal, ports);
     call.signal.throwIfAborted();
     if (reading.type === "holder") {
       // An earlier reader may have taken it for something else.
@@ -79,25 +81,17 @@ function toProfile(language: string, seen: Seen): Profile {
   return { language, vector: toBytes(vector).buffer, terms: [...terms] };
 }
 
-const nothing = new Uint8Array();
-type Read = { readonly reading: Reading; readonly bytes: Uint8Array };
-
-async function read(file: StoredFile, signal: AbortSignal, ports: IngestPorts): Promise<Read> {
+async function read(file: StoredFile & { bytes: FileBytes }, signal: AbortSignal, { reader }: IngestPorts): Promise<Reading> {
   if (file.sizeBytes === 0) return unreadable("empty");
   if (file.sizeBytes > documentBytesMax) return unreadable("tooLarge");
-  try {
-    const bytes = await ports.files.read(file.url, { bytesMax: documentBytesMax, signal });
-    const reading = await ports.reader.read(bytes, { name: file.name, signal });
-    // Only what lies in a holder is asked for again; other files are let go before what was read in them is embedded.
-    if (reading.type === "holder") return { reading, bytes };
-    if (reading.type !== "read") return { reading, bytes: nothing };
-    // A picture without a word in it is still worth keeping.
-    if (reading.passages.length === 0 && !reading.pictures?.length) return unreadable("noText");
-    return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : { reading, bytes: nothing };
-  } catch (error) {
+  const reading = await reader.read(file.bytes, { name: file.name, signal }).catch((error: unknown) => {
     if (isNikaError(error) && error.code === "full") return unreadable("tooLarge");
     throw error;
-  }
+  });
+  if (reading.type !== "read") return reading;
+  // A picture without a word in it is still worth keeping.
+  if (reading.passages.length === 0 && !reading.pictures?.length) return unreadable("noText");
+  return reading.passages.length > passagesPerDocumentMax ? unreadable("tooManyPassages") : reading;
 }
 
 /** Made as they are taken, batch by batch: what was stored is let go before the next is embedded. */
@@ -216,7 +210,7 @@ const summaryOf = (reading: ReadDocument) => {
   };
 };
 
-const unreadable = (problem: Problem): Read => ({ reading: { type: "unreadable", problem }, bytes: new Uint8Array() });
+const unreadable = (problem: Problem): Reading => ({ type: "unreadable", problem });
 
 function at<T>(items: readonly T[], i: number): T {
   const item = items[i];

@@ -4,11 +4,12 @@ import type { Id } from "../../convex/_generated/dataModel.js";
 import { unpacking } from "../../convex/model/document.ts";
 import type { Outcome } from "../../convex/model/job.ts";
 import type { Call, Ports } from "../define.ts";
+import type { FileBytes } from "../ports/files.ts";
 import type { Entry, Reading } from "../ports/reader.ts";
 
 type Holder = {
   readonly file: { readonly name: string; readonly depth: number };
-  readonly bytes: Uint8Array;
+  readonly bytes: FileBytes;
   readonly reading: Extract<Reading, { type: "holder" }>;
 };
 type Numbered = Entry & { readonly entry: number };

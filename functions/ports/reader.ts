@@ -1,5 +1,6 @@
 import type { Contradiction, Element, EntityType, Format, Problem } from "../../convex/model/document.ts";
 import type { Box, Place } from "../../convex/model/place.ts";
+import type { Bytes } from "./files.ts";
 
 export type Passage = {
   readonly text: string;
@@ -58,18 +59,21 @@ export type Reading =
 
 /** Turns untrusted bytes into passages, away from the rest: bounded in time and memory. */
 export type Reader = {
-  /** `name` only breaks ties about the type. Fails with `cancelled` when `signal` fires; never throws for bad bytes. */
-  read(bytes: Uint8Array, options: { name: string; signal: AbortSignal }): Promise<Reading>;
+  /**
+   * `name` only breaks ties about the type. Fails with `cancelled` when `signal` fires; never throws for bad bytes. With bytes on their
+   * way all three also fail with what these fail with.
+   */
+  read(bytes: Bytes, options: { name: string; signal: AbortSignal }): Promise<Reading>;
   /**
    * The files in an archive or mail box, in order from the one numbered `from` (the first is 0), as many as fit in a few megabytes.
    * Ask again from `next`. Fails with `invalid` when it holds none, `cancelled` when `signal` fires.
    */
-  entries(bytes: Uint8Array, options: { name: string; from: number; signal: AbortSignal }): Promise<Entries>;
+  entries(bytes: Bytes, options: { name: string; from: number; signal: AbortSignal }): Promise<Entries>;
   /**
    * A page (from 1) of a document as it looks, at most `widthMax` pixels wide, as webp. Undefined when its format has no pages or there is no such page.
    */
   page(
-    bytes: Uint8Array,
+    bytes: Bytes,
     options: { name: string; page: number; widthMax: number; signal: AbortSignal },
   ): Promise<Uint8Array | undefined>;
 };

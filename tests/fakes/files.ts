@@ -6,7 +6,7 @@ export function fakeFiles(
   content: string | Uint8Array | null,
   onWrite: (bytes: Uint8Array) => Promise<string> | string = () => "stored",
 ): Files {
-  return {
+  const files: Files = {
     async write(_url, bytes, { signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "It was cancelled.");
       return onWrite(bytes);
@@ -18,5 +18,15 @@ export function fakeFiles(
       if (bytes.length > bytesMax) throw new NikaError("full", "The file is larger than that.");
       return bytes;
     },
+    open: (url, { sizeBytes }) => ({
+      sizeBytes,
+      async *pieces(signal) {
+        const bytes = await files.read(url, { bytesMax: sizeBytes, signal });
+        const half = Math.ceil(bytes.length / 2);
+        yield bytes.subarray(0, half);
+        yield bytes.subarray(half);
+      },
+    }),
   };
+  return files;
 }

@@ -1,4 +1,5 @@
 import { NikaError } from "../../convex/model/error.ts";
+import type { Bytes } from "../../functions/ports/files.ts";
 import type { Reader } from "../../functions/ports/reader.ts";
 
 /**
@@ -7,13 +8,15 @@ import type { Reader } from "../../functions/ports/reader.ts";
  */
 export function fakeReader(): Reader {
   const isHolder = (name: string): boolean => name.endsWith(".box");
+  const whole = async (bytes: Bytes, signal: AbortSignal): Promise<Uint8Array> =>
+    bytes instanceof Uint8Array ? bytes : Buffer.concat(await Array.fromAsync(bytes.pieces(signal)));
   const held = (bytes: Uint8Array): [string, string][] =>
     Object.entries(JSON.parse(new TextDecoder().decode(bytes)) as Record<string, string>);
   return {
     async entries(bytes, { name, from, signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "Reading was cancelled.");
       if (!isHolder(name)) throw new NikaError("invalid", "It holds no files.");
-      const all = held(bytes);
+      const all = held(await whole(bytes, signal));
       const entries = all.slice(from, from + 2).map(([one, text]) => ({ name: one, bytes: new TextEncoder().encode(text) }));
       return { entries, ...(from + 2 < all.length && { next: from + 2 }) };
     },
@@ -22,10 +25,11 @@ export function fakeReader(): Reader {
     },
     async read(bytes, { name, signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "Reading was cancelled.");
-      if (isHolder(name)) return { type: "holder", format: "archive", entries: held(bytes).length };
+      if (isHolder(name)) return { type: "holder", format: "archive", entries: held(await whole(bytes, signal)).length };
+      const read = await whole(bytes, signal);
       let text: string;
       try {
-        text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+        text = new TextDecoder("utf-8", { fatal: true }).decode(read);
       } catch {
         return { type: "unreadable", problem: "damaged" };
       }

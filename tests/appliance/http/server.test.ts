@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Answer } from "../../../convex/model/answer.ts";
-import { isNikaError } from "../../../convex/model/error.ts";
+import { isNikaError, NikaError } from "../../../convex/model/error.ts";
 import type { Ports } from "../../../functions/define.ts";
+import type { FileBytes } from "../../../functions/ports/files.ts";
 import { schedulesOf } from "../../../appliance/schedules.ts";
 import type { HostSchedules } from "../../../appliance/host/hostSchedules.ts";
 import { nikaRoutes } from "../../../appliance/http/routes.ts";
@@ -74,7 +75,7 @@ server.serve({
       picture: async (id) => (id === "p1" ? { bytes: Buffer.from("picture"), mediaType: "image/webp" } : undefined),
       page: async (id, { page, widthMax }) =>
         id === "d1" && page < 3 ? { bytes: Buffer.from(`${page} ${widthMax}`), mediaType: "image/webp" } : undefined,
-      file: async () => ({ bytes: Buffer.from("<script>"), mediaType: "application/octet-stream", fileName: "ä\r\n.html" }),
+      file: async (id) => ({ bytes: inPieces(id), mediaType: "application/octet-stream", fileName: "ä\r\n.html" }),
       passages: async (_id, range) => ({ range }),
     },
     join: () => Promise.reject(new Error("not here")),
@@ -93,6 +94,19 @@ const post = (path: string, body: unknown, headers: Record<string, string> = {})
   fetch(server.origin + path, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body), headers });
 const ownerToken = async (): Promise<string> =>
   ((await (await post("/nika/token", {}, admin)).json()) as { token: string }).token;
+
+/** A file that comes piece by piece: `gone` never begins, `broken` ends too soon. */
+function inPieces(id: string): FileBytes {
+  return {
+    sizeBytes: 8,
+    async *pieces() {
+      if (id === "gone") throw new NikaError("missing", "The file is gone from the storage.");
+      yield Buffer.from("<scr");
+      if (id === "broken") throw new NikaError("unavailable", "The file storage broke off.");
+      yield Buffer.from("ipt>");
+    },
+  };
+}
 
 test("being first to visit opens nothing", async () => {
   assert.equal((await fetch(`${server.origin}/`)).headers.get("set-cookie"), null);
@@ -218,11 +232,20 @@ test("pictures, pages and files are the owner's: by session, token or key, and n
   assert.equal(await (await fetch(`${server.origin}/pages/d1/2?width=300`, { headers: token })).text(), "2 300");
   const file = await fetch(`${server.origin}/files/d1`, { headers: token });
   assert.equal(file.headers.get("content-disposition"), "attachment; filename*=UTF-8''%C3%A4%0D%0A.html");
+  assert.equal(file.headers.get("content-length"), "8");
+  assert.equal(await file.text(), "<script>");
+});
+
+test("a file that breaks off on its way is never taken for whole", async () => {
+  await assert.rejects(async () => (await fetch(`${server.origin}/files/broken`, { headers: admin })).text());
 });
 
 test("a page or picture that is not there is missing, and a nonsensical address is refused", async () => {
   const get = async (path: string): Promise<number> => (await fetch(server.origin + path, { headers: admin })).status;
-  assert.deepEqual(await Promise.all(["/pictures/p2", "/pages/d1/3", "/pages/d2/1"].map(get)), [404, 404, 404]);
+  assert.deepEqual(
+    await Promise.all(["/pictures/p2", "/pages/d1/3", "/pages/d2/1", "/files/gone"].map(get)),
+    [404, 404, 404, 404],
+  );
   for (const path of ["/pages/d1/0", "/pages/d1/x", "/pages/d1/1?width=9", "/pages/d1/1?width=1e9", "/passages/d1?from=-1"])
     assert.equal(await get(path), 400, path);
   assert.equal((await fetch(`${server.origin}/pictures/..%2fsecret.txt`, { headers: admin })).status, 404);

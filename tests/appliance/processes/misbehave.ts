@@ -16,7 +16,10 @@ export type Deed =
   | "read"
   | "spawn"
   | "ask"
-  | "big";
+  | "big"
+  | "bigSum"
+  | "stopReading"
+  | "length";
 
 const kept: unknown[] = [];
 
@@ -24,6 +27,8 @@ serve((deed: Deed, bytes): unknown => {
   switch (deed) {
     case "sum":
       return bytes.reduce((sum, byte) => sum + byte, 0);
+    case "length":
+      return bytes.length;
     case "pid":
       return process.pid;
     case "spin":
@@ -35,6 +40,14 @@ serve((deed: Deed, bytes): unknown => {
     case "big":
       kept.push(new Uint8Array(140 * 1024 * 1024).fill(1));
       return kept.length;
+    case "bigSum":
+      kept.push(new Uint8Array(140 * 1024 * 1024).fill(1));
+      return bytes.reduce((sum, byte) => sum + byte, 0);
+    case "stopReading":
+      setTimeout(() => {
+        for (;;) kept.length = 0;
+      }, 10);
+      return undefined;
     case "exit":
       return process.exit(3);
     case "throw":

@@ -6,8 +6,10 @@ import {
   type Processes,
   type ProcessesOptions,
 } from "../../../appliance/processes/processes.ts";
+import type { FileBytes } from "../../../functions/ports/files.ts";
 import type { Deed } from "./misbehave.ts";
 
+const pieceBytes = 64 * 1024;
 const never = new AbortController().signal;
 
 function open(t: TestContext, options: Partial<ProcessesOptions> = {}): Processes<Deed, unknown> {
@@ -33,6 +35,104 @@ test("bytes arrive whole, and the same process answers again", async (t) => {
   assert.equal(await processes.call("sum", { signal: never, bytes }), 6_000_000);
   assert.equal(await processes.call("sum", { signal: never, bytes: new Uint8Array([1, 2]) }), 3);
   assert.equal(await processes.call("pid", { signal: never }), await processes.call("pid", { signal: never }));
+});
+
+/** Ones, a piece at a time. `onPiece` sees how many were taken. */
+function ones(sizeBytes: number, given = sizeBytes, onPiece: (taken: number) => void | Promise<void> = () => {}): FileBytes {
+  return {
+    sizeBytes,
+    async *pieces(signal) {
+      for (let at = 0; at < given; at += pieceBytes) {
+        signal.throwIfAborted();
+        await onPiece(at / pieceBytes);
+        yield new Uint8Array(Math.min(pieceBytes, given - at)).fill(1);
+      }
+    },
+  };
+}
+
+test("bytes that come in pieces arrive whole, and the next request begins with its own", async (t) => {
+  const processes = open(t);
+
+  assert.equal(await processes.call("sum", { signal: never, bytes: ones(3_000_001) }), 3_000_001);
+  assert.equal(await processes.call("sum", { signal: never, bytes: ones(7) }), 7);
+});
+
+test("pieces are taken no faster than the process takes them", async (t) => {
+  const processes = open(t, { timeLimitMs: 2_000 });
+  let taken = 0;
+  // The request before leaves it unable to read on.
+  await processes.call("stopReading", { signal: never });
+  const stuck = processes.call("length", { signal: never, bytes: ones(64 * pieceBytes, undefined, (at) => void (taken = at)) });
+
+  await assert.rejects(stuck, lost("slow"));
+  assert.ok(taken < 32, `${taken} pieces were taken`);
+});
+
+test("what the source of the bytes fails with is what the request fails with, and the next is served", async (t) => {
+  const processes = open(t);
+  const broken = ones(10 * pieceBytes, undefined, (at) => {
+    if (at === 3) throw new RangeError("the disk is gone");
+  });
+
+  await assert.rejects(processes.call("sum", { signal: never, bytes: broken }), {
+    name: "RangeError",
+    message: "the disk is gone",
+  });
+  await assert.rejects(processes.call("sum", { signal: never, bytes: ones(pieceBytes, pieceBytes - 1) }), {
+    code: "unavailable",
+  });
+  await assert.rejects(processes.call("sum", { signal: never, bytes: ones(pieceBytes, pieceBytes + 1) }), {
+    code: "unavailable",
+  });
+  assert.equal(await processes.call("sum", { signal: never, bytes: ones(5) }), 5);
+});
+
+test("a source that is slow is not the process's fault", async (t) => {
+  const processes = open(t, { timeLimitMs: 2_000 });
+  // Longer than a request may take by itself.
+  const slow = ones(2 * pieceBytes, undefined, (at) => new Promise((done) => setTimeout(done, at === 1 ? 2_500 : 0)));
+
+  assert.equal(await processes.call("length", { signal: never, bytes: slow }), 2 * pieceBytes);
+});
+
+test("requests that bring much are worked on one after another, small ones beside each other", async (t) => {
+  const processes = open(t, { processesMax: 2, bytesMax: 3 * pieceBytes });
+  const sources = { now: 0, most: 0 };
+  const counted = (sizeBytes: number): FileBytes => {
+    const source = ones(sizeBytes);
+    return {
+      sizeBytes,
+      async *pieces(signal) {
+        sources.most = Math.max(sources.most, (sources.now += 1));
+        try {
+          await new Promise((done) => setTimeout(done, 200));
+          yield* source.pieces(signal);
+        } finally {
+          sources.now -= 1;
+        }
+      },
+    };
+  };
+  const call = (pieces: number): Promise<unknown> =>
+    processes.call("length", { signal: never, bytes: counted(pieces * pieceBytes) });
+
+  assert.deepEqual(
+    await Promise.all([call(2), call(2), call(9)]),
+    [2, 2, 9].map((pieces) => pieces * pieceBytes),
+  );
+  assert.equal(sources.most, 1);
+  sources.most = 0;
+  await Promise.all([call(1), call(1)]);
+  assert.equal(sources.most, 2);
+});
+
+test("a request that is tried again alone gets its bytes from the beginning", async (t) => {
+  const processes = open(t, { processesMax: 3, memoryMiBMax: 400 });
+
+  const answers = await Promise.all([1, 2, 3].map(() => processes.call("bigSum", { signal: never, bytes: ones(100_001) })));
+
+  assert.deepEqual(answers, [100_001, 100_001, 100_001]);
 });
 
 test("a process that hangs is ended, and the next request gets another", async (t) => {

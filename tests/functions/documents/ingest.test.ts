@@ -6,6 +6,7 @@ import { documentBytesMax, passagesPerDocumentMax } from "../../../convex/model/
 import type { Ports } from "../../../functions/define.ts";
 import { forgetDocument } from "../../../functions/documents/forget.ts";
 import { ingestDocument } from "../../../functions/documents/ingest.ts";
+import type { FileBytes } from "../../../functions/ports/files.ts";
 import type { State } from "../../../functions/ports/state.ts";
 import { fakeEmbedder } from "../../fakes/embedder.ts";
 import { fakeFiles } from "../../fakes/files.ts";
@@ -29,7 +30,7 @@ const documentId = "d" as never;
 const stateWith = (answer: File): State => ({ query: async () => answer }) as unknown as State;
 
 function portsWith(changes: Partial<Ports> & { file?: File; content?: string | Uint8Array | null }): Ports {
-  const { file: answer = file, content = "one\ntwo\nthree", ...ports } = changes;
+  const { content = "one\ntwo\nthree", file: answer = { ...file, sizeBytes: content?.length ?? 10 }, ...ports } = changes;
   return {
     state: stateWith(answer),
     files: fakeFiles(content),
@@ -101,7 +102,7 @@ for (const [what, changes, problem] of [
     { file: { ...file, sizeBytes: documentBytesMax + 1 }, files: notRead },
     "tooLarge",
   ],
-  ["a file larger than it said is too large", { content: new Uint8Array(documentBytesMax + 1) }, "tooLarge"],
+  ["a file larger than it said is too large", { file, content: new Uint8Array(11) }, "tooLarge"],
   ["a file without passages has no text", { reader: readerOf(0) }, "noText"],
   ["a file with too many passages says so", { reader: readerOf(passagesPerDocumentMax + 1) }, "tooManyPassages"],
 ] as const) {
@@ -157,7 +158,9 @@ test("nothing is written once the signal has fired", async () => {
 
 /** The signal fires while the port is at work, and the port does not notice. */
 function stopAfter(ports: Ports, name: "files" | "reader" | "embedder", controller: AbortController): Ports {
-  const method = { files: "read", reader: "read", embedder: "passages" }[name];
+  if (name === "files")
+    return { ...ports, files: { ...ports.files, open: (...of) => stoppedIn(ports.files.open(...of), controller) } };
+  const method = { reader: "read", embedder: "passages" }[name];
   const port = ports[name] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
   const stopped = async (...args: unknown[]): Promise<unknown> => {
     const result = await port[method]!(...args);
@@ -166,6 +169,14 @@ function stopAfter(ports: Ports, name: "files" | "reader" | "embedder", controll
   };
   return { ...ports, [name]: { ...port, [method]: stopped } };
 }
+
+const stoppedIn = ({ sizeBytes, pieces }: FileBytes, controller: AbortController): FileBytes => ({
+  sizeBytes,
+  pieces: () => {
+    controller.abort();
+    return pieces(new AbortController().signal);
+  },
+});
 
 test("forgetting takes the passages away, and again is no error", async () => {
   const ports = portsWith({});

@@ -37,6 +37,12 @@ async function openPorts(changes: Partial<Ports> = {}) {
     },
     files: {
       read: async (url) => urls.get(url) ?? assert.fail(`nothing at ${url}`),
+      open: (url, { sizeBytes }) => ({
+        sizeBytes,
+        async *pieces() {
+          yield urls.get(url) ?? assert.fail(`nothing at ${url}`);
+        },
+      }),
       async write(_url, bytes) {
         writes += 1;
         return state.run((ctx) => ctx.storage.store(new Blob([bytes as Uint8Array<ArrayBuffer>])));

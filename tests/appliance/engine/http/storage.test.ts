@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -55,6 +55,15 @@ test("bytes that were uploaded come back, whole and in parts", async () => {
   assert.deepEqual([head.status, head.headers.get("content-length")], [200, "300000"]);
   const known = await fetch(url, { headers: { "If-None-Match": whole.headers.get("etag") ?? "" } });
   assert.equal(known.status, 304);
+});
+
+test("the embedding program is told where the bytes behind an address lie, and of no others", async () => {
+  await using served = await started();
+  const url = await stored(served, "the keys of the mill");
+
+  const found = await served.engine.findFile(url.slice(url.lastIndexOf("/") + 1));
+  assert.deepEqual([found?.sizeBytes, found && (await readFile(found.path, "utf8"))], [20, "the keys of the mill"]);
+  assert.equal(await served.engine.findFile("00000000-0000-4000-8000-000000000000"), undefined);
 });
 
 test("an empty file is a file", async () => {
