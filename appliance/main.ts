@@ -35,6 +35,7 @@ import { openRoom } from "./host/load.ts";
 import { nikaRoutes } from "./http/routes.ts";
 import type { SearchRequest } from "./http/vault.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
+import { openDoor } from "./join/door.ts";
 import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
 import { qdrantPictures } from "./qdrant/pictures.ts";
@@ -148,6 +149,14 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     secrets,
     bridge: bridgeRoutes({ bridge: openBridge(state), state, version: config.version, log }),
     telegram,
+    join: openDoor({
+      state,
+      signing: keys.signing,
+      version: config.version,
+      convexUrl: convex.publicUrl,
+      embedderId: embedder.id,
+      now: () => Date.now(),
+    }),
     stop: () => ended.resolve(),
     log,
     now: () => Date.now(),
@@ -177,6 +186,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     // A name stands for one worker: on a shared backend each machine needs its own, here the next start takes over from the last.
     workerName: engine ? "appliance" : hostname(),
     slots: config.slots,
+    about: { host: hostname(), version: config.version },
     log,
   });
   await runtime.start();

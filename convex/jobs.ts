@@ -194,14 +194,21 @@ async function redrive(turn: Turn, job: Doc<"jobs">): Promise<void> {
  * anybody.
  */
 export const head = systemQuery({
-  args: { lane: v.optional(vLane), limit: v.number() },
+  args: {
+    lane: v.optional(vLane),
+    limit: v.number(),
+    /** Only these, for a worker that cannot do everything. It looks no further than `headMax` jobs for them. */
+    kinds: v.optional(v.array(v.string())),
+  },
   returns: v.array(v.id("jobs")),
-  handler: async (ctx, { lane, limit }) => {
+  handler: async (ctx, { lane, limit, kinds }) => {
     const most = Math.max(1, Math.min(limit, headMax));
     const ids: Id<"jobs">[] = [];
     for (const one of lane ? [lane] : lanes) {
       const due = ctx.db.query("jobs").withIndex("by_lane", (q) => q.eq("state", "ready").eq("isDue", true).eq("lane", one));
-      ids.push(...(await due.take(most - ids.length)).map((job) => job._id));
+      const front = await due.take(kinds ? headMax : most - ids.length);
+      const mine = kinds ? front.filter((job) => kinds.includes(job.kind)) : front;
+      ids.push(...mine.slice(0, most - ids.length).map((job) => job._id));
       if (ids.length === most) break;
     }
     return ids;
@@ -274,7 +281,7 @@ export const exchange = systemMutation({
     }
     const claimed = [];
     for (const jobId of new Set(claim.jobIds)) {
-      const job = await claimOne(turn, jobId, holder);
+      const job = await claimOne(turn, jobId, { ...holder, kinds: worker.about?.kinds });
       if (job) {
         const lane = job.lane ?? policyOf(job.kind).lane;
         claimed.push({ jobId, kind: job.kind, lane, args: job.args, attempt: job.attempts });
@@ -319,10 +326,13 @@ export const wake = systemMutation({
   },
 });
 
-async function claimOne(turn: Turn, jobId: Id<"jobs">, worker: Holder): Promise<Doc<"jobs"> | undefined> {
+type Claimant = Holder & { readonly kinds: readonly string[] | undefined };
+
+async function claimOne(turn: Turn, jobId: Id<"jobs">, worker: Claimant): Promise<Doc<"jobs"> | undefined> {
   const job = await turn.db.get(jobId);
   if (job?.lease?.workerId === worker.id && job.lease.token === worker.token) return job;
   if (job?.state !== "ready" || !job.isDue) return undefined;
+  if (worker.kinds && !worker.kinds.includes(job.kind)) return undefined;
   if (job.batchId && (await isHeldUp(turn, job.batchId))) {
     await parkJob(turn, job);
     return undefined;

@@ -6,6 +6,7 @@ import { vBatchOrigin, vBatchSums, vDecision, vGrouping, vSample } from "./model
 import { vDocumentState, vLabels, vProgress, vReading, vTrouble } from "./model/document.ts";
 import { vEventType } from "./model/event.ts";
 import { vFailure, vJobEvent, vJobState, vLease } from "./model/job.ts";
+import { vWorkerAbout } from "./model/joined.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
 import { vGate, vLane } from "./model/lane.ts";
 import { vPictureFacts } from "./model/picture.ts";
@@ -204,9 +205,17 @@ export default defineSchema({
     isUp: v.boolean(),
     slots: v.number(),
     startedAt: v.number(),
+    about: v.optional(vWorkerAbout),
+    /** What it was let in with, when it is on another machine. */
+    tokenId: v.optional(v.id("workerTokens")),
   })
     .index("by_name", ["name"])
     .index("by_isUp", ["isUp"]),
+
+  // Who may join as a worker from another machine, one row each. Only hashes of secrets; written by workers.ts, deleted when revoked.
+  workerTokens: defineTable({ name: v.string(), hash: v.string(), createdAt: v.number() })
+    .index("by_hash", ["hash"])
+    .index("by_name", ["name"]),
 
   // Each worker's pulse, apart from `workers` because it changes every few seconds. Written by workers.beat alone.
   beats: defineTable({ workerId: v.id("workers"), epoch: v.number(), until: v.number() }).index("by_workerId", ["workerId"]),

@@ -1,14 +1,23 @@
-/** Who does the work, and whether they still live. Nobody but the appliance calls these. */
+/** Who does the work, and whether they still live; who else may join, for the owner. Joined workers come through joined.ts. */
 import { v } from "convex/values";
 import { internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
 import { NikaError } from "./model/error.ts";
 import { orphaned, settled, type JobStep } from "./model/job.ts";
+import {
+  ownWorkerName,
+  vWorkerAbout,
+  vWorkerTokenView,
+  vWorkerView,
+  workerNamePattern,
+  workerTokensMax,
+  type WorkerAbout,
+} from "./model/joined.ts";
 import { policyOf } from "./model/lane.ts";
 import { beatEveryMs, reapGraceMs, slotsMax, workerTtlMs } from "./model/worker.ts";
 import { record } from "./turn/event.ts";
-import { systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
+import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { becomeDue, moveJob, termsOf } from "./turn/move.ts";
 
 const vIncarnation = { workerId: v.id("workers"), epoch: v.number() };
@@ -20,12 +29,18 @@ const overdueMax = 256;
  * of one name never run.
  */
 export const hello = systemMutation({
-  args: { name: v.string(), slots: v.number() },
+  args: {
+    name: v.string(),
+    slots: v.number(),
+    about: v.optional(vWorkerAbout),
+    /** What it was let in with, when it is on another machine. */
+    tokenId: v.optional(v.id("workerTokens")),
+  },
   returns: v.object({ ...vIncarnation, beatEveryMs: v.number(), ttlMs: v.number() }),
-  handler: async (turn, { name, slots }) => {
-    if (!Number.isInteger(slots) || slots < 1 || slots > slotsMax)
+  handler: async (turn, asked) => {
+    if (!Number.isInteger(asked.slots) || asked.slots < 1 || asked.slots > slotsMax)
       throw new NikaError("invalid", `A worker has 1 to ${slotsMax} slots.`);
-    const worker = await rise(turn, name, slots);
+    const worker = await rise(turn, asked);
     await freeJobs(turn, worker.workerId, afterDeath);
     await assignLanes(turn);
     await pulse(turn, worker);
@@ -108,15 +123,124 @@ export const check = systemMutation({
   },
 });
 
+/** All that were seen, those at work first. */
+export const list = ownerQuery({
+  args: {},
+  returns: v.array(vWorkerView),
+  handler: async (ctx) => {
+    const views = [];
+    for (const worker of await ctx.db.query("workers").take(workersMax)) {
+      const { name, isUp, slots, about, startedAt, tokenId } = worker;
+      const until = (await findPulse(ctx, worker._id))?.until;
+      const held = isUp
+        ? await ctx.db
+            .query("jobs")
+            .withIndex("by_worker", (q) => q.eq("lease.workerId", worker._id))
+            .take(slotsMax)
+        : [];
+      views.push({
+        name,
+        isUp,
+        isJoined: tokenId !== undefined,
+        slots,
+        ...(about && { about }),
+        startedAt,
+        ...(until !== undefined && { seenAt: until - workerTtlMs }),
+        holds: held.length,
+      });
+    }
+    return views.toSorted((a, b) => Number(b.isUp) - Number(a.isUp) || b.startedAt - a.startedAt);
+  },
+});
+
+/** Tokens that machines may join with. The secrets are nowhere. */
+export const tokens = ownerQuery({
+  args: {},
+  returns: v.array(vWorkerTokenView),
+  handler: async (ctx) => {
+    const all = await ctx.db.query("workerTokens").take(workerTokensMax);
+    return Promise.all(
+      all.map(async ({ _id, name, createdAt }) => {
+        const worker = await findNamed(ctx, name);
+        return { name, createdAt, isUp: worker?.isUp === true && worker.tokenId === _id };
+      }),
+    );
+  },
+});
+
+/** Lets a machine join under a name, which is then its own. `hash` is SHA-256 of the secret, in hex. */
+export const addToken = ownerMutation({
+  args: { name: v.string(), hash: v.string() },
+  returns: v.null(),
+  handler: async (turn, { name, hash }) => {
+    if (!workerNamePattern.test(name) || name === ownWorkerName)
+      throw new NikaError(
+        "invalid",
+        `A worker's name has letters, digits and . _ @ -, at most 64, and is not "${ownWorkerName}".`,
+      );
+    if (!/^[0-9a-f]{64}$/u.test(hash)) throw new NikaError("invalid", "The hash of a token is 64 hexadecimal digits.");
+    const others = await turn.db.query("workerTokens").take(workerTokensMax);
+    if (others.length === workerTokensMax)
+      throw new NikaError("full", `There can be at most ${workerTokensMax} workers' tokens; revoke one.`);
+    if (others.some((one) => one.name === name))
+      throw new NikaError("conflict", `There is a token for ${name}; revoke it first with \`nika worker revoke ${name}\`.`);
+    const known = await findNamed(turn, name);
+    if (known?.isUp) throw new NikaError("conflict", `There is a worker named ${name}; choose another name.`);
+    await turn.db.insert("workerTokens", { name, hash, createdAt: turn.now });
+    return null;
+  },
+});
+
+/** Its holder is out at once, and what it held goes to others. */
+export const revokeToken = ownerMutation({
+  args: { name: v.string() },
+  returns: v.null(),
+  handler: async (turn, { name }) => {
+    const token = await turn.db
+      .query("workerTokens")
+      .withIndex("by_name", (q) => q.eq("name", name))
+      .unique();
+    if (!token) throw new NikaError("missing", `There is no token for ${name}; see \`nika worker list\`.`);
+    await turn.db.delete(token._id);
+    const worker = await findNamed(turn, name);
+    if (worker?.tokenId !== token._id) return null;
+    if (worker.isUp) await giveUp(turn, worker);
+    const pulseRow = await findPulse(turn, worker._id);
+    if (pulseRow) await turn.db.delete(pulseRow._id);
+    await turn.db.delete(worker._id);
+    return null;
+  },
+});
+
+/** Whose token this is the hash of, for the appliance, which is shown the secret. */
+export const findToken = systemQuery({
+  args: { hash: v.string() },
+  returns: v.union(v.object({ id: v.id("workerTokens"), name: v.string() }), v.null()),
+  handler: async (ctx, { hash }) => {
+    const token = await ctx.db
+      .query("workerTokens")
+      .withIndex("by_hash", (q) => q.eq("hash", hash))
+      .unique();
+    return token && { id: token._id, name: token.name };
+  },
+});
+
 type Incarnation = { workerId: Id<"workers">; epoch: number };
 
-async function rise(turn: Turn, name: string, slots: number): Promise<Incarnation> {
-  const known = await turn.db
-    .query("workers")
-    .withIndex("by_name", (q) => q.eq("name", name))
-    .unique();
+type Asked = {
+  readonly name: string;
+  readonly slots: number;
+  readonly about?: WorkerAbout;
+  readonly tokenId?: Id<"workerTokens">;
+};
+
+async function rise(turn: Turn, asked: Asked): Promise<Incarnation> {
+  const known = await findNamed(turn, asked.name);
+  // A token lets its holder be one worker and take the place of no other.
+  if (known?.isUp && known.tokenId !== asked.tokenId)
+    throw new NikaError("conflict", `There is another worker named ${asked.name}; choose another name.`);
   const epoch = (known?.epoch ?? 0) + 1;
-  const row = { name, epoch, isUp: true, slots, startedAt: turn.now };
+  const row = { ...asked, epoch, isUp: true, startedAt: turn.now };
   if (!known) return { workerId: await turn.db.insert("workers", row), epoch };
   await turn.db.replace(known._id, row);
   return { workerId: known._id, epoch };
@@ -129,8 +253,14 @@ async function pulse(turn: Turn, { workerId, epoch }: Incarnation): Promise<void
   else await turn.db.insert("beats", row);
 }
 
-const findPulse = (turn: Turn, workerId: Id<"workers">): Promise<Doc<"beats"> | null> =>
-  turn.db
+const findNamed = (ctx: QueryCtx | Turn, name: string): Promise<Doc<"workers"> | null> =>
+  ctx.db
+    .query("workers")
+    .withIndex("by_name", (q) => q.eq("name", name))
+    .unique();
+
+const findPulse = (ctx: QueryCtx | Turn, workerId: Id<"workers">): Promise<Doc<"beats"> | null> =>
+  ctx.db
     .query("beats")
     .withIndex("by_workerId", (q) => q.eq("workerId", workerId))
     .unique();

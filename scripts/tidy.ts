@@ -26,6 +26,7 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
   appliance: [
     "appliance/config.ts",
     "appliance/main.ts",
+    "appliance/worker.ts",
     "appliance/nodeFlags.ts",
     "appliance/state.ts",
     "appliance/backup.ts",
@@ -45,7 +46,7 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
 /** Each third-party library is imported by one folder, so that replacing it is a one-folder change. */
 const homes: Readonly<Record<string, readonly string[]>> = {
   // The seam itself: words on the left, clients on the right.
-  convex: ["convex/", "functions/", "appliance/state.ts", "appliance/cli/", "appliance/web/", "appliance/engine/testing/"],
+  convex: ["convex/", "functions/", "appliance/state.ts", "appliance/join/", "appliance/cli/", "appliance/web/", "appliance/engine/testing/"],
   "@qdrant/js-client-rest": ["appliance/qdrant/"],
   "@fastify/busboy": ["appliance/vectors/"],
   dockerode: ["appliance/docker/"],

@@ -14,6 +14,7 @@ import { addJobCommands } from "./jobsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import { addSecretCommands } from "./secretsProgram.ts";
 import type { Terminal } from "./terminal.ts";
+import { addWorkerCommands } from "./workerProgram.ts";
 
 /** What a command gets besides its own flags. */
 export type Context = {

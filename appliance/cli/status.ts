@@ -18,15 +18,16 @@ export async function runStatus(
   }
   const client = options.open();
   const http = await client.http();
-  const [appliance, documents, jobs, room] = await Promise.all([
+  const [appliance, documents, jobs, room, workers] = await Promise.all([
     http.query(api.appliance.status, {}),
     http.query(api.documents.counts, {}),
     http.query(api.jobs.counts, {}),
     http.query(api.appliance.readingRoom, {}),
+    http.query(api.workers.list, {}),
   ]);
   const { pid, url, version, startedAt } = client.run;
   if (options.json)
-    return terminal.json({ isRunning: true, dataDir, pid, url, version, startedAt, appliance, documents, jobs, room });
+    return terminal.json({ isRunning: true, dataDir, pid, url, version, startedAt, appliance, documents, jobs, room, workers });
 
   const rows: [string, string][] = [
     ["Nika", `${version}, up for ${spanOf(Date.now() - startedAt)} (pid ${pid})`],
@@ -38,6 +39,11 @@ export async function runStatus(
     ["Documents", documentLine(documents)],
     ["Jobs", `${jobs.ready + jobs.leased} open (${jobs.leased} running), ${jobs.dead} failed for good`],
   ];
+  const joined = workers.filter(({ isJoined }) => isJoined);
+  if (joined.length > 0) {
+    const shown = joined.map((one) => `${one.name} (${one.isUp ? `${one.about?.host ?? "?"}, ${one.holds} running` : "away"})`);
+    rows.push(["Workers", shown.join(", ")]);
+  }
   if (room?.because) {
     const why = room.because === "cpu" ? "the machine is busy with other things" : "memory is short";
     rows.push([

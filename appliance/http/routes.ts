@@ -54,6 +54,8 @@ export type RouteOptions = {
   readonly bridge: BridgeRoutes;
   /** The chat that mirrors the bridge. The token of its bot travels over loopback and stops in a file. */
   readonly telegram: { connect(token: string): Promise<object>; disconnect(): Promise<void> };
+  /** Lets in a worker of another machine that shows its secret. */
+  readonly join: (secret: string) => Promise<object>;
   readonly stop: () => void;
   readonly log: (line: string) => void;
   readonly now: () => number;
@@ -113,6 +115,10 @@ export function nikaRoutes(options: RouteOptions): Routes {
       mustBeAdmin(request, options.adminKey);
       await options.telegram.disconnect();
       send(response, 204);
+    },
+    "POST /nika/worker": async (request, response) => {
+      const [scheme, secret] = (request.headers.authorization ?? "").split(" ", 2);
+      send(response, 200, await options.join(scheme === "Bearer" ? (secret ?? "") : ""));
     },
     "POST /nika/stop": (request, response) => {
       mustBeAdmin(request, options.adminKey);

@@ -13,11 +13,18 @@ export const tokenLifeMs = 60 * 60_000;
 export type SigningKey = { readonly key: KeyObject; readonly kid: string };
 
 /** A token that says its bearer is the owner, valid from `nowMs` for an hour. */
-export function mintOwnerToken(signing: SigningKey, nowMs: number): { token: string; expiresAt: number } {
+export function mintOwnerToken(signing: SigningKey, nowMs: number): MintedToken {
+  return mintToken(signing, "owner", nowMs);
+}
+
+export type MintedToken = { readonly token: string; readonly expiresAt: number };
+
+/** A token for whoever `subject` names, valid from `nowMs` for an hour. */
+export function mintToken(signing: SigningKey, subject: string, nowMs: number): MintedToken {
   const iat = Math.floor(nowMs / 1000);
   const exp = iat + tokenLifeMs / 1000;
   const head = encode({ alg: "ES256", typ: "JWT", kid: signing.kid });
-  const body = `${head}.${encode({ iss: issuer, aud: audience, sub: "owner", iat, exp })}`;
+  const body = `${head}.${encode({ iss: issuer, aud: audience, sub: subject, iat, exp })}`;
   const signature = sign("sha256", Buffer.from(body), { key: signing.key, dsaEncoding: "ieee-p1363" });
   return { token: `${body}.${signature.toString("base64url")}`, expiresAt: exp * 1000 };
 }

@@ -9,6 +9,7 @@ import type * as documents from "../documents.ts";
 import type * as events from "../events.ts";
 import type * as functions from "../functions.ts";
 import type * as jobs from "../jobs.ts";
+import type * as joined from "../joined.ts";
 import type * as occurrences from "../occurrences.ts";
 import type * as pictures from "../pictures.ts";
 import type * as schedules from "../schedules.ts";
@@ -30,6 +31,7 @@ declare const fullApi: ApiFromModules<{
   events: typeof events;
   functions: typeof functions;
   jobs: typeof jobs;
+  joined: typeof joined;
   occurrences: typeof occurrences;
   pictures: typeof pictures;
   schedules: typeof schedules;

@@ -2,7 +2,9 @@
 import { ConvexError, type GenericValidator, type Infer, type ObjectType, type PropertyValidators } from "convex/values";
 import type { RegisteredMutation, RegisteredQuery } from "convex/server";
 import { internalMutation, internalQuery, mutation, query, type MutationCtx, type QueryCtx } from "../_generated/server.js";
+import type { Doc } from "../_generated/dataModel.js";
 import { isNikaError, NikaError } from "../model/error.ts";
+import { workerSubject } from "../model/joined.ts";
 import { openSums, type Sums } from "./sum.ts";
 import { openTally, type Tally } from "./tally.ts";
 
@@ -21,6 +23,17 @@ async function onlyOwner(ctx: QueryCtx | MutationCtx): Promise<void> {
   const identity = await ctx.auth.getUserIdentity();
   if (identity?.subject !== ownerSubject)
     throw new NikaError("denied", "Only the owner may do this; open a new link with `nika up`.");
+}
+
+/** Whom a worker of another machine was let in as. Looked up each time, so that taking its token away takes effect at once. */
+async function joinedWorker(ctx: QueryCtx | MutationCtx): Promise<Doc<"workerTokens">> {
+  const subject = (await ctx.auth.getUserIdentity())?.subject ?? "";
+  const id = subject.startsWith(workerSubject)
+    ? ctx.db.normalizeId("workerTokens", subject.slice(workerSubject.length))
+    : undefined;
+  const token = id && (await ctx.db.get(id));
+  if (!token) throw new NikaError("denied", "This worker's token is not taken any more; make one with `nika worker token`.");
+  return token;
 }
 
 /** Callers get a code and a sentence; what is not ours stays a server error, whose text Convex keeps from them. */
@@ -62,6 +75,25 @@ export function ownerMutation<Args extends PropertyValidators, Returns extends G
       await onlyOwner(ctx);
       return inTurn(ctx, (turn) => definition.handler(turn, args));
     });
+  return mutation({ args: definition.args, returns: definition.returns, handler } as never) as never;
+}
+
+type Joined = { readonly joined: Doc<"workerTokens"> };
+
+/** For workers on other machines, each with a token of its own. */
+export function joinedQuery<Args extends PropertyValidators, Returns extends GenericValidator>(
+  definition: Definition<QueryCtx & Joined, Args, Returns>,
+): RegisteredQuery<"public", ObjectType<Args>, Promise<Infer<Returns>>> {
+  const handler = (ctx: QueryCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
+    answering(async () => definition.handler({ ...ctx, joined: await joinedWorker(ctx) }, args));
+  return query({ args: definition.args, returns: definition.returns, handler } as never) as never;
+}
+
+export function joinedMutation<Args extends PropertyValidators, Returns extends GenericValidator>(
+  definition: Definition<MutationCtx & Joined, Args, Returns>,
+): RegisteredMutation<"public", ObjectType<Args>, Promise<Infer<Returns>>> {
+  const handler = (ctx: MutationCtx, args: ObjectType<Args>): Promise<Infer<Returns>> =>
+    answering(async () => definition.handler({ ...ctx, joined: await joinedWorker(ctx) }, args));
   return mutation({ args: definition.args, returns: definition.returns, handler } as never) as never;
 }
 

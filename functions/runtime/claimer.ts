@@ -29,10 +29,13 @@ export type Claimer = {
 export function openClaimer(options: {
   readonly state: State;
   readonly lane: Lane;
+  /** What this worker can do; everything when absent. */
+  readonly kinds?: readonly string[] | undefined;
   readonly onReady: () => void;
   readonly log: (line: string) => void;
 }): Claimer {
-  const { state, lane, onReady, log } = options;
+  const { state, lane, kinds, onReady, log } = options;
+  const only = kinds ? { kinds: [...kinds] } : {};
   let seen: readonly Id<"jobs">[] = [];
   let offered: Id<"jobs">[] = [];
   let known = new Set<string>();
@@ -63,7 +66,7 @@ export function openClaimer(options: {
     isLooking = true;
     isMore = false;
     try {
-      const head = await state.query(internal.jobs.head, { lane, limit: lookedMax - (turn++ % 64) });
+      const head = await state.query(internal.jobs.head, { lane, limit: lookedMax - (turn++ % 64), ...only });
       if (isClosed) return;
       if (head.length >= lookedMax - 64) isMore = true;
       known = new Set();
@@ -76,7 +79,7 @@ export function openClaimer(options: {
     }
   };
   const timer = setInterval(() => void look(), lookEveryMs);
-  const unwatch = state.watch(internal.jobs.head, { lane, limit: watchedMax }, see, (error) =>
+  const unwatch = state.watch(internal.jobs.head, { lane, limit: watchedMax, ...only }, see, (error) =>
     log(`the queue cannot be watched: ${String(error)}`),
   );
 

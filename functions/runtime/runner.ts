@@ -10,7 +10,8 @@ export type ClaimedJob = { readonly jobId: string; readonly kind: string; readon
 
 export type RunnerOptions = {
   readonly find: (kind: string) => AnyJobFunction | undefined;
-  readonly ports: Ports;
+  /** What the run of a job may use: the same for all where this process is trusted with everything. */
+  readonly portsOf: (held: Held) => Ports;
   readonly log: (line: string) => void;
   readonly progress: Progress;
 };
@@ -18,7 +19,7 @@ export type RunnerOptions = {
 export type Runner = (job: ClaimedJob, held: Held) => Promise<Outcome>;
 
 /** Runs one job to its outcome. Never throws: what a function throws becomes `failed`, and the cause goes to the log. */
-export function openRunner({ find, ports, log, progress }: RunnerOptions): Runner {
+export function openRunner({ find, portsOf, log, progress }: RunnerOptions): Runner {
   return async (job, held) => {
     const f = find(job.kind);
     if (!f)
@@ -29,7 +30,7 @@ export function openRunner({ find, ports, log, progress }: RunnerOptions): Runne
     try {
       return await f.run(
         { jobId: job.jobId, args: job.args, attempt: job.attempt, signal: held.signal, progress: report },
-        pick(ports, f.needs as (keyof Ports)[]),
+        pick(portsOf(held), f.needs as (keyof Ports)[]),
       );
     } catch (thrown) {
       // It was told to stop and did: that is no failure. A lost lease is not settled at all.

@@ -2,7 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { internal } from "../../convex/_generated/api.js";
 import type { Ports } from "../define.ts";
 import type { State } from "../ports/state.ts";
+import type { JobKind } from "../../convex/model/kinds.ts";
 import { laneSlots, lanes } from "../../convex/model/lane.ts";
+import type { Held } from "./held.ts";
 import { openOutbox, type Added, type NewWork } from "./outbox.ts";
 import { openProgress } from "./progress.ts";
 import { openRegistry, type AnyJobFunction } from "./registry.ts";
@@ -12,7 +14,8 @@ import { within } from "./within.ts";
 
 export type RuntimeOptions = {
   readonly state: State;
-  readonly ports: Ports;
+  /** What functions use; of a worker that is trusted only with what it holds, for each job its own. */
+  readonly ports: Ports | ((held: Held) => Ports);
   readonly functions: readonly AnyJobFunction[];
   /** Names this worker for good: one that starts under a known name takes the place of the one before. */
   readonly workerName: string;
@@ -20,6 +23,8 @@ export type RuntimeOptions = {
   readonly slots: number;
   /** How many of these may be used right now, where that changes. What runs is finished in any case. */
   readonly room?: Room;
+  /** What it says of itself. With `kinds` it takes these only. */
+  readonly about?: { readonly host: string; readonly version: string; readonly kinds?: readonly JobKind[] };
   readonly log: (line: string) => void;
 };
 
@@ -43,10 +48,10 @@ const soonMs = 30_000;
 const joinWaitMs = 1_000;
 
 /** Does the work the control plane has: see README.md beside this file. */
-export function startRuntime({ state, ports, functions, workerName, slots, room, log }: RuntimeOptions): Runtime {
+export function startRuntime({ state, ports, functions, workerName, slots, room, about, log }: RuntimeOptions): Runtime {
   const progress = openProgress(state, log);
   const find = openRegistry(functions);
-  const run = openRunner({ find, ports, log, progress });
+  const run = openRunner({ find, portsOf: typeof ports === "function" ? ports : () => ports, log, progress });
   const outbox = openOutbox(state);
   const slotsOf = laneSlots(slots);
   const slotsAll = lanes.reduce((sum, lane) => sum + slotsOf[lane], 0);
@@ -58,7 +63,14 @@ export function startRuntime({ state, ports, functions, workerName, slots, room,
 
   const join = async (): Promise<void> => {
     const askedAt = performance.now();
-    const incarnation = { ...(await state.mutation(internal.workers.hello, { name: workerName, slots: slotsAll })), askedAt };
+    const told = about && {
+      host: about.host,
+      version: about.version,
+      lanes: slotsOf,
+      ...(about.kinds && { kinds: [...about.kinds] }),
+    };
+    const hello = { name: workerName, slots: slotsAll, ...(told && { about: told }) };
+    const incarnation = { ...(await state.mutation(internal.workers.hello, hello)), askedAt };
     if (stopping.signal.aborted) {
       // It was stopped while it waited for the answer.
       await state.mutation(internal.workers.goodbye, { workerId: incarnation.workerId, epoch: incarnation.epoch });
@@ -66,7 +78,7 @@ export function startRuntime({ state, ports, functions, workerName, slots, room,
     }
     const knows = (kind: string): boolean => find(kind) !== undefined;
     const onLost = (): void => void (joining = rejoin());
-    session = openSession({ state, incarnation, slots: slotsOf, room, run, knows, outbox, log, onLost });
+    session = openSession({ state, incarnation, slots: slotsOf, room, run, knows, kinds: about?.kinds, outbox, log, onLost });
   };
   const pause = (): Promise<void> => delay(rejoinEveryMs, undefined, { signal: stopping.signal }).catch(() => undefined);
 

@@ -24,6 +24,8 @@ export type SessionOptions = {
   readonly run: Runner;
   /** Whether it has the function of a kind. */
   readonly knows: (kind: string) => boolean;
+  /** What it looks for; everything when absent. */
+  readonly kinds?: readonly string[] | undefined;
   readonly outbox: Outbox;
   readonly log: (line: string) => void;
   /** Called once, when everything it held belongs to others. What ran has been told to stop. */
@@ -40,6 +42,7 @@ export type Session = {
 /** A run that was told to stop gets this long; then the worker goes on without waiting for it. */
 export const abandonAfterMs = 10_000;
 
+const goodbyeMs = 5_000;
 const none = { now: 0, work: 0, bulk: 0 };
 const outOfTime: Outcome = { type: "failed", code: "timeout", message: "It took longer than it may.", retry: true };
 
@@ -126,6 +129,8 @@ export function openSession(options: SessionOptions): Session {
     // Whatever became of the leases meanwhile: what was added is there.
     if (answer?.isCurrent) for (const [i, added] of answer.added.entries()) entries[i]?.done(added);
     else if (!isApart) outbox.giveBack(entries);
+    if (answer && !answer.isCurrent && settle.length > 0)
+      log(`what ${settle.length} jobs did was reported too late; it is not recorded, and they are done elsewhere`);
     if (!answer || gone.signal.aborted) return;
     if (!answer.isCurrent) return lose("it was given up");
     for (const [i, isSettled] of answer.settled.entries()) {
@@ -197,7 +202,9 @@ export function openSession(options: SessionOptions): Session {
     }
     turn();
   });
-  const claimers: Record<Lane, Claimer> = byLane((lane) => openClaimer({ state, lane, onReady: turn, log }));
+  const claimers: Record<Lane, Claimer> = byLane((lane) =>
+    openClaimer({ state, lane, kinds: options.kinds, onReady: turn, log }),
+  );
   const heartbeat = openHeartbeat({
     state,
     incarnation,
@@ -224,9 +231,11 @@ export function openSession(options: SessionOptions): Session {
       await idle(abandonAfterMs);
       if (gone.signal.aborted) return;
       leave();
-      await state
+      const goodbye = state
         .mutation(internal.workers.goodbye, { workerId, epoch })
         .catch((error: unknown) => log(`no goodbye: ${String(error)}`));
+      // Whoever cannot be reached finds out by itself.
+      await within(goodbye, goodbyeMs);
     },
   };
 }

@@ -1,0 +1,44 @@
+/** How a worker of another machine is let in: it shows its secret, and gets a token for the control plane that lasts an hour. */
+import { createHash } from "node:crypto";
+import { internal } from "../../convex/_generated/api.js";
+import { NikaError } from "../../convex/model/error.ts";
+import { workerSubject } from "../../convex/model/joined.ts";
+import type { State } from "../../functions/ports/state.ts";
+import { mintToken, type SigningKey } from "../secrets/token.ts";
+
+/** What the appliance tells a worker that it knows. */
+export type Ticket = {
+  /** For the control plane; the worker comes back for another one before `expiresAt`. */
+  readonly token: string;
+  readonly expiresAt: number;
+  /** The worker's name, which came with its secret. */
+  readonly name: string;
+  readonly version: string;
+  readonly convexUrl: string;
+  /** Whose vectors the vault holds. */
+  readonly embedderId: string;
+};
+
+export type DoorOptions = {
+  readonly state: State;
+  readonly signing: SigningKey;
+  readonly version: string;
+  readonly convexUrl: string;
+  readonly embedderId: string;
+  readonly now: () => number;
+};
+
+/** Secrets of workers begin so, and people see what they hold. */
+export const secretPrefix = "nkw_";
+export const hashOf = (secret: string): string => createHash("sha256").update(secret).digest("hex");
+
+/** Fails with `denied` when nobody has that secret. The control plane keeps only its hash. */
+export function openDoor({ state, signing, now, ...told }: DoorOptions): (secret: string) => Promise<Ticket> {
+  return async (secret) => {
+    const known = secret.startsWith(secretPrefix)
+      ? await state.query(internal.workers.findToken, { hash: hashOf(secret) })
+      : null;
+    if (!known) throw new NikaError("denied", "This token opens nothing; make one with `nika worker token` at the appliance.");
+    return { ...mintToken(signing, `${workerSubject}${known.id}`, now()), name: known.name, ...told };
+  };
+}
