@@ -1,8 +1,9 @@
 /** Containers by the Docker Engine on this machine. Nobody else in Nika knows its client. */
 import { createHash } from "node:crypto";
 import Docker from "dockerode";
-import { isNikaError, NikaError } from "../../convex/model/error.ts";
+import { NikaError } from "../../convex/model/error.ts";
 import type { Containers, ContainerSpec } from "../../functions/ports/containers.ts";
+import { isUnreachable, statusOf, toContainerError, unlessMissing } from "./errors.ts";
 
 export type DockerOptions = {
   /** Of the engine; its usual place when absent. */
@@ -141,23 +142,6 @@ function toLines(bytes: Buffer): string[] {
     .filter((line) => line.trim() !== "");
 }
 
-function statusOf(error: unknown): number | undefined {
-  const status = error instanceof Error ? (error as { statusCode?: unknown }).statusCode : undefined;
-  return typeof status === "number" ? status : undefined;
-}
-
-const isUnreachable = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && ["ENOENT", "ECONNREFUSED", "EACCES", "ECONNRESET"].includes(String(error.code));
-
-async function unlessMissing<T>(call: Promise<T>): Promise<T | undefined> {
-  try {
-    return await call;
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
-  }
-}
-
 /** Every call with the engine's errors in our words. */
 function explained(calls: Containers): Containers {
   const explain =
@@ -178,18 +162,4 @@ function explained(calls: Containers): Containers {
     remove: explain(calls.remove),
     removeVolume: explain(calls.removeVolume),
   };
-}
-
-function toContainerError(error: unknown): unknown {
-  if (isNikaError(error)) return error;
-  if (isUnreachable(error))
-    return new NikaError("unavailable", "No Docker engine answers on this machine; install docker.io, or start it.", {
-      cause: error,
-    });
-  const status = statusOf(error);
-  if (status === undefined) return error;
-  const said = error instanceof Error ? error.message.replace(/^\(HTTP code \d+\) [\w ]* - /, "").trim() : "";
-  if (/port is already allocated|address already in use/.test(said))
-    return new NikaError("conflict", `Docker cannot publish the port, because something else uses it: ${said}`, { cause: error });
-  return new NikaError(status >= 500 ? "unavailable" : "conflict", `Docker refused: ${said}`, { cause: error });
 }

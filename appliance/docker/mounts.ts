@@ -1,0 +1,86 @@
+/** What of this machine a sandbox may see: folders inside the given roots, never beyond them by a link, and nothing that listens. */
+import { opendir, realpath, stat } from "node:fs/promises";
+import { join, posix, sep } from "node:path";
+import type Docker from "dockerode";
+import { isNikaError, NikaError } from "../../convex/model/error.ts";
+import type { SandboxSpec } from "../../functions/ports/sandboxes.ts";
+
+/** A folder with more entries cannot be looked through in reasonable time. */
+const entriesMax = 200_000;
+/** What the image, the kernel and the engine have there must not be covered. */
+const taken = ["/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/nika", "/tmp"];
+
+/** The mounts in the engine's words. Fails with `denied` for what lies outside the roots, with `invalid` for what makes no sense. */
+export async function toMounts(mounts: SandboxSpec["mounts"], roots: readonly string[]): Promise<Docker.MountSettings[]> {
+  const inside = await Promise.all(roots.map((root) => realpath(root).catch(() => root)));
+  return Promise.all(
+    mounts.map(async ({ from, to }): Promise<Docker.MountSettings> => {
+      checkTarget(to);
+      const source = await resolved(from);
+      if (!inside.some((root) => source === root || source.startsWith(root.endsWith(sep) ? root : root + sep)))
+        throw new NikaError(
+          "denied",
+          `${from} may not be mounted into a sandbox, because it lies outside what was set aside for that.`,
+        );
+      await checkContent(from, source);
+      return {
+        Type: "bind",
+        Source: source,
+        Target: to,
+        ReadOnly: true,
+        // What is mounted below it on this machine stays outside: old engines would make only the top read-only.
+        BindOptions: { Propagation: "rprivate", NonRecursive: true } as Docker.MountSettings["BindOptions"],
+      };
+    }),
+  );
+}
+
+function checkTarget(to: string): void {
+  const isPlain = to.startsWith("/") && posix.normalize(to) === to && !to.endsWith("/");
+  if (!isPlain || taken.some((path) => to === path || to.startsWith(`${path}/`)))
+    throw new NikaError("invalid", `A sandbox cannot have something mounted at "${to}"; use a path such as /app.`);
+}
+
+async function resolved(from: string): Promise<string> {
+  if (!from.startsWith("/")) throw new NikaError("invalid", `A mount is given by its whole path, not "${from}".`);
+  try {
+    return await realpath(from);
+  } catch (error) {
+    throw new NikaError("missing", `${from} was to be mounted into a sandbox and is not there.`, { cause: error });
+  }
+}
+
+/** Read-only keeps files from being written, but what connects to a socket does not write a file. */
+async function checkContent(from: string, source: string): Promise<void> {
+  const { mode } = await stat(source);
+  const isFolder = (mode & 0o170000) === 0o040000;
+  if (!isFolder && (mode & 0o170000) !== 0o100000)
+    throw new NikaError("denied", `${from} is neither a folder nor a file, so it may not be mounted into a sandbox.`);
+  if ((mode & 0o004) === 0 || (isFolder && (mode & 0o001) === 0))
+    throw new NikaError(
+      "denied",
+      `${from} cannot be read inside a sandbox, which runs as nobody; let others read it (chmod -R a+rX).`,
+    );
+  if (!isFolder) return;
+  let entries = 0;
+  const look = async (folder: string): Promise<void> => {
+    const inner: string[] = [];
+    for await (const entry of await opendir(folder, { bufferSize: 256 })) {
+      if (++entries > entriesMax)
+        throw new NikaError("denied", `${from} holds more than ${entriesMax} files, too many to mount into a sandbox.`);
+      if (entry.isDirectory()) inner.push(join(folder, entry.name));
+      else if (!entry.isFile() && !entry.isSymbolicLink())
+        throw new NikaError(
+          "denied",
+          `${join(folder, entry.name)} is a socket, pipe or device, so ${from} may not be mounted into a sandbox.`,
+        );
+    }
+    for (const one of inner) await look(one);
+  };
+  try {
+    await look(source);
+  } catch (error) {
+    if (isNikaError(error)) throw error;
+    throw new NikaError("denied", `${from} could not be looked through before mounting it into a sandbox.`, { cause: error });
+  }
+}

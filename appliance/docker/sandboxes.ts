@@ -1,0 +1,209 @@
+/**
+ * Sandboxes by the Docker Engine: create, attach, start over its API. The command line of Docker is not used: it costs a process a
+ * sandbox, and killing it leaves the container running.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import type { Duplex } from "node:stream";
+import Docker from "dockerode";
+import { isNikaError, NikaError } from "../../convex/model/error.ts";
+import type { Sandbox, SandboxEnd, Sandboxes, SandboxSpec } from "../../functions/ports/sandboxes.ts";
+import { attached } from "./attached.ts";
+import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
+import { openEvents } from "./events.ts";
+import { openImages, users } from "./image.ts";
+import { checkSpec, openUsers, toCreateOptions, type Runtime } from "./limits.ts";
+import { toMounts } from "./mounts.ts";
+
+export type SandboxesOptions = {
+  /** Whose sandboxes these are: containers of another data folder are never touched. */
+  readonly dataDir: string;
+  /** Folders from which may be mounted. */
+  readonly mountRoots: readonly string[];
+  /** Of the engine; its usual place when absent. */
+  readonly socketPath?: string;
+};
+
+const ownerLabel = "nika.sandbox.owner";
+const bootLabel = "nika.sandbox.boot";
+/** What the kernel's SIGKILL looks like from outside, and V8's own end for want of heap. */
+const killedCode = 137;
+const abortedCode = 134;
+/** The kernel's word about memory may come this much after that of the end. */
+const oomGraceMs = 300;
+
+/** Talks to the engine only when asked something. */
+export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/docker.sock" }: SandboxesOptions): Sandboxes {
+  const docker = new Docker({ socketPath });
+  const owner = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
+  const boot = randomUUID();
+  const events = openEvents(docker, `${bootLabel}=${boot}`);
+  const images = openImages(docker, {});
+  const free = openUsers(users);
+
+  async function open(spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox> {
+    checkSpec(spec);
+    signal.throwIfAborted();
+    const mounts = await toMounts(spec.mounts, mountRoots);
+    const { runtime, runtimeName } = await runtimeFor(spec);
+    const user = free.take();
+    try {
+      return await start({ spec, mounts, runtime, runtimeName, user, signal });
+    } catch (error) {
+      free.give(user);
+      throw error;
+    }
+  }
+
+  async function runtimeFor(_spec: SandboxSpec): Promise<{ runtime: Runtime; runtimeName: string }> {
+    return { runtime: "runc", runtimeName: "runc" };
+  }
+
+  type Opening = {
+    readonly spec: SandboxSpec;
+    readonly mounts: Docker.MountSettings[];
+    readonly runtime: Runtime;
+    readonly runtimeName: string;
+    readonly user: number;
+    readonly signal: AbortSignal;
+  };
+
+  async function create({ spec, mounts, runtime, runtimeName, user }: Opening): Promise<Docker.Container> {
+    for (let isSecond = false; ; isSecond = true) {
+      const image = await images.need(spec.language);
+      const labels = { [ownerLabel]: owner, [bootLabel]: boot };
+      const options = toCreateOptions({ spec, image, mounts, runtime, runtimeName, user, labels, compensations: new Set() });
+      try {
+        return await docker.createContainer(options);
+      } catch (error) {
+        // Somebody took the image away since it was made.
+        if (statusOf(error) !== 404 || isSecond) throw named(spec, error);
+        images.forget(spec.language);
+      }
+    }
+  }
+
+  async function start(opening: Opening): Promise<Sandbox> {
+    const { spec, user, signal } = opening;
+    const container = await create(opening);
+    const end = followed(container, spec);
+    void end.ended.then(() => free.give(user));
+    try {
+      signal.throwIfAborted();
+      const connection = await container.attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true });
+      const pipes = attached(connection as Duplex);
+      end.hears(pipes);
+      await container.start();
+      signal.throwIfAborted();
+      end.started();
+      const { input, output, errors } = pipes;
+      return {
+        input,
+        output,
+        errors,
+        ended: end.ended,
+        pause: () => quietly(container.pause()),
+        resume: () => quietly(container.unpause()),
+        stop: () => end.stop("stopped"),
+      };
+    } catch (error) {
+      await end.stop("stopped").catch(() => undefined);
+      throw named(spec, error);
+    }
+  }
+
+  /** Follows a container to its end, whoever brings it about. */
+  function followed(container: Docker.Container, { timeLimitMs }: SandboxSpec) {
+    const { promise: ended, resolve } = Promise.withResolvers<SandboxEnd>();
+    const oom = Promise.withResolvers<true>();
+    let code: number | undefined;
+    let hasDied = false;
+    let broughtAbout: "stopped" | "time" | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    let words = (): string => "";
+    let cut = (): void => undefined;
+
+    const unwatch = events.watch(container.id, (event) => {
+      if (event.type === "oom") oom.resolve(true);
+      else if (event.type === "died") [hasDied, code] = [true, event.code];
+      else if (event.type === "gone") void finish(hasDied);
+      else void finish(false);
+    });
+
+    async function finish(isKnown: boolean): Promise<void> {
+      clearTimeout(timer);
+      const reason = await reasonOf(isKnown);
+      unwatch();
+      if (reason !== "exit" && reason !== "memory") cut();
+      resolve({ code: isKnown ? code : undefined, reason });
+    }
+
+    async function reasonOf(isKnown: boolean): Promise<SandboxEnd["reason"]> {
+      if (broughtAbout) return broughtAbout;
+      if (!isKnown) return "lost";
+      if (code === abortedCode && /heap out of memory|heap limit/i.test(words())) return "memory";
+      if (code !== killedCode) return "exit";
+      const late = new Promise<false>((settle) => setTimeout(settle, oomGraceMs, false));
+      return (await Promise.race([oom.promise, late])) ? "memory" : "exit";
+    }
+
+    async function stop(reason: "stopped" | "time"): Promise<void> {
+      if (hasDied) return void (await ended);
+      broughtAbout ??= reason;
+      // One that never ran is not removed by its end; of one that runs, this is the end.
+      await unlessMissing(container.remove({ force: true })).catch((error: unknown) => {
+        // Its removal is under way already.
+        if (statusOf(error) !== 409) throw toContainerError(error);
+      });
+      await ended;
+    }
+
+    return {
+      ended,
+      stop,
+      hears(pipes: { lastWords(): string; cut(): void }) {
+        ({ lastWords: words, cut } = pipes);
+      },
+      started() {
+        if (timeLimitMs !== undefined) timer = setTimeout(() => void stop("time").catch(() => undefined), timeLimitMs);
+      },
+    };
+  }
+
+  return {
+    open,
+    async attestations() {
+      return [];
+    },
+    connections: () => () => undefined,
+    async reap() {
+      try {
+        const filters = { label: [`${ownerLabel}=${owner}`] };
+        const old = (await docker.listContainers({ all: true, filters })).filter(({ Labels }) => Labels[bootLabel] !== boot);
+        await Promise.all(old.map(({ Id }) => unlessMissing(docker.getContainer(Id).remove({ force: true }))));
+        await images.prune();
+        return old.length;
+      } catch (error) {
+        throw toContainerError(error);
+      }
+    },
+  };
+}
+
+/** Pausing what is paused, and resuming what runs or is gone, is no error. */
+async function quietly(call: Promise<unknown>): Promise<void> {
+  try {
+    await unlessMissing(call);
+  } catch (error) {
+    if (statusOf(error) === 409 || /is not paused|already paused|not running/.test(String(error))) return;
+    throw toContainerError(error);
+  }
+}
+
+function named({ name, command }: SandboxSpec, error: unknown): unknown {
+  if (isNikaError(error)) return error;
+  if (statusOf(error) === 409)
+    return new NikaError("conflict", `A sandbox named ${name} is there already; stop it first.`, { cause: error });
+  if (/executable file not found|no such file or directory/.test(String(error)))
+    return new NikaError("missing", `The sandbox ${name} has no program "${command[0] ?? ""}".`, { cause: error });
+  return toContainerError(error);
+}
