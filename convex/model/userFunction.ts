@@ -75,9 +75,11 @@ const known = ["name", "language", "entry", "limits", "egress", "schedule", "web
 const namePattern = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/u;
 const nameCharsMax = 40;
 
+export const isFunctionName = (text: string): boolean => text.length <= nameCharsMax && namePattern.test(text);
+
 /** A function's name: letters, digits and single hyphens, small. Fails with `invalid`. */
 export function toFunctionName(text: string): string {
-  if (text.length > nameCharsMax || !namePattern.test(text))
+  if (!isFunctionName(text))
     throw new NikaError(
       "invalid",
       `A function's name is up to ${nameCharsMax} small letters, digits and hyphens, such as "daily-report", not "${text.slice(0, 60)}".`,
