@@ -66,7 +66,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "@tesseract.js-data/fra": ["appliance/ocr/"],
   htmlparser2: ["ml/parse/"],
   yauzl: ["ml/parse/"],
-  "modern-tar": ["ml/parse/"],
+  // What owners hand over is unpacked there; images of sandboxes are packed here.
+  "modern-tar": ["ml/parse/", "appliance/docker/"],
   numfmt: ["ml/parse/"],
   "@e965/xlsx": ["ml/parse/"],
   "word-extractor": ["ml/parse/"],
