@@ -12,6 +12,7 @@ import { vGate, vLane } from "./model/lane.ts";
 import { vPictureFacts } from "./model/picture.ts";
 import { vProfile } from "./model/theme.ts";
 import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
+import { vLedgerHead, vServerFacts, vToolCall } from "./model/serverView.ts";
 import { vSettings } from "./model/setting.ts";
 import { vPostState } from "./model/telegram.ts";
 import { vFunctionReport, vInvocationState, vRunFacts, vTrigger } from "./model/userFunction.ts";
@@ -448,4 +449,16 @@ export default defineSchema({
     problem: v.optional(v.string()),
     at: v.number(),
   }).index("by_state", ["state"]),
+
+  // MCP servers as they stand: a picture drawn by the appliance through servers.ts, whose files are the truth. Gone with the server.
+  servers: defineTable(vServerFacts).index("by_name", ["name"]),
+
+  // The latest calls of their tools, for the page; all of them stand in the log. Written by servers.ts alone, which drops the oldest.
+  toolCalls: defineTable(vToolCall).index("by_seq", ["seq"]).index("by_server", ["server", "seq"]),
+
+  // At most one row: how far that log reaches, so that a missing end is noticed. Written with the calls.
+  ledgers: defineTable(vLedgerHead),
+
+  // Who else than the owner may use the tools of all servers. Only hashes of secrets; deleted when they are revoked.
+  serverTokens: defineTable({ name: v.string(), hash: v.string(), createdAt: v.number() }).index("by_hash", ["hash"]),
 });

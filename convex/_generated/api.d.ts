@@ -13,6 +13,7 @@ import type * as joined from "../joined.ts";
 import type * as occurrences from "../occurrences.ts";
 import type * as pictures from "../pictures.ts";
 import type * as schedules from "../schedules.ts";
+import type * as servers from "../servers.ts";
 import type * as settings from "../settings.ts";
 import type * as sources from "../sources.ts";
 import type * as telegram from "../telegram.ts";
@@ -35,6 +36,7 @@ declare const fullApi: ApiFromModules<{
   occurrences: typeof occurrences;
   pictures: typeof pictures;
   schedules: typeof schedules;
+  servers: typeof servers;
   settings: typeof settings;
   sources: typeof sources;
   telegram: typeof telegram;

@@ -12,6 +12,9 @@ export const vEventType = v.union(
   v.literal("scheduled"),
   v.literal("scheduleFailed"),
   v.literal("functionFailed"),
+  v.literal("toolChanged"),
+  v.literal("serverFailed"),
+  v.literal("functionFailed"),
 );
 export type EventType = Infer<typeof vEventType>;
 

@@ -459,6 +459,9 @@ export const en = {
     scheduled: (name: string) => `On schedule: ${name}`,
     scheduleFailed: (name: string) => `The schedule ${name} failed.`,
     functionFailed: (name: string) => `The function ${name} failed.`,
+    toolChanged: (name: string) => `${name} changed some of its tools; they wait for your approval.`,
+    serverFailed: (name: string) => `The MCP server ${name} does not run.`,
+    functionFailed: (name: string) => `The function ${name} failed.`,
   },
   bridge: {
     title: "Agents",

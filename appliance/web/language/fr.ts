@@ -481,6 +481,9 @@ export const fr: Words = {
     scheduled: (name) => `Comme prévu : ${name}`,
     scheduleFailed: (name) => `La planification ${name} a échoué.`,
     functionFailed: (name) => `La fonction ${name} a échoué.`,
+    toolChanged: (name) => `${name} a modifié certains de ses outils ; ils attendent votre accord.`,
+    serverFailed: (name) => `Le serveur MCP ${name} ne fonctionne pas.`,
+    functionFailed: (name) => `La fonction ${name} a échoué.`,
   },
   bridge: {
     title: "Agents distants",

@@ -1,0 +1,80 @@
+/** What the pool remembers on disk: the catalog (what servers offer) and the lock (what the owner approved). Small JSON files, whole or not at all. */
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import type { ToolDefinition } from "../../convex/model/tool.ts";
+
+export type Era = "legacy" | "modern";
+export type Prompt = { readonly name: string; readonly description?: string } & Readonly<Record<string, unknown>>;
+export type Resource = { readonly uri: string; readonly name: string } & Readonly<Record<string, unknown>>;
+export type Template = { readonly uriTemplate: string; readonly name: string } & Readonly<Record<string, unknown>>;
+
+/** What one server offered when it was last listed. */
+export type Listing = {
+  /** Of the configuration it was listed with. */
+  readonly hash: string;
+  readonly listedAt: number;
+  readonly era: Era;
+  readonly eraAt: number;
+  readonly serverInfo: { readonly name: string; readonly version: string };
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly instructions?: string;
+  readonly tools: readonly ToolDefinition[];
+  readonly prompts: readonly Prompt[];
+  readonly resources: readonly Resource[];
+  readonly templates: readonly Template[];
+};
+export type Catalog = Record<string, Listing>;
+
+export type Pin = { readonly sha256: string; readonly definition: ToolDefinition; readonly at: number };
+export type ServerLock = {
+  readonly tools: Readonly<Record<string, Pin>>;
+  /** Prompts are pinned the same way, their arguments in the place of a schema. */
+  readonly prompts: Readonly<Record<string, Pin>>;
+  readonly instructions?: { readonly sha256: string };
+  /** The owner lets this very command run without a sandbox. */
+  readonly bare?: { readonly sha256: string; readonly at: number };
+};
+export type Lock = Record<string, ServerLock>;
+
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+export type Kept<T> = { value: T; save(): void };
+
+/** Reads the file, or begins with an empty object; one that cannot be read is put aside rather than written over. */
+export function keep<T extends object>(file: string, log: (line: string) => void): Kept<T> {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  const kept: Kept<T> = {
+    value: load(file, log) as T,
+    save: () => replace(file, `${JSON.stringify(kept.value, undefined, 1)}\n`),
+  };
+  return kept;
+}
+
+function load(file: string, log: (line: string) => void): object {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    return {};
+  }
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    renameSync(file, `${file}.broken`);
+    log(`mcp: ${file} could not be read and was put aside as ${file}.broken`);
+    return {};
+  }
+}
+
+function replace(file: string, text: string): void {
+  const temporary = `${file}.new`;
+  const handle = openSync(temporary, "w", 0o600);
+  try {
+    writeSync(handle, text);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(temporary, file);
+}

@@ -1,0 +1,272 @@
+/** Starts what a server's configuration names: a sandbox, a bare process where the owner allowed it, or a connection. */
+import { spawn } from "node:child_process";
+import { existsSync, realpathSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, resolve, sep } from "node:path";
+import { SSEClientTransport, StreamableHTTPClientTransport, type Transport } from "@modelcontextprotocol/client";
+import { NikaError } from "../../convex/model/error.ts";
+import { referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../convex/model/server.ts";
+import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
+import { pipeTransport } from "./pipe.ts";
+
+export type Launched = {
+  readonly transport: Transport;
+  readonly way: "sandbox" | "bare" | "remote";
+  /** Why it ended, once it did; never for a connection that is merely closed. */
+  readonly ended: Promise<string>;
+  /** The last it wrote on standard error. */
+  readonly errors: () => string;
+  readonly pause?: () => Promise<void>;
+  readonly resume?: () => Promise<void>;
+  /** Resolves when it is gone. */
+  stop(): Promise<void>;
+};
+
+export type LaunchOptions = {
+  readonly sandboxes: Sandboxes | undefined;
+  /** The environment Nika was started in. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Where `${secret:NAME}` comes from. */
+  readonly secret: (name: string, reader: string) => Promise<string | undefined>;
+};
+export type LaunchWish = {
+  /** Unique among those that run. */
+  readonly id: string;
+  readonly isBareAllowed: boolean;
+};
+
+export type Launcher = (config: ServerConfig, wish: LaunchWish, signal: AbortSignal) => Promise<Launched>;
+
+/** What a process gets besides what its configuration says: nothing of Nika's own. */
+const inherited = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "TZ"];
+const errorCharsKept = 4_000;
+/** A server that was told to end gets this long, then TERM, then as long again. */
+const endMs = 1_000;
+
+export function openLauncher({ sandboxes, variables, secret }: LaunchOptions): Launcher {
+  return async (declared, wish, signal) => {
+    const config = await resolved(declared, { variables, secret });
+    const { transport } = config;
+    if (transport.type !== "stdio") return connect(transport);
+    if (wish.isBareAllowed) return startBare(transport, variables);
+    if (!sandboxes) throw refusedBare(declared.name, "there is no container engine to hold it");
+    return startSandboxed(config, transport, { id: wish.id, sandboxes, signal });
+  };
+}
+
+export const refusedBare = (name: string, why: string): NikaError =>
+  new NikaError("denied", `"${name}" was not started: ${why}. Let it run without a sandbox with \`nika mcp allow ${name}\`.`);
+
+/** The configuration with values in the place of references. Held only as long as it takes to start. */
+async function resolved(
+  config: ServerConfig,
+  { variables, secret }: Pick<LaunchOptions, "variables" | "secret">,
+): Promise<ServerConfig> {
+  const texts: string[] = [];
+  collect(config.transport, texts);
+  const secrets = new Map<string, string | undefined>();
+  for (const { type, name } of texts.flatMap(referencesIn))
+    if (type === "secret" && !secrets.has(name)) secrets.set(name, await secret(name, `mcp ${config.name}`));
+  const put = (text: string): string =>
+    resolveText(text, ({ type, name }) => (type === "secret" ? secrets.get(name) : variables[name]));
+  const all = (record: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(record).map(([key, text]) => [key, put(text)]));
+  const { transport, sandbox } = config;
+  const filled: ServerConfig["transport"] =
+    transport.type === "stdio"
+      ? {
+          ...transport,
+          command: put(transport.command),
+          args: transport.args.map(put),
+          env: all(transport.env),
+          ...(transport.cwd !== undefined && { cwd: put(transport.cwd) }),
+        }
+      : { ...transport, url: put(transport.url), headers: all(transport.headers) };
+  return { ...config, transport: filled, sandbox: { ...sandbox, mounts: sandbox.mounts.map(put) } };
+}
+
+function collect(value: unknown, texts: string[]): void {
+  if (typeof value === "string") texts.push(value);
+  else if (typeof value === "object" && value !== null) for (const one of Object.values(value)) collect(one, texts);
+}
+
+function connect({ type, url, headers }: Exclude<ServerConfig["transport"], StdioTransport>): Launched {
+  const { promise: ended } = Promise.withResolvers<string>();
+  const requestInit = { headers: { ...headers } };
+  const address = new URL(url);
+  const transport: Transport =
+    type === "sse"
+      ? new SSEClientTransport(address, {
+          requestInit,
+          eventSourceInit: { fetch: (to, init) => fetch(to, { ...init, headers: { ...toRecord(init?.headers), ...headers } }) },
+        })
+      : new StreamableHTTPClientTransport(address, { requestInit });
+  return {
+    transport,
+    way: "remote",
+    ended,
+    errors: () => "",
+    async stop() {
+      if (transport instanceof StreamableHTTPClientTransport && transport.sessionId !== undefined)
+        // A server that does not care for being told is no trouble.
+        await Promise.race([transport.terminateSession().catch(() => undefined), after(endMs)]);
+      await transport.close();
+    },
+  };
+}
+
+const toRecord = (headers: unknown): Record<string, string> =>
+  headers instanceof Headers ? Object.fromEntries(headers) : { ...(headers as Record<string, string> | undefined) };
+
+function startBare({ command, args, env, cwd }: StdioTransport, variables: LaunchOptions["variables"]): Promise<Launched> {
+  const base = Object.fromEntries(inherited.flatMap((name) => (variables[name] === undefined ? [] : [[name, variables[name]]])));
+  // A group of its own, so that what it starts ends with it.
+  const child = spawn(command, args, {
+    env: { ...base, ...env },
+    stdio: "pipe",
+    detached: true,
+    ...(cwd !== undefined && { cwd }),
+  });
+  const errors = tailOf(child.stderr);
+  const ended = new Promise<string>((done) => {
+    child.once("exit", (code, signal) => done(signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`));
+  });
+  const kill = (signal: NodeJS.Signals): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, signal);
+    } catch {
+      // All of it is gone.
+    }
+  };
+  const stop = async (): Promise<void> => {
+    child.stdin.end();
+    const isGone = (): Promise<boolean> => Promise.race([ended.then(() => true), after(endMs).then(() => false)]);
+    if (!(await isGone())) {
+      kill("SIGTERM");
+      if (!(await isGone())) kill("SIGKILL");
+    }
+    await ended;
+    // What it left behind in its group.
+    kill("SIGKILL");
+  };
+  return new Promise((done, fail) => {
+    child.once("error", (error: NodeJS.ErrnoException) =>
+      fail(
+        error.code === "ENOENT"
+          ? new NikaError("missing", `There is no program "${command}" here.`, { cause: error })
+          : new NikaError("unavailable", `"${command}" cannot be started (${String(error.code)}).`, { cause: error }),
+      ),
+    );
+    child.once("spawn", () =>
+      done({
+        transport: pipeTransport({ input: child.stdin, output: child.stdout }, stop),
+        way: "bare",
+        ended,
+        errors,
+        stop,
+      }),
+    );
+  });
+}
+
+type SandboxTools = { readonly id: string; readonly sandboxes: Sandboxes; readonly signal: AbortSignal };
+
+async function startSandboxed(
+  config: ServerConfig,
+  transport: StdioTransport,
+  { id, sandboxes, signal }: SandboxTools,
+): Promise<Launched> {
+  const { command, language, mounts } = toInside(config, transport);
+  const { runtime, memoryBytes, cpus, processesMax, tmpBytes, egress } = config.sandbox;
+  const sandbox = await sandboxes.open(
+    {
+      name: id,
+      language,
+      runtime,
+      command,
+      environment: transport.env,
+      mounts,
+      egress,
+      memoryBytes,
+      cpus,
+      processesMax,
+      tmpBytes,
+    },
+    signal,
+  );
+  const ends = {
+    exit: "it ended",
+    memory: "it used up its memory",
+    time: "its time was over",
+    stopped: "it was stopped",
+    lost: "it was lost",
+  };
+  const ended = sandbox.ended.then(({ code, reason }) => `${ends[reason]}${code === undefined ? "" : ` with code ${code}`}`);
+  return {
+    transport: pipeTransport({ input: sandbox.input, output: sandbox.output }, () => sandbox.stop()),
+    way: "sandbox",
+    ended,
+    errors: tailOf(sandbox.errors),
+    pause: () => sandbox.pause(),
+    resume: () => sandbox.resume(),
+    stop: () => sandbox.stop(),
+  };
+}
+
+type Inside = {
+  readonly command: readonly string[];
+  readonly language: "node" | "python";
+  readonly mounts: readonly { readonly from: string; readonly to: string }[];
+};
+
+/** Interpreters whose image is made of this machine's own. What fetches a package first is for the installer. */
+function languageOf(program: string): "node" | "python" | undefined {
+  if (/^node(?:js)?$/.test(program)) return "node";
+  return /^python3?(?:\.\d+)?$/.test(program) ? "python" : undefined;
+}
+
+/**
+ * The command as it is inside: its program's package mounted read-only where it is outside, so that paths in arguments stay true. ESM
+ * looks for packages in folders of that very name, so a package below `node_modules` brings that whole folder.
+ */
+export function toInside(config: ServerConfig, { command, args, cwd }: StdioTransport): Inside {
+  const language = languageOf(basename(command));
+  if (!language)
+    throw new NikaError(
+      "invalid",
+      `"${config.name}" runs "${basename(command)}", which has no sandbox: name the program itself, as in node /path/to/server.js.`,
+    );
+  const script = args.findIndex((one) => !one.startsWith("-"));
+  const file = args[script];
+  if (file === undefined || args.slice(0, script).some((flag) => flag === "-m" || flag === "-c" || flag === "-e"))
+    throw new NikaError("invalid", `"${config.name}" does not say which file to run; its first argument must be one.`);
+  const path = isAbsolute(file) ? file : resolve(cwd ?? "/", file);
+  if (!existsSync(path)) throw new NikaError("missing", `"${config.name}" is to run ${path}, which is not there.`);
+  const real = realpathSync(path);
+  const root = packageRoot(real);
+  const mounts = [root, ...config.sandbox.mounts].map((from) => ({ from, to: from }));
+  const program = language === "node" ? "/usr/local/bin/node" : "/usr/local/bin/python3";
+  return { language, mounts, command: [program, ...args.slice(0, script), real, ...args.slice(script + 1)] };
+}
+
+function packageRoot(file: string): string {
+  const parts = file.split(sep);
+  const modules = parts.indexOf("node_modules");
+  if (modules !== -1) return parts.slice(0, modules + 1).join(sep);
+  for (let dir = dirname(file); dirname(dir) !== dir; dir = dirname(dir))
+    if (["package.json", "pyproject.toml", "setup.py"].some((name) => existsSync(join(dir, name)))) return dir;
+  return file;
+}
+
+function tailOf(stream: NodeJS.ReadableStream): () => string {
+  let text = "";
+  stream.on("data", (chunk: Buffer | string) => {
+    text = `${text}${chunk.toString()}`.slice(-errorCharsKept);
+  });
+  stream.on("error", () => undefined);
+  return () => text.trim();
+}
+
+const after = (ms: number): Promise<void> =>
+  new Promise((done) => {
+    setTimeout(done, ms).unref();
+  });

@@ -1,0 +1,71 @@
+/** What the owner sees of MCP servers: a picture that the appliance draws, bounded. */
+import { v, type Infer } from "convex/values";
+
+export const vToolView = v.object({
+  kind: v.union(v.literal("tool"), v.literal("prompt")),
+  name: v.string(),
+  /** The name clients see. */
+  publicName: v.string(),
+  description: v.string(),
+  class: v.union(v.literal("read"), v.literal("write"), v.literal("destructive")),
+  approval: v.union(v.literal("never"), v.literal("ask"), v.literal("refuse")),
+  standing: v.union(v.literal("approved"), v.literal("new"), v.literal("changed"), v.literal("renamed")),
+  /** How it differs from what was approved. */
+  diff: v.array(v.string()),
+  /** What looks like poison in its texts. */
+  warnings: v.array(v.string()),
+  hidden: v.optional(v.string()),
+});
+export type ToolView = Infer<typeof vToolView>;
+
+export const vServerState = v.union(
+  v.literal("cold"),
+  v.literal("starting"),
+  v.literal("running"),
+  v.literal("paused"),
+  v.literal("failed"),
+);
+
+/** One server as it stands. `target` is its command or address, without values of variables. */
+export const vServerFacts = v.object({
+  name: v.string(),
+  origin: v.string(),
+  transport: v.union(v.literal("stdio"), v.literal("http"), v.literal("sse"), v.literal("none")),
+  target: v.string(),
+  state: vServerState,
+  problem: v.optional(v.string()),
+  /** The owner lets it run without a sandbox. */
+  isBare: v.boolean(),
+  era: v.optional(v.union(v.literal("legacy"), v.literal("modern"))),
+  listedAt: v.optional(v.number()),
+  resources: v.number(),
+  peers: v.number(),
+  tools: v.array(vToolView),
+});
+export type ServerFacts = Infer<typeof vServerFacts>;
+
+/** One call of a tool, as the log has it. */
+export const vToolCall = v.object({
+  seq: v.number(),
+  at: v.number(),
+  server: v.string(),
+  tool: v.string(),
+  by: v.string(),
+  ms: v.number(),
+  isError: v.boolean(),
+  problem: v.optional(v.string()),
+  argsBytes: v.number(),
+  resultBytes: v.number(),
+});
+export type ToolCallView = Infer<typeof vToolCall>;
+
+/** How far the log of events reaches, remembered apart from it. */
+export const vLedgerHead = v.object({ seq: v.number(), hash: v.string() });
+
+/** Older ones stand in the log alone. */
+export const callsKeptMax = 500;
+export const serversMax = 500;
+/** Of one server, in the picture; all of them count. */
+export const toolsShownMax = 200;
+export const textCharsMax = 300;
+export const serverTokensMax = 100;

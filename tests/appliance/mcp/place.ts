@@ -1,0 +1,106 @@
+/** A pool with its gateway on a real socket, in a folder of its own. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { configFiles } from "../../../appliance/mcp/configFiles.ts";
+import { openEdge } from "../../../appliance/mcp/edge.ts";
+import { openGateway, type Gateway, type GatewayOptions, type ToolMode } from "../../../appliance/mcp/gateway.ts";
+import { openLauncher, type LaunchOptions } from "../../../appliance/mcp/launch.ts";
+import { openLedger, type Ledger } from "../../../appliance/mcp/ledger.ts";
+import { openPool, type Pool, type PoolOptions } from "../../../appliance/mcp/pool.ts";
+
+const root = join(import.meta.dirname, "../../..");
+export const packagePath = (name: string): string => join(root, "node_modules/@modelcontextprotocol", name, "dist/index.js");
+export const everything = { command: process.execPath, args: [packagePath("server-everything"), "stdio"] };
+
+export type McpPlace = {
+  readonly dir: string;
+  readonly url: string;
+  readonly port: number;
+  readonly pool: Pool;
+  readonly gateway: Gateway;
+  readonly ledger: Ledger;
+  readonly logged: string[];
+  /** Writes the file, reads it, and waits until every server was looked at. */
+  configure(servers: object): Promise<void>;
+  /** Allows and approves all that is configured. */
+  trust(...names: string[]): Promise<void>;
+  reload(): Promise<void>;
+  close(): Promise<void>;
+};
+
+type Wish = {
+  readonly dir?: string;
+  readonly tools?: GatewayOptions["tools"];
+  readonly mode?: ToolMode;
+  readonly pool?: Partial<PoolOptions>;
+  readonly launch?: Partial<LaunchOptions>;
+};
+
+export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
+  const dir = wish.dir ?? mkdtempSync(join(tmpdir(), "nika-mcp-"));
+  const logged: string[] = [];
+  const log = (line: string): void => void logged.push(line);
+  const now = (): number => Date.now();
+  const launcher = openLauncher({
+    sandboxes: undefined,
+    variables: process.env,
+    secret: () => Promise.resolve(undefined),
+    ...wish.launch,
+  });
+  const pool = openPool({ dataDir: dir, version: "0", launcher, log, now, ...wish.pool });
+  const ledger = openLedger(join(dir, "mcp", "events"), { now, log });
+  const gateway = openGateway({ pool, tools: wish.tools ?? [], ledger, version: "0", log, now });
+  const edge = openEdge({ gateway, log, now });
+  pool.onRoutes(() => edge.announce());
+  const visitor = { principal: "owner", mode: wish.mode ?? "auto" } as const;
+  const server = createServer((request, response) => {
+    edge.answer(request, response, visitor).catch((error: unknown) => {
+      logged.push(String(error));
+      if (!response.headersSent) response.writeHead(500).end();
+      else response.destroy();
+    });
+  });
+  server.on("upgrade", (_request, socket) => {
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: mcp\r\nConnection: Upgrade\r\n\r\n");
+    edge.serve(socket, visitor);
+  });
+  await new Promise<void>((done) => {
+    server.listen(0, "127.0.0.1", done);
+  });
+  const { port } = server.address() as AddressInfo;
+  const files = configFiles({ dataDir: dir, sharedFile: join(dir, "home.mcp.json") });
+  const reload = (): Promise<void> => pool.apply(files.read());
+  return {
+    dir,
+    url: `http://127.0.0.1:${port}/mcp`,
+    port,
+    pool,
+    gateway,
+    ledger,
+    logged,
+    reload,
+    async configure(servers) {
+      writeFileSync(join(dir, "mcp-servers.json"), JSON.stringify(servers));
+      await reload();
+    },
+    async trust(...names) {
+      for (const name of names) {
+        if (pool.configOf(name).transport.type === "stdio") await pool.allowBare(name, true);
+        pool.approve(name);
+      }
+    },
+    async close() {
+      server.closeAllConnections();
+      await edge.close();
+      await new Promise<void>((done) => {
+        server.close(() => done());
+      });
+      await pool.close();
+      await ledger.close();
+      if (wish.dir === undefined) rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
