@@ -23,12 +23,14 @@ import { openBridge } from "./bridge/bridge.ts";
 import { bridgeRoutes } from "./bridge/http.ts";
 import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
+import { dockerSandboxes } from "./docker/sandboxes.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
 import { openReranker } from "./embedder/reranker.ts";
 import { openVisual } from "./embedder/visual.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
+import { openFunctions, routesOf } from "./functions.ts";
 import { openCrontab } from "./host/crontab.ts";
 import { openHostSchedules, type HostSchedules } from "./host/hostSchedules.ts";
 import { openRoom } from "./host/load.ts";
@@ -117,11 +119,19 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
       captionDimensions: embedder.dimensions,
     }),
     clock: { now: () => Date.now() },
+    get userFunctions() {
+      return owned;
+    },
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),
     },
   };
+  const sandboxes = dockerSandboxes({ dataDir: config.dataDir, mountRoots: [join(config.dataDir, "cache")] });
+  // Of an earlier life that ended too suddenly to take them along.
+  void sandboxes.reap().catch(() => undefined);
+  const owned = await openFunctions({ ...config, state, sandboxes, planner: () => schedulesOf(ports, hostOf(config)), log });
+  opened.defer(() => owned.close());
   const telegram = await openTelegram({
     state,
     secrets,
@@ -148,6 +158,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     schedules: schedulesOf(ports, hostOf(config)),
     secrets,
     bridge: bridgeRoutes({ bridge: openBridge(state), state, version: config.version, log }),
+    functions: routesOf({ owned, ports, secrets, log }),
     telegram,
     join: openDoor({
       state,

@@ -52,6 +52,8 @@ export type RouteOptions = {
   readonly schedules: Schedules;
   readonly secrets: SecretStore;
   readonly bridge: BridgeRoutes;
+  /** The owner's functions, and the hooks by which others call them. */
+  readonly functions: BridgeRoutes;
   /** The chat that mirrors the bridge. The token of its bot travels over loopback and stops in a file. */
   readonly telegram: { connect(token: string): Promise<object>; disconnect(): Promise<void> };
   /** Lets in a worker of another machine that shows its secret. */
@@ -67,7 +69,7 @@ type BridgeRoutes = (
 ) => ((request: IncomingMessage, response: ServerResponse, exchange: BridgeExchange) => Promise<void>) | undefined;
 type BridgeExchange = {
   readonly isOwner: (token: string) => boolean;
-  readonly readJson: (request: IncomingMessage) => Promise<Record<string, unknown>>;
+  readonly readJson: (request: IncomingMessage, bytesMax?: number) => Promise<Record<string, unknown>>;
   readonly send: (status: number, body: object) => void;
 };
 
@@ -149,7 +151,8 @@ export function nikaRoutes(options: RouteOptions): Routes {
       const isApi = path.startsWith("/api/schedules");
       const handler =
         table[`${request.method ?? "GET"} ${path}`] ??
-        bridge(options, path) ??
+        bridge(options, options.bridge, path) ??
+        bridge(options, options.functions, path) ??
         (path.startsWith("/nika/secrets") ? secrets(options, path) : undefined) ??
         (isApi ? schedules(options, path) : findMedia(path, request));
       if (!handler && !path.startsWith("/nika/")) return false;
@@ -238,7 +241,7 @@ function secrets(options: RouteOptions, path: string): Handler {
   };
 }
 
-function bridge({ bridge: find, signing, now }: RouteOptions, path: string): Handler | undefined {
+function bridge({ signing, now }: RouteOptions, find: BridgeRoutes, path: string): Handler | undefined {
   const route = find(path);
   if (!route) return undefined;
   return (request, response) =>

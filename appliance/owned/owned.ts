@@ -94,7 +94,7 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
     const runner = shelf.runners[language];
     try {
       if (!sandboxes) throw new NikaError("unavailable", "There is no container engine on this machine.");
-      const inside = language === "node" ? "/nika/runner.mjs" : "/nika/runner.py";
+      const inside = language === "node" ? "/runner/runner.mjs" : "/runner/runner.py";
       const program =
         language === "node"
           ? ["/usr/local/bin/node", `--max-old-space-size=${memoryMiB}`, "--disable-warning=ExperimentalWarning"]

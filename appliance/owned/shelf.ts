@@ -3,7 +3,7 @@
  * and a restart. DATA/cache/functions/NAME/VERSION holds the files with types taken out; NAME/current says which one answers.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
 import { dirname, join } from "node:path";
 import { NikaError } from "../../convex/model/error.ts";
@@ -56,7 +56,10 @@ export async function openShelf(dataDir: string): Promise<Shelf> {
         const to = join(temporary, path);
         await mkdir(dirname(to), { recursive: true });
         await writeFile(to, typed.test(path) ? stripped(path, bytes) : bytes);
+        // Inside it runs as nobody, whatever this process keeps from others by itself.
+        await chmod(to, 0o644);
       }
+      for (const path of ["", ...foldersOf(files.keys())]) await chmod(join(temporary, path), 0o755);
       await rm(kept.dir, { recursive: true, force: true });
       await rename(temporary, kept.dir);
       return kept;
@@ -80,6 +83,13 @@ export async function openShelf(dataDir: string): Promise<Shelf> {
   };
 }
 
+function foldersOf(paths: Iterable<string>): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths)
+    for (let at = path.indexOf("/"); at > 0; at = path.indexOf("/", at + 1)) folders.add(path.slice(0, at));
+  return folders;
+}
+
 function stripped(path: string, bytes: Buffer): string {
   try {
     return stripTypeScriptTypes(bytes.toString("utf8"));
@@ -93,5 +103,6 @@ function stripped(path: string, bytes: Buffer): string {
 async function whole(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeFile(`${path}.new`, text);
+  await chmod(`${path}.new`, 0o644);
   await rename(`${path}.new`, path);
 }
