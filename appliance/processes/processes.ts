@@ -49,15 +49,20 @@ export type Processes<Request, Reply> = {
    * stops it), and with what the source of `bytes` fails with. `bytes` go to the handler beside the request, by a pipe of their own that
    * copies them once, as fast as the process takes them, and add twice their size to what the process may hold.
    */
-  call(request: Request, options: { signal: AbortSignal; bytes?: Bytes }): Promise<Reply>;
+  call(request: Request, options: CallOptions): Promise<Reply>;
+  /** The same, with what the handler handed over before it answered (`handOver`). */
+  callInParts(request: Request, options: CallOptions): Promise<{ readonly reply: Reply; readonly parts: readonly unknown[] }>;
   /** Ends all processes; open and later calls fail with `cancelled`. */
   close(): Promise<void>;
 };
+
+export type CallOptions = { readonly signal: AbortSignal; readonly bytes?: Bytes };
 
 export type ProcessRequest = { readonly request: unknown; readonly bytesLength: number };
 /** What a process asks while it works, and what it is told. */
 export type ProcessQuestion = { readonly ask: number; readonly question: unknown };
 export type ProcessAnswer = { readonly answerTo: number; readonly ok: boolean; readonly value: unknown };
+export type ProcessPart = { readonly part: unknown };
 export type ProcessReply =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly name: string; readonly message: string };
@@ -76,10 +81,12 @@ type Task = {
   readonly bytes: Bytes;
   readonly sizeBytes: number;
   readonly signal: AbortSignal;
-  readonly resolve: (value: unknown) => void;
+  readonly resolve: (answer: { reply: unknown; parts: readonly unknown[] }) => void;
   readonly reject: (error: unknown) => void;
   readonly onAbort: () => void;
   timer?: NodeJS.Timeout;
+  /** What was handed over by the process that has it now. */
+  parts: unknown[];
   /** Fires when it is over for this process, whatever came of it. */
   over: AbortController;
   /** Needs all of the memory, so it runs while nothing else does. */
@@ -158,7 +165,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
 
   const finish = (runner: Runner, reply: ProcessReply): void => {
     const task = settle(runner);
-    if (reply.ok) task?.resolve(reply.value);
+    if (reply.ok) task?.resolve({ reply: reply.value, parts: task.parts });
     else task?.reject(new ProcessLostError("crashed", { cause: new Error(`${reply.name}: ${reply.message}`) }));
     if (memoryMiB(runner.child) > options.memoryMiBMax * shareKept) lose(runner, undefined);
     else rest(runner);
@@ -195,8 +202,9 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     child.stderr?.on("data", (text: Buffer) => (lastWords = (lastWords + text.toString()).slice(-2_000)));
     // A process that ended cannot be written to; its end is told by "exit".
     child.stdin?.on("error", () => {});
-    child.on("message", (message: ProcessReply | ProcessQuestion) => {
-      if ("ask" in message) void answer(runner, message);
+    child.on("message", (message: ProcessReply | ProcessQuestion | ProcessPart) => {
+      if ("part" in message) runner.task?.parts.push(message.part);
+      else if ("ask" in message) void answer(runner, message);
       else finish(runner, message);
     });
     child.once("error", (cause) => lose(runner, new ProcessLostError("crashed", { cause })));
@@ -221,6 +229,7 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     clearTimeout(runner.idleTimer);
     runner.child.channel?.ref();
     runner.task = task;
+    task.parts = [];
     watch ??= setInterval(look, watchMs);
     limit(runner, task);
     const message: ProcessRequest = { request: task.request, bytesLength: task.sizeBytes };
@@ -267,25 +276,29 @@ export function openProcesses<Request, Reply>(options: ProcessesOptions): Proces
     if (runner) lose(runner, cancelled());
   };
 
+  const callInParts: Processes<Request, Reply>["callInParts"] = (request, { signal, bytes = new Uint8Array() }) =>
+    new Promise((resolve, reject) => {
+      if (isClosed || signal.aborted) return reject(cancelled());
+      const task: Task = {
+        request,
+        bytes,
+        sizeBytes: bytes instanceof Uint8Array ? bytes.length : bytes.sizeBytes,
+        signal,
+        resolve: resolve as Task["resolve"],
+        reject,
+        onAbort: () => abort(task),
+        parts: [],
+        over: new AbortController(),
+        isAlone: false,
+      };
+      signal.addEventListener("abort", task.onAbort, { once: true });
+      queue.push(task);
+      pump();
+    });
+
   return {
-    call: (request, { signal, bytes = new Uint8Array() }) =>
-      new Promise<Reply>((resolve, reject) => {
-        if (isClosed || signal.aborted) return reject(cancelled());
-        const task: Task = {
-          request,
-          bytes,
-          sizeBytes: bytes instanceof Uint8Array ? bytes.length : bytes.sizeBytes,
-          signal,
-          resolve: resolve as (value: unknown) => void,
-          reject,
-          onAbort: () => abort(task),
-          over: new AbortController(),
-          isAlone: false,
-        };
-        signal.addEventListener("abort", task.onAbort, { once: true });
-        queue.push(task);
-        pump();
-      }),
+    callInParts,
+    call: async (request, options) => (await callInParts(request, options)).reply,
     close: async () => {
       isClosed = true;
       for (const task of queue.splice(0)) abort(task);

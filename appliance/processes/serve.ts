@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { ProcessAnswer, ProcessQuestion, ProcessReply, ProcessRequest } from "./processes.ts";
+import type { ProcessAnswer, ProcessPart, ProcessQuestion, ProcessReply, ProcessRequest } from "./processes.ts";
 
 /** The inside of a process opened by processes.ts: answers each request with what `handle` returns or throws; ends with its parent. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- names what the caller's handler takes
@@ -30,6 +30,15 @@ export async function askParent(question: unknown): Promise<unknown> {
   const message: ProcessQuestion = { ask, question };
   process.send?.(message);
   return await answered.finally(() => waiting.delete(ask));
+}
+
+/**
+ * Hands over a part of the answer ahead of the rest, from inside a handler, and resolves when it has left: what is large never lies in the
+ * channel whole. The parent gets the parts in order.
+ */
+export async function handOver(part: unknown): Promise<void> {
+  const message: ProcessPart = { part };
+  await new Promise<void>((resolve) => process.send?.(message, () => resolve()));
 }
 
 /** The next bytes of the pipe. Requests come one at a time, so what is in it belongs to this one. */

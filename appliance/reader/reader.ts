@@ -4,6 +4,7 @@ import type { Bytes } from "../../functions/ports/files.ts";
 import type { Ocr, OcrPicture } from "../../functions/ports/ocr.ts";
 import type { Reader, Reading } from "../../functions/ports/reader.ts";
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
+import { joinEntries, joinReading } from "./parts.ts";
 import type { ReadReply, ReadRequest } from "./readerProcess.ts";
 
 /** Files read at the same time weigh no more than this together; a larger one is read beside none. */
@@ -61,10 +62,10 @@ export function openReader({
       try {
         const converted = await convert(bytes, { name, signal });
         const request = { type: "read" as const, name, hasOcr: ocr !== undefined, isConverted: converted !== undefined };
-        const reply = await processes.call(request, { signal, bytes: converted ?? bytes });
+        const { reply, parts } = await processes.callInParts(request, { signal, bytes: converted ?? bytes });
         if (reply.cause !== undefined) log(`could not read ${JSON.stringify(name)}: ${reply.cause}`);
         if (reply.type !== "read") throw new NikaError("bug", "The reader gave another answer than was asked for.");
-        return reply.reading;
+        return reply.reading.type === "read" ? joinReading(reply.reading, parts) : reply.reading;
       } catch (error) {
         return unreadable(error, name, log);
       }
@@ -72,10 +73,10 @@ export function openReader({
     entries: async (bytes, { name, from, signal }) => {
       const none = new NikaError("invalid", "It holds no files.");
       try {
-        const reply = await processes.call({ type: "entries", name, from }, { signal, bytes });
+        const { reply, parts } = await processes.callInParts({ type: "entries", name, from }, { signal, bytes });
         if (reply.cause !== undefined) log(`could not open ${JSON.stringify(name)}: ${reply.cause}`);
         if (reply.type !== "entries" || !reply.entries) throw none;
-        return reply.entries;
+        return joinEntries(reply.entries, parts);
       } catch (error) {
         unreadable(error, name, log);
         throw none;

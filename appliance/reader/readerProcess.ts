@@ -10,8 +10,9 @@ import { sketchOf } from "../../ml/retrieve/sketch.ts";
 import { UnreadableError } from "../../ml/parse/unreadable.ts";
 import type { Entries, Reading } from "../../functions/ports/reader.ts";
 import type { Recognise, Recognised } from "../../ml/parse/picture/recognise.ts";
-import { askParent, serve } from "../processes/serve.ts";
+import { askParent, handOver, serve } from "../processes/serve.ts";
 import { findingsOf } from "./findings.ts";
+import { splitEntries, splitReading, type Split } from "./parts.ts";
 
 export type ReadRequest =
   | {
@@ -24,7 +25,7 @@ export type ReadRequest =
     }
   | { readonly type: "page"; readonly page: number; readonly widthMax: number }
   | { readonly type: "entries"; readonly name: string; readonly from: number };
-/** `cause` is for the log: what a library said about the file. */
+/** Passages and bytes come ahead, see parts.ts. `cause` is for the log: what a library said about the file. */
 export type ReadReply =
   | { readonly type: "read"; readonly reading: Reading; readonly cause?: string }
   | { readonly type: "page"; readonly image: Uint8Array | undefined; readonly cause?: string }
@@ -42,7 +43,8 @@ serve(async (request: ReadRequest, bytes): Promise<ReadReply> => {
   try {
     if (request.type === "page") return { type: "page", image: await pageImage(bytes, request.page, request.widthMax) };
     if (request.type === "entries") return { type: "entries", entries: await entries(bytes, request) };
-    return { type: "read", reading: await read(bytes, request) };
+    const reading = await read(bytes, request);
+    return { type: "read", reading: reading.type === "read" ? await sendAhead(splitReading(reading)) : reading };
   } catch (error) {
     const problem = problemOf(error);
     if (request.type === "entries") return { type: "entries", entries: undefined, cause: causeOf(error) };
@@ -56,7 +58,14 @@ const entriesBytesMax = 6 * 1024 * 1024;
 
 async function entries(bytes: Uint8Array, { name, from }: { name: string; from: number }): Promise<Entries | undefined> {
   const holder = await openHolder(bytes, name);
-  return await holder?.read(from, entriesBytesMax);
+  const found = await holder?.read(from, entriesBytesMax);
+  return found && (await sendAhead(splitEntries(found)));
+}
+
+/** What is large goes before the rest, part by part. */
+async function sendAhead<T>({ rest, parts }: Split<T>): Promise<T> {
+  for (const part of parts) await handOver(part);
+  return rest;
 }
 
 type Read = Extract<ReadRequest, { type: "read" }>;

@@ -1,7 +1,7 @@
 /** A process that does what it is told, however bad. */
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { askParent, serve } from "../../../appliance/processes/serve.ts";
+import { askParent, handOver, serve } from "../../../appliance/processes/serve.ts";
 
 export type Deed =
   | "sum"
@@ -17,6 +17,7 @@ export type Deed =
   | "spawn"
   | "ask"
   | "big"
+  | "parts"
   | "bigSum"
   | "stopReading"
   | "length";
@@ -40,6 +41,11 @@ serve((deed: Deed, bytes): unknown => {
     case "big":
       kept.push(new Uint8Array(140 * 1024 * 1024).fill(1));
       return kept.length;
+    case "parts":
+      return (async () => {
+        for (let at = 0; at < 40; at += 1) await handOver(new Uint8Array(100_000).fill(at));
+        return "the rest";
+      })();
     case "bigSum":
       kept.push(new Uint8Array(140 * 1024 * 1024).fill(1));
       return bytes.reduce((sum, byte) => sum + byte, 0);

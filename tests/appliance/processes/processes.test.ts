@@ -127,6 +127,21 @@ test("requests that bring much are worked on one after another, small ones besid
   assert.equal(sources.most, 2);
 });
 
+test("an answer may come in parts, in order, each request's its own", async (t) => {
+  const processes = open(t, { processesMax: 2 });
+
+  const answers = await Promise.all([1, 2, 3].map(() => processes.callInParts("parts", { signal: never })));
+
+  for (const { reply, parts } of answers) {
+    assert.equal(reply, "the rest");
+    assert.deepEqual(
+      (parts as Uint8Array[]).map((part) => [part.length, part[0]]),
+      Array.from({ length: 40 }, (_, at) => [100_000, at]),
+    );
+  }
+  assert.deepEqual((await processes.callInParts("length", { signal: never })).parts, []);
+});
+
 test("a request that is tried again alone gets its bytes from the beginning", async (t) => {
   const processes = open(t, { processesMax: 3, memoryMiBMax: 400 });
 
