@@ -461,7 +461,6 @@ export const en = {
     functionFailed: (name: string) => `The function ${name} failed.`,
     toolChanged: (name: string) => `${name} changed some of its tools; they wait for your approval.`,
     serverFailed: (name: string) => `The MCP server ${name} does not run.`,
-    functionFailed: (name: string) => `The function ${name} failed.`,
   },
   bridge: {
     title: "Agents",

@@ -483,7 +483,6 @@ export const fr: Words = {
     functionFailed: (name) => `La fonction ${name} a échoué.`,
     toolChanged: (name) => `${name} a modifié certains de ses outils ; ils attendent votre accord.`,
     serverFailed: (name) => `Le serveur MCP ${name} ne fonctionne pas.`,
-    functionFailed: (name) => `La fonction ${name} a échoué.`,
   },
   bridge: {
     title: "Agents distants",
