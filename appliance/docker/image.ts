@@ -34,6 +34,10 @@ export type Images = {
 
 const run = promisify(execFile);
 const prefix = "nika-sandbox-";
+/** Raised when the archive is made otherwise of the same parts. */
+const layout = 2;
+/** Nobody answers there: documentation's own network. */
+export const deadDns = "192.0.2.1";
 const guestDir = new URL("guest/", import.meta.url);
 
 /** Each sandbox runs as one of these, so that what the kernel counts by user is counted for it alone. */
@@ -102,7 +106,16 @@ function archiveOf(parts: readonly Part[]): Readable {
   const fill = async (): Promise<void> => {
     for (const folder of foldersOf(parts))
       await controller
-        .add({ name: `${folder}/`, type: "directory", size: 0, mode: 0o755, mtime: new Date(0), uid: 0, gid: 0 })
+        // What is mounted onto /tmp takes its mode from what it covers.
+        .add({
+          name: `${folder}/`,
+          type: "directory",
+          size: 0,
+          mode: folder === "tmp" ? 0o1777 : 0o755,
+          mtime: new Date(0),
+          uid: 0,
+          gid: 0,
+        })
         .close();
     for (const part of parts) {
       const body = "text" in part ? Buffer.from(part.text) : undefined;
@@ -135,7 +148,7 @@ function foldersOf(parts: readonly Part[]): string[] {
 }
 
 async function hashOf(parts: readonly Part[]): Promise<string> {
-  const whole = createHash("sha256");
+  const whole = createHash("sha256").update(`layout ${layout}\n`);
   for (const part of parts) {
     const one = createHash("sha256");
     if ("text" in part) one.update(part.text);
@@ -169,6 +182,8 @@ async function partsOf(language: Language, programs: Readonly<Record<string, URL
   text("/etc/passwd", `root:x:0:0::/:/none\n${accounts("::/tmp:/none")}`);
   text("/etc/group", `root:x:0:\n${accounts("")}`);
   text("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n");
+  text("/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n");
+  text("/etc/resolv.conf", `nameserver ${deadDns}\noptions timeout:1 attempts:1\n`);
   return [...parts.values()].toSorted((one, other) => (one.to < other.to ? -1 : 1));
 }
 

@@ -2,13 +2,10 @@
 import type Docker from "dockerode";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Attestation, SandboxSpec } from "../../functions/ports/sandboxes.ts";
-import { firstUser } from "./image.ts";
+import { deadDns, firstUser } from "./image.ts";
 import { seccompProfile } from "./seccomp.ts";
 
 export type Runtime = Attestation["runtime"];
-
-/** What makes up for a limit that the runtime does not enforce by itself. */
-export type Compensation = "nproc";
 
 export type Start = {
   readonly spec: SandboxSpec;
@@ -20,15 +17,13 @@ export type Start = {
   /** Which of the sandboxes' users it runs as. */
   readonly user: number;
   readonly labels: Readonly<Record<string, string>>;
-  readonly compensations: ReadonlySet<Compensation>;
 };
 
 /** Of the pipe to the gate: a Node of its own inside, paid for beside what the program may have. */
 const relay = { memoryBytes: 96 << 20, processes: 16 };
 /** gVisor's kernel is a program of the host and counts as such. */
 const guestKernel = { memoryBytes: 64 << 20, processes: 512 };
-/** Nobody answers there: documentation's own network. */
-const deadDns = "192.0.2.1";
+export const openFilesMax = 1024;
 const proxy = "http://127.0.0.1:3128";
 
 /** Hidden beside what the engine hides: what tells of this machine and what runs on it. */
@@ -67,7 +62,6 @@ export function toCreateOptions({
   runtime,
   user,
   labels,
-  compensations,
 }: Start): Docker.ContainerCreateOptions {
   const hasEgress = spec.egress.length > 0;
   const isGuestKernel = runtime === "gvisor";
@@ -134,12 +128,14 @@ export function toCreateOptions({
       Tmpfs: { "/tmp": `rw,noexec,nosuid,nodev,size=${tmpBytes},nr_inodes=16384,mode=1777` },
       Mounts: mounts,
       Ulimits: [
-        ulimit("nofile", 1024),
+        ulimit("nofile", openFilesMax),
         ulimit("core", 0),
         ulimit("fsize", tmpBytes),
         ulimit("msgqueue", 0),
         ulimit("memlock", 64 << 10),
-        ...(compensations.has("nproc") ? [ulimit("nproc", spec.processesMax + 1)] : []),
+        // The engine's limit on processes counts the host's, of which a kernel in between has its own number: there, the limit on a
+        // user's processes is what counts, kept by that kernel.
+        ...(isGuestKernel ? [ulimit("nproc", spec.processesMax + 1)] : []),
       ],
       // What it writes goes to whoever opened it and nowhere else, so that it cannot fill the disk.
       LogConfig: { Type: "none", Config: {} },

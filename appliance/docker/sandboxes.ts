@@ -3,10 +3,12 @@
  * sandbox, and killing it leaves the container running.
  */
 import { createHash, randomUUID } from "node:crypto";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import Docker from "dockerode";
 import { isNikaError, NikaError } from "../../convex/model/error.ts";
-import type { Sandbox, SandboxEnd, Sandboxes, SandboxSpec } from "../../functions/ports/sandboxes.ts";
+import type { Attestation, Sandbox, SandboxEnd, Sandboxes, SandboxSpec } from "../../functions/ports/sandboxes.ts";
+import { openAttestations, type Found } from "./attest.ts";
 import { attached } from "./attached.ts";
 import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
 import { openEvents } from "./events.ts";
@@ -40,22 +42,59 @@ export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/do
   const images = openImages(docker, {});
   const free = openUsers(users);
 
+  const attestations = openAttestations({
+    docker,
+    file: join(dataDir, "sandbox", "attestations.json"),
+    image: () => images.need("node"),
+    open: launch,
+  });
+
   async function open(spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox> {
     checkSpec(spec);
     signal.throwIfAborted();
+    const found = await runtimeFor(spec).catch((error: unknown) => {
+      throw toContainerError(error);
+    });
+    return launch(spec, found, signal);
+  }
+
+  /** Starts it under that runtime, whatever is known of it. */
+  async function launch(spec: SandboxSpec, found: Found, signal: AbortSignal): Promise<Sandbox> {
     const mounts = await toMounts(spec.mounts, mountRoots);
-    const { runtime, runtimeName } = await runtimeFor(spec);
     const user = free.take();
     try {
-      return await start({ spec, mounts, runtime, runtimeName, user, signal });
+      return await start({ spec, mounts, ...found, user, signal });
     } catch (error) {
       free.give(user);
       throw error;
     }
   }
 
-  async function runtimeFor(_spec: SandboxSpec): Promise<{ runtime: Runtime; runtimeName: string }> {
-    return { runtime: "runc", runtimeName: "runc" };
+  /** The one that was asked for, or the strongest that was seen to hold. Kata is never chosen unasked: nobody has tried it with Nika. */
+  async function runtimeFor({ name, runtime }: SandboxSpec): Promise<Found> {
+    const found = await attestations.found();
+    for (const wanted of runtime === "auto" ? (["gvisor", "runc"] as const) : [runtime]) {
+      const one = found.find((each) => each.runtime === wanted);
+      if (!one) {
+        if (runtime === "auto") continue;
+        throw new NikaError(
+          "unavailable",
+          `The sandbox ${name} wants ${runtime}, which the container engine on this machine does not have.`,
+        );
+      }
+      const { isSufficient, probes } = await attestations.of(one);
+      if (isSufficient) return one;
+      if (runtime === "auto") continue;
+      const broken = probes.filter(({ holds }) => !holds).map((probe) => probe.name);
+      throw new NikaError(
+        "denied",
+        `The sandbox ${name} is not started: ${runtime} does not hold here (${broken.join(", ")}); see nika sandbox.`,
+      );
+    }
+    throw new NikaError(
+      "denied",
+      `The sandbox ${name} is not started: no runtime on this machine holds all limits; see nika sandbox.`,
+    );
   }
 
   type Opening = {
@@ -71,7 +110,7 @@ export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/do
     for (let isSecond = false; ; isSecond = true) {
       const image = await images.need(spec.language);
       const labels = { [ownerLabel]: owner, [bootLabel]: boot };
-      const options = toCreateOptions({ spec, image, mounts, runtime, runtimeName, user, labels, compensations: new Set() });
+      const options = toCreateOptions({ spec, image, mounts, runtime, runtimeName, user, labels });
       try {
         return await docker.createContainer(options);
       } catch (error) {
@@ -172,7 +211,14 @@ export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/do
   return {
     open,
     async attestations() {
-      return [];
+      try {
+        const all: Attestation[] = [];
+        // One after the other: a probe of the processor wants the machine to itself.
+        for (const one of await attestations.found()) all.push(await attestations.of(one));
+        return all;
+      } catch (error) {
+        throw toContainerError(error);
+      }
     },
     connections: () => () => undefined,
     async reap() {

@@ -2,7 +2,7 @@
  * What programs in a sandbox may ask of the kernel: a list of what Node and Python need, everything else is refused. The engine takes
  * the profile's text, not a path. Stricter than the engine's own, which allows what a container with a system in it may want:
  * no namespaces, mounts, tracing, keys, io_uring, memory files (they would run what the noexec /tmp may not), and of sockets only
- * streams and datagrams between programs and over IP.
+ * streams and datagrams between programs and over IP, and the list of interfaces.
  */
 
 const files =
@@ -46,6 +46,8 @@ const kindMask = 0xf;
 const local = 1;
 const inet = 2;
 const inet6 = 10;
+const netlink = 16;
+const routing = 0;
 
 /** The profile as the text that the engine wants. */
 export function seccompProfile(): string {
@@ -64,6 +66,8 @@ export function seccompProfile(): string {
       ...[local, inet, inet6].flatMap((family) =>
         [stream, datagram].map((kind) => ({ names: ["socket"], action: allow, args: [isFamily(family), isKind(kind)] })),
       ),
+      // What lists the network's interfaces, of which there is only the loopback one; many programs ask, and fail when they may not.
+      { names: ["socket"], action: allow, args: [isFamily(netlink), { index: 2, value: routing, op: "SCMP_CMP_EQ" }] },
       // Threads and processes, but no namespace of one's own.
       { names: ["clone"], action: allow, args: [{ index: 0, value: namespaceFlags, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }] },
       // Its flags are behind a pointer, so it cannot be looked at; who is told that it does not exist uses clone.
