@@ -3,8 +3,10 @@
  * Wiring by hand and in order; stopping is the same list backwards.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { internal } from "../convex/_generated/api.js";
@@ -42,15 +44,18 @@ import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
 import { qdrantPictures } from "./qdrant/pictures.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
+import { openMcp } from "./mcp/mcp.ts";
 import { openReader } from "./reader/reader.ts";
 import { schedulesOf } from "./schedules.ts";
 import { mediaOf, toPictureSearch } from "./media.ts";
 import { openKeys, type Keys } from "./secrets/keys.ts";
 import { adoptServiceKeys } from "./secrets/serviceKeys.ts";
 import { openSecrets } from "./secrets/store.ts";
+import { isOwnerToken } from "./secrets/token.ts";
 import { openState } from "./state.ts";
 import { openStore } from "./store.ts";
 import { openTelegram } from "./telegram/telegram.ts";
+import { ownTools } from "./tools.ts";
 import { openWatch } from "./watch/watch.ts";
 
 const rootDir = fileURLToPath(new URL("..", import.meta.url));
@@ -106,7 +111,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const ended = Promise.withResolvers<void>();
   const ports: Ports = {
     state,
-    files: storageFiles({ convexUrl: convex.url }),
+    files: storageFiles({ convexUrl: convex.url, near: engine }),
     reader,
     embedder,
     reranker,
@@ -140,6 +145,20 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     log,
   });
   opened.defer(() => telegram.close());
+  const bridge = openBridge(state);
+  const mcp = openMcp({
+    ...config.mcp,
+    ...ownTools({ ports, schedules: schedulesOf(ports, hostOf(config)), bridge }),
+    dataDir: config.dataDir,
+    version: config.version,
+    state,
+    // What their owner wrote into the configuration may be anywhere; what may not be mounted is decided there.
+    sandboxes: dockerSandboxes({ dataDir: config.dataDir, mountRoots: ["/"] }),
+    secrets,
+    log,
+  });
+  opened.defer(() => mcp.close());
+  const bridgeFind = bridgeRoutes({ bridge, state, version: config.version, log });
   const routes = nikaRoutes({
     version: config.version,
     adminKey: keys.adminKey,
@@ -157,7 +176,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     media: mediaOf(ports),
     schedules: schedulesOf(ports, hostOf(config)),
     secrets,
-    bridge: bridgeRoutes({ bridge: openBridge(state), state, version: config.version, log }),
+    bridge: (path) => bridgeFind(path) ?? mcp.routes.find(path),
     functions: routesOf({ owned, ports, secrets, log }),
     telegram,
     join: openDoor({
@@ -172,7 +191,13 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     log,
     now: () => Date.now(),
   });
-  server.serve({ backend: engine, routes, connectTo: `${convex.publicUrl} ${convex.publicUrl.replace(/^http/, "ws")}` });
+  const backend = {
+    handle: (request: IncomingMessage, response: ServerResponse) => engine?.handle(request, response) ?? false,
+    upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      mcp.routes.upgrade(request, socket, (token) => isOwnerToken(token, keys.signing, Date.now())) ||
+      (engine?.upgrade(request, socket, head) ?? false),
+  };
+  server.serve({ backend, routes, connectTo: `${convex.publicUrl} ${convex.publicUrl.replace(/^http/, "ws")}` });
 
   await state.mutation(internal.appliance.report, {
     name: hostname(),
