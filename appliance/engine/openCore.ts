@@ -14,7 +14,8 @@ import { isSystemPath } from "./admin/systemQueries.ts";
 import { loadApp } from "./deploy/load.ts";
 import { dropUnpacked, pushedKey, readStored, unpackPushed } from "./deploy/stored.ts";
 import type { WireRequest } from "./exec/actionMessage.ts";
-import { openActionThreads } from "./exec/actionThread.ts";
+import { openActionProcess, openActionThread } from "./exec/actionHost.ts";
+import { openActionSeats } from "./exec/actionSeats.ts";
 import { clientMessage, kindMismatch } from "./exec/driver.ts";
 import type { BatchRun, GroupMessage, Reply, Task } from "./exec/message.ts";
 import { unpackKeys } from "./exec/packed.ts";
@@ -26,6 +27,9 @@ import { addressedPath, canonicalPath, type FunctionEntry } from "./txn/function
 import { identityOf, isUploadToken } from "./txn/syscalls.ts";
 
 const queryThreads = 2;
+const actionThreads = { most: 4, ever: 8 };
+/** Each takes some 60 MB while it is there. */
+const nodeProcesses = { most: 2, ever: 4 };
 const hourNs = 3600n * 1_000_000_000n;
 const sweepEveryMs = 10 * 60 * 1000;
 
@@ -202,7 +206,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     const tableOf = (number: number) => tables.get(number);
     const wrong = argsProblem(entry, request.args, tableOf);
     if (wrong !== undefined) return fail(wrong);
-    const { outcome, logLines } = await actions.run(askerOf(request), entry, request.args);
+    const { outcome, logLines } = await (entry.isNode ? nodeActions : actions).run(askerOf(request), entry, request.args);
     if (!outcome.ok) return { result: { ...outcome, message: clientMessage(request.requestId, outcome.message) }, logLines };
     const badResult = entry.returns && findMismatch(entry.returns, JSON.parse(outcome.value) as Json, tableOf);
     return badResult ? fail(`ReturnsValidationError: ${badResult}`, logLines) : { result: outcome, logLines };
@@ -245,12 +249,14 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     return (run as QueryRun).result;
   };
 
-  const actions = openActionThreads<Who>({
+  const acting = {
     setup: { dir: options.dir, functionsDir: unpacked.functionsDir, ...app.node },
     env: () => ({ ...env, CONVEX_CLOUD_URL: options.origin(), CONVEX_SITE_URL: `${options.origin()}/http` }),
     answer: answerAction,
     log: options.log,
-  });
+  };
+  const actions = openActionSeats<Who>({ ...acting, open: openActionThread, ...actionThreads });
+  const nodeActions = openActionSeats<Who>({ ...acting, open: openActionProcess, ...nodeProcesses });
 
   return {
     deployment: {
@@ -310,7 +316,7 @@ export async function openCore(options: CoreOptions): Promise<Core> {
     },
     close: async () => {
       clearInterval(sweeper);
-      await actions.close();
+      await Promise.all([actions.close(), nodeActions.close()]);
       await pool.close();
       await txn.close();
     },

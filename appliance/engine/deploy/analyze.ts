@@ -100,7 +100,11 @@ export function analyze(
       args: JSON.stringify(one.args[0] ?? {}),
       schedule: one.schedule,
     }));
-    return { ...found, crons };
+    const inNode = new Set(modules.flatMap((one) => (one.isNode ? [one.path] : [])));
+    const functions = found.functions.map((one) =>
+      inNode.has(one.path.slice(0, one.path.lastIndexOf(":"))) ? { ...one, isNode: true as const } : one,
+    );
+    return { ...found, functions, crons };
   } catch (error) {
     throw new DeveloperError(`The functions could not be loaded: ${(error as Error).message}`);
   }

@@ -7,7 +7,7 @@ import { analyze, type Analysis } from "./analyze.ts";
 import { bundleApp, findModules, hashFiles } from "./bundle.ts";
 
 /** Goes up when what is cached means something else than before. */
-const cacheVersion = 2;
+const cacheVersion = 3;
 
 export type LoadedApp = {
   readonly analysis: Analysis;

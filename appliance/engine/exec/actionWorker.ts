@@ -1,5 +1,5 @@
 /**
- * The action thread: Node's own globals, no database. Many actions run here at once; which of them is asking, its async context tells.
+ * A thread or process of actions: Node's own globals, no database. Many actions run here at once; which of them is asking, its async context tells.
  * Everything they ask of the deployment goes through the main thread.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -9,12 +9,12 @@ import { createRequire } from "node:module";
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import vm from "node:vm";
-import { parentPort, workerData } from "node:worker_threads";
 import { limits } from "../codec/limits.ts";
 import { blobPath, writeBlob } from "../store/files.ts";
 import { fullDiskMessage, isDiskFull } from "../store/full.ts";
 import type { StoredFile } from "../model/file.ts";
-import type { ActionSetup, FromAction, ToAction, WireResponse } from "./actionMessage.ts";
+import { openActionLink } from "./actionLink.ts";
+import type { ToAction, WireResponse } from "./actionMessage.ts";
 import { watchedBody } from "./bodies.ts";
 import { failure, splitPath, type Outcome } from "./driver.ts";
 import { logLine } from "./logLine.ts";
@@ -39,9 +39,7 @@ type Asking = { readonly resolve: (text: string) => void; readonly reject: (erro
 
 const actionNiceness = 5;
 
-const port = parentPort;
-if (!port) throw new Error("This file is a worker.");
-const setup = workerData as ActionSetup;
+const { setup, say, onMessage } = openActionLink();
 // Whoever asks waits for queries and mutations; actions take what those leave. On Linux this is said of a thread, elsewhere it would be
 // of the whole process.
 if (process.platform === "linux") setPriority(actionNiceness);
@@ -49,8 +47,6 @@ const contexts = new AsyncLocalStorage<Context>();
 const asking = new Map<number, Asking>();
 let lastAsk = 0;
 const mapStack = openStackMapper(setup.map);
-
-const say = (message: FromAction, transfer: ReadableStream[] = []): void => port.postMessage(message, transfer);
 
 function current(): Context {
   const context = contexts.getStore();
@@ -255,7 +251,7 @@ function describe(thrown: unknown): Outcome {
   );
 }
 
-port.on("message", (message: ToAction) => {
+onMessage((message) => {
   if (message.type === "ping") return say({ type: "pong" });
   if (message.type === "run") return void runAction(message);
   if (message.type === "http") return void runHttp(message);

@@ -8,6 +8,8 @@ export type FunctionEntry = {
   readonly visibility: "public" | "internal";
   readonly args: Validator;
   readonly returns: Validator | null;
+  /** Its module says "use node". */
+  readonly isNode?: true;
 };
 
 /** One spelling for `messages.js:list`, `messages:list`, `messages` and `messages:default`. */

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openActionThreads } from "../../../../appliance/engine/exec/actionThread.ts";
+import { openActionThread } from "../../../../appliance/engine/exec/actionHost.ts";
+import { openActionSeats } from "../../../../appliance/engine/exec/actionSeats.ts";
 import { openQueryPool } from "../../../../appliance/engine/exec/queryPool.ts";
 import { openTxnThread } from "../../../../appliance/engine/exec/txnThread.ts";
 import { Store } from "../../../../appliance/engine/store/store.ts";
@@ -46,7 +47,10 @@ test("queries whose thread cannot start fail, and so do those asked afterwards",
 test("actions whose thread cannot start fail, and so do those asked afterwards", async () => {
   using own = broken();
   const { dir, code, map } = own.setup;
-  const actions = openActionThreads({
+  const actions = openActionSeats({
+    open: openActionThread,
+    most: 4,
+    ever: 8,
     setup: { dir, code, map, functionsDir: dir },
     env: () => ({}),
     answer: async () => "=1",

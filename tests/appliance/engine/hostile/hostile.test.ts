@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { loadApp } from "../../../../appliance/engine/deploy/load.ts";
-import { openActionThreads, type ActionThreads } from "../../../../appliance/engine/exec/actionThread.ts";
+import { openActionThread } from "../../../../appliance/engine/exec/actionHost.ts";
+import { openActionSeats, type ActionSeats } from "../../../../appliance/engine/exec/actionSeats.ts";
 import type { FunctionEntry } from "../../../../appliance/engine/txn/functions.ts";
 import { openTestCore, type TestCore } from "../openTestCore.ts";
+import { ownEngine } from "../ownEngine.ts";
 
 const functionsDir = join(import.meta.dirname, "app");
 
@@ -17,11 +20,27 @@ before(async () => {
 after(() => shared[Symbol.asyncDispose]());
 
 /** Why a run ends, in the words of each kind; `undefined` where the way does no harm. */
-const ends: Readonly<Record<string, Readonly<Record<"query" | "mutation" | "action", RegExp | undefined>>>> = {
+const ends: Readonly<Record<string, Readonly<Record<"query" | "mutation" | "action", RegExp> & { nodeAction?: RegExp }>>> = {
   heap: { query: /out of memory|timed out/, mutation: /out of memory|timed out/, action: /out of memory/ },
   buffers: { query: /out of memory|timed out/, mutation: /out of memory|timed out/, action: /out of memory/ },
-  exit: { query: /TypeError/, mutation: /TypeError/, action: /The action ended its thread/ },
-  abort: { query: /TypeError/, mutation: /TypeError/, action: /not supported in workers/ },
+  exit: {
+    query: /TypeError/,
+    mutation: /TypeError/,
+    action: /The action ended its thread/,
+    nodeAction: /The action ended its process/,
+  },
+  abort: {
+    query: /TypeError/,
+    mutation: /TypeError/,
+    action: /not supported in workers/,
+    nodeAction: /The action ended its process \(SIGABRT\)/,
+  },
+  signal: {
+    query: /TypeError/,
+    mutation: /TypeError/,
+    action: /can only be called in "use node"/,
+    nodeAction: /The action ended its process \(SIGSEGV\)/,
+  },
   deep: { query: /Maximum call stack/, mutation: /Maximum call stack/, action: /Maximum call stack/ },
   hugeResult: { query: /TooLargeFunctionResult/, mutation: /TooLargeFunctionResult/, action: /TooLargeFunctionResult/ },
   throwsAnything: { query: /Uncaught/, mutation: /Uncaught/, action: /Uncaught/ },
@@ -37,11 +56,9 @@ for (const [way, expected] of Object.entries(ends))
       ["query", "bad:asQuery", expected.query],
       ["mutation", "bad:asMutation", expected.mutation],
       ["action", "bad:asAction", expected.action],
-      ["action", "badNode:asNodeAction", expected.action],
+      ["action", "badNode:asNodeAction", expected.nodeAction ?? expected.action],
     ] as const;
-    // Filling a heap takes seconds, and "use node" changes nothing in it.
-    const asked = way === "heap" ? kinds.slice(0, 3) : kinds;
-    for (const [kind, path, why] of asked) assert.match(await shared.refusal(kind, path, { way }), why as RegExp, path);
+    for (const [kind, path, why] of kinds) assert.match(await shared.refusal(kind, path, { way }), why, path);
     assert.deepEqual(await beside, [1, 2, 3, 4]);
     assert.equal(await shared.query("good:count", { name }), 4);
     const request = { path: "good:act", args: JSON.stringify({ name }), identity: { type: "none" }, requestId: "0" } as const;
@@ -69,13 +86,16 @@ const action = (path: string): FunctionEntry => ({
   returns: null,
 });
 
-type Threads = AsyncDisposable & { readonly actions: ActionThreads<string>; readonly logged: string[] };
+type Threads = AsyncDisposable & { readonly actions: ActionSeats<string>; readonly logged: string[] };
 
-async function opened(times: NonNullable<Parameters<typeof openActionThreads>[0]["times"]>): Promise<Threads> {
+async function opened(times: NonNullable<Parameters<typeof openActionSeats<string>>[0]["times"]>): Promise<Threads> {
   const dir = mkdtempSync(join(tmpdir(), "nika-actions-"));
   const app = await loadApp({ dir, functionsDir, env: {} });
   const logged: string[] = [];
-  const actions = openActionThreads<string>({
+  const actions = openActionSeats<string>({
+    open: openActionThread,
+    most: 4,
+    ever: 8,
     setup: { dir, functionsDir, ...app.node },
     env: () => ({}),
     answer: async () => "=1",
@@ -122,3 +142,29 @@ test("one that never lets go of a thread it shares is ended with those it keeps 
   await own.actions.close();
   await Promise.all(waiting);
 });
+
+test("a process of an action that never lets go does not outlive its engine", async () => {
+  await using engine = await ownEngine({ functionsDir });
+  const file = join(engine.dir, "pid");
+  const body = JSON.stringify({ path: "badNode:orphan", args: { file } });
+  const asked = fetch(`${engine.url}/api/action`, { method: "POST", body }).catch(() => undefined);
+  const pid = await eventually(() => Number(readFileSync(file, "utf8")));
+  await engine.kill();
+  await asked;
+  await eventually(() => {
+    assert.throws(() => process.kill(pid, 0));
+    return true;
+  });
+});
+
+async function eventually<T>(look: () => T): Promise<T> {
+  for (;;) {
+    try {
+      const found = look();
+      if (found) return found;
+    } catch {
+      // Not yet.
+    }
+    await pause(20);
+  }
+}

@@ -14,6 +14,11 @@ const ways: Readonly<Record<string, () => unknown>> = {
   never: () => new Promise(() => {}),
   exit: () => (globalThis as unknown as Program).process.exit(3),
   abort: () => (globalThis as unknown as Program).process.abort(),
+  // What native code that crashes comes to.
+  signal: () => {
+    const { process } = globalThis as unknown as Program;
+    return process.kill(process.pid, "SIGSEGV") && new Promise(() => {});
+  },
   deep: () => {
     const sink = (depth: number): number => sink(depth + 1) + 1;
     return sink(0);
@@ -35,7 +40,9 @@ const ways: Readonly<Record<string, () => unknown>> = {
     return new Promise(() => {});
   },
 };
-type Program = { readonly process: { exit(code: number): never; abort(): never } };
+type Program = {
+  readonly process: { exit(code: number): never; abort(): never; readonly pid: number; kill(pid: number, signal: string): true };
+};
 
 export function misbehave(way: string): unknown {
   const found = ways[way];
