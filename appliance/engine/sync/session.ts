@@ -106,7 +106,11 @@ export function openSession({ core, queries, auth, wire, nowMs, requestId, log, 
     isWoken = true;
     setImmediate(() => {
       isWoken = false;
-      transitionWhileDue();
+      try {
+        transitionWhileDue();
+      } catch (error) {
+        fail(error);
+      }
     });
   }
 

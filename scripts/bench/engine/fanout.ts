@@ -116,13 +116,13 @@ async function oneQuery(): Promise<void> {
     const seen = lastOf(fanSockets);
     await writer.mutation(putMany, { from: 0, count: 1, n });
     const at = await seen;
-    const { committedAt } = await engine.stats();
+    const committedAt = await engine.committedAt();
     const seenBare = told(listening) as Promise<{ at: string }>;
     bare.send(JSON.stringify({ n, type: "Transition", padding: "x".repeat(300) }));
     const { startedAt } = (await told(bare)) as { startedAt: string };
     const { at: bareAt } = await seenBare;
     if (n <= warmup) continue;
-    ours.push(Number(at - BigInt(committedAt)) / 1e6);
+    ours.push(Number(at - committedAt) / 1e6);
     theirs.push(Number(BigInt(bareAt) - BigInt(startedAt)) / 1e6);
   }
   for (const share of [0.5, 0.99])

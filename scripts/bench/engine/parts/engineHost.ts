@@ -8,8 +8,6 @@ export type Stats = {
   readonly runs: number;
   readonly rss: number;
   readonly heap: number;
-  /** When the engine heard of its last commit, as `process.hrtime.bigint()` tells time. */
-  readonly committedAt: string;
 };
 export type Host = {
   readonly url: string;
@@ -17,6 +15,8 @@ export type Host = {
   /** From the start of the process until it listens. */
   readonly startMs: number;
   stats(): Promise<Stats>;
+  /** When the engine heard of its last commit, as `process.hrtime.bigint()` tells time. */
+  committedAt(): Promise<bigint>;
   /** Ends it; its folder stays. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -47,6 +47,10 @@ export async function startEngine(options: { readonly dir?: string; readonly app
     stats: async () => {
       child.send("stats");
       return (await told(child)) as Stats;
+    },
+    committedAt: async () => {
+      child.send("commit");
+      return BigInt(((await told(child)) as { committedAt: string }).committedAt);
     },
     stop,
     [Symbol.asyncDispose]: async () => {

@@ -1,6 +1,7 @@
 /**
  * An engine in a process of its own, so that what is measured does not share a thread with who measures: `engineProcess.ts DIR APP`, or
- * `engineProcess.ts DIR -` for one that waits for a push. Says `{url}` once it listens, and answers `"stats"`.
+ * `engineProcess.ts DIR -` for one that waits for a push. Says `{url}` once it listens, and answers `"stats"`, and
+ * `"commit"` with when it last heard of one: that alone, because what collects garbage would be felt in what is measured next.
  */
 import { createServer } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
@@ -28,9 +29,10 @@ server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => {
 });
 process.on("message", (message) => {
   if (message === "close") return void engine.close().then(() => process.exit(0));
+  if (message === "commit") return void process.send?.({ committedAt });
   globalThis.gc?.();
   globalThis.gc?.();
   const { rss, heapUsed, external } = process.memoryUsage();
-  process.send?.({ ...engine.stats(), rss, heap: heapUsed + external, committedAt });
+  process.send?.({ ...engine.stats(), rss, heap: heapUsed + external });
 });
 process.on("disconnect", () => process.exit(0));
