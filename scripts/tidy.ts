@@ -36,6 +36,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/folder/",
     // Whoever offers tools to agents speaks through it.
     "appliance/mcp/",
+    // The command line hands functions over by the same reading by which they are served.
+    "appliance/owned/source.ts",
     // The tools of the bridge are the same over a pipe, which the command line holds.
     "appliance/bridge/tools.ts",
     // Cron starts the command line, which then does what the appliance wrote down.

@@ -7,6 +7,7 @@ import { loadConfig, toPort, type Config } from "../config.ts";
 import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
 import { addBridgeCommands } from "./bridgeProgram.ts";
+import { addFunctionsCommands } from "./functionsProgram.ts";
 import { addHostCommands } from "./hostProgram.ts";
 import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
@@ -54,6 +55,7 @@ export function buildProgram(context: Context): Command {
   addApplianceCommands(program, context);
   addDocumentCommands(program, context);
   addScheduleCommands(program, context, { clientOf, jsonFlag });
+  addFunctionsCommands(program, context, { clientOf, configOf, jsonFlag, countFlag });
   addHostCommands(program, context, { clientOf, configOf, jsonFlag });
   addBridgeCommands(program, context, { clientOf, jsonFlag });
   addSecretCommands(program, context, { clientOf, configOf, jsonFlag });

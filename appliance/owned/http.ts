@@ -56,15 +56,17 @@ export function functionRoutes(options: FunctionRoutesOptions): FunctionRoutes {
       await options.owned.remove(toName(name));
       return { removed: true };
     },
-    /** Keeps the secret that is given, or makes one and tells it, once. */
-    async secret({ name, value }) {
+    /** Keeps the secret that is given, or makes one and tells it, once; with `isFirst` only where there is none. */
+    async secret({ name, value, isFirst }) {
       const webhook = options.owned.manifest(toName(name))?.webhook;
       if (!webhook)
         throw new NikaError("missing", `The function ${String(name)} has no webhook; see "webhook" in function.json.`);
       if (value !== undefined && (typeof value !== "string" || value.trim().length < 16))
         throw new NikaError("invalid", "A secret has at least 16 characters.");
+      const full = secretPrefix + webhook.secret;
+      if (isFirst === true && (await options.secrets.list()).some((one) => one.name === full)) return {};
       const secret = value?.trim() ?? `whsec_${randomBytes(32).toString("base64")}`;
-      await options.secrets.set(secretPrefix + webhook.secret, secret, "functions");
+      await options.secrets.set(full, secret, "functions");
       return value === undefined ? { secret } : {};
     },
   };
