@@ -369,9 +369,12 @@ async function happenDue(turn: Turn, by: number): Promise<number> {
     .withIndex("by_next", (q) => q.gt("nextAt", 0).lte("nextAt", by))
     .take(firedMax);
   const low: Schedule[] = [];
+  const called = new Set<number | undefined>();
   for (const schedule of due) {
     const after = await happen(turn, schedule);
-    await callAtNext(turn, after);
+    // Many that happened together happen together again.
+    if (!called.has(after.nextAt)) await callAtNext(turn, after);
+    called.add(after.nextAt);
     if (after.nextAts.length < plannedMin) low.push(after);
   }
   await askForPlans(turn, low);

@@ -25,6 +25,17 @@ export async function note(
   });
 }
 
+/** A time whose whole work is to be told: done as it begins. */
+export async function noteSaid(
+  turn: Turn,
+  { _id: scheduleId, version, name }: Doc<"schedules">,
+  { at, isLate, text }: { at: number; isLate: boolean; text: string },
+): Promise<void> {
+  const said = text.slice(0, textCharsMax);
+  await turn.db.insert("occurrences", { scheduleId, version, at, state: "done", isLate, endedAt: turn.now, text: said });
+  await record(turn, { type: "scheduled", name, text });
+}
+
 /** The machine's cron held the run before to be still at it. */
 const heldUp = 75;
 
@@ -64,7 +75,11 @@ export async function occurrenceEnded(turn: Turn, job: Doc<"jobs">, step: JobSte
   await endOccurrence(turn, occurrence._id, { state, name: job.label, said });
 }
 
-type OccurrenceEnd = { readonly state: "done" | "failed" | "cancelled"; readonly name: string; readonly said: string | undefined };
+type OccurrenceEnd = {
+  readonly state: "done" | "failed" | "cancelled";
+  readonly name: string;
+  readonly said: string | undefined;
+};
 
 /** What came of one time, told to the owner and kept with it. One that has ended stays as it ended. */
 export async function endOccurrence(turn: Turn, id: Id<"occurrences">, { state, name, said }: OccurrenceEnd): Promise<void> {

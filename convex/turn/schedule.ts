@@ -7,7 +7,7 @@ import { moveJob } from "./move.ts";
 import { wishOf } from "../model/schedule.ts";
 import { scheduledInput } from "../model/userFunction.ts";
 import { beginInvocation, findFunction } from "./invocation.ts";
-import { endOccurrence, note, trim } from "./occurrence.ts";
+import { endOccurrence, note, noteSaid, trim } from "./occurrence.ts";
 
 type Schedule = Doc<"schedules">;
 
@@ -20,6 +20,12 @@ export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at
     .withIndex("by_schedule", (q) => q.eq("scheduleId", schedule._id).eq("at", at))
     .first();
   if (same) return;
+  if (schedule.action.type === "remind") {
+    // To remind is to write it down here: that waits for no worker, nothing can come between, and a thousand at one instant are soon told.
+    await noteSaid(turn, schedule, { at, isLate, text: wishOf(schedule) });
+    await trim(turn, schedule);
+    return;
+  }
   const running = schedule.overlap === "queue" ? [] : await openOnes(turn, schedule._id);
   if (running.length > 0 && schedule.overlap === "skip") {
     await note(turn, schedule, { at, state: "skipped" });
@@ -38,11 +44,8 @@ export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at
     await trim(turn, schedule);
     return;
   }
-  const text = schedule.action.type === "remind" ? wishOf(schedule) : undefined;
-  const args = { occurrenceId, ...(text !== undefined && { text }) };
-  const jobId = await enqueue(turn, { kind: "schedules.run", args, label: schedule.name });
+  const jobId = await enqueue(turn, { kind: "schedules.run", args: { occurrenceId }, label: schedule.name });
   await turn.db.patch(occurrenceId, { jobId });
-  if (text !== undefined) await sayAtOnce(turn, jobId, text);
   await trim(turn, schedule);
 }
 
@@ -57,14 +60,6 @@ async function beginFunction(turn: Turn, schedule: Schedule, { at, occurrenceId,
   }
   const { jobId } = await beginInvocation(turn, { name, trigger: "schedule", input, occurrenceId });
   await turn.db.patch(occurrenceId, { jobId });
-}
-
-/** To remind is to write it down here: that waits for no worker, and nothing can come between. */
-async function sayAtOnce(turn: Turn, jobId: Id<"jobs">, text: string): Promise<void> {
-  const job = await turn.db.get(jobId);
-  if (!job?.isDue) return;
-  const step = { state: "done" as const, readyAt: turn.now, attempts: 1, deaths: 0 };
-  await moveJob(turn, { ...job, isDue: false, startedAt: turn.now }, step, { type: "done", result: { type: "said", text } });
 }
 
 /** The schedule is another one now, or none: what still waits or runs of it is stopped. */

@@ -1,6 +1,6 @@
 /**
  * The kill drill of schedules: times come one after the other while the appliance is killed with -9 around them and started again. At the
- * end every time has happened exactly once: one occurrence, done, by one job. `node scripts/drills/schedules.ts [ROUNDS] [SEED]`
+ * end every time has happened exactly once: one occurrence, done, by one job where it takes one. `node scripts/drills/schedules.ts [ROUNDS] [SEED]`
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,7 +40,8 @@ try {
     ({ appliance, state } = await open());
     console.log(`kill ${round}: up again after ${appliance.startMs.toFixed(0)} ms`);
   }
-  const problems = await count(state, rounds * perRound);
+  const asks = rounds * Math.floor(perRound / 2);
+  const problems = await count(state, rounds * perRound, asks);
   for (const problem of problems) console.error(problem);
   console.log(`schedule drill: ${rounds} kills of seed ${seed}, ${rounds * perRound} times, ${problems.length} problems`);
   process.exitCode = problems.length === 0 ? 0 : 1;
@@ -72,7 +73,7 @@ async function make(state: OpenState, { name, at, type }: Wish): Promise<void> {
   await state.mutation(internal.schedules.create, { spec, nextAts: [at] });
 }
 
-async function count(state: OpenState, expected: number): Promise<string[]> {
+async function count(state: OpenState, expected: number, asks: number): Promise<string[]> {
   const begun = Date.now();
   for (;;) {
     const occurrences = await rowsOf(state, "occurrences");
@@ -90,7 +91,7 @@ async function count(state: OpenState, expected: number): Promise<string[]> {
       schedules.length === expected ? "" : `${schedules.length} schedules are kept, not ${expected}`,
       ...schedules.map(({ _id, name }) => (each.get(_id) === 1 ? "" : `${name} happened ${each.get(_id) ?? 0} times`)),
       done.length === expected ? "" : `${done.length} times are done, not ${expected}`,
-      jobs.length === expected ? "" : `${jobs.length} jobs were made, not ${expected}`,
+      jobs.length === asks ? "" : `${jobs.length} jobs were made, not ${asks}`,
       schedules.some(({ fired }) => fired !== 1) ? "a schedule counts its times wrongly" : "",
     ].filter((problem) => problem !== "");
   }

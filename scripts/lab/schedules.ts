@@ -6,7 +6,8 @@ import type { State } from "../../functions/ports/state.ts";
 type Page<T extends TableNames> = { readonly page: readonly Doc<T>[]; readonly isDone: boolean; readonly continueCursor: string };
 
 const rowsPerPage = 500;
-const lookEveryMs = 250;
+/** Seldom: each look reads every row, and what is measured goes on meanwhile. */
+const lookEveryMs = 1_000;
 const patienceMs = 120_000;
 
 /** Every row of a table. */
@@ -25,19 +26,16 @@ export async function rowsOf<T extends TableNames>(state: State, table: T): Prom
   }
 }
 
-/** When the jobs of that many times at `at` were begun; waits until all of them have been. */
+/** When that many times at `at` were begun: told at once, or by their jobs; waits until all of them are done. */
 export async function startsOf(state: State, at: number, count: number): Promise<number[]> {
   const begun = Date.now();
   for (;;) {
     await new Promise((done) => setTimeout(done, lookEveryMs));
-    const ended = (await rowsOf(state, "occurrences")).filter(
-      (occurrence) => occurrence.at === at && occurrence.state === "done",
-    );
-    if (ended.length >= count) break;
+    const ended = (await rowsOf(state, "occurrences")).filter((one) => one.at === at && one.state === "done");
+    if (ended.length >= count) {
+      const jobs = new Map((await rowsOf(state, "jobs")).map(({ _id, startedAt }) => [_id, startedAt]));
+      return ended.map(({ jobId, endedAt }) => (jobId === undefined ? endedAt : jobs.get(jobId)) ?? Number.NaN);
+    }
     if (Date.now() - begun > patienceMs) throw new Error(`only ${ended.length} of ${count} were done after two minutes`);
   }
-  const jobs = await rowsOf(state, "jobs");
-  return jobs
-    .filter(({ kind, startedAt }) => kind === "schedules.run" && (startedAt ?? 0) >= at)
-    .map(({ startedAt }) => startedAt ?? 0);
 }
