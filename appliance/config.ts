@@ -51,6 +51,8 @@ export type Config = {
   readonly isPolite: boolean;
   /** Whose crontab the machine's upkeep goes to; that of whoever runs Nika when undefined. Another's needs root. */
   readonly cronUser: string | undefined;
+  /** MCP servers: the file that other programs declare theirs in, and what `${VAR}` in such files stands for. */
+  readonly mcp: { readonly sharedFile: string; readonly variables: Environment };
   /** Show causes and stacks of errors. For those who build Nika. */
   readonly isDebug: boolean;
 };
@@ -81,6 +83,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     slots: toSlots(environment["NIKA_SLOTS"]),
     isPolite: environment["NIKA_POLITE"] === undefined || isOn(environment["NIKA_POLITE"]),
     cronUser: environment["NIKA_CRON_USER"] === "" ? undefined : environment["NIKA_CRON_USER"],
+    mcp: { sharedFile: resolve(environment["NIKA_MCP_FILE"] ?? join(homedir(), ".mcp.json")), variables: environment },
     isDebug: isOn(environment["NIKA_DEBUG"]),
   };
 }

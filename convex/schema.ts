@@ -460,5 +460,5 @@ export default defineSchema({
   ledgers: defineTable(vLedgerHead),
 
   // Who else than the owner may use the tools of all servers. Only hashes of secrets; deleted when they are revoked.
-  serverTokens: defineTable({ name: v.string(), hash: v.string(), createdAt: v.number() }).index("by_hash", ["hash"]),
+  serverTokens: defineTable({ name: v.string(), hash: v.string(), createdAt: v.number() }),
 });

@@ -40,15 +40,22 @@ export const calls = ownerQuery({
   },
 });
 
-/** How servers stand now. `isWhole`: what is not among them is gone. */
-export const report = systemMutation({
-  args: { servers: v.array(vServerFacts), isWhole: v.boolean() },
+/** What is not among these names is gone. */
+export const retain = systemMutation({
+  args: { names: v.array(v.string()) },
   returns: v.null(),
-  handler: async (turn, { servers, isWhole }) => {
-    if (isWhole) {
-      const told = new Set(servers.map(({ name }) => name));
-      for (const row of await turn.db.query("servers").take(serversMax)) if (!told.has(row.name)) await turn.db.delete(row._id);
-    }
+  handler: async (turn, { names }) => {
+    const kept = new Set(names);
+    for (const row of await turn.db.query("servers").take(serversMax)) if (!kept.has(row.name)) await turn.db.delete(row._id);
+    return null;
+  },
+});
+
+/** How these servers stand now. */
+export const report = systemMutation({
+  args: { servers: v.array(vServerFacts) },
+  returns: v.null(),
+  handler: async (turn, { servers }) => {
     for (const facts of servers) {
       const row = await turn.db
         .query("servers")
@@ -196,15 +203,12 @@ export const revokeToken = ownerMutation({
   },
 });
 
-/** Whose token this is the hash of, for the appliance, which is shown the secret. */
-export const authorize = systemQuery({
-  args: { hash: v.string() },
-  returns: v.union(v.object({ name: v.string() }), v.null()),
-  handler: async (ctx, { hash }) => {
-    const row = await ctx.db
-      .query("serverTokens")
-      .withIndex("by_hash", (q) => q.eq("hash", hash))
-      .unique();
-    return row && { name: row.name };
+/** Hashes of all, for the appliance, which is shown the secrets and told at once when one is revoked. */
+export const tokenHashes = systemQuery({
+  args: {},
+  returns: v.array(v.object({ name: v.string(), hash: v.string() })),
+  handler: async (ctx) => {
+    const rows = await ctx.db.query("serverTokens").take(serverTokensMax);
+    return rows.map(({ name, hash }) => ({ name, hash }));
   },
 });

@@ -12,6 +12,7 @@ import { addHostCommands } from "./hostProgram.ts";
 import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addJobCommands } from "./jobsProgram.ts";
+import { addMcpCommands } from "./mcpProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import { addSecretCommands } from "./secretsProgram.ts";
 import type { Terminal } from "./terminal.ts";
@@ -60,6 +61,7 @@ export function buildProgram(context: Context): Command {
   addBridgeCommands(program, context, { clientOf, jsonFlag });
   addSecretCommands(program, context, { clientOf, configOf, jsonFlag });
   addWorkerCommands(program, context, { clientOf, configOf, jsonFlag });
+  addMcpCommands(program, context, { clientOf, configOf, jsonFlag });
   addLookCommands(program, context);
   return program;
 }

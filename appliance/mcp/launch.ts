@@ -1,9 +1,9 @@
 /** Starts what a server's configuration names: a sandbox, a bare process where the owner allowed it, or a connection. */
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, resolve, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, posix, relative, resolve, sep } from "node:path";
 import { SSEClientTransport, StreamableHTTPClientTransport, type Transport } from "@modelcontextprotocol/client";
-import { NikaError } from "../../convex/model/error.ts";
+import { NikaError, toNikaError } from "../../convex/model/error.ts";
 import { referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../convex/model/server.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
 import { pipeTransport } from "./pipe.ts";
@@ -22,6 +22,8 @@ export type Launched = {
 };
 
 export type LaunchOptions = {
+  /** Nika's own folder: nothing of it is shown to a server, but for what is cached for them. */
+  readonly dataDir: string;
   readonly sandboxes: Sandboxes | undefined;
   /** The environment Nika was started in. */
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -42,14 +44,14 @@ const errorCharsKept = 4_000;
 /** A server that was told to end gets this long, then TERM, then as long again. */
 const endMs = 1_000;
 
-export function openLauncher({ sandboxes, variables, secret }: LaunchOptions): Launcher {
+export function openLauncher({ dataDir, sandboxes, variables, secret }: LaunchOptions): Launcher {
   return async (declared, wish, signal) => {
     const config = await resolved(declared, { variables, secret });
     const { transport } = config;
     if (transport.type !== "stdio") return connect(transport);
     if (wish.isBareAllowed) return startBare(transport, variables);
     if (!sandboxes) throw refusedBare(declared.name, "there is no container engine to hold it");
-    return startSandboxed(config, transport, { id: wish.id, sandboxes, signal });
+    return startSandboxed(config, transport, { id: wish.id, dataDir, sandboxes, signal });
   };
 }
 
@@ -168,16 +170,24 @@ function startBare({ command, args, env, cwd }: StdioTransport, variables: Launc
   });
 }
 
-type SandboxTools = { readonly id: string; readonly sandboxes: Sandboxes; readonly signal: AbortSignal };
+type SandboxTools = {
+  readonly id: string;
+  readonly dataDir: string;
+  readonly sandboxes: Sandboxes;
+  readonly signal: AbortSignal;
+};
 
 async function startSandboxed(
   config: ServerConfig,
   transport: StdioTransport,
-  { id, sandboxes, signal }: SandboxTools,
+  { id, dataDir, sandboxes, signal }: SandboxTools,
 ): Promise<Launched> {
   const { command, language, mounts } = toInside(config, transport);
   const { runtime, memoryBytes, cpus, processesMax, tmpBytes, egress } = config.sandbox;
-  const sandbox = await sandboxes.open(
+  for (const { from } of mounts)
+    if (isInside(dataDir, from) || (isInside(from, dataDir) && !isInside(from, join(dataDir, "cache"))))
+      throw new NikaError("denied", `"${config.name}" may not see ${from}, because Nika's own folder ${dataDir} is there.`);
+  const opening = sandboxes.open(
     {
       name: id,
       language,
@@ -193,6 +203,10 @@ async function startSandboxed(
     },
     signal,
   );
+  const sandbox = await opening.catch((error: unknown) => {
+    const { code, message } = toNikaError(error);
+    throw code === "unavailable" ? refusedBare(config.name, message.replace(/\.$/, "")) : error;
+  });
   const ends = {
     exit: "it ended",
     memory: "it used up its memory",
@@ -225,8 +239,8 @@ function languageOf(program: string): "node" | "python" | undefined {
 }
 
 /**
- * The command as it is inside: its program's package mounted read-only where it is outside, so that paths in arguments stay true. ESM
- * looks for packages in folders of that very name, so a package below `node_modules` brings that whole folder.
+ * The command as it is inside: its program's package mounted read-only, and what its configuration names at the path it has outside, so that
+ * paths in arguments stay true. ESM looks for packages in folders of that very name, so one below `node_modules` brings that whole folder.
  */
 export function toInside(config: ServerConfig, { command, args, cwd }: StdioTransport): Inside {
   const language = languageOf(basename(command));
@@ -237,15 +251,23 @@ export function toInside(config: ServerConfig, { command, args, cwd }: StdioTran
     );
   const script = args.findIndex((one) => !one.startsWith("-"));
   const file = args[script];
-  if (file === undefined || args.slice(0, script).some((flag) => flag === "-m" || flag === "-c" || flag === "-e"))
+  if (file === undefined || args.slice(0, script).some((flag) => ["-m", "-c", "-e"].includes(flag)))
     throw new NikaError("invalid", `"${config.name}" does not say which file to run; its first argument must be one.`);
   const path = isAbsolute(file) ? file : resolve(cwd ?? "/", file);
   if (!existsSync(path)) throw new NikaError("missing", `"${config.name}" is to run ${path}, which is not there.`);
   const real = realpathSync(path);
   const root = packageRoot(real);
-  const mounts = [root, ...config.sandbox.mounts].map((from) => ({ from, to: from }));
+  const to = root === real ? `/srv/${basename(real)}` : basename(root) === "node_modules" ? "/srv/node_modules" : "/srv/app";
+  const inside = root === real ? to : posix.join(to, relative(root, real).split(sep).join("/"));
+  const mounts = [{ from: root, to }, ...config.sandbox.mounts.map((from) => ({ from, to: from }))];
   const program = language === "node" ? "/usr/local/bin/node" : "/usr/local/bin/python3";
-  return { language, mounts, command: [program, ...args.slice(0, script), real, ...args.slice(script + 1)] };
+  return { language, mounts, command: [program, ...args.slice(0, script), inside, ...args.slice(script + 1)] };
+}
+
+/** Whether `path` is `dir` or below it. */
+function isInside(path: string, dir: string): boolean {
+  const way = relative(dir, path);
+  return way === "" || (!way.startsWith("..") && !isAbsolute(way));
 }
 
 function packageRoot(file: string): string {

@@ -45,6 +45,7 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
   const log = (line: string): void => void logged.push(line);
   const now = (): number => Date.now();
   const launcher = openLauncher({
+    dataDir: dir,
     sandboxes: undefined,
     variables: process.env,
     secret: () => Promise.resolve(undefined),

@@ -1,0 +1,256 @@
+/** `nika mcp`: the owner's MCP servers, what they offer, and what was called. */
+import { createHash, randomBytes } from "node:crypto";
+import { request as httpRequest } from "node:http";
+import { pipeline } from "node:stream/promises";
+import { api } from "../../convex/_generated/api.js";
+import { NikaError } from "../../convex/model/error.ts";
+import type { ServerFacts, ToolView } from "../../convex/model/serverView.ts";
+import type { Client } from "./client.ts";
+import { interrupted } from "./live.ts";
+import type { Terminal } from "./terminal.ts";
+import { countOf, oneLine, printable, sizeOf, spanOf, table, wrap } from "./text.ts";
+
+type JsonOption = { readonly json: boolean };
+
+/** A server that is started for the first time, under the slowest sandbox, and then listed. */
+const replyMs = 120_000;
+
+async function ask<T>(client: Client, verb: string, body: object, signal?: AbortSignal): Promise<T> {
+  const authorization = `Bearer ${await client.token()}`;
+  const options = { authorization, body, timeoutMs: replyMs, ...(signal && { signal }) };
+  return client.post<T>(`/nika/mcp/${verb}`, options).catch((error: unknown) => {
+    throw signal?.aborted === true ? interrupted() : error;
+  });
+}
+
+export async function runServers(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {
+  const { servers } = await ask<{ servers: ServerFacts[] }>(client, "list", {});
+  if (json) return terminal.json(servers);
+  if (servers.length === 0)
+    return terminal.line(
+      "There is no MCP server; declare some in mcp-servers.json in the data directory. docs/mcp.md tells how.",
+    );
+  const rows = servers.map((server) => [
+    server.name,
+    server.isBare && server.transport === "stdio" ? terminal.style("red", `${server.state}, no sandbox`) : server.state,
+    server.transport,
+    countOf(server.tools.filter(({ kind, standing }) => kind === "tool" && standing === "approved").length, "tool"),
+    waiting(server),
+    oneLine(server.problem ?? server.target),
+  ]);
+  for (const line of table(rows, { width: terminal.width, give: [5, 0] })) terminal.line(line);
+  if (servers.some((server) => waiting(server) !== ""))
+    terminal.note("See what waits with `nika mcp show NAME`, and approve it with `nika mcp approve NAME`.");
+}
+
+function waiting({ tools }: ServerFacts): string {
+  const count = tools.filter(({ standing }) => standing !== "approved").length;
+  return count === 0 ? "" : `${count} to approve`;
+}
+
+type NameOption = JsonOption & { readonly name: string };
+
+export async function runServer(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<void> {
+  const { servers } = await ask<{ servers: ServerFacts[] }>(client, "list", {});
+  const server = servers.find((one) => one.name === name);
+  if (!server) throw new NikaError("missing", `There is no MCP server named "${name}"; see \`nika mcp list\`.`);
+  if (json) return terminal.json(server);
+  terminal.line(`${terminal.style("bold", server.name)} ${server.state} · ${server.transport} · ${oneLine(server.target)}`);
+  terminal.line(`  from ${server.origin}`);
+  if (server.isBare) terminal.line(terminal.style("red", "  It runs without a sandbox: it may do whatever you may."));
+  if (server.problem !== undefined)
+    for (const line of wrap(printable(server.problem), terminal.width - 2)) terminal.line(`  ${line}`);
+  showOffers(terminal, server.tools);
+}
+
+function showOffers(terminal: Terminal, tools: readonly ToolView[]): void {
+  for (const tool of tools) {
+    const mark = tool.standing === "approved" ? terminal.style("green", "✓") : terminal.style("red", "?");
+    const standing = tool.standing === "approved" ? "" : ` ${tool.standing}`;
+    const asks = tool.approval === "never" ? "" : `, ${tool.approval}`;
+    terminal.line(`${mark} ${tool.publicName} (${tool.kind === "prompt" ? "prompt" : tool.class}${asks})${standing}`);
+    const about = oneLine(tool.description);
+    if (about !== "") for (const line of wrap(about, terminal.width - 4).slice(0, 3)) terminal.line(`    ${line}`);
+    for (const line of tool.diff) terminal.line(`    ${terminal.style("bold", "differs")} ${printable(line)}`);
+    for (const line of tool.warnings) terminal.line(`    ${terminal.style("red", "careful:")} ${printable(line)}`);
+    if (tool.hidden !== undefined) terminal.line(`    ${tool.hidden}`);
+  }
+}
+
+type Tested = {
+  name: string;
+  ms: number;
+  era: string;
+  server: { name: string; version: string };
+  tools: number;
+  prompts: number;
+  resources: number;
+  offers: ToolView[];
+};
+
+export async function runTest(
+  terminal: Terminal,
+  client: Client,
+  { name, json, signal }: NameOption & { readonly signal: AbortSignal },
+): Promise<void> {
+  const tested = await ask<Tested>(client, "test", { name }, signal);
+  if (json) return terminal.json(tested);
+  const era = tested.era === "modern" ? "the stateless era" : "the era of handshakes";
+  terminal.line(
+    `${name} answers: ${oneLine(tested.server.name)} ${oneLine(tested.server.version)}, ${era}, ${spanOf(tested.ms)}.`,
+  );
+  terminal.line(
+    `${countOf(tested.tools, "tool")}, ${countOf(tested.prompts, "prompt")}, ${countOf(tested.resources, "resource")}.`,
+  );
+  showOffers(terminal, tested.offers);
+}
+
+export async function runApprove(
+  terminal: Terminal,
+  client: Client,
+  { name, tools, json }: NameOption & { readonly tools: readonly string[] },
+): Promise<void> {
+  const { approved } = await ask<{ approved: number }>(client, "approve", { name, ...(tools.length > 0 && { tools }) });
+  if (json) return terminal.json({ name, approved });
+  terminal.line(
+    `${countOf(approved, "tool or prompt", "tools and prompts")} of ${name} may be used as they are now. When one changes, it waits for you again.`,
+  );
+}
+
+export async function runAllow(
+  terminal: Terminal,
+  client: Client,
+  { name, isAllowed, json }: NameOption & { readonly isAllowed: boolean },
+): Promise<void> {
+  await ask(client, "allow", { name, isAllowed });
+  if (json) return terminal.json({ name, isAllowed });
+  terminal.line(
+    isAllowed
+      ? `${name} runs without a sandbox from now on, as it is declared now: ${terminal.style("red", "it may do whatever you may.")} Take it back with \`nika mcp allow ${name} --revoke\`.`
+      : `${name} runs in a sandbox only.`,
+  );
+}
+
+type CallOption = NameOption & { readonly args: string | undefined; readonly signal: AbortSignal };
+type Called = {
+  readonly content?: readonly { type: string; text?: string; mimeType?: string }[];
+  readonly structuredContent?: unknown;
+  readonly isError?: boolean;
+};
+
+/** Whether it went well. */
+export async function runToolCall(
+  terminal: Terminal,
+  client: Client,
+  { name, args, json, signal }: CallOption,
+): Promise<boolean> {
+  let given: unknown = {};
+  try {
+    if (args !== undefined) given = JSON.parse(args);
+  } catch (error) {
+    throw new NikaError("invalid", `The arguments must be a JSON object, as in '{"message": "hi"}'.`, { cause: error });
+  }
+  const result = await ask<Called>(client, "call", { name, arguments: given }, signal);
+  if (json) terminal.json(result);
+  else
+    for (const part of result.content ?? [])
+      terminal.line(
+        part.type === "text"
+          ? printable(part.text ?? "")
+          : `(${part.type}${part.mimeType === undefined ? "" : `, ${part.mimeType}`})`,
+      );
+  return result.isError !== true;
+}
+
+export async function runCalls(
+  terminal: Terminal,
+  client: Client,
+  { server, limit, json }: JsonOption & { readonly server: string | undefined; readonly limit: number },
+): Promise<void> {
+  const calls = await (await client.http()).query(api.servers.calls, { limit, ...(server !== undefined && { server }) });
+  if (json) return terminal.json(calls);
+  if (calls.length === 0) return terminal.line("No tool has been called.");
+  const rows = calls
+    .toReversed()
+    .map((call) => [
+      new Date(call.at).toLocaleString(),
+      `${call.server}.${oneLine(call.tool)}`,
+      oneLine(call.by),
+      spanOf(call.ms),
+      sizeOf(call.resultBytes),
+      call.isError ? terminal.style("red", oneLine(call.problem ?? "error")) : "ok",
+    ]);
+  for (const line of table(rows, { width: terminal.width, give: [5, 1] })) terminal.line(line);
+}
+
+export async function runRemove(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<void> {
+  const { removed } = await ask<{ removed: string }>(client, "remove", { name });
+  if (json) return terminal.json({ name, file: removed });
+  terminal.line(`${name} is taken out of ${removed}, with what you approved of it.`);
+}
+
+export async function runReload(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {
+  await ask(client, "reload", {});
+  return runServers(terminal, client, { json });
+}
+
+/** The secret is made here and shown once; the control plane gets only its hash. */
+export async function runMcpToken(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<void> {
+  const token = `nkm_${randomBytes(32).toString("base64url")}`;
+  await (await client.http()).mutation(api.servers.addToken, { name, hash: createHash("sha256").update(token).digest("hex") });
+  const url = `${client.run.url}/mcp`;
+  if (json) return terminal.json({ name, token, url });
+  terminal.line(token);
+  terminal.note(
+    `This is shown once. Its holder connects to ${url} with it as a bearer token, and may use every tool you approved.`,
+  );
+}
+
+export async function runMcpTokens(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {
+  const tokens = await (await client.http()).query(api.servers.tokens, {});
+  if (json) return terminal.json(tokens);
+  if (tokens.length === 0) return terminal.line("There is no token; `nika mcp token NAME` makes one.");
+  for (const { name, createdAt } of tokens) terminal.line(`${oneLine(name)}  ${spanOf(Date.now() - createdAt)} old`);
+}
+
+export async function runMcpRevoke(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<void> {
+  await (await client.http()).mutation(api.servers.revokeToken, { name });
+  if (json) return terminal.json({ name });
+  terminal.line(`${oneLine(name)} opens nothing any more.`);
+}
+
+/** Standard input and output belong to the protocol; this is only the pipe to the appliance. */
+export async function runMcpServe(
+  client: Client,
+  { mode, signal }: { readonly mode: string | undefined; readonly signal: AbortSignal },
+): Promise<void> {
+  const url = new URL(`/mcp/pipe${mode === undefined ? "" : `?tools=${mode}`}`, client.run.localUrl);
+  const token = await client.token();
+  const socket = await new Promise<NodeJS.ReadWriteStream>((done, fail) => {
+    const request = httpRequest(url, {
+      headers: { authorization: `Bearer ${token}`, connection: "Upgrade", upgrade: "mcp" },
+      signal,
+    });
+    request.on("upgrade", (_response, upgraded, head) => {
+      upgraded.setNoDelay(true);
+      if (head.length > 0) upgraded.unshift(head);
+      done(upgraded);
+    });
+    request.on("response", ({ statusCode }) =>
+      fail(new NikaError("denied", `Nika did not take the connection (${statusCode}).`)),
+    );
+    request.on("error", fail);
+    request.end();
+  });
+  // Either side may end it; what is under way on the other then is moot.
+  await Promise.race([pipeline(process.stdin, socket, { end: true }), pipeline(socket, process.stdout, { end: false })]).catch(
+    (error: unknown) => {
+      if (!signal.aborted) process.stderr.write(`nika mcp serve: ${error instanceof Error ? error.message : String(error)}\n`);
+    },
+  );
+  // The last answers are on their way.
+  await new Promise<void>((done) => {
+    socket.once("close", () => done());
+    setTimeout(done, 500).unref();
+  });
+}

@@ -1,0 +1,145 @@
+/** MCP as a whole: files, pool, gateway and log, joined and begun; and what the owner may do about them. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { NikaError } from "../../convex/model/error.ts";
+import { toAlias } from "../../convex/model/server.ts";
+import type { ServerFacts } from "../../convex/model/serverView.ts";
+import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
+import type { Secrets } from "../../functions/ports/secrets.ts";
+import type { State } from "../../functions/ports/state.ts";
+import type { Tools } from "../../functions/ports/tools.ts";
+import { configFiles } from "./configFiles.ts";
+import { openEdge } from "./edge.ts";
+import { openGateway, type OwnPrompt, type OwnResource } from "./gateway.ts";
+import { mcpRoutes, type McpRoutes } from "./http.ts";
+import { openLauncher } from "./launch.ts";
+import { openLedger, readEvents, type Entry } from "./ledger.ts";
+import { ledgerDir } from "./ledgerDir.ts";
+import { openPool } from "./pool.ts";
+import type { Tool } from "./server.ts";
+import { openReporter, toFacts } from "./standing.ts";
+
+export type McpOptions = {
+  readonly dataDir: string;
+  /** Declarations that other programs read too. */
+  readonly sharedFile: string;
+  readonly version: string;
+  readonly state: State;
+  readonly sandboxes: Sandboxes | undefined;
+  readonly secrets: Pick<Secrets, "find">;
+  /** The environment Nika was started in, for `${VAR}`. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly tools: readonly Tool[];
+  readonly resources: readonly OwnResource[];
+  readonly prompts: readonly OwnPrompt[];
+  readonly log: (line: string) => void;
+};
+
+export type Mcp = {
+  list(): readonly ServerFacts[];
+  /** Starts a server and says what it offers. */
+  test(name: string, signal: AbortSignal): Promise<object>;
+  approve(name: string, tools?: readonly string[]): number;
+  allow(name: string, isAllowed: boolean): Promise<void>;
+  call(name: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<object>;
+  /** Takes it out of Nika's own file, with what was approved; the name of the file. */
+  remove(name: string): string;
+  reload(): Promise<void>;
+  events(limit: number): readonly Entry[];
+  readonly routes: McpRoutes;
+  readonly port: Tools;
+  close(): Promise<void>;
+};
+
+/** Returns at once: servers nobody knows yet are started and listed in the background. */
+export function openMcp(options: McpOptions): Mcp {
+  const { dataDir, sharedFile, version, state, sandboxes, secrets, variables, log } = options;
+  const now = (): number => Date.now();
+  const ledger = openLedger(ledgerDir(dataDir), { now, log });
+  const launcher = openLauncher({ dataDir, sandboxes, variables, secret: (name, reader) => secrets.find(name, reader) });
+  const reserved = new Set(options.tools.map(({ name }) => name));
+  const pool = openPool({ dataDir, version, launcher, log, now, reserved });
+  const { tools, resources, prompts } = options;
+  const gateway = openGateway({ pool, tools, resources, prompts, ledger, version, log, now });
+  const edge = openEdge({ gateway, log, now });
+  const unlisten = pool.onRoutes(() => edge.announce());
+  const files = configFiles({ dataDir, sharedFile });
+  const reload = (): Promise<void> => pool.apply(files.read());
+  const reporter = openReporter({ pool, ledger, state, log });
+  const unwatch = files.watch(() => void reload().catch((error: unknown) => log(`mcp: ${String(error)}`)));
+  void reload().catch((error: unknown) => log(`mcp: ${String(error)}`));
+  const decide = (type: string, server: string, more: object = {}): void =>
+    void ledger.append({ type, server, by: "owner", ...more });
+  const mcp: Mcp = {
+    list: () => pool.standings().map(toFacts),
+    async test(name, signal) {
+      const startedAt = performance.now();
+      const listing = await pool.refresh(name, signal);
+      return {
+        name,
+        ms: Math.round(performance.now() - startedAt),
+        era: listing.era,
+        server: listing.serverInfo,
+        tools: listing.tools.length,
+        prompts: listing.prompts.length,
+        resources: listing.resources.length,
+        offers:
+          pool
+            .standings()
+            .map(toFacts)
+            .find((one) => one.name === name)?.tools ?? [],
+      };
+    },
+    approve(name, only) {
+      const count = pool.approve(name, only);
+      decide("approved", name, only ? { tools: only } : {});
+      return count;
+    },
+    async allow(name, isAllowed) {
+      decide(isAllowed ? "allowedBare" : "refusedBare", name);
+      await pool.allowBare(name, isAllowed);
+    },
+    call: (name, args, signal) => gateway.call(name, args, { principal: "owner", isApproved: true, signal }),
+    remove(name) {
+      const file = join(dataDir, "mcp-servers.json");
+      removeFrom(file, name);
+      decide("removed", name);
+      pool.forget(name);
+      void reload().catch((error: unknown) => log(`mcp: ${String(error)}`));
+      return file;
+    },
+    reload,
+    events: (limit) => readEvents(ledgerDir(dataDir), limit),
+    routes: mcpRoutes({ mcp: () => mcp, edge: () => edge, state, now, log }),
+    port: gateway.port,
+    async close() {
+      unwatch();
+      unlisten();
+      mcp.routes.close();
+      await edge.close();
+      await pool.close();
+      await reporter.close();
+      await ledger.close();
+    },
+  };
+  return mcp;
+}
+
+/** The rest of the file stays as it stands, but for its spacing. */
+function removeFrom(file: string, name: string): void {
+  let root: Record<string, unknown>;
+  try {
+    root = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  } catch (error) {
+    throw new NikaError("missing", `"${name}" does not stand in ${file}; take it out of the file that declares it.`, {
+      cause: error,
+    });
+  }
+  const nested = root["mcpServers"];
+  const holder = typeof nested === "object" && nested !== null ? (nested as Record<string, unknown>) : root;
+  const key = Object.keys(holder).find((one) => one === name || toAlias(one) === name);
+  if (key === undefined)
+    throw new NikaError("missing", `"${name}" does not stand in ${file}; take it out of the file that declares it.`);
+  delete holder[key];
+  writeFileSync(file, `${JSON.stringify(root, undefined, 2)}\n`, { mode: 0o600 });
+}
