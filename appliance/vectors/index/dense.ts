@@ -1,38 +1,67 @@
 /**
  * One named dense vector of a collection, as int8 rows with a scale per row. It finds the rows worth an exact score; the floats
  * themselves stay in the database, so memory is a quarter of the raw vectors.
+ *
+ * A scan is bound by memory, so it reads half of it: the rows' high nibbles give a coarse score each, and the best few hundred are
+ * scored again with all their bits. How far the coarse scores of those were off tells whether a row outside could still belong
+ * to the best; if it could, all rows are scanned with all bits. So nothing is lost that a plain scan would have found.
  */
 import { openKernel, openMemory, pageBytes, type Kernel, type Memory } from "./kernel.ts";
-import { bestSlots } from "./ranking.ts";
+import { Best } from "./ranking.ts";
 import { Refusal } from "../refusal.ts";
 
 // Rows come in blocks, so growing moves nothing: about this many bytes each, and never more rows than the kernel's scratch holds.
 const blockBytesTarget = 1_600_000;
 const rowsPerBlockMax = 4096;
-const lane = 32; // The kernel eats rows in steps of 32 bytes.
+const lane = 32; // The kernel eats rows in steps of 32 numbers.
+const queryMax = 8191; // 14 bits, signed.
+const coarseMax = 127;
+
+/** From this share of all rows on, scanning all of them in order beats looking the wanted ones up. */
+const scanShare = 0.25;
+/** What a coarse look is worth trying for: with fewer rows it saves nothing. */
+const coarseRowsMin = 8192;
+/** Scored again after a coarse look: for ten results of 100,000 isotropic vectors (the worst case) some 300 were needed. */
+const refined = (count: number): number => 256 + 8 * count;
+/** A score is off by more than this many times its usual error once in three million. */
+const doubt = 5;
+/** Coarse looks that are left out after one that did not suffice: where vectors lie that close together, the next would not either. */
+const restAfterDoubt = 16;
+
+type Looked = { readonly query: Uint8Array; readonly isCoarse: boolean; readonly version: number };
 
 export class DenseIndex {
   readonly dimensions: number;
   #count = 0;
-  readonly #bytes: number;
+  /** Numbers in a row, filled up to whole lanes. */
+  readonly #width: number;
+  readonly #half: number;
   readonly #rowsPerBlock: number;
   readonly #blockBytes: number;
-  readonly #queryMax: number;
   readonly #out: number;
   readonly #list: number;
   readonly #head: number;
   #blocks = 0;
   readonly #memory: Memory;
   readonly #kernel: Kernel;
+  // What takes the 128 off that rows are raised by, for the query in place.
+  #offset = 0;
+  #coarseOffset = 0;
+  /** Length of the query in place, in its own whole numbers. */
+  #norm = 0;
+  /** Changes with every row. */
+  #version = 0;
+  /** Whose scores the blocks hold: one question is often asked several times, under other filters. */
+  #looked: Looked | undefined;
+  #rest = 0;
 
   constructor(dimensions: number, open: (memory: Memory) => Kernel = openKernel) {
     this.dimensions = dimensions;
-    this.#bytes = Math.ceil(dimensions / lane) * lane;
-    this.#rowsPerBlock = Math.min(rowsPerBlockMax, Math.max(64, 2 ** Math.floor(Math.log2(blockBytesTarget / this.#bytes))));
-    this.#blockBytes = this.#rowsPerBlock * (this.#bytes + 4);
-    // The sum over a row must fit 32 bits: 127 * queryMax * bytes < 2^31.
-    this.#queryMax = Math.min(32_767, Math.floor((2 ** 31 - 1) / (127 * this.#bytes)));
-    this.#out = this.#bytes * 2;
+    this.#width = Math.ceil(dimensions / lane) * lane;
+    this.#half = this.#width / 2;
+    this.#rowsPerBlock = Math.min(rowsPerBlockMax, Math.max(64, 2 ** Math.floor(Math.log2(blockBytesTarget / this.#width))));
+    this.#blockBytes = this.#rowsPerBlock * (this.#width + 8);
+    this.#out = this.#width * 3;
     this.#list = this.#out + rowsPerBlockMax * 4;
     this.#head = this.#list + rowsPerBlockMax * 4;
     this.#memory = openMemory(Math.ceil(this.#head / pageBytes));
@@ -57,11 +86,20 @@ export class DenseIndex {
     let max = 0;
     for (let i = 0; i < vector.length; i++) max = Math.max(max, Math.abs(vector[i]!));
     const scale = max === 0 ? 1 : max / 127;
-    const to = new Int8Array(this.#memory.buffer, this.#rowsAt(block) + row * this.#bytes, this.#bytes);
     const inverse = 1 / scale;
-    // Adding a half and flooring rounds; the sum is positive after the shift, so truncation floors.
-    for (let i = 0; i < vector.length; i++) to[i] = ((vector[i]! * inverse + 128.5) | 0) - 128;
+    const { length } = vector;
+    const high = new Uint8Array(this.#memory.buffer, this.#highAt(block) + row * this.#half, this.#half);
+    const low = new Uint8Array(this.#memory.buffer, this.#lowAt(block) + row * this.#half, this.#half);
+    for (let at = 0; at < high.length; at++) {
+      const i = (at >> 4) * lane + (at & 15);
+      // Adding a half and truncating rounds, since the sum is positive. What fills a row up is met by zeros in the query.
+      const one = i < length ? (vector[i]! * inverse + 128.5) | 0 : 0;
+      const other = i + 16 < length ? (vector[i + 16]! * inverse + 128.5) | 0 : 0;
+      high[at] = (one >> 4) | (other & 240);
+      low[at] = (one & 15) | ((other & 15) << 4);
+    }
     scales[row] = scale;
+    this.#version++;
   }
 
   delete(slot: number): void {
@@ -69,59 +107,154 @@ export class DenseIndex {
     // A scale that is not a number makes the score one too, and no comparison holds for it: the row can never be chosen.
     this.#scales(this.#blockOf(slot))[this.#rowOf(slot)] = Number.NaN;
     this.#count--;
+    this.#version++;
   }
 
   /**
-   * The `count` slots with the highest approximate dot product, plus those that tie with the last of them, in ascending order.
-   * `among` limits the search to these (ascending) slots.
+   * The `count` slots with the highest approximate dot product, plus those that tie with the last of them, in ascending order; less
+   * those that cannot be among the true `wanted` best. `among` limits the search to these (ascending) slots.
    */
-  candidates(query: Float32Array, count: number, among?: Uint32Array): Uint32Array {
+  candidates(query: Float32Array, count: number, among?: Uint32Array, wanted = count): Uint32Array {
     this.#setQuery(query);
-    const total = among ? among.length : this.#blocks * this.#rowsPerBlock;
-    const scores = new Float32Array(total);
-    if (among) this.#pick(among, scores);
-    else this.#scan(scores);
-    return bestSlots(scores, count, among);
+    return this.#likely(this.#best(count, among), wanted);
   }
 
-  #scan(scores: Float32Array): void {
-    const n = this.#rowsPerBlock;
+  #best(count: number, among: Uint32Array | undefined): Best {
+    const total = this.#blocks * this.#rowsPerBlock;
+    if (among && among.length < total * scanShare) return this.#exactOf(among, count);
+    if (total >= coarseRowsMin && refined(count) * 4 < (among?.length ?? this.#count)) {
+      if (this.#rest > 0) this.#rest--;
+      else {
+        const found = this.#coarsely(count, among);
+        if (found) return found;
+        this.#rest = restAfterDoubt;
+      }
+    }
+    this.#lookAt(false);
+    return this.#bestOfLooked(count, among);
+  }
+
+  /** Without those whose score is further below the last wanted one's than rounding to bytes explains. */
+  #likely(best: Best, wanted: number): Uint32Array {
+    const scores = best.scores();
+    const slots = best.places();
+    if (slots.length <= wanted) return slots;
+    const last = scores.toSorted()[scores.length - wanted]!;
+    let scaleMax = 0;
+    for (const slot of slots) scaleMax = Math.max(scaleMax, this.#scales(this.#blockOf(slot))[this.#rowOf(slot)]!);
+    // Rounding is off by up to half a step, evenly, so by this much in each number; and both rows may be.
+    const lowest = last - 2 * doubt * ((scaleMax * this.#norm) / Math.sqrt(12));
+    return slots.filter((_, i) => scores[i]! >= lowest);
+  }
+
+  /** Undefined when a row that was not scored again could belong to the best. */
+  #coarsely(count: number, among: Uint32Array | undefined): Best | undefined {
+    this.#lookAt(true);
+    const coarse = this.#bestOfLooked(refined(count), among);
+    const slots = coarse.places();
+    const best = new Best(count);
+    const scores = this.#pick(slots);
+    let squares = 0;
+    for (const [i, slot] of slots.entries()) {
+      best.offer(slot, scores[i]!);
+      squares += (scores[i]! - this.#lookedScore(slot)) ** 2;
+    }
+    return coarse.cut + doubt * Math.sqrt(squares / slots.length) < best.cut ? best : undefined;
+  }
+
+  /** Fills every block's scores, unless they are those of this very question. */
+  #lookAt(isCoarse: boolean): void {
+    const query = new Uint8Array(this.#memory.buffer, 0, this.#width * 3);
+    const last = this.#looked;
+    if (last?.version === this.#version && last.isCoarse === isCoarse && Buffer.compare(last.query, query) === 0) return;
+    const [n, half] = [this.#rowsPerBlock, this.#half];
     for (let block = 0; block < this.#blocks; block++) {
       const scales = this.#blockAt(block);
-      this.#kernel.scan(0, scales, scales + n * 4, n, this.#bytes, this.#out);
-      scores.set(new Float32Array(this.#memory.buffer, this.#out, n), block * n);
+      const [scores, high] = [scales + n * 4, this.#highAt(block)];
+      if (isCoarse) this.#kernel.coarse(0, scales, high, n, half, queryMax / coarseMax, this.#coarseOffset, scores);
+      else this.#kernel.scan(0, scales, high, this.#lowAt(block), n, half, this.#offset, scores);
     }
+    this.#looked = { query: query.slice(), isCoarse, version: this.#version };
   }
 
-  #pick(slots: Uint32Array, scores: Float32Array): void {
+  #bestOfLooked(count: number, among: Uint32Array | undefined): Best {
+    const best = new Best(count);
+    if (among) {
+      const end = this.#blocks * this.#rowsPerBlock;
+      let block = -1;
+      let scores = this.#scales(0);
+      for (let i = 0; i < among.length && among[i]! < end; i++) {
+        const slot = among[i]!;
+        if (this.#blockOf(slot) !== block) {
+          block = this.#blockOf(slot);
+          scores = this.#scores(block);
+        }
+        const score = scores[this.#rowOf(slot)]!;
+        if (score >= best.cut) best.offer(slot, score);
+      }
+      return best;
+    }
+    const list = new Uint32Array(this.#memory.buffer, this.#list, this.#rowsPerBlock);
+    for (let block = 0; block < this.#blocks; block++) {
+      const scores = this.#scores(block);
+      const first = block * this.#rowsPerBlock;
+      const n = this.#kernel.above(scores.byteOffset, this.#rowsPerBlock, best.cut, this.#list);
+      for (let i = 0; i < n; i++) best.offer(first + list[i]!, scores[list[i]!]!);
+    }
+    return best;
+  }
+
+  #exactOf(slots: Uint32Array, count: number): Best {
+    const scores = this.#pick(slots);
+    const best = new Best(Math.min(count, slots.length));
+    for (let i = 0; i < slots.length; i++) if (scores[i]! >= best.cut) best.offer(slots[i]!, scores[i]!);
+    return best;
+  }
+
+  /** Exact scores of these (ascending) slots; not a number where there is no row. */
+  #pick(slots: Uint32Array): Float32Array {
+    const scores = new Float32Array(slots.length);
     const out = new Float32Array(this.#memory.buffer, this.#out, this.#rowsPerBlock);
     const list = new Uint32Array(this.#memory.buffer, this.#list, this.#rowsPerBlock);
     for (let from = 0; from < slots.length;) {
       const block = this.#blockOf(slots[from]!);
-      if (block >= this.#blocks) {
-        scores.fill(Number.NaN, from);
-        return;
-      }
+      if (block >= this.#blocks) return scores.fill(Number.NaN, from);
       const first = block * this.#rowsPerBlock;
       let n = 0;
       while (from + n < slots.length && slots[from + n]! - first < this.#rowsPerBlock) {
         list[n] = slots[from + n]! - first;
         n++;
       }
-      const scales = this.#blockAt(block);
-      this.#kernel.pick(0, scales, scales + this.#rowsPerBlock * 4, this.#list, n, this.#bytes, this.#out);
+      const [scales, high, low] = [this.#blockAt(block), this.#highAt(block), this.#lowAt(block)];
+      this.#kernel.pick(0, scales, high, low, this.#list, n, this.#half, this.#offset, this.#out);
       scores.set(out.subarray(0, n), from);
       from += n;
     }
+    return scores;
   }
 
-  /** The query as int16 with its own scale, which leaves the order alone and so is never multiplied back. */
+  /** The query as whole numbers with a scale of its own, which leaves the order alone and so is never multiplied back. */
   #setQuery(query: Float32Array): void {
     let max = 0;
     for (let i = 0; i < query.length; i++) max = Math.max(max, Math.abs(query[i]!));
-    const factor = max === 0 ? 0 : this.#queryMax / max;
-    const to = new Int16Array(this.#memory.buffer, 0, this.#bytes);
-    for (let i = 0; i < query.length; i++) to[i] = Math.round(query[i]! * factor);
+    const factor = max === 0 ? 0 : 1 / max;
+    const to = new Int8Array(this.#memory.buffer, 0, this.#width * 3).fill(0);
+    let [sum, squares, coarseSum] = [0, 0, 0];
+    for (let i = 0; i < query.length; i++) {
+      const share = query[i]! * factor;
+      const exact = Math.round(share * queryMax);
+      const coarse = Math.round(share * coarseMax);
+      to[i] = coarse;
+      to[this.#width + i] = exact >> 7;
+      to[this.#width * 2 + i] = exact & 127;
+      sum += exact;
+      squares += exact * exact;
+      coarseSum += coarse;
+    }
+    this.#norm = Math.sqrt(squares);
+    this.#offset = -128 * sum;
+    // The low nibbles are taken as their mean.
+    this.#coarseOffset = (queryMax / coarseMax) * (7.5 - 128) * coarseSum;
   }
 
   #grow(): void {
@@ -142,13 +275,23 @@ export class DenseIndex {
   #rowOf(slot: number): number {
     return slot % this.#rowsPerBlock;
   }
+  /** A block is its rows' scales, the scores of the last look, the high nibbles, the low nibbles. */
   #blockAt(block: number): number {
     return this.#head + block * this.#blockBytes;
   }
-  #rowsAt(block: number): number {
-    return this.#blockAt(block) + this.#rowsPerBlock * 4;
+  #highAt(block: number): number {
+    return this.#blockAt(block) + this.#rowsPerBlock * 8;
+  }
+  #lowAt(block: number): number {
+    return this.#highAt(block) + this.#rowsPerBlock * this.#half;
   }
   #scales(block: number): Float32Array {
     return new Float32Array(this.#memory.buffer, this.#blockAt(block), this.#rowsPerBlock);
+  }
+  #scores(block: number): Float32Array {
+    return new Float32Array(this.#memory.buffer, this.#blockAt(block) + this.#rowsPerBlock * 4, this.#rowsPerBlock);
+  }
+  #lookedScore(slot: number): number {
+    return this.#scores(this.#blockOf(slot))[this.#rowOf(slot)]!;
   }
 }

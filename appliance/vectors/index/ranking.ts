@@ -9,15 +9,6 @@ export type Hit = {
 };
 type Scores = Float32Array | Float64Array;
 
-/**
- * Slots of the `count` highest scores and of all that equal the lowest of those, within a bound. Score i belongs to slot
- * `slots[i]`, or to slot i. NaN is never chosen.
- */
-export function bestSlots(scores: Scores, count: number, slots?: Uint32Array): Uint32Array {
-  const places = bestPlaces(scores, count);
-  return slots ? places.map((i) => slots[i]!) : places;
-}
-
 /** Best first, at most `limit`. */
 export function bestHits(slots: Uint32Array, scores: Float64Array, limit: number, ids: SlotIds): Hit[] {
   const hits = Array.from(bestPlaces(scores, limit), (i) => ({ slot: slots[i]!, score: scores[i]! }));
@@ -29,34 +20,90 @@ export function ranked(hits: Hit[], ids: SlotIds): Hit[] {
 }
 
 function bestPlaces(scores: Scores, count: number): Uint32Array {
-  const cut = lowestOfBest(scores, count);
-  // More ties than this are cut arbitrarily: nobody can tell a thousand identical vectors apart.
-  const out = new Uint32Array(Math.min(scores.length, count * 2 + 1024));
-  let n = 0;
-  for (let i = 0; i < scores.length && n < out.length; i++) {
-    if (scores[i]! > cut) out[n++] = i;
-  }
-  for (let i = 0; i < scores.length && n < out.length; i++) {
-    if (cut === scores[i]) out[n++] = i;
-  }
-  return out.subarray(0, n).sort();
+  const best = new Best(Math.min(count, scores.length));
+  for (let i = 0; i < scores.length; i++) if (scores[i]! >= best.cut) best.offer(i, scores[i]!);
+  return best.places();
 }
 
-/** The `count`-th highest score, by a heap of that size whose top is the lowest kept. */
-function lowestOfBest(scores: Scores, count: number): number {
-  const heap = new Float64Array(Math.max(1, Math.min(count, scores.length))).fill(Number.NEGATIVE_INFINITY);
-  const size = heap.length;
-  for (let i = 0; i < scores.length; i++) {
-    const score = scores[i]!;
-    if (!(score > heap[0]!)) continue;
+/**
+ * The `count` highest of the scores that are offered one after the other, and all that equal the lowest of those, within a bound: a heap
+ * of the scores, whose top is the lowest kept, beside a list of what came in. NaN must not be offered.
+ */
+export class Best {
+  readonly #count: number;
+  readonly #heap: Float64Array;
+  #places: Uint32Array;
+  #scores: Float64Array;
+  #size = 0;
+
+  constructor(count: number) {
+    this.#count = count;
+    this.#heap = new Float64Array(Math.max(1, count)).fill(Number.NEGATIVE_INFINITY);
+    this.#places = new Uint32Array(count * 2 + 64);
+    this.#scores = new Float64Array(this.#places.length);
+  }
+
+  /** What scores less is out already. */
+  get cut(): number {
+    return this.#heap[0]!;
+  }
+
+  offer(place: number, score: number): void {
+    const heap = this.#heap;
+    if (score < heap[0]!) return;
+    if (this.#size === this.#places.length) this.#makeRoom();
+    this.#places[this.#size] = place;
+    this.#scores[this.#size++] = score;
+    if (score === heap[0]) return;
     let at = 0;
-    for (let child = 1; child < size; child = at * 2 + 1) {
-      if (child + 1 < size && heap[child + 1]! < heap[child]!) child++;
+    for (let child = 1; child < heap.length; child = at * 2 + 1) {
+      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++;
       if (heap[child]! >= score) break;
       heap[at] = heap[child]!;
       at = child;
     }
     heap[at] = score;
   }
-  return heap[0]!;
+
+  /** In the order they were offered in. */
+  places(): Uint32Array {
+    this.#finish();
+    return this.#places.slice(0, this.#size);
+  }
+
+  /** Of `places()`, one by one. */
+  scores(): Float64Array {
+    this.#finish();
+    return this.#scores.slice(0, this.#size);
+  }
+
+  #finish(): void {
+    const [places, scores, cut] = [this.#places, this.#scores, this.cut];
+    // More ties than this are cut arbitrarily: nobody can tell a thousand identical vectors apart.
+    let ties = this.#count + 1024;
+    let n = 0;
+    for (let i = 0; i < this.#size; i++) {
+      if (scores[i]! < cut || (scores[i] === cut && ties-- <= 0)) continue;
+      places[n] = places[i]!;
+      scores[n++] = scores[i]!;
+    }
+    this.#size = n;
+  }
+
+  /** Drops what has fallen under the cut since; when that is little, the lists grow. */
+  #makeRoom(): void {
+    let n = 0;
+    for (let i = 0; i < this.#size; i++) {
+      if (this.#scores[i]! < this.cut) continue;
+      this.#places[n] = this.#places[i]!;
+      this.#scores[n++] = this.#scores[i]!;
+    }
+    this.#size = n;
+    if (n < this.#places.length / 2) return;
+    const [places, scores] = [this.#places, this.#scores];
+    this.#places = new Uint32Array(places.length * 2);
+    this.#scores = new Float64Array(places.length * 2);
+    this.#places.set(places);
+    this.#scores.set(scores);
+  }
 }

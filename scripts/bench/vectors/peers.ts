@@ -12,7 +12,7 @@ import { lance, peersRequire, sqliteVec, zvec, type Data, type Peer } from "./pa
 
 const [count, dimensions, questions, groups] = [100_000, 384, 100, 100];
 // LanceDB warns at every question.
-process.env["RUST_LOG"] = "error";
+process.env["LANCE_LOG"] = "error";
 const require = peersRequire();
 if (require) await compare(require);
 else console.log("The peers cannot be installed here, so nothing was measured.");

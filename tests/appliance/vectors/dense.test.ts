@@ -2,28 +2,37 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DenseIndex } from "../../../appliance/vectors/index/dense.ts";
 import { openKernel, openMemory, plainKernel } from "../../../appliance/vectors/index/kernel.ts";
-import { isotropic, nearestOf, random } from "./random.ts";
+import { isotropic, nearestOf, random, unit } from "./random.ts";
 
 test("the SIMD kernel computes what plain JavaScript computes", () => {
   const memory = openMemory(4);
   const from = random(1);
-  new Uint8Array(memory.buffer).forEach((_, i, bytes) => (bytes[i] = from.below(256)));
-  const [query, scales, rows, list, n, bytes] = [0, 4096, 8192, 6000, 200, 96];
+  const bytes = new Uint8Array(memory.buffer).map(() => from.below(256));
+  new Uint8Array(memory.buffer).set(bytes);
+  // The planes' places, then the scales with a row that was removed, then the list to pick from.
+  const [query, scales, high, low, list, n, half] = [0, 4096, 8192, 40_000, 6000, 200, 48];
+  for (let i = 0; i < half * 2; i++) new Int8Array(memory.buffer)[query + half * 4 + i]! &= 127;
   new Float32Array(memory.buffer, scales, n).forEach((_, i, all) => (all[i] = i === 7 ? Number.NaN : from.next()));
   new Uint32Array(memory.buffer, list, 50).forEach((_, i, all) => (all[i] = from.below(n)));
   const run = (kernel: ReturnType<typeof openKernel>) => {
-    const out = 200_000;
-    kernel.scan(query, scales, rows, n, bytes, out);
-    const scanned = new Float32Array(memory.buffer.slice(out, out + n * 4));
-    kernel.pick(query, scales, rows, list, 50, bytes, out);
-    return { scanned, picked: new Float32Array(memory.buffer.slice(out, out + 50 * 4)) };
+    const [out, found] = [200_000, 210_000];
+    const floats = (count: number) => new Float32Array(memory.buffer.slice(out, out + count * 4));
+    kernel.scan(query, scales, high, low, n, half, -1234, out);
+    const scanned = floats(n);
+    const count = kernel.above(out, n, 40_000, found);
+    const above = new Uint32Array(memory.buffer.slice(found, found + count * 4));
+    kernel.pick(query, scales, high, low, list, 50, half, -1234, out);
+    const picked = floats(50);
+    kernel.coarse(query, scales, high, n, half, 64.5, -99.5, out);
+    return { scanned, above, picked, coarse: floats(n) };
   };
 
   const [simd, plain] = [run(openKernel(memory)), run(plainKernel(memory))];
 
   assert.deepEqual(simd, plain);
-  assert.ok(Number.isNaN(simd.scanned[7]));
-  assert.equal(new Set(simd.scanned).size > 150, true);
+  assert.ok(Number.isNaN(simd.scanned[7]) && Number.isNaN(simd.coarse[7]) && !simd.above.includes(7));
+  assert.ok(new Set(simd.scanned).size > 150 && new Set(simd.coarse).size > 150);
+  assert.ok(simd.above.length > 5 && simd.above.length < 195);
 });
 
 for (const [name, kernel] of [
@@ -89,3 +98,31 @@ test("the widest vectors do not overflow the sums", () => {
 
   assert.deepEqual([...index.candidates(ones, 1)], [1]);
 });
+
+for (const [name, spread, isAlike] of [
+  ["spread out", 1, false],
+  ["so close together that coarse scores cannot tell them apart", 0.2, true],
+] as const) {
+  test(`a look at half the bits finds what all bits find in vectors that are ${name}`, () => {
+    const from = random(3);
+    const [dimensions, count] = [64, 12_000];
+    const middle = isotropic(from, dimensions);
+    const draw = () => unit(isotropic(from, dimensions).map((value, i) => value * spread + (isAlike ? middle[i]! : 0)));
+    const vectors = Array.from({ length: count }, draw);
+    const index = new DenseIndex(dimensions);
+    vectors.forEach((vector, slot) => index.set(slot, vector));
+    const most = Uint32Array.from(vectors.keys().filter((slot) => slot % 3 !== 0));
+
+    for (let i = 0; i < 10; i++) {
+      const query = draw();
+      const all = new Set(index.candidates(query, 42));
+      const some = new Set(index.candidates(query, 42, most));
+      assert.ok(nearestOf(vectors, query, 10).every((slot) => all.has(slot)));
+      assert.ok([...some].every((slot) => slot % 3 !== 0) && some.size >= 42);
+      index.set(count + i, query);
+      assert.ok(index.candidates(query, 42).includes(count + i), "what was just written is found");
+      index.delete(count + i);
+      assert.ok(!index.candidates(query, 42).includes(count + i), "what was just removed is not");
+    }
+  });
+}
