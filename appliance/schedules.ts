@@ -29,8 +29,13 @@ export function schedulesOf(ports: Ports, host: HostSchedules): Schedules {
       if ("schedule" in said && saying.isDryRun !== true) await follow(said.schedule);
       return said;
     },
-    understand: async (wish) =>
-      understand({ ...wish, now: clock.now(), targets: await state.query(internal.bridge.targetNames, {}) }),
+    async understand(wish) {
+      const [targets, functions] = await Promise.all([
+        state.query(internal.bridge.targetNames, {}),
+        state.query(internal.functions.names, {}),
+      ]);
+      return understand({ ...wish, now: clock.now(), targets, functions });
+    },
     list: all,
     find: (id) => findSchedule(state, id),
     async keep(spec) {

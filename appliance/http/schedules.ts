@@ -12,6 +12,7 @@ import {
   type ScheduleSpec,
   type ScheduleView,
 } from "../../convex/model/schedule.ts";
+import { toFunctionName } from "../../convex/model/userFunction.ts";
 import type { HostReport } from "../host/hostSchedules.ts";
 import type { Preview } from "../../functions/schedules/understand.ts";
 import { toSpec, type Said, type Saying } from "../../functions/schedules/say.ts";
@@ -227,9 +228,11 @@ function toAction(given: unknown): Action | undefined {
   if (given === undefined) return undefined;
   const { type, ...more } = typeof given === "object" && given !== null ? (given as Record<string, unknown>) : { type: given };
   if (type === "remind" || type === "ask") return { type };
-  const { script, target } = more;
+  const { script, target, name } = more;
   if (type === "message" && typeof target === "string") return { type, target: toTarget(target) };
   if (type === "message") throw new NikaError("invalid", `Say in "target" which agent gets the message.`);
+  if (type === "function" && typeof name === "string") return { type, name: toFunctionName(name) };
+  if (type === "function") throw new NikaError("invalid", `Say in "name" which function runs.`);
   if (type === "upkeep" && isScript(script)) return { type, script };
   if (type === "upkeep") throw new NikaError("invalid", `"script" must be one of ${scripts.join(", ")}.`);
   throw new NikaError("invalid", `"action" must be one of ${vAction.members.map(({ fields }) => fields.type.value).join(", ")}.`);

@@ -269,6 +269,8 @@ export function openPool({ open, memoryMiBMax, onRetired, onOpened, log }: PoolO
       const slot = await start(line, kept);
       if (!("kept" in slot)) return { ok: false, message: slot.message };
       slot.state = "idle";
+      // Nobody who calls it has waited for that.
+      slot.coldMs = undefined;
       wind(slot);
       return { ok: true };
     },

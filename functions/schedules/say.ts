@@ -54,8 +54,11 @@ export const saySchedule = defineCall({
     const now = tools.clock.now();
     const request = parseRequest(text, { now, zone });
     if (request.type === "create") {
-      const targets = await tools.state.query(internal.bridge.targetNames, {});
-      return create(saying, understand({ text, zone, now, targets }), tools);
+      const [targets, functions] = await Promise.all([
+        tools.state.query(internal.bridge.targetNames, {}),
+        tools.state.query(internal.functions.names, {}),
+      ]);
+      return create(saying, understand({ text, zone, now, targets, functions }), tools);
     }
     const schedules = await tools.state.query(internal.schedules.all, {});
     if (request.type === "list") return { type: "listed", schedules };

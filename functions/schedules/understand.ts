@@ -1,6 +1,7 @@
 import type { Rule } from "../../convex/model/recurrence.ts";
 import { recurrenceLabel, type LabelLanguage } from "../../convex/model/recurrenceLabel.ts";
 import { misfireFor, nameCharsMax, type Action, type ScheduleSpec } from "../../convex/model/schedule.ts";
+import { readCall } from "../../ml/phrase/call.ts";
 import { parsePhrase } from "../../ml/phrase/parse.ts";
 import { backendFor, route } from "../../ml/phrase/route.ts";
 import { nextInstants } from "../../ml/time/next.ts";
@@ -29,6 +30,8 @@ export type Wish = {
   readonly now: number;
   /** Remote agents that take messages. */
   readonly targets?: readonly string[];
+  /** The owner's functions. */
+  readonly functions?: readonly string[];
   /** What is being changed; what the text leaves open stays. */
   readonly existing?: ScheduleSpec;
 };
@@ -36,11 +39,11 @@ export type Wish = {
 const previewed = 3;
 
 /** What a phrase asks for, as a schedule that could be kept. Nothing is written. */
-export function understand({ text, zone, now, existing, targets = [] }: Wish): Preview {
+export function understand({ text, zone, now, existing, targets = [], functions = [] }: Wish): Preview {
   const understood = parsePhrase(text, { now, zone, ...(existing && { existing: existing.rule }) });
   if (understood.type !== "rule") return understood;
   const { rule, language, task, assumptions, warnings, stopWhen } = understood;
-  const wanted = actionFor(task, { now, zone, targets });
+  const wanted = actionFor(task, { now, zone, targets, functions });
   const prompt = existing ? existing.prompt : (wanted.prompt ?? task);
   const spec: ScheduleSpec = {
     name: existing?.name ?? nameOf(task, rule, { language, zone }),
@@ -66,14 +69,21 @@ export function understand({ text, zone, now, existing, targets = [] }: Wish): P
   };
 }
 
-type Aim = { readonly now: number; readonly zone: string; readonly targets: readonly string[] };
+type Aim = {
+  readonly now: number;
+  readonly zone: string;
+  readonly targets: readonly string[];
+  readonly functions: readonly string[];
+};
 
 /**
- * A message to a known agent is sent to it, a question about what is written somewhere is asked; anything else is for the owner to be
+ * A function that is named is run; a message to a known agent is sent to it, a question about what is written somewhere is asked; anything else is for the owner to be
  * told. `prompt` is what is left of the task for that.
  */
 function actionFor(task: string, aim: Aim): { readonly action: Action; readonly prompt?: string } {
   if (task === "") return { action: { type: "remind" } };
+  const call = readCall(task, aim.functions);
+  if (call) return { action: { type: "function", name: call.name }, prompt: call.given };
   const { queryClass, target, message = "" } = route(task, aim);
   const known = aim.targets.find((name) => name === target);
   if (queryClass === "bridge_send" && known !== undefined && message.trim() !== "")
