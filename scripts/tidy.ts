@@ -40,6 +40,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/owned/source.ts",
     // The tools of the bridge are the same over a pipe, which the command line holds.
     "appliance/bridge/tools.ts",
+    // Whoever holds code that nobody trusts lets it out through the gate.
+    "appliance/egress/",
     // Cron starts the command line, which then does what the appliance wrote down.
     "appliance/host/",
   ],
@@ -48,7 +50,15 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
 /** Each third-party library is imported by one folder, so that replacing it is a one-folder change. */
 const homes: Readonly<Record<string, readonly string[]>> = {
   // The seam itself: words on the left, clients on the right.
-  convex: ["convex/", "functions/", "appliance/state.ts", "appliance/join/", "appliance/cli/", "appliance/web/", "appliance/engine/testing/"],
+  convex: [
+    "convex/",
+    "functions/",
+    "appliance/state.ts",
+    "appliance/join/",
+    "appliance/cli/",
+    "appliance/web/",
+    "appliance/engine/testing/",
+  ],
   "@qdrant/js-client-rest": ["appliance/qdrant/"],
   "@fastify/busboy": ["appliance/vectors/"],
   dockerode: ["appliance/docker/"],

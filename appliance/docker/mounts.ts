@@ -7,17 +7,39 @@ import type { SandboxSpec } from "../../functions/ports/sandboxes.ts";
 
 /** A folder with more entries cannot be looked through in reasonable time. */
 const entriesMax = 200_000;
+/** Never, whatever the roots: the machine itself, its accounts, and what listens. */
+const forbidden = [
+  "/proc",
+  "/sys",
+  "/dev",
+  "/run",
+  "/var/run",
+  "/etc",
+  "/boot",
+  "/root/.ssh",
+  "/var/lib/docker",
+  "/var/lib/containerd",
+];
+/** Of a data folder: what only the appliance may read. */
+const forbiddenOfData = ["keys", "secrets", "engine", "vectors", "log", "sandbox", "lock", "run.json"];
 /** What the image, the kernel and the engine have there must not be covered. */
 const taken = ["/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/nika", "/tmp"];
 
 /** The mounts in the engine's words. Fails with `denied` for what lies outside the roots, with `invalid` for what makes no sense. */
-export async function toMounts(mounts: SandboxSpec["mounts"], roots: readonly string[]): Promise<Docker.MountSettings[]> {
+export async function toMounts(mounts: SandboxSpec["mounts"], { roots, dataDir }: Ground): Promise<Docker.MountSettings[]> {
   const inside = await Promise.all(roots.map((root) => realpath(root).catch(() => root)));
+  const data = await realpath(dataDir).catch(() => dataDir);
+  const never = [...forbidden, ...forbiddenOfData.map((name) => join(data, name))];
   return Promise.all(
     mounts.map(async ({ from, to }): Promise<Docker.MountSettings> => {
       checkTarget(to);
       const source = await resolved(from);
-      if (!inside.some((root) => source === root || source.startsWith(root.endsWith(sep) ? root : root + sep)))
+      if (never.some((path) => isWithin(source, path) || isWithin(path, source)))
+        throw new NikaError(
+          "denied",
+          `${from} may not be mounted into a sandbox: it holds what only this machine or Nika may read.`,
+        );
+      if (!inside.some((root) => isWithin(source, root)))
         throw new NikaError(
           "denied",
           `${from} may not be mounted into a sandbox, because it lies outside what was set aside for that.`,
@@ -34,6 +56,12 @@ export async function toMounts(mounts: SandboxSpec["mounts"], roots: readonly st
     }),
   );
 }
+
+/** Folders from which may be mounted, and the data folder, most of which may not. */
+export type Ground = { readonly roots: readonly string[]; readonly dataDir: string };
+
+const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 
 function checkTarget(to: string): void {
   const isPlain = to.startsWith("/") && posix.normalize(to) === to && !to.endsWith("/");

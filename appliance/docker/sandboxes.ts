@@ -7,12 +7,20 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import Docker from "dockerode";
 import { isNikaError, NikaError } from "../../convex/model/error.ts";
-import type { Attestation, Sandbox, SandboxEnd, Sandboxes, SandboxSpec } from "../../functions/ports/sandboxes.ts";
+import type {
+  Attestation,
+  Sandbox,
+  SandboxEnd,
+  SandboxConnection,
+  Sandboxes,
+  SandboxSpec,
+} from "../../functions/ports/sandboxes.ts";
+import { openGate, type EgressLimits, type Gate } from "../egress/gate.ts";
 import { openAttestations, type Found } from "./attest.ts";
 import { attached } from "./attached.ts";
 import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
 import { openEvents } from "./events.ts";
-import { openImages, users } from "./image.ts";
+import { openImages, relayUser, users } from "./image.ts";
 import { checkSpec, openUsers, toCreateOptions, type Runtime } from "./limits.ts";
 import { toMounts } from "./mounts.ts";
 
@@ -21,6 +29,8 @@ export type SandboxesOptions = {
   readonly dataDir: string;
   /** Folders from which may be mounted. */
   readonly mountRoots: readonly string[];
+  /** What a sandbox with a way out may send and receive; generous when absent. */
+  readonly egressLimits?: Partial<EgressLimits>;
   /** Of the engine; its usual place when absent. */
   readonly socketPath?: string;
 };
@@ -33,13 +43,24 @@ const abortedCode = 134;
 /** The kernel's word about memory may come this much after that of the end. */
 const oomGraceMs = 300;
 
+/** What stands in every image beside the language. */
+const guestPrograms = Object.fromEntries(
+  ["frames.ts", "relay.ts", "wait.ts"].map((name) => [name, new URL(`../egress/guest/${name}`, import.meta.url)]),
+);
+
 /** Talks to the engine only when asked something. */
-export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/docker.sock" }: SandboxesOptions): Sandboxes {
+export function dockerSandboxes({
+  dataDir,
+  mountRoots,
+  egressLimits,
+  socketPath = "/var/run/docker.sock",
+}: SandboxesOptions): Sandboxes {
   const docker = new Docker({ socketPath });
   const owner = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
   const boot = randomUUID();
   const events = openEvents(docker, `${bootLabel}=${boot}`);
-  const images = openImages(docker, {});
+  const images = openImages(docker, guestPrograms);
+  const listeners = new Set<(connection: SandboxConnection) => void>();
   const free = openUsers(users);
 
   const attestations = openAttestations({
@@ -60,7 +81,7 @@ export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/do
 
   /** Starts it under that runtime, whatever is known of it. */
   async function launch(spec: SandboxSpec, found: Found, signal: AbortSignal): Promise<Sandbox> {
-    const mounts = await toMounts(spec.mounts, mountRoots);
+    const mounts = await toMounts(spec.mounts, { roots: mountRoots, dataDir });
     const user = free.take();
     try {
       return await start({ spec, mounts, ...found, user, signal });
@@ -123,15 +144,20 @@ export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/do
 
   async function start(opening: Opening): Promise<Sandbox> {
     const { spec, user, signal } = opening;
+    const gate = spec.egress.length > 0 ? gateFor(spec) : undefined;
     const container = await create(opening);
     const end = followed(container, spec);
-    void end.ended.then(() => free.give(user));
+    void end.ended.then(() => {
+      free.give(user);
+      gate?.close();
+    });
     try {
       signal.throwIfAborted();
       const connection = await container.attach({ stream: true, stdin: true, stdout: true, stderr: true, hijack: true });
       const pipes = attached(connection as Duplex);
       end.hears(pipes);
       await container.start();
+      if (gate) await openWayOut(container, gate);
       signal.throwIfAborted();
       end.started();
       const { input, output, errors } = pipes;
@@ -148,6 +174,33 @@ export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/do
       await end.stop("stopped").catch(() => undefined);
       throw named(spec, error);
     }
+  }
+
+  const gateFor = ({ name, egress }: SandboxSpec): Gate =>
+    openGate({
+      sandbox: name,
+      allowed: egress,
+      report(connection) {
+        for (const listener of listeners) listener(connection);
+      },
+      ...(egressLimits && { limits: egressLimits }),
+    });
+
+  /** A second stream into the container, with our relay at its inner end and the gate at ours. */
+  async function openWayOut(container: Docker.Container, gate: Gate): Promise<void> {
+    const exec = await container.exec({
+      Cmd: ["/usr/local/bin/node", "--max-old-space-size=32", "/nika/relay.ts"],
+      User: `${relayUser}:${relayUser}`,
+      WorkingDir: "/",
+      Env: ["PATH=/usr/local/bin", "HOME=/"],
+      AttachStdin: true,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: false,
+    });
+    const { input, output, errors } = attached(await exec.start({ hijack: true, stdin: true }));
+    errors.resume();
+    gate.serve(output, input);
   }
 
   /** Follows a container to its end, whoever brings it about. */
@@ -220,7 +273,10 @@ export function dockerSandboxes({ dataDir, mountRoots, socketPath = "/var/run/do
         throw toContainerError(error);
       }
     },
-    connections: () => () => undefined,
+    connections(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     async reap() {
       try {
         const filters = { label: [`${ownerLabel}=${owner}`] };
