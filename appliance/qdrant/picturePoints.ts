@@ -2,10 +2,9 @@
 import { NikaError } from "../../convex/model/error.ts";
 import type { Box } from "../../convex/model/place.ts";
 import type { PicturePoint, StoredPicture } from "../../functions/ports/pictures.ts";
-import { foldersOf, nameWords } from "../../ml/retrieve/names.ts";
 import { captionName, visualName, wordsName } from "./gallery.ts";
 import { passageId } from "./pointId.ts";
-import { found, toNumbers, toSparse } from "./points.ts";
+import { toFacts, toNumbers, toSparse } from "./points.ts";
 
 type Payload = Record<string, unknown>;
 
@@ -24,27 +23,14 @@ export function toPictureVectors(made: PicturePoint["made"], { isSeen, isTold }:
 }
 
 export function toPicturePayload(tenantId: string, picture: PicturePoint): Payload {
-  const { author, people = [], writtenAt, sha256, hold, page, box, headings, caption, text, passage } = picture;
-  const names = [...new Set([...(author === undefined ? [] : [author]), ...people].flatMap(nameWords))];
-  const folders = foldersOf(picture.documentName);
+  const { page, box, headings, caption, text, passage } = picture;
   return {
-    tenant_id: tenantId,
-    held: hold?.batchId ?? found,
-    ...(hold && { held_folder: hold.folder }),
-    scope: picture.scope ?? "private",
-    entity_type: picture.entityType ?? "document",
-    language: picture.language,
-    domain: picture.domain ?? "general",
-    document_id: picture.documentId,
-    document_name: picture.documentName,
-    title: picture.title,
-    ordinal: picture.ordinal,
+    ...toFacts(tenantId, picture),
     media: picture.pictureId,
     mark: picture.mark,
     // As a kind of passage, for searches that are limited to some.
     kind: "figure",
     type: picture.type,
-    format: picture.format,
     width: picture.width,
     height: picture.height,
     ...(page !== undefined && { page }),
@@ -53,12 +39,6 @@ export function toPicturePayload(tenantId: string, picture: PicturePoint): Paylo
     ...(caption !== undefined && { caption }),
     ...(text !== undefined && { text }),
     ...(passage !== undefined && { passage }),
-    ...(author !== undefined && { author }),
-    ...(people.length > 0 && { people }),
-    ...(names.length > 0 && { names }),
-    ...(writtenAt !== undefined && { written_at: writtenAt }),
-    ...(folders.length > 0 && { folders }),
-    ...(sha256 !== undefined && { sha256 }),
   };
 }
 

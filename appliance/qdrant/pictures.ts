@@ -2,13 +2,13 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { NikaError } from "../../convex/model/error.ts";
 import type { PictureBranch, PictureSpaces, PictureVectors } from "../../functions/ports/pictures.ts";
-import { fuse } from "../../ml/retrieve/fuse.ts";
 import { connect } from "./connect.ts";
-import { statusOf, toStoreError } from "./errors.ts";
 import { isFound, toConditions, toHeld } from "./filter.ts";
 import { captionName, galleryAlias, openGallery, visualName, wordsName, type GalleryEmbedders } from "./gallery.ts";
 import { toPicture, toPictureId, toPicturePayload, toPictureVectors } from "./picturePoints.ts";
-import { found, toNumbers, toSparse } from "./points.ts";
+import { opened } from "./opening.ts";
+import { found, toLabels, toNumbers } from "./points.ts";
+import { byTerms, fused } from "./ranking.ts";
 import { throwIfAborted, unlessAborted } from "./stopping.ts";
 
 export type GalleryOptions = GalleryEmbedders & {
@@ -25,35 +25,17 @@ const rankedMin = 60;
 const picturesMax = 200;
 
 export function qdrantPictures(options: GalleryOptions): PictureVectors {
-  let opening: Promise<Gallery> | undefined;
-
-  async function open(): Promise<Gallery> {
+  const using = opened(async (): Promise<Gallery> => {
     const client = await connect(options);
     return { client, stored: await openGallery(client, options) };
-  }
-
-  /** Runs `work` on an open collection. What failed to open, or was lost since, is opened again by the next call. */
-  async function using<T>(work: (gallery: Gallery) => Promise<T>): Promise<T> {
-    const mine = (opening ??= open());
-    try {
-      return await work(await mine);
-    } catch (error) {
-      const hasOpened = await mine.then(
-        () => true,
-        () => false,
-      );
-      if ((statusOf(error) === 404 || !hasOpened) && opening === mine) opening = undefined;
-      throw toStoreError(error);
-    }
-  }
+  });
 
   const isSeen = (stored: PictureSpaces): boolean => stored.visualId === options.visualId;
   const isTold = (stored: PictureSpaces): boolean => stored.captionId === options.captionId;
 
   /** A branch as one query of a batch, under the tenant; undefined when it ranks nothing. */
-  const toSearch = (branch: PictureBranch, stored: PictureSpaces) => {
-    if ("terms" in branch)
-      return branch.terms.indices.length === 0 ? undefined : { query: toSparse(branch.terms), using: wordsName };
+  const toSearch = (tenantId: string, branch: PictureBranch, stored: PictureSpaces) => {
+    if ("terms" in branch) return branch.terms.indices.length === 0 ? undefined : byTerms(tenantId, branch.terms, wordsName);
     const [vector, using, isComparable] =
       "visual" in branch ? [branch.visual, visualName, isSeen(stored)] : [branch.caption, captionName, isTold(stored)];
     const query = isComparable ? toNumbers(vector) : undefined;
@@ -112,16 +94,9 @@ export function qdrantPictures(options: GalleryOptions): PictureVectors {
         await client.delete(galleryAlias, { wait: true, filter: ofDocument(document) });
       }),
 
-    label: (document, { domain, scope, entityType, language, title }) =>
+    label: (document, labels) =>
       using(async ({ client }) => {
-        const payload = {
-          ...(domain !== undefined && { domain }),
-          ...(scope !== undefined && { scope }),
-          ...(entityType !== undefined && { entity_type: entityType }),
-          ...(language !== undefined && { language }),
-          ...(title !== undefined && { title }),
-        };
-        await client.setPayload(galleryAlias, { wait: true, payload, filter: ofDocument(document) });
+        await client.setPayload(galleryAlias, { wait: true, payload: toLabels(labels), filter: ofDocument(document) });
       }),
 
     release: (group) =>
@@ -137,27 +112,14 @@ export function qdrantPictures(options: GalleryOptions): PictureVectors {
     search: ({ tenantId, branches, filter, limit }, signal) =>
       using(async ({ client, stored }) => {
         throwIfAborted(signal);
-        const asked = branches.flatMap((branch) => {
-          const search = toSearch(branch, stored);
-          return search ? [{ branch, search }] : [];
-        });
-        if (asked.length === 0) return [];
         const { must } = toConditions(tenantId, filter);
-        const shared = { filter: { must: [...must, isFound] }, limit: Math.max(rankedMin, limit), with_payload: false };
-        const searches = asked.map(({ search }) => ({ ...shared, ...search }));
-        const answers = await unlessAborted(client.queryBatch(galleryAlias, { searches }), signal);
-        const rankings = asked.map(({ branch: { name, weight } }, at) => ({ name, weight, hits: answers[at]?.points ?? [] }));
-        const best = fuse(rankings).slice(0, limit);
-        if (best.length === 0) return [];
-        const records = await unlessAborted(
-          client.retrieve(galleryAlias, { ids: best.map(({ id }) => id), with_payload: true }),
-          signal,
-        );
-        const payloads = new Map(records.map(({ id, payload }) => [id, payload]));
-        // One that was removed in between is simply no longer there.
-        return best
-          .filter(({ id }) => payloads.has(id))
-          .map(({ id, score, branches: ranks }) => ({ ...toPicture(tenantId, payloads.get(id)), score, branches: ranks }));
+        const shared = { filter: { must: [...must, isFound] }, limit: Math.max(rankedMin, limit) };
+        const rankings = branches.flatMap((branch) => {
+          const search = toSearch(tenantId, branch, stored);
+          return search ? [{ name: branch.name, weight: branch.weight, search: { ...shared, ...search } }] : [];
+        });
+        const best = await fused(client, galleryAlias, { rankings, limit }, signal);
+        return best.map(({ payload, score, branches: ranks }) => ({ ...toPicture(tenantId, payload), score, branches: ranks }));
       }),
 
     count: ({ tenantId, documentId }) =>

@@ -1,7 +1,7 @@
 /** Passages as points and back. */
 import { NikaError } from "../../convex/model/error.ts";
 import { foldersOf, nameWords } from "../../ml/retrieve/names.ts";
-import type { PassagePoint, StoredPassage, Terms } from "../../functions/ports/vectors.ts";
+import type { Labels, PassageFacts, PassagePoint, StoredPassage, Terms } from "../../functions/ports/vectors.ts";
 import { passageId } from "./pointId.ts";
 import { denseName, sparseName } from "./vault.ts";
 
@@ -26,26 +26,34 @@ export function toPoint(tenantId: string, passage: PassagePoint) {
 }
 
 function toPayload(tenantId: string, passage: PassagePoint): Payload {
-  const { author, people = [], writtenAt, kind, section, sha256, hold } = passage;
+  const { kind, section } = passage;
+  return {
+    ...toFacts(tenantId, passage),
+    text: passage.text,
+    place: passage.place,
+    ...(kind !== undefined && { kind }),
+    ...(section !== undefined && { section }),
+  };
+}
+
+/** What passages and pictures say of their document, by which both are filtered. */
+export function toFacts(tenantId: string, of: PassageFacts & Named): Payload {
+  const { author, people = [], writtenAt, sha256, hold } = of;
   const names = [...new Set([...(author === undefined ? [] : [author]), ...people].flatMap(nameWords))];
-  const folders = foldersOf(passage.documentName);
+  const folders = foldersOf(of.documentName);
   return {
     tenant_id: tenantId,
     held: hold?.batchId ?? found,
     ...(hold && { held_folder: hold.folder }),
-    scope: passage.scope ?? unlabelled.scope,
-    entity_type: passage.entityType ?? unlabelled.entityType,
-    language: passage.language,
-    domain: passage.domain ?? unlabelled.domain,
-    document_id: passage.documentId,
-    document_name: passage.documentName,
-    title: passage.title,
-    ordinal: passage.ordinal,
-    text: passage.text,
-    place: passage.place,
-    format: passage.format,
-    ...(kind !== undefined && { kind }),
-    ...(section !== undefined && { section }),
+    scope: of.scope ?? unlabelled.scope,
+    entity_type: of.entityType ?? unlabelled.entityType,
+    language: of.language,
+    domain: of.domain ?? unlabelled.domain,
+    document_id: of.documentId,
+    document_name: of.documentName,
+    title: of.title,
+    ordinal: of.ordinal,
+    format: of.format,
     ...(author !== undefined && { author }),
     ...(people.length > 0 && { people }),
     ...(names.length > 0 && { names }),
@@ -54,6 +62,17 @@ function toPayload(tenantId: string, passage: PassagePoint): Payload {
     ...(sha256 !== undefined && { sha256 }),
   };
 }
+
+type Named = Pick<PassagePoint, "documentId" | "documentName" | "title" | "ordinal">;
+
+/** The labels that are given, as payload. */
+export const toLabels = ({ domain, scope, entityType, language, title }: Labels): Payload => ({
+  ...(domain !== undefined && { domain }),
+  ...(scope !== undefined && { scope }),
+  ...(entityType !== undefined && { entity_type: entityType }),
+  ...(language !== undefined && { language }),
+  ...(title !== undefined && { title }),
+});
 
 /** Fails with `bug` when it is no passage of `tenantId`: what a filter should have kept out must not get further. */
 export function toPassage(tenantId: string, payload: Payload | null | undefined): StoredPassage {

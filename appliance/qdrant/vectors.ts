@@ -3,13 +3,13 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import type { SearchFilter } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
-import { fuse } from "../../ml/retrieve/fuse.ts";
 import { documentTerms, indexed } from "../../ml/retrieve/terms.ts";
 import type { Branch, DocumentKey, Vectors } from "../../functions/ports/vectors.ts";
 import { connect } from "./connect.ts";
-import { statusOf, toStoreError } from "./errors.ts";
 import { isFound, toConditions, toHeld } from "./filter.ts";
-import { found, toNumbers, toPassage, toPoint, toSparse, unfinished } from "./points.ts";
+import { opened } from "./opening.ts";
+import { found, toLabels, toNumbers, toPassage, toPoint, toSparse, unfinished } from "./points.ts";
+import { byTerms, fused } from "./ranking.ts";
 import { openSpellings } from "./spellings.ts";
 import { throwIfAborted, unlessAborted } from "./stopping.ts";
 import { denseName, openVault, sparseName, vaultAlias, type StoredEmbedder } from "./vault.ts";
@@ -40,29 +40,10 @@ const passagesMax = 200;
 export function qdrantVectors(options: QdrantOptions): QdrantVectors {
   const { embedderId, dimensions = 384 } = options;
   const inForce: StoredEmbedder = { id: embedderId, dimensions };
-  let opening: Promise<{ client: QdrantClient; stored: StoredEmbedder }> | undefined;
-
-  async function open(): Promise<{ client: QdrantClient; stored: StoredEmbedder }> {
+  const using = opened(async (): Promise<{ client: QdrantClient; stored: StoredEmbedder }> => {
     const client = await connect(options);
     return { client, stored: await openVault(client, inForce) };
-  }
-
-  /** Runs `work` on an open vault. What failed to open, or was lost since, is opened again by the next call. */
-  async function using<T>(work: (vault: { client: QdrantClient; stored: StoredEmbedder }) => Promise<T>): Promise<T> {
-    const mine = (opening ??= open());
-    try {
-      return await work(await mine);
-    } catch (error) {
-      const isLost =
-        statusOf(error) === 404 ||
-        (await mine.then(
-          () => false,
-          () => true,
-        ));
-      if (isLost && opening === mine) opening = undefined;
-      throw toStoreError(error);
-    }
-  }
+  });
 
   const isInForce = (stored: StoredEmbedder): boolean => stored.id === embedderId && stored.dimensions === dimensions;
   const spellings = openSpellings(() => using(async ({ client }) => client));
@@ -115,16 +96,9 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
         await client.delete(vaultAlias, { wait: true, filter: toDocument(document) });
       }),
 
-    label: (document, { domain, scope, entityType, language, title }) =>
+    label: (document, labels) =>
       using(async ({ client }) => {
-        const payload = {
-          ...(domain !== undefined && { domain }),
-          ...(scope !== undefined && { scope }),
-          ...(entityType !== undefined && { entity_type: entityType }),
-          ...(language !== undefined && { language }),
-          ...(title !== undefined && { title }),
-        };
-        await client.setPayload(vaultAlias, { wait: true, payload, filter: toDocument(document) });
+        await client.setPayload(vaultAlias, { wait: true, payload: toLabels(labels), filter: toDocument(document) });
       }),
 
     release: (group) =>
@@ -140,25 +114,12 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
     search: ({ tenantId, branches, filter, limit }, signal) =>
       using(async ({ client, stored }) => {
         throwIfAborted(signal);
-        const asked = branches.flatMap((branch) => {
+        const rankings = branches.flatMap((branch) => {
           const search = toSearch(branch, { tenantId, filter, limit, isDenseOf: isInForce(stored) });
-          return search ? [{ branch, search }] : [];
+          return search ? [{ name: branch.name, weight: branch.weight, search }] : [];
         });
-        if (asked.length === 0) return [];
-        const answers = await unlessAborted(
-          client.queryBatch(vaultAlias, { searches: asked.map(({ search }) => search) }),
-          signal,
-        );
-        const rankings = asked.map(({ branch: { name, weight } }, at) => ({ name, weight, hits: answers[at]?.points ?? [] }));
-        const best = fuse(rankings).slice(0, limit);
-        if (best.length === 0) return [];
-        const ids = best.map(({ id }) => id);
-        const records = await unlessAborted(client.retrieve(vaultAlias, { ids, with_payload: true }), signal);
-        const payloads = new Map(records.map(({ id, payload }) => [id, payload]));
-        // One that was removed in between is simply no longer there.
-        return best
-          .filter(({ id }) => payloads.has(id))
-          .map(({ id, score, branches: found }) => ({ ...toPassage(tenantId, payloads.get(id)), score, branches: found }));
+        const best = await fused(client, vaultAlias, { rankings, limit }, signal);
+        return best.map(({ payload, score, branches: ranks }) => ({ ...toPassage(tenantId, payload), score, branches: ranks }));
       }),
 
     passages: ({ from, to, ...document }, signal) =>
@@ -236,14 +197,14 @@ type SearchOptions = {
   readonly isDenseOf: boolean;
 };
 
-/** A branch as one query of a batch; undefined when it ranks nothing. Ids and scores only: most of what is ranked is never shown. */
+/** A branch as one query of a batch; undefined when it ranks nothing. */
 function toSearch(branch: Branch, { tenantId, filter, limit, isDenseOf }: SearchOptions) {
   const { must } = toConditions(tenantId, filter, branch.filter);
   const phrase = branch.phrase === undefined ? [] : [{ key: "text", match: { phrase: branch.phrase } }];
-  const shared = { filter: { must: [...must, isFound, ...phrase] }, limit: Math.max(rankedMin, limit), with_payload: false };
+  const shared = { filter: { must: [...must, isFound, ...phrase] }, limit: Math.max(rankedMin, limit) };
   if ("terms" in branch) {
     if (branch.terms.indices.length === 0) return undefined;
-    return { ...shared, query: toSparse(branch.terms), using: sparseName };
+    return { ...shared, ...byTerms(tenantId, branch.terms, sparseName) };
   }
   const numbers = isDenseOf ? toNumbers(branch.vector) : undefined;
   return numbers && { ...shared, query: numbers, using: denseName };

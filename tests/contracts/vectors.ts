@@ -161,6 +161,29 @@ export function vectorsContract(name: string, open: () => Promise<Vectors>): voi
     assert.equal(hits.length, 3);
   });
 
+  test(`${name}: how often other tenants use a word, and what is held, changes neither order nor scores`, async () => {
+    const vectors = await open();
+    // Two against one: which of the two words is the rare one decides who comes first.
+    const texts = [terms(7), terms(8), terms(8), terms(9)];
+    for (const [at, words] of texts.entries())
+      await vectors.replace({ tenantId, documentId: `d${at}` }, [passage(`d${at}`, 0, { terms: words })], never);
+    const ask = async () => {
+      const branches = [{ name: "lexical", weight: 1, terms: terms(7, 8) }];
+      const hits = await vectors.search({ tenantId, branches, limit: 5 }, never);
+      return hits.map(({ documentId, branches: [first] }) => ({ documentId, score: first!.score }));
+    };
+    const before = await ask();
+    assert.deepEqual([before.length, before[0]?.documentId], [3, "d0"]);
+
+    const many = Array.from({ length: 20 }, (_, at) => passage("other", at, { terms: terms(7) }));
+    await vectors.replace({ tenantId: "stranger", documentId: "other" }, many, never);
+    const hold = { batchId: "b", folder: "" };
+    const held = Array.from({ length: 20 }, (_, at) => passage("held", at, { terms: terms(7), hold }));
+    await vectors.replace({ tenantId, documentId: "held" }, held, never);
+
+    assert.deepEqual(await ask(), before);
+  });
+
   test(`${name}: what is near by meaning is found without a common word, and by words without being near`, async () => {
     const vectors = await open();
     await vectors.replace(
