@@ -168,6 +168,7 @@ async function redrive(turn: Turn, job: Doc<"jobs">): Promise<void> {
   if (job.state !== "dead" && job.state !== "cancelled") {
     throw new NikaError("conflict", "Only a job that failed or was cancelled can be tried again.");
   }
+  if (job.kind === "runs.advance") throw new NikaError("conflict", "Resume or restart the run instead: see `nika runs`.");
   if (job.uniqueKey !== undefined && (await findOpen(turn, job.kind, job.uniqueKey)))
     throw new NikaError("conflict", "The same is being done already.");
   if (job.kind !== "documents.ingest" && job.kind !== "documents.forget") {

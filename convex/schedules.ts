@@ -11,6 +11,7 @@ import {
   plannedMin,
   promptCharsMax,
   sessionMsMax,
+  tasksMax,
   vOccurrenceView,
   vScheduleSpec,
   vScheduleView,
@@ -441,6 +442,11 @@ function checked({ name, prompt, backend, sessionId, action }: ScheduleSpec): vo
     throw new NikaError("invalid", "The machine's cron does upkeep, and nothing else does.");
   if (name.trim() === "" || name.length > nameCharsMax)
     throw new NikaError("invalid", `A schedule's name has 1 to ${nameCharsMax} characters.`);
+  if (action.type === "run" && (action.tasks.length === 0 || action.tasks.length > tasksMax))
+    throw new NikaError("invalid", `A schedule does 1 to ${tasksMax} things.`);
+  // They are the arguments of a run.
+  if (action.type === "run" && JSON.stringify(action).length + name.length > promptCharsMax)
+    throw new NikaError("invalid", `What to do has at most ${promptCharsMax} characters.`);
   if (prompt.length > promptCharsMax) throw new NikaError("invalid", `What to do has at most ${promptCharsMax} characters.`);
   if ((backend === "session") !== (sessionId !== undefined))
     throw new NikaError("invalid", "A schedule of a session names its session.");

@@ -6,6 +6,7 @@ import { endedKeptMax, endedKeptMs } from "./model/job.ts";
 import { sweepBridge } from "./turn/bridge.ts";
 import { systemMutation, type Turn } from "./turn/guard.ts";
 import { isOfInvocation } from "./turn/invocation.ts";
+import { isOfRun, sweepRuns } from "./turn/runSweep.ts";
 import { findSums } from "./turn/sum.ts";
 import { readTally } from "./turn/tally.ts";
 
@@ -19,9 +20,13 @@ export const sweep = systemMutation({
   args: {},
   returns: v.null(),
   handler: async (turn) => {
-    const isMore = [await sweepJobs(turn), await sweepEvents(turn), await sweepBatches(turn), await sweepBridge(turn)].includes(
-      true,
-    );
+    const isMore = [
+      await sweepJobs(turn),
+      await sweepEvents(turn),
+      await sweepBatches(turn),
+      await sweepBridge(turn),
+      await sweepRuns(turn),
+    ].includes(true);
     if (isMore) await sweepAgain(turn);
     return null;
   },
@@ -51,7 +56,8 @@ export const sweepUploads = systemMutation({
         .query("pictures")
         .withIndex("by_storageId", (q) => q.eq("storageId", file._id))
         .first();
-      if (!document && !picture && !(await isOfInvocation(turn, file._id))) await turn.storage.delete(file._id);
+      if (!document && !picture && !(await isOfInvocation(turn, file._id)) && !(await isOfRun(turn, file._id)))
+        await turn.storage.delete(file._id);
     }
     const last = files.at(-1);
     if (!last) return null;

@@ -32,6 +32,8 @@ export type Ports = {
 
 export type Call<K extends JobKind> = {
   readonly jobId: string;
+  /** Of the lease: what is written in the name of the job carries it. */
+  readonly token?: string;
   readonly args: JobArgs<K>;
   /** 1 on the first try. */
   readonly attempt: number;

@@ -5,8 +5,10 @@ import { ingestDocument } from "./documents/ingest.ts";
 import { labelDocuments } from "./documents/label.ts";
 import { invokeFunction } from "./functions/invoke.ts";
 import { checkJobs } from "./jobs/check.ts";
+import { advanceRuns } from "./runs/advance.ts";
 import { planSchedule } from "./schedules/plan.ts";
 import { runSchedule } from "./schedules/run.ts";
+import { runTasks } from "./schedules/tasks.ts";
 import { findDocumentThemes } from "./themes/find.ts";
 import type { AnyJobFunction } from "./runtime/registry.ts";
 
@@ -19,6 +21,7 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   decideBatch,
   planSchedule,
   runSchedule,
+  advanceRuns([runTasks]),
   findDocumentThemes,
   invokeFunction,
   checkJobs,

@@ -14,7 +14,9 @@ export const vEventType = v.union(
   v.literal("functionFailed"),
   v.literal("toolChanged"),
   v.literal("serverFailed"),
-  v.literal("functionFailed"),
+  v.literal("runFailed"),
+  v.literal("runParked"),
+  v.literal("runAsks"),
 );
 export type EventType = Infer<typeof vEventType>;
 

@@ -15,6 +15,8 @@ export const kinds = {
   "themes.find": v.object({}),
   /** A function that the owner wrote. */
   "functions.invoke": v.object({ invocationId: v.id("invocations") }),
+  /** Goes on with a run from where it is. */
+  "runs.advance": v.object({ runId: v.id("runs") }),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
   /** `text`: all there is to do is to say this. */
   "schedules.run": v.object({ occurrenceId: v.id("occurrences"), text: v.optional(v.string()) }),
@@ -32,6 +34,7 @@ export const vKind = v.union(
   v.literal("batches.decide"),
   v.literal("themes.find"),
   v.literal("functions.invoke"),
+  v.literal("runs.advance"),
   v.literal("schedules.plan"),
   v.literal("schedules.run"),
   v.literal("jobs.check"),
@@ -45,6 +48,7 @@ export const ranks: Record<JobKind, number> = {
   "documents.label": 0,
   "batches.decide": 0,
   "themes.find": 1,
+  "runs.advance": 0,
   "schedules.run": 0,
   "functions.invoke": 0,
   "jobs.check": 0,

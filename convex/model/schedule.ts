@@ -15,6 +15,18 @@ export type Script = Infer<typeof vScript>;
 export const scripts: readonly Script[] = vScript.members.map(({ value }) => value);
 export const isScript = (text: unknown): text is Script => scripts.some((script) => script === text);
 
+/** One of several things that a schedule is for. */
+export const vTask = v.object({
+  text: v.string(),
+  action: v.union(
+    v.object({ type: v.literal("remind") }),
+    v.object({ type: v.literal("ask") }),
+    v.object({ type: v.literal("message"), target: v.string() }),
+  ),
+});
+export type Task = Infer<typeof vTask>;
+export const tasksMax = 20;
+
 /** What is done at each time, with the schedule's prompt. */
 export const vAction = v.union(
   /** The owner is told. */
@@ -25,6 +37,8 @@ export const vAction = v.union(
   v.object({ type: v.literal("message"), target: v.string() }),
   /** A function of the owner's runs. `isDeclared`: its own manifest asked for it, and takes it back. */
   v.object({ type: v.literal("function"), name: v.string(), isDeclared: v.optional(v.boolean()) }),
+  /** Several things, each with an outcome of its own: together, or one after the other. */
+  v.object({ type: v.literal("run"), tasks: v.array(vTask), isInTurn: v.boolean() }),
   /** Upkeep of the machine, by its own cron. */
   v.object({ type: v.literal("upkeep"), script: vScript }),
 );
@@ -92,6 +106,7 @@ export const vOccurrenceView = v.object({
   state: vOccurrenceState,
   isLate: v.boolean(),
   jobId: v.optional(v.id("jobs")),
+  runId: v.optional(v.id("runs")),
   endedAt: v.optional(v.number()),
   /** What came of it, or why nothing did. */
   text: v.optional(v.string()),

@@ -1,4 +1,5 @@
 /** The one place where a job's row changes state: row, counts, wake-up and what it means for its document, in one transaction. */
+import { internal } from "../_generated/api.js";
 import type { Doc } from "../_generated/dataModel.js";
 import { claimed, isOpen, noted, parkedUntil, type JobStep, type Outcome, type Terms } from "../model/job.ts";
 import { policyOf } from "../model/lane.ts";
@@ -58,6 +59,9 @@ async function end(turn: Turn, job: Job, step: JobStep, outcome?: Outcome): Prom
     const open = await findOpen(turn, job.kind, job.uniqueKey);
     if (open?.jobId === job._id) await turn.db.delete(open._id);
   }
+  // In a call of its own, since what follows for the run moves jobs itself.
+  if (job.kind === "runs.advance" && "runId" in job.args && step.state !== "done")
+    await turn.scheduler.runAfter(0, internal.runs.advanceEnded, { ...job.args, jobId: job._id, isDead: step.state === "dead" });
   if (job.kind === "schedules.run") await occurrenceEnded(turn, job, step, outcome);
   else if (job.kind === "functions.invoke") await invocationEnded(turn, job, step, outcome);
   else await jobEnded(turn, job, step, outcome);

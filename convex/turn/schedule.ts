@@ -8,6 +8,7 @@ import { wishOf } from "../model/schedule.ts";
 import { scheduledInput } from "../model/userFunction.ts";
 import { beginInvocation, findFunction } from "./invocation.ts";
 import { endOccurrence, note, noteSaid, trim } from "./occurrence.ts";
+import { cancelRun, startRun } from "./run.ts";
 
 type Schedule = Doc<"schedules">;
 
@@ -44,6 +45,13 @@ export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at
     await trim(turn, schedule);
     return;
   }
+  if (schedule.action.type === "run") {
+    const { tasks, isInTurn } = schedule.action;
+    const args = JSON.stringify({ name: schedule.name, tasks, isInTurn });
+    const runId = await startRun(turn, { name: "schedules.tasks", label: schedule.name, args, occurrenceId });
+    await turn.db.patch(occurrenceId, { runId });
+    return trim(turn, schedule);
+  }
   const jobId = await enqueue(turn, { kind: "schedules.run", args: { occurrenceId }, label: schedule.name });
   await turn.db.patch(occurrenceId, { jobId });
   await trim(turn, schedule);
@@ -74,7 +82,9 @@ async function openOnes(turn: Turn, scheduleId: Id<"schedules">): Promise<Doc<"o
     .take(openMax);
 }
 
-async function stop(turn: Turn, { jobId }: Doc<"occurrences">): Promise<void> {
+async function stop(turn: Turn, { jobId, runId }: Doc<"occurrences">): Promise<void> {
+  const run = runId && (await turn.db.get(runId));
+  if (run) return cancelRun(turn, run);
   const job = jobId && (await turn.db.get(jobId));
   if (!job || !isOpen(job.state)) return;
   if (job.state === "leased") await turn.db.patch(job._id, { cancelAsked: true });

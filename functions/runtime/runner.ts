@@ -29,7 +29,7 @@ export function openRunner({ find, portsOf, log, progress }: RunnerOptions): Run
     };
     try {
       return await f.run(
-        { jobId: job.jobId, args: job.args, attempt: job.attempt, signal: held.signal, progress: report },
+        { jobId: job.jobId, token: held.token, args: job.args, attempt: job.attempt, signal: held.signal, progress: report },
         pick(portsOf(held), f.needs as (keyof Ports)[]),
       );
     } catch (thrown) {

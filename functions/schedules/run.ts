@@ -1,7 +1,7 @@
 import { internal } from "../../convex/_generated/api.js";
-import { NikaError } from "../../convex/model/error.ts";
 import { wishOf } from "../../convex/model/schedule.ts";
 import { defineFunction } from "../define.ts";
+import { doTask } from "./act.ts";
 
 /** Does what a schedule is for, at one of its times. What came of it is kept with that time, and the owner is told. */
 export const runSchedule = defineFunction({
@@ -23,21 +23,14 @@ export const runSchedule = defineFunction({
       case "function":
         // The machine's cron does the one, a job of its own the other; no job of this kind is ever made of either.
         return { type: "done" };
-      case "message": {
-        const { target } = action;
-        const targets = await state.query(internal.bridge.targetNames, {});
-        if (!targets.includes(target)) throw new NikaError("missing", `There is no target ${target} any more.`);
-        // Named after this time of the schedule, so that doing it again does not send it again.
-        const from = `schedule: ${name}`;
-        const sent = await state.mutation(internal.bridge.deliver, { target, text: wish, from, onceKey: occurrenceId });
-        return {
-          type: "done",
-          result: { type: "said", text: `${sent.queued ? "Sent to" : "Waits already for"} ${target}: ${wish}` },
-        };
-      }
+      case "run":
+        // It was begun as a run, with the occurrence.
+        return { type: "done" };
+      case "message":
       case "ask": {
-        const answer = await answers.ask(wish, signal);
-        return { type: "done", result: { type: "said", text: answer ?? "Nothing in the vault bears on it." } };
+        // Named after this time of the schedule.
+        const doing = { signal, name, onceKey: occurrenceId };
+        return { type: "done", result: { type: "said", text: await doTask({ text: wish, action }, doing, { state, answers }) } };
       }
     }
   },

@@ -1,9 +1,10 @@
 import type { Rule } from "../../convex/model/recurrence.ts";
 import { recurrenceLabel, type LabelLanguage } from "../../convex/model/recurrenceLabel.ts";
-import { misfireFor, nameCharsMax, type Action, type ScheduleSpec } from "../../convex/model/schedule.ts";
+import { misfireFor, nameCharsMax, tasksMax, type Action, type ScheduleSpec, type Task } from "../../convex/model/schedule.ts";
 import { readCall } from "../../ml/phrase/call.ts";
 import { parsePhrase } from "../../ml/phrase/parse.ts";
 import { backendFor, route } from "../../ml/phrase/route.ts";
+import { splitTasks } from "../../ml/phrase/tasks.ts";
 import { nextInstants } from "../../ml/time/next.ts";
 
 /** A phrase as Nika understood it, to be looked at before it counts. */
@@ -77,13 +78,32 @@ type Aim = {
 };
 
 /**
- * A function that is named is run; a message to a known agent is sent to it, a question about what is written somewhere is asked; anything else is for the owner to be
- * told. `prompt` is what is left of the task for that.
+ * A function that is named is run; a message to a known agent is sent to it, a question about what is written somewhere is asked; anything
+ * else is for the owner to be told; several of these are a run. `prompt` is what is left of the task for that.
  */
 function actionFor(task: string, aim: Aim): { readonly action: Action; readonly prompt?: string } {
   if (task === "") return { action: { type: "remind" } };
   const call = readCall(task, aim.functions);
   if (call) return { action: { type: "function", name: call.name }, prompt: call.given };
+  const one = actionForOne(task, aim);
+  const { tasks, isInTurn } = splitTasks(task);
+  // What follows the name of an agent is its message to the end, and a function of the owner's is called alone.
+  if (
+    one.action.type !== "message" &&
+    tasks.length > 1 &&
+    tasks.length <= tasksMax &&
+    !tasks.some((text) => readCall(text, aim.functions))
+  )
+    return { action: { type: "run", isInTurn, tasks: tasks.map((text) => toTask(text, aim)) }, prompt: task };
+  return one;
+}
+
+function toTask(text: string, aim: Aim): Task {
+  const { action, prompt = text } = actionForOne(text, aim);
+  return { text: prompt, action };
+}
+
+function actionForOne(task: string, aim: Aim): { readonly action: Task["action"]; readonly prompt?: string } {
   const { queryClass, target, message = "" } = route(task, aim);
   const known = aim.targets.find((name) => name === target);
   if (queryClass === "bridge_send" && known !== undefined && message.trim() !== "")
