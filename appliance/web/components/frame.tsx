@@ -11,6 +11,7 @@ import { DocumentsScreen } from "../screens/documents.tsx";
 import { BridgeScreen } from "../screens/bridge.tsx";
 import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
+import { OwnedScreen } from "../screens/owned.tsx";
 import { SchedulesScreen } from "../screens/schedules.tsx";
 import { SettingsSheet } from "../screens/settingsSheet.tsx";
 import { ApplianceStatus, ConnectionBanner } from "./applianceStatus.tsx";
@@ -60,6 +61,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {route === "schedules" && <SchedulesScreen />}
           {route === "activity" && <ActivityScreen />}
           {route === "bridge" && <BridgeScreen />}
+          {route === "owned" && <OwnedScreen />}
           {route === "functions" && <FunctionsScreen />}
         </Broken>
       </main>
