@@ -5,7 +5,7 @@ import type { State } from "../ports/state.ts";
 
 const lookEveryMs = 30_000; // Behind the subscription: a lost wake-up costs seconds, not a night.
 /** The watch sees only the very front, because it is read again with each job that leaves it. */
-const watchedMax = 48;
+const watchedMax = 16;
 /** When there is more than that, one look fetches enough for many rounds. */
 const lookedMax = 512;
 

@@ -1,28 +1,44 @@
 /**
  * The runtime's kill drill: three workers, one of them with the control plane in its process, take jobs of every lane, with and without
- * keys, doors and delays, that are added all the while; `kill -9` of any of them at random moments. At the end no job is open or lost, none
- * was recorded twice, and what a dead worker held was begun elsewhere within 20 s. `node scripts/drills/runtimeKills.ts [KILLS] [SEED]`
+ * keys, doors and delays, that are added all the while. Any of them is killed with `kill -9`, at a random moment or where it is about to claim,
+ * to settle or to beat, or has just done so. At the end no job is open or lost, none was recorded twice, and what a dead worker held was begun
+ * elsewhere within 20 s. `node scripts/drills/runtimeKills.ts [KILLS] [SEED] [--cut] [--jump]`
+ * With --cut one worker's connection is dead for a minute, half-way, and the others hear nothing of what they watch. With --jump the clock of
+ * all of them jumps an hour on and back, again and again.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import { openKeys } from "../../appliance/secrets/keys.ts";
 import { openState } from "../../appliance/state.ts";
 import { internal } from "../../convex/_generated/api.js";
+import type { Boundary, Order } from "./runtimeProcess.ts";
 
-const [kills = 300, seed = 1] = process.argv.slice(2).map(Number);
-/** Every so often a worker is not started again until others have what it held. */
-const leftDownEvery = 10;
+const { values: flags, positionals } = parseArgs({
+  options: { cut: { type: "boolean" }, jump: { type: "boolean" } },
+  allowPositionals: true,
+});
+const [kills = 300, seed = 1] = positionals.map(Number);
+/** Every so often a worker is not started again until others have what it held; the others go on dying meanwhile. */
+const leftDownEvery = 25;
+const boundaries: readonly Boundary[] = ["claiming", "claimed", "settling", "settled", "beating", "beaten", "running"];
+const cutMs = 60_000;
+const hourMs = 3_600_000;
+/** The clocks of all of them are off by as much as this file says. */
+const clock = fileURLToPath(new URL("../../tests/appliance/engine/clock/steppedClock.ts", import.meta.url));
 const takeOverMaxMs = 20_000;
 const script = fileURLToPath(new URL("runtimeProcess.ts", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "nika-runtime-"));
 writeFileSync(join(dir, "ledger"), "");
+setClock(0);
 const port = await freePort();
+const cable = await openCable(port);
 const names = ["appliance", "second", "third"] as const;
 type Name = (typeof names)[number];
 const children = new Map<Name, ChildProcess>();
@@ -31,21 +47,49 @@ const added = new Set<string>();
 let randomState = seed;
 const over = new AbortController();
 let takeOverMs = 0;
+let takeOvers = 0;
+let deafUntil = 0;
 
 try {
   for (const name of names) await start(name);
   const { adminKey } = openKeys(dir);
   const state = openState({ url: `http://127.0.0.1:${port}`, adminKey });
   const adding = Promise.all([0, 1, 2].map(() => keepAdding()));
+  const diedAt = new Map<string, number>();
+  let down: { name: Name; over: Promise<void>; isOver: boolean } | undefined;
+  let cutting: Promise<void> | undefined;
   for (let kill = 1; kill <= kills; kill++) {
     await pause(random() * 150);
-    const name = names[Math.floor(random() * names.length)] as Name;
+    if (down?.isOver) {
+      await start(down.name);
+      down = undefined;
+    }
+    if (flags.jump && kill % 10 === 0) setClock([hourMs, 0, -hourMs, 0][(kill / 10) % 4] ?? 0);
+    if (flags.cut && kill === Math.ceil(kills / 2)) cutting = cutOff();
+    const isCut = performance.now() < deafUntil;
+    // While what a dead one held is waited for, the control plane stays: its own restart would be measured.
+    const kept = down ? [down.name, "appliance"] : isCut ? ["third"] : [];
+    const killable = names.filter((name) => !kept.includes(name));
+    const name = killable[Math.floor(random() * killable.length)] as Name;
+    const boundary = random() < 0.6 ? boundaries[Math.floor(random() * boundaries.length)] : undefined;
+    const where = await end(name, boundary);
     const killedAt = Date.now();
-    await end(name);
-    if (name !== "appliance" && kill % leftDownEvery === leftDownEvery - 1) await takenOver(name, killedAt);
-    await start(name);
-    if (kill % 25 === 0) console.log(`kill ${kill}: ${added.size} jobs added, ${problems.length} problems`);
+    diedAt.set(where, (diedAt.get(where) ?? 0) + 1);
+    if (name !== "appliance" && !down && !cutting && kill % leftDownEvery >= leftDownEvery - 3) {
+      const left = { name, over: takenOver(name, killedAt), isOver: false };
+      void left.over.then(() => (left.isOver = true));
+      down = left;
+    } else await start(name);
+    if (kill % 25 === 0)
+      console.log(
+        `${elapsed()} kill ${kill}: ${added.size} jobs added, longest take-over ${seconds(takeOverMs)}, ${problems.length} problems`,
+      );
   }
+  await cutting;
+  await down?.over;
+  if (down) await start(down.name);
+  // What waits for a time waits for the clock on the wall: it is put where all of these times are past.
+  if (flags.jump) setClock(hourMs + hourMs / 12);
   over.abort();
   await adding;
   const left = await settled();
@@ -61,9 +105,10 @@ try {
   if (left > 0) problems.push(`${left} jobs are not done`);
   await state.close();
   for (const problem of problems.slice(0, 20)) console.error(problem);
+  const where = [...diedAt].map(([at, count]) => `${at} ${count}`).join(", ");
   console.log(
-    `runtime kills: ${kills} kills, ${added.size} jobs, ${times.size} outcomes seen recorded, ` +
-      `longest take-over ${(takeOverMs / 1_000).toFixed(1)} s, ${problems.length} problems`,
+    `runtime kills: ${kills} kills of seed ${seed} in ${elapsed()} (${where}), ${added.size} jobs, ${times.size} outcomes seen ` +
+      `recorded, ${takeOvers} take-overs, the longest ${seconds(takeOverMs)}, ${problems.length} problems`,
   );
   process.exitCode = problems.length === 0 ? 0 : 1;
 
@@ -101,20 +146,46 @@ try {
 process.exit();
 
 async function start(name: Name): Promise<void> {
-  const child = fork(script, [name, dir, String(port), ...(name === "appliance" ? ["engine"] : [])], { execArgv: [] });
+  const words = name === "appliance" ? [String(port), "engine"] : [String(name === "third" ? cable.port : port)];
+  const execArgv = flags.jump ? ["--import", `${pathToFileURL(clock).href}?offset=${join(dir, "offset")}`] : [];
+  const child = fork(script, [name, dir, ...words], { execArgv });
   children.set(name, child);
   await new Promise<void>((resolve, reject) => {
     child.once("message", () => resolve());
     child.once("exit", (code) => reject(new Error(`${name} ended with ${code} before it was ready`)));
   });
+  if (deafUntil > performance.now()) order(child, { deafMs: deafUntil - performance.now() });
 }
 
-async function end(name: Name): Promise<void> {
+/** Kills it where it was told to die, or right away when it does not come there soon. Says which. */
+async function end(name: Name, boundary?: Boundary): Promise<string> {
   const child = children.get(name);
-  if (!child || child.exitCode !== null || child.signalCode !== null) return;
-  const gone = once(child, "exit");
+  if (!child || child.exitCode !== null || child.signalCode !== null) return "gone";
+  const gone = once(child, "exit").then(() => boundary ?? "anywhere");
+  if (boundary) {
+    order(child, { dieAt: boundary });
+    const late = boundary === "beating" || boundary === "beaten" ? 5_500 : 1_000;
+    const where = await Promise.race([gone, pause(late).then(() => undefined)]);
+    if (where !== undefined) return where;
+  }
   child.kill("SIGKILL");
   await gone;
+  return "anywhere";
+}
+
+function order(child: ChildProcess | undefined, what: Order): void {
+  if (child?.connected) child.send(what);
+}
+
+/** One worker's connection is dead without anybody being told, and the others are deaf; for a minute, while they go on being killed. */
+async function cutOff(): Promise<void> {
+  console.log(`${elapsed()} the third worker is cut off for ${cutMs / 1_000} s, the others hear nothing`);
+  cable.cut();
+  deafUntil = performance.now() + cutMs;
+  for (const name of ["appliance", "second"] as const) order(children.get(name), { deafMs: cutMs });
+  await pause(cutMs);
+  cable.mend();
+  console.log(`${elapsed()} the connection is back`);
 }
 
 /** What it had begun and not ended is begun by others. */
@@ -129,6 +200,7 @@ async function takenOver(name: Name, killedAt: number): Promise<void> {
     if (again.every((at) => at !== undefined)) {
       const ms = Math.max(0, ...again.map((at) => at - killedAt));
       takeOverMs = Math.max(takeOverMs, ms);
+      takeOvers += held.length > 0 ? 1 : 0;
       if (ms > takeOverMaxMs) problems.push(`what ${name} held was begun elsewhere only after ${ms} ms`);
       return;
     }
@@ -138,6 +210,53 @@ async function takenOver(name: Name, killedAt: number): Promise<void> {
   for (const jobId of held)
     if (hasRow(jobId) && !readLedger().some((line) => line.jobId === jobId && line.who !== name && line.at >= killedAt))
       problems.push(`${jobId}, which ${name} held, was not begun elsewhere`);
+}
+
+/** A way to the control plane that can be interrupted as a pulled cable does it: nothing arrives, and nobody hears why. */
+async function openCable(to: number): Promise<{ port: number; cut(): void; mend(): void }> {
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let isCut = false;
+  const server = createServer((near) => {
+    const far = connect(to, "127.0.0.1");
+    const pair = [near, far] as const;
+    pairs.add(pair);
+    for (const [one, other] of [pair, [far, near] as const]) {
+      one.on("error", () => one.destroy());
+      one.on("close", () => {
+        pairs.delete(pair);
+        if (!isCut) other.destroy();
+      });
+      one.pipe(other);
+      if (isCut) one.unpipe(other).pause();
+    }
+  });
+  const set = (cut: boolean): void => {
+    isCut = cut;
+    for (const [near, far] of pairs) {
+      if (cut) {
+        near.unpipe(far).pause();
+        far.unpipe(near).pause();
+      } else {
+        near.pipe(far);
+        far.pipe(near);
+      }
+    }
+  };
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  server.unref();
+  return { port: (server.address() as AddressInfo).port, cut: () => set(true), mend: () => set(false) };
+}
+
+function setClock(offsetMs: number): void {
+  writeFileSync(join(dir, "offset"), String(offsetMs));
+}
+
+function elapsed(): string {
+  return seconds(performance.now());
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
 }
 
 function hasRow(jobId: string): boolean {

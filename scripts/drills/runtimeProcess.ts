@@ -1,4 +1,7 @@
-/** A part of the runtime's kill drill, to be killed: `runtimeProcess.ts NAME DIR PORT [engine]`. With `engine` the control plane runs in it too. */
+/**
+ * A part of the runtime's kill drill, to be killed: `runtimeProcess.ts NAME DIR PORT [engine]`. With `engine` the control plane runs in it
+ * too. Told where to die it does so the next time it comes there; told to be deaf it hears nothing of what it watches for so long.
+ */
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
@@ -18,12 +21,41 @@ const engine = hasEngine === "engine" ? await serveEngine() : undefined;
 const open = openState({ url, adminKey: keys.adminKey, near: engine });
 const note = (line: string): void => appendFileSync(join(dir, "ledger"), `${Date.now()} ${name} ${line}\n`);
 
+/** Where a worker may die: before or after the control plane has heard it, or in the middle of a run. */
+export type Boundary = "claiming" | "claimed" | "settling" | "settled" | "beating" | "beaten" | "running";
+export type Order = { readonly dieAt: Boundary } | { readonly deafMs: number };
+let dieAt: Boundary | undefined;
+let deafUntil = 0;
+process.on("message", (order: Order) => {
+  if ("dieAt" in order) dieAt = order.dieAt;
+  else deafUntil = performance.now() + order.deafMs;
+});
+const at = (boundary: Boundary): void => {
+  if (dieAt === boundary) process.kill(process.pid, "SIGKILL");
+};
+
 type Exchange = { readonly settle: readonly { readonly jobId: string; readonly outcome: { readonly type: string } }[] };
 /** Notes each outcome that the control plane says it has recorded. */
 const state: State = {
   ...open,
+  watch: (f, args, onResult, onError) =>
+    open.watch(
+      f,
+      args,
+      (result) => {
+        if (performance.now() >= deafUntil) onResult(result);
+      },
+      onError,
+    ),
   async mutation(f, args) {
+    const { settle, claim, running } = args as { settle?: unknown[]; claim?: { jobIds: unknown[] }; running?: unknown };
+    if (claim && claim.jobIds.length > 0) at("claiming");
+    if (settle && settle.length > 0) at("settling");
+    if (running) at("beating");
     const answer = await open.mutation(f, args);
+    if (claim && claim.jobIds.length > 0) at("claimed");
+    if (settle && settle.length > 0) at("settled");
+    if (running) at("beaten");
     const { settled } = (answer ?? {}) as { settled?: boolean[] };
     for (const [i, { jobId, outcome }] of ((args as Partial<Exchange>).settle ?? []).entries())
       if (settled?.[i] === true && outcome.type === "done") note(`done ${jobId}`);
@@ -35,6 +67,7 @@ const check = defineFunction({
   needs: [],
   run: async ({ jobId, args }) => {
     note(`start ${jobId}`);
+    at("running");
     // Some are long enough to be met by a kill.
     await delay(args.n % 40 === 0 ? 1_500 : args.n % 40);
     return { type: "done" };

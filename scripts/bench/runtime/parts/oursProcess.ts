@@ -83,11 +83,12 @@ const modes: Record<string, () => Promise<object>> = {
   /** All is there before the worker starts. */
   async drain() {
     await fill(() => "now");
-    const startedAt = performance.now();
+    const [startedAt, cpu] = [performance.now(), process.cpuUsage()];
     await runtime.start();
     await all.promise;
     await runtime.stop({ graceMs: 60_000 });
-    return { perSecond: (jobs / (performance.now() - startedAt)) * 1_000 };
+    const { user, system } = process.cpuUsage(cpu);
+    return { perSecond: (jobs / (performance.now() - startedAt)) * 1_000, cpuUs: (user + system) / jobs };
   },
   async latency() {
     return paced((n) => runtime.add(work(n)));
