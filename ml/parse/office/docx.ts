@@ -1,9 +1,10 @@
 import type { Block, Facts } from "../block.ts";
-import { withPictures, type PictureKeeper } from "../pictures.ts";
+import { withPictures, type PictureKeeper, type SourceBlock } from "../pictures.ts";
 import { UnreadableError } from "../unreadable.ts";
 import { attributeOf, numberOf, readXml } from "../xml.ts";
+import { chartBlocks } from "./chart.ts";
 import { DocxReader } from "./docxReader.ts";
-import { propertiesOf, type OfficePackage } from "./package.ts";
+import { propertiesOf, type OfficePackage, type Relation } from "./package.ts";
 
 /** What a style of paragraphs means for its text. */
 export type DocxStyle = {
@@ -17,7 +18,7 @@ export type DocxStyles = ReadonlyMap<string, DocxStyle>;
 export type DocxNumbering = ReadonlyMap<string, ReadonlyMap<number, boolean>>;
 
 /**
- * A Word document: headings, paragraphs, lists with depth, tables with spans, notes and pictures, in the order of the text. Headers,
+ * A Word document: headings, paragraphs, lists with depth, tables with spans, notes, pictures, and charts as the tables they were drawn from, in the order of the text. Headers,
  * footers, comments, tables of contents and what was deleted with changes tracked are left out.
  */
 export async function docxBlocks(
@@ -36,7 +37,7 @@ export async function docxBlocks(
     endnotes: await readNotes(await source.read(part("endnotes") || "word/endnotes.xml"), "endnote"),
   });
   await readXml(body, reader);
-  const blocks = await withPictures(reader.finish(), async (id, caption) => {
+  const blocks = await withPictures(await withCharts(reader.finish(), source, relations), async (id, caption) => {
     const target = relations.get(id)?.target;
     const bytes = target === undefined ? undefined : await source.picture(target);
     return bytes && keeper.add(bytes, { key: target ?? "", caption });
@@ -45,6 +46,25 @@ export async function docxBlocks(
   const heading = blocks.slice(0, 5).find((block) => block.type === "heading");
   const named = title ?? reader.title ?? (heading?.type === "heading" ? heading.text : undefined);
   return { blocks, ...(named !== undefined && { title: named }), ...(facts && { facts }) };
+}
+
+/** Charts as the tables they were drawn from, where they stand. What a picture says in words becomes the caption of one without a title. */
+async function withCharts(
+  blocks: readonly SourceBlock[],
+  source: OfficePackage,
+  relations: ReadonlyMap<string, Relation>,
+): Promise<SourceBlock[]> {
+  const out: SourceBlock[] = [];
+  for (const block of blocks) {
+    const relation = block.type === "figure" && "source" in block ? relations.get(block.source ?? "") : undefined;
+    if (relation?.type !== "chart" || block.type !== "figure") {
+      out.push(block);
+      continue;
+    }
+    const told = block.caption === undefined ? {} : { caption: block.caption };
+    for (const table of await chartBlocks(source, relation.target, block.place)) out.push({ ...told, ...table });
+  }
+  return out;
 }
 
 async function mainPart(source: OfficePackage): Promise<string> {

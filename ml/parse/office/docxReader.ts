@@ -138,7 +138,8 @@ export class DocxReader implements XmlHandler {
 
   #openPicture(name: string, attributes: Attributes, figure: { alt: string; source?: string }): void {
     if (name === "docPr") figure.alt = attributeOf(attributes, "descr") ?? "";
-    const id = name === "blip" ? attributes["r:embed"] : name === "imagedata" ? attributes["r:id"] : undefined;
+    const id =
+      name === "blip" ? attributes["r:embed"] : name === "imagedata" || name === "chart" ? attributes["r:id"] : undefined;
     if (id !== undefined) figure.source ??= id;
     if (name === "shape" && figure.alt === "") figure.alt = attributes["alt"] ?? "";
   }

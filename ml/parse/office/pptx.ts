@@ -2,7 +2,8 @@ import type { Block, Facts } from "../block.ts";
 import { tidied } from "../decode.ts";
 import { withPictures, type PictureKeeper, type SourceBlock } from "../pictures.ts";
 import { UnreadableError } from "../unreadable.ts";
-import { attributeOf, find, findAll, readXml, textOf, xmlTree } from "../xml.ts";
+import { findAll, readXml, textOf, xmlTree } from "../xml.ts";
+import { chartBlocks } from "./chart.ts";
 import { propertiesOf, type OfficePackage, type Relation } from "./package.ts";
 import { SlideReader } from "./slideReader.ts";
 
@@ -47,7 +48,7 @@ async function slideBlocks(source: OfficePackage, { target, page, keeper }: Slid
     const picture = name === undefined ? undefined : await source.picture(name);
     return picture && keeper.add(picture, { key: name ?? "", page, caption });
   });
-  for (const id of reader.charts) blocks.push(...(await chartBlocks(source, relations.get(id)?.target, page)));
+  for (const id of reader.charts) blocks.push(...(await chartBlocks(source, relations.get(id)?.target, { page })));
   for (const id of reader.diagrams) blocks.push(...(await diagramBlocks(source, relations.get(id)?.target, page)));
   return [...blocks, ...(await noteBlocks(source, relations, page))];
 }
@@ -64,31 +65,6 @@ async function noteBlocks(source: OfficePackage, relations: ReadonlyMap<string, 
       block.type === "list" ? block.items.map((item) => item.text) : block.type === "paragraph" ? [block.text] : [],
     );
   return lines.length === 0 ? [] : [{ type: "footnote", label: "Notes", text: lines.join("\n"), place: { page } }];
-}
-
-/** The numbers a chart was drawn from, as the table they came from. */
-async function chartBlocks(source: OfficePackage, target: string | undefined, page: number): Promise<Block[]> {
-  const bytes = target === undefined ? undefined : await source.read(target);
-  if (!bytes) return [];
-  const root = await xmlTree(bytes);
-  const points = (node: ReturnType<typeof find>): string[] => {
-    const found: string[] = [];
-    for (const point of node ? findAll(node, "pt").slice(0, 2_000) : []) {
-      const at = Number(attributeOf(point.attributes, "idx") ?? found.length);
-      if (Number.isInteger(at) && at >= 0 && at < 5_000) found[at] = tidied(textOf(point)).trim();
-    }
-    return Array.from(found, (text) => text ?? "");
-  };
-  const series = findAll(root, "ser").slice(0, 50);
-  const names = series.map((one, at) => points(find(one, "tx")).join(" ") || `${at + 1}`);
-  const labels = points(series.map((one) => find(one, "cat") ?? find(one, "xVal")).find((node) => node !== undefined));
-  const values = series.map((one) => points(find(one, "val") ?? find(one, "yVal")));
-  const count = Math.max(labels.length, ...values.map((list) => list.length), 0);
-  if (series.length === 0 || count === 0) return [];
-  const rows = Array.from({ length: count }, (_, at) => [labels[at] ?? "", ...values.map((list) => list[at] ?? "")]);
-  const heading = find(root, "title");
-  const caption = heading ? tidied(findAll(heading, "t").map(textOf).join("")).trim() : "";
-  return [{ type: "table", columns: ["", ...names], rows, ...(caption !== "" && { caption }), place: { page } }];
 }
 
 /** The words of a diagram, in the order they were written. */

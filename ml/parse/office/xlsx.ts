@@ -3,6 +3,7 @@ import { withPictures, type PictureKeeper, type SourceBlock } from "../pictures.
 import { tidied } from "../decode.ts";
 import { UnreadableError } from "../unreadable.ts";
 import { attributeOf, readXml, xmlTree, find, findAll } from "../xml.ts";
+import { chartBlocks } from "./chart.ts";
 import { propertiesOf, type OfficePackage, type Relation } from "./package.ts";
 import { cellsMax, sheetBlocks, type Sheet, type SheetCell, type SheetRow } from "./sheet.ts";
 import { readFormats, type CellFormat } from "./xlsxFormats.ts";
@@ -10,12 +11,14 @@ import { readFormats, type CellFormat } from "./xlsxFormats.ts";
 /** Text of one cell that is kept: what Excel itself allows. */
 const cellCharsMax = 32_767;
 const sheetsMax = 500;
+const chartsMax = 50;
+const chartRowsMax = 200;
 const rowsMax = 1_048_576;
 const columnsMax = 16_384;
 
 /**
  * A workbook: every stretch of every sheet as a table, values as they are shown, formulas by the value they had when the file was
- * saved. Sheets that are hidden say so. Comments, charts (their numbers are in the cells) and formatting are left out.
+ * saved. Sheets that are hidden say so. A chart is the table of what it shows, under its title. Comments and formatting are left out.
  */
 export async function xlsxBlocks(
   source: OfficePackage,
@@ -38,7 +41,7 @@ export async function xlsxBlocks(
     const { rows, merges, cells } = await readSheet(bytes, { strings, formats, cellsMax: budget });
     budget -= cells;
     blocks.push(...sheetBlocks({ name, isHidden, rows, merges }));
-    blocks.push(...(await sheetPictures(source, { target, sheet: name, keeper })));
+    blocks.push(...(await sheetDrawings(source, { target, sheet: name, keeper })));
   }
   const { title, facts } = await propertiesOf(await source.read("docProps/core.xml"));
   return { blocks, ...(title !== undefined && { title }), ...(facts && { facts }) };
@@ -167,7 +170,8 @@ function toCell({ type, value, formula, format }: RawCell, strings: readonly str
   }
 }
 
-async function sheetPictures(
+/** What is drawn on a sheet: pictures, and charts by their numbers. */
+async function sheetDrawings(
   source: OfficePackage,
   { target, sheet, keeper }: { target: string; sheet: string; keeper: PictureKeeper },
 ): Promise<Block[]> {
@@ -176,20 +180,28 @@ async function sheetPictures(
   if (drawing === undefined || !bytes) return [];
   const relations = await source.relations(drawing);
   const figures: SourceBlock[] = [];
+  const charts: string[] = [];
   let alt = "";
   await readXml(bytes, {
     open: (name, attributes) => {
       if (name === "cNvPr") alt = (attributes["descr"] ?? "").trim();
+      const chart = name === "chart" ? attributes["r:id"] : undefined;
+      if (chart !== undefined && charts.length < chartsMax) charts.push(chart);
       const id = name === "blip" ? attributes["r:embed"] : undefined;
       if (id !== undefined && figures.length < 200)
         figures.push({ type: "figure", ...(alt !== "" && { caption: tidied(alt) }), source: id, place: { sheet } });
     },
   });
-  return await withPictures(figures, async (id, caption) => {
+  const blocks = await withPictures(figures, async (id, caption) => {
     const name = relations.get(id)?.target;
     const picture = name === undefined ? undefined : await source.picture(name);
     return picture && keeper.add(picture, { key: name ?? "", caption });
   });
+  for (const id of charts)
+    for (const table of await chartBlocks(source, relations.get(id)?.target, { sheet }))
+      // The numbers of a long series are in the cells, and once is enough.
+      if (table.type === "table" && table.rows.length <= chartRowsMax) blocks.push(table);
+  return blocks;
 }
 
 /** "BC12" is column 54, from 0. */
