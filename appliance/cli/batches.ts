@@ -3,7 +3,7 @@ import type { FunctionReturnType } from "convex/server";
 import { api } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
 import { doneOf, paceOf, totalOf, type BatchView, type GroupView, type Only } from "../../convex/model/batch.ts";
-import { problemMessages, type Problem } from "../../convex/model/document.ts";
+import { problemMessages, type DocumentLabels, type Problem } from "../../convex/model/document.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Client } from "./client.ts";
 import { withLive } from "./live.ts";
@@ -32,6 +32,21 @@ export async function runBatches(
     sumsOf(batch),
   ]);
   for (const line of table(rows, { width: terminal.width, give: [4, 3], right: [2] })) terminal.line(line);
+}
+
+/** Files the documents of a batch, or of a group in it, under what the owner says. Nothing is read again. */
+export async function runBatchEdit(
+  terminal: Terminal,
+  client: Client,
+  options: { name: string | undefined; only?: string | undefined; labels: DocumentLabels; json: boolean },
+): Promise<void> {
+  const { name, only, labels, json } = options;
+  const { id, label } = (await getSummary(client, await getId(client, name))).batch;
+  await (await client.http()).mutation(api.batches.edit, { id, labels, ...(only !== undefined && { only: toOnly(only) }) });
+  if (json) return terminal.json({ edited: { id, only, labels } });
+  terminal.line(
+    `${oneLine(label)}: ${only === undefined ? "all of it" : oneLine(only)} is being filed anew; nothing is read again.`,
+  );
 }
 
 /** One batch, by its id or, without one, the latest. */

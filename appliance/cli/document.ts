@@ -3,7 +3,7 @@ import type { FunctionReturnType } from "convex/server";
 import { api } from "../../convex/_generated/api.js";
 import { contradictionSentence, type DocumentLabels, type DocumentView } from "../../convex/model/document.ts";
 import type { Client } from "./client.ts";
-import { onlyOne } from "./documents.ts";
+import { meant } from "./documents.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, sizeOf, table } from "./text.ts";
 
@@ -11,7 +11,7 @@ type Detail = NonNullable<FunctionReturnType<typeof api.documents.detail>>;
 
 export async function runShow(terminal: Terminal, client: Client, name: string, { json }: { json: boolean }): Promise<void> {
   const http = await client.http();
-  const document = onlyOne(await http.query(api.documents.find, { name }), name);
+  const document = await meant(http, name);
   const [detail, pictures] = await Promise.all([
     http.query(api.documents.detail, { id: document.id }),
     http.query(api.pictures.ofDocument, { documentId: document.id }),
@@ -22,7 +22,7 @@ export async function runShow(terminal: Terminal, client: Client, name: string, 
 
 export async function runHistory(terminal: Terminal, client: Client, name: string, { json }: { json: boolean }): Promise<void> {
   const http = await client.http();
-  const document = onlyOne(await http.query(api.documents.find, { name }), name);
+  const document = await meant(http, name);
   const versions = await http.query(api.documents.history, { id: document.id });
   if (json) return terminal.json(versions);
   for (const line of versionLines(versions, terminal.width)) terminal.line(line);
@@ -38,7 +38,7 @@ export async function runEdit(
 ): Promise<void> {
   const http = await client.http();
   const documents: DocumentView[] = [];
-  for (const name of names) documents.push(onlyOne(await http.query(api.documents.find, { name }), name));
+  for (const name of names) documents.push(await meant(http, name));
   await http.mutation(api.documents.edit, { ids: documents.map(({ id }) => id), labels });
   if (json) return terminal.json({ edited: documents.map(({ id, name }) => ({ id, name })) });
   terminal.line(`Changed ${countOf(documents.length, "document")}; nothing needs to be read again.`);

@@ -104,6 +104,40 @@ export function onlyOne(found: readonly DocumentView[], name: string): DocumentV
   throw new NikaError("conflict", `"${oneLine(name)}" could be several documents; name one by its id: ${candidates}.`);
 }
 
+/** Looked through for a part of a name; the newest first. */
+const lookedThroughMax = 20_000;
+const candidatesShown = 10;
+
+/**
+ * The one document that is meant, to be shown or labelled: by its id, its name or the end of it, its name without extension, or a part of it.
+ * Not for what cannot be taken back. Fails with `missing`, or with `conflict` and the candidates.
+ */
+export async function meant(http: ConvexHttpClient, name: string): Promise<DocumentView> {
+  const exact = await http.query(api.documents.find, { name });
+  if (exact.length > 0) return onlyOne(exact, name);
+  const wanted = folded(name);
+  if (wanted === "") return onlyOne([], name);
+  const held = (await listAll(http, lookedThroughMax, undefined)).filter(
+    ({ state }) => state !== "forgetting" && state !== "replaced",
+  );
+  const parts = held.filter((document) => namesOf(document).some((one) => one.includes(wanted)));
+  const whole = parts.filter((document) => namesOf(document).some((one) => bare(one) === wanted || one === wanted));
+  const found = whole.length > 0 ? whole : parts;
+  if (found.length <= candidatesShown) return onlyOne(found, name);
+  const some = found.slice(0, candidatesShown).map((document) => oneLine(document.name));
+  throw new NikaError(
+    "conflict",
+    `"${oneLine(name)}" is in the names of ${found.length} documents; say more of it. The newest are: ${some.join(", ")}.`,
+  );
+}
+
+const namesOf = ({ name, labels, reading }: DocumentView): string[] =>
+  [name, labels?.title, reading?.title].flatMap((one) => (one === undefined ? [] : [folded(one)]));
+/** Case and accents are forgotten more easily than letters. */
+const folded = (text: string): string => text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase().trim();
+/** The last part of a name, without its extension. */
+const bare = (name: string): string => (name.split("/").at(-1) ?? name).replace(/\.[a-z0-9]{1,8}$/u, "");
+
 async function confirm(terminal: Terminal, document: DocumentView, signal: AbortSignal): Promise<void> {
   if (!terminal.isInteractive || !process.stdin.isTTY)
     throw new NikaError("invalid", `Nobody is here to confirm; add --yes to forget ${oneLine(document.name)}.`);

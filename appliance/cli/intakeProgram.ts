@@ -43,15 +43,35 @@ export function addBatchCommands(program: Command, context: Context, { clientOf,
   };
   for (const [verb, summary] of Object.entries(summaries) as [BatchVerb, string][]) {
     const command = batches.command(verb).summary(summary).addArgument(named()).addOption(jsonFlag());
-    if (verb === "accept" || verb === "reject")
-      command.option("--only <group>", "a part of it: type=invoice, language=fr, theme=boats or folder=mail/2026");
+    if (verb === "accept" || verb === "reject") command.option("--only <group>", onlyHelp);
     command.action(async (name: string | undefined, flags: { only?: string }, own: Command) => {
       const client = await clientOf(own);
       const { runBatchVerb } = await import("./batches.ts");
       await runBatchVerb(context.terminal, client, verb, { name, only: flags.only, json: isJson(own), signal: context.signal });
     });
   }
+  labelled(batches.command("edit"))
+    .summary("say what its documents are filed under; empty takes it back")
+    .addArgument(named())
+    .option("--only <group>", onlyHelp)
+    .addOption(jsonFlag())
+    .action(async (name: string | undefined, flags: LabelFlags & { only?: string }, own: Command) => {
+      const labels = toLabels(flags);
+      const client = await clientOf(own);
+      const { runBatchEdit } = await import("./batches.ts");
+      await runBatchEdit(context.terminal, client, { name, only: flags.only, labels, json: isJson(own) });
+    });
 }
+
+const onlyHelp = "a part of it: type=invoice, language=fr, theme=boats or folder=mail/2026";
+
+/** The flags of what documents are filed under; a title is one document's own. */
+const labelled = (command: Command): Command =>
+  command
+    .option("--type <type>", `what it is: ${entityTypes.join(", ")}`)
+    .option("--language <code>", "its language, such as en or fr")
+    .option("--theme <name>", "what it is about")
+    .option("--scope <scope>", `who may see it: ${scopes.join(", ")}`);
 
 export function addWatchCommands(program: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
   const watch = program
@@ -102,7 +122,7 @@ export function addWatchCommands(program: Command, context: Context, { clientOf,
 type LabelFlags = { title?: string; type?: string; language?: string; theme?: string; scope?: string };
 
 export function addDocumentSubcommands(documents: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
-  const named = "its id, its name, or the end of its name";
+  const named = "its id, its name, or a part of it";
   documents
     .command("show")
     .summary("everything there is to know about one")
@@ -123,15 +143,10 @@ export function addDocumentSubcommands(documents: Command, context: Context, { c
       const { runHistory } = await import("./document.ts");
       await runHistory(context.terminal, client, name, { json: isJson(command) });
     });
-  documents
-    .command("edit")
+  labelled(documents.command("edit"))
     .summary("say what some are called and filed under; empty takes it back")
     .argument("<document...>", named)
     .option("--title <text>", "what it is called")
-    .option("--type <type>", `what it is: ${entityTypes.join(", ")}`)
-    .option("--language <code>", "its language, such as en or fr")
-    .option("--theme <name>", "what it is about")
-    .option("--scope <scope>", `who may see it: ${scopes.join(", ")}`)
     .addOption(jsonFlag())
     .action(async (names: string[], flags: LabelFlags, command: Command) => {
       const labels = toLabels(flags);

@@ -12,7 +12,7 @@ const series = (name: string, labels: readonly string[], values: readonly string
   `<c:val><c:numRef><c:numCache><c:formatCode>0</c:formatCode>${points(values)}</c:numCache></c:numRef></c:val></c:ser>`;
 const chart = (title: string, all: string): string =>
   `${xmlHead}<c:chartSpace xmlns:c="c" xmlns:a="a"><c:chart>` +
-  `${title === "" ? "" : `<c:title><c:tx><c:rich><a:p><a:r><a:t>${title}</a:t></a:r></a:p></c:rich></c:tx></c:title>`}` +
+  (title === "" ? "" : `<c:title><c:tx><c:rich><a:p><a:r><a:t>${title}</a:t></a:r></a:p></c:rich></c:tx></c:title>`) +
   `<c:plotArea><c:barChart>${all}</c:barChart></c:plotArea></c:chart></c:chartSpace>`;
 const months = ["January", "February"];
 
