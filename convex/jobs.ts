@@ -123,7 +123,10 @@ export const retry = ownerMutation({
   },
 });
 
-/** All dead jobs start over, or those of one kind. Says how many; what cannot start over, because the world went on, stays dead. */
+/**
+ * All dead jobs start over, or those of one kind; what cannot, because the world went on, stays dead. Says how many of the first hundred do;
+ * the others follow.
+ */
 export const redriveAll = ownerMutation({
   args: { kind: v.optional(vKind) },
   returns: v.number(),
@@ -131,7 +134,7 @@ export const redriveAll = ownerMutation({
 });
 
 export const redriveRest = systemMutation({
-  args: { kind: v.optional(vKind), until: v.number(), after: v.number() },
+  args: { kind: v.optional(vKind), until: v.number(), cursor: v.string() },
   returns: v.null(),
   handler: async (turn, rest) => {
     await redriveSome(turn, rest);
@@ -139,16 +142,17 @@ export const redriveRest = systemMutation({
   },
 });
 
-type Rest = { readonly kind?: JobKind; readonly until: number; readonly after?: number };
+type Rest = { readonly kind?: JobKind; readonly until: number; readonly cursor?: string };
 
-async function redriveSome(turn: Turn, { kind, until, after = -1 }: Rest): Promise<number> {
-  const rows = await turn.db
+/** What died again since it was asked for is not what was meant, so it goes no further than `until`. */
+async function redriveSome(turn: Turn, { kind, until, cursor }: Rest): Promise<number> {
+  const dead = turn.db
     .query("jobs")
-    .withIndex("by_state", (q) => q.eq("state", "dead").eq("isDue", false).gt("readyAt", after).lte("readyAt", until))
-    .take(redrivenMax);
+    .withIndex("by_state", (q) => q.eq("state", "dead").eq("isDue", false).gte("readyAt", 0).lte("readyAt", until));
+  const meant = kind === undefined ? dead : dead.filter((q) => q.eq(q.field("kind"), kind));
+  const { page, isDone, continueCursor } = await meant.paginate({ numItems: redrivenMax, cursor: cursor ?? null });
   let count = 0;
-  for (const job of rows) {
-    if (kind !== undefined && job.kind !== kind) continue;
+  for (const job of page) {
     try {
       await redrive(turn, job);
       count += 1;
@@ -156,11 +160,10 @@ async function redriveSome(turn: Turn, { kind, until, after = -1 }: Rest): Promi
       if (!isNikaError(error)) throw error;
     }
   }
-  const last = rows.at(-1);
-  if (rows.length < redrivenMax || !last) return count;
-  // What died again since it was asked for is not what was meant. Those that died at the same moment as the last one are seen again.
-  const rest = { ...(kind && { kind }), until, after: count === 0 ? last.readyAt : last.readyAt - 1 };
-  await turn.scheduler.runAfter(0, internal.jobs.redriveRest, rest);
+  if (!isDone) {
+    const rest = { ...(kind && { kind }), until, cursor: continueCursor };
+    await turn.scheduler.runAfter(0, internal.jobs.redriveRest, rest);
+  }
   return count;
 }
 

@@ -112,7 +112,10 @@ export const check = systemMutation({
   handler: async (turn) => {
     const up = turn.db.query("workers").withIndex("by_isUp", (q) => q.eq("isUp", true));
     for (const worker of await up.take(workersMax)) {
-      if ((await overdueTime(turn, worker)) <= turn.now) await giveUp(turn, worker);
+      const overdueAt = await overdueTime(turn, worker);
+      if (overdueAt <= turn.now) await giveUp(turn, worker);
+      // The clock was put back since its last beat: what was promised until then is counted from now.
+      else if (overdueAt > turn.now + workerTtlMs + reapGraceMs) await recount(turn, worker);
     }
     const asleep = turn.db
       .query("jobs")
@@ -300,6 +303,11 @@ async function freeJobs(turn: Turn, workerId: Id<"workers">, next: (job: Doc<"jo
     .collect();
   for (const job of held) await moveJob(turn, job, next(job, turn.now));
   return held.length;
+}
+
+async function recount(turn: Turn, { _id: workerId, epoch }: Doc<"workers">): Promise<void> {
+  await pulse(turn, { workerId, epoch });
+  await scheduleReap(turn, { workerId, epoch }, turn.now + workerTtlMs + reapGraceMs);
 }
 
 async function scheduleReap(turn: Turn, worker: Incarnation, at: number): Promise<void> {

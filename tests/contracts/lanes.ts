@@ -191,6 +191,25 @@ export function lanesContract(name: string, open: OpenLab): void {
     assert.equal((await worker.claim()).length, 2);
   });
 
+  promise("however many died at one moment, all of a kind are driven again and no others", async (lab) => {
+    const each = 130;
+    const plans = Array.from({ length: each }, () => ({ kind: "schedules.plan" as const, args: { scheduleIds: [] }, label: "" }));
+    const checks = Array.from({ length: each }, (_, n) => check(n, { lane: "work", rank: 9 }));
+    const jobIds = [...(await add(lab, ...plans)), ...(await add(lab, ...checks))];
+    const { id } = await joinWorker(lab);
+    const claim = { token: "t", jobIds };
+    const { claimed } = await lab.mutation(internal.jobs.exchange, { ...id, settle: [], claim });
+    assert.equal(claimed.length, 2 * each);
+    const settle = claimed.map(({ jobId }) => ({ jobId, token: "t", outcome: aBug }));
+    await lab.mutation(internal.jobs.exchange, { ...id, settle, claim: { token: "none", jobIds: [] } });
+
+    assert((await lab.owner.mutation(api.jobs.redriveAll, { kind: "jobs.check" })) > 0);
+    for (let look = 0; look < 500 && (await lab.owner.query(api.jobs.counts, {})).ready < each; look += 1)
+      await new Promise((next) => setTimeout(next, 10));
+    const { ready, dead } = await lab.owner.query(api.jobs.counts, {});
+    assert.deepEqual({ ready, dead }, { ready: each, dead: each });
+  });
+
   promise("a done job whose kind does not keep them leaves nothing behind", async (lab) => {
     const [id] = await add(lab, check(0, { uniqueKey: "u", key: "k" }));
     assert(id);

@@ -55,6 +55,21 @@ test("the minute's check wakes what a lost timer left asleep", async () => {
   assert.equal((await (await joinWorker(state)).claim()).length, 1);
 });
 
+test("a worker that died just before the clock was put back an hour is given up all the same", async () => {
+  const state = openFakeState();
+  await addText(state, "a.txt", "x");
+  const silent = await joinWorker(state, "silent");
+  only(await silent.claim());
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["Date"], now: start - 3_600_000 });
+  await state.mutation(internal.workers.check, {});
+  assert.equal((await state.owner.query(api.jobs.counts, {})).leased, 1, "it may be alive");
+  pass(workerTtlMs + reapGraceMs);
+  await state.mutation(internal.workers.reap, silent.id);
+  const { leased, ready } = await state.owner.query(api.jobs.counts, {});
+  assert.deepEqual({ leased, ready }, { leased: 0, ready: 1 });
+});
+
 for (const [who, call] of [
   ["its reaper", internal.workers.reap],
   ["the minute's check", internal.workers.check],
