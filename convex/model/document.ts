@@ -34,6 +34,8 @@ export const problems = [
   "tooLarge",
   "tooManyPassages",
   "unknownType",
+  "packed",
+  "photo",
   "damaged",
   "encrypted",
   "noText",
@@ -53,6 +55,10 @@ export const problemMessages: Record<Problem, string> = {
   tooLarge: "The file is larger than Nika reads; split it and add the parts.",
   tooManyPassages: "The file holds more text than one document may; split it and add the parts.",
   unknownType: "This type of file is not one Nika reads yet.",
+  packed:
+    "Nika opens zip, tar and gzip archives, not 7z, rar, bzip2, xz or zstd; unpack it and add what is in it, or pack it as zip.",
+  photo:
+    "Nika cannot decode HEIC photographs on this machine; save it as JPEG or PNG and add that (on an iPhone: Settings, Camera, Formats, Most Compatible).",
   damaged: "The file is damaged or cut off.",
   encrypted: "The file is protected by a password; save a copy without one and add that.",
   noText: "There is no text in it; it may be a scan or a picture.",

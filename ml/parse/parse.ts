@@ -9,7 +9,7 @@ import { jsonBlocks, jsonlBlocks } from "./json.ts";
 import { markdownBlocks } from "./markdown.ts";
 import type { Eyes } from "./picture/recognise.ts";
 import { PictureKeeper } from "./pictures.ts";
-import { indexOfAscii, sniffBinary, sniffText } from "./sniff.ts";
+import { indexOfAscii, isHeic, sniffBinary, sniffText } from "./sniff.ts";
 import { textBlocks } from "./text.ts";
 
 /** More text than this cannot fit in the passages one document may have, so nothing is spent on taking it apart. */
@@ -54,7 +54,11 @@ async function parseBinary(
     }
     case "image": {
       const { imageBlocks } = await import("./picture/image.ts");
-      return toDocument("image", name, await imageBlocks(bytes, eyes));
+      const parsed = await imageBlocks(bytes, eyes).catch((error: unknown) => {
+        const isUnknown = error instanceof UnreadableError && error.problem === "unknownType";
+        throw isUnknown && isHeic(bytes) ? new UnreadableError("photo", { cause: error }) : error;
+      });
+      return toDocument("image", name, parsed);
     }
     case "zip":
       return await parsePackage(bytes, name);
@@ -68,6 +72,8 @@ async function parseBinary(
       const { format, ...parsed } = await oleBlocks(bytes);
       return toDocument(format, name, parsed);
     }
+    case "packed":
+      throw new UnreadableError("packed");
     case "other":
       throw new UnreadableError("unknownType");
   }

@@ -5,7 +5,7 @@ import { findDelimiter, type Delimiter } from "./csv.ts";
 import { looksLikeJsonl } from "./json.ts";
 
 /** What the bytes are, as far as their beginning tells. */
-export type BinaryKind = "pdf" | "zip" | "ole" | "rtf" | "image" | "other";
+export type BinaryKind = "pdf" | "zip" | "ole" | "rtf" | "image" | "packed" | "other";
 
 /** Types that are surely not text. Offsets in bytes. Only what would otherwise pass for text, or what a person may well drop in. */
 const signatures: readonly { kind: BinaryKind; at: number; bytes: readonly number[] }[] = [
@@ -34,11 +34,11 @@ const signatures: readonly { kind: BinaryKind; at: number; bytes: readonly numbe
   { kind: "other", at: 0, bytes: [0x66, 0x4c, 0x61, 0x43] }, // flac
   { kind: "other", at: 0, bytes: [0x1a, 0x45, 0xdf, 0xa3] }, // mkv, webm
   { kind: "other", at: 0, bytes: [0x1f, 0x8b] }, // gzip
-  { kind: "other", at: 0, bytes: [0x42, 0x5a, 0x68] }, // bzip2
-  { kind: "other", at: 0, bytes: [0xfd, 0x37, 0x7a, 0x58] }, // xz
-  { kind: "other", at: 0, bytes: [0x28, 0xb5, 0x2f, 0xfd] }, // zstd
-  { kind: "other", at: 0, bytes: [0x37, 0x7a, 0xbc, 0xaf] }, // 7z
-  { kind: "other", at: 0, bytes: [0x52, 0x61, 0x72, 0x21] }, // rar
+  { kind: "packed", at: 0, bytes: [0x42, 0x5a, 0x68] }, // bzip2
+  { kind: "packed", at: 0, bytes: [0xfd, 0x37, 0x7a, 0x58] }, // xz
+  { kind: "packed", at: 0, bytes: [0x28, 0xb5, 0x2f, 0xfd] }, // zstd
+  { kind: "packed", at: 0, bytes: [0x37, 0x7a, 0xbc, 0xaf] }, // 7z
+  { kind: "packed", at: 0, bytes: [0x52, 0x61, 0x72, 0x21] }, // rar
   { kind: "other", at: 0, bytes: [0x53, 0x51, 0x4c, 0x69, 0x74, 0x65] }, // sqlite
   { kind: "other", at: 0, bytes: [0, 0x61, 0x73, 0x6d] }, // wasm
   { kind: "rtf", at: 0, bytes: [0x7b, 0x5c, 0x72, 0x74, 0x66] }, // text to the eye, code to the reader
@@ -54,6 +54,11 @@ export function sniffBinary(bytes: Uint8Array): BinaryKind | undefined {
   // Some writers put a line or two before the mark of a PDF; readers look through the first kilobyte, and so do we.
   if (indexOfAscii(bytes.subarray(0, 1024), "%PDF-") !== -1) return "pdf";
   return signatures.find((signature) => signature.bytes.every((byte, at) => bytes[signature.at + at] === byte))?.kind;
+}
+
+/** Photographs of telephones, which not every build of the image library can decode. AVIF, of the same family, it can. */
+export function isHeic(bytes: Uint8Array): boolean {
+  return /^ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)/u.test(Buffer.from(bytes.subarray(4, 12)).toString("latin1"));
 }
 
 /** Position of ASCII text in bytes, or -1. */

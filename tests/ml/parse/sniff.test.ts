@@ -56,5 +56,8 @@ test("what cannot be read says why", async () => {
   assert.equal(await problemOf(new Uint8Array(64 * 1024 * 1024 + 1), "a.txt"), "tooLarge");
   assert.equal(await problemOf(new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1, 2, 3]), "a.txt"), "unknownType");
   assert.equal(await problemOf("%PDF-1.7\n", "a.pdf"), "damaged");
+  assert.equal(await problemOf(new Uint8Array([0x37, 0x7a, 0xbc, 0xaf, 0x27, 0x1c, 0, 4]), "a.7z"), "packed");
+  assert.equal(await problemOf(Buffer.from("Rar!\x1a\x07\x01\0", "latin1"), "a.rar"), "packed");
+  assert.equal(await problemOf(Buffer.from(`\0\0\0\x18ftypheic${"\0".repeat(200)}`, "latin1"), "IMG_0001.HEIC"), "photo");
   assert.equal(await problemOf("<html><script>words</script></html>", "a.html"), "noText");
 });
