@@ -9,7 +9,7 @@ import { jsonBlocks, jsonlBlocks } from "./json.ts";
 import { markdownBlocks } from "./markdown.ts";
 import type { Eyes } from "./picture/recognise.ts";
 import { PictureKeeper } from "./pictures.ts";
-import { indexOfAscii, isHeic, sniffBinary, sniffText } from "./sniff.ts";
+import { indexOfAscii, sniffBinary, sniffText } from "./sniff.ts";
 import { textBlocks } from "./text.ts";
 
 /** More text than this cannot fit in the passages one document may have, so nothing is spent on taking it apart. */
@@ -54,11 +54,7 @@ async function parseBinary(
     }
     case "image": {
       const { imageBlocks } = await import("./picture/image.ts");
-      const parsed = await imageBlocks(bytes, eyes).catch((error: unknown) => {
-        const isUnknown = error instanceof UnreadableError && error.problem === "unknownType";
-        throw isUnknown && isHeic(bytes) ? new UnreadableError("photo", { cause: error }) : error;
-      });
-      return toDocument("image", name, parsed);
+      return toDocument("image", name, await imageBlocks(bytes, eyes));
     }
     case "zip":
       return await parsePackage(bytes, name);

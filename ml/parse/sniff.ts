@@ -56,9 +56,10 @@ export function sniffBinary(bytes: Uint8Array): BinaryKind | undefined {
   return signatures.find((signature) => signature.bytes.every((byte, at) => bytes[signature.at + at] === byte))?.kind;
 }
 
-/** Photographs of telephones, which not every build of the image library can decode. AVIF, of the same family, it can. */
+/** Photographs of telephones, which not every build of the image library can decode; AVIF, of the same family, each can. */
 export function isHeic(bytes: Uint8Array): boolean {
-  return /^ftyp(?:hei[cxms]|hev[cx]|mif1|msf1)/u.test(Buffer.from(bytes.subarray(4, 12)).toString("latin1"));
+  const brands = Buffer.from(bytes.subarray(4, 40)).toString("latin1");
+  return /^ftyp(?:hei[cxms]|hev[cx])/u.test(brands) || (/^ftypm[is]f1/u.test(brands) && /hei[cxms]|hev[cx]/u.test(brands));
 }
 
 /** Position of ASCII text in bytes, or -1. */

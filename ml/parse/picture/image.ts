@@ -1,9 +1,10 @@
 /** A picture as a document: kept upright, read, each page of it when it has several. */
 import type { Block, Facts, ParsedDocument, Picture } from "../block.ts";
+import { isHeic } from "../sniff.ts";
 import { UnreadableError } from "../unreadable.ts";
 import { codesIn } from "./codes.ts";
 import { exifDate } from "./exif.ts";
-import { open, pixelsMax, toPixels } from "./pixels.ts";
+import { decodesHeic, open, pixelsMax, toPixels } from "./pixels.ts";
 import type { Eyes } from "./recognise.ts";
 import { recognisedBlocks, recognisedText } from "./recognisedBlocks.ts";
 import { scan } from "./scan.ts";
@@ -18,7 +19,7 @@ export type ParsedImage = Pick<ParsedDocument, "facts" | "pictures" | "recognise
   readonly pages?: number;
 };
 
-/** Fails with `UnreadableError`: `damaged`, `unknownType` when the library cannot decode it, `bomb` for too many pixels. */
+/** Fails with `UnreadableError`: `damaged`, `unknownType` or `photo` when the library cannot decode it, `bomb` for too many pixels. */
 export async function imageBlocks(bytes: Uint8Array, eyes: Eyes = {}): Promise<ParsedImage> {
   const about = await describe(bytes);
   const blocks: Block[] = [];
@@ -77,6 +78,7 @@ export async function imagePage(bytes: Uint8Array, page: number, widthMax: numbe
 }
 
 async function describe(bytes: Uint8Array): Promise<{ pages: number; facts?: Facts }> {
+  if (isHeic(bytes) && !(await decodesHeic())) throw new UnreadableError("photo");
   try {
     const { width, height, pages, format, exif } = await (await open(bytes)).metadata();
     if (width * height > pixelsMax) throw new UnreadableError("bomb");

@@ -23,6 +23,15 @@ export async function imageLibrary(): Promise<NonNullable<typeof library>> {
   return library;
 }
 
+/** Whether the library was built with what HEIC photographs are encoded in; a licence keeps that out of most builds. */
+export async function decodesHeic(): Promise<boolean> {
+  await imageLibrary();
+  const { default: sharp } = await import("sharp");
+  // The library's types leave the names of files out.
+  const { fileSuffix = [] } = sharp.format.heif.input as { fileSuffix?: readonly string[] };
+  return fileSuffix.includes(".heic");
+}
+
 /** Encoded or raw pixels, as the library takes them. Fails when they are more than `pixelsMax`. */
 export async function open(image: Uint8Array | Pixels, options: { page?: number; pages?: number } = {}): Promise<Sharp> {
   const sharp = await imageLibrary();
