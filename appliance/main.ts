@@ -210,6 +210,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const room = config.isPolite
     ? openRoom({
         slotsMax: config.slots,
+        dataDir: config.dataDir,
         report: (told) => void state.mutation(internal.appliance.reportRoom, told).catch(() => undefined),
       })
     : undefined;

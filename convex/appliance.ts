@@ -36,12 +36,12 @@ export const readingRoom = ownerQuery({
   handler: async (ctx) => {
     const row = await ctx.db.query("readingRooms").first();
     if (!row) return null;
-    const { slots, slotsMax, because } = row;
-    return { slots, slotsMax, ...(because && { because }) };
+    const { slots, slotsMax, because, pressure } = row;
+    return { slots, slotsMax, ...(because && { because }), ...(pressure && { pressure }) };
   },
 });
 
-/** Written when it changes. */
+/** Written when it changes, and so far as people would notice: an idle machine writes nothing. */
 export const reportRoom = systemMutation({
   args: vReadingRoom.fields,
   returns: v.null(),

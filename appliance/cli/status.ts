@@ -44,8 +44,21 @@ export async function runStatus(
     const shown = joined.map((one) => `${one.name} (${one.isUp ? `${one.about?.host ?? "?"}, ${one.holds} running` : "away"})`);
     rows.push(["Workers", shown.join(", ")]);
   }
+  if (room?.pressure) {
+    const [cpu, memory, disk, diskUsed] = (["cpu", "memory", "disk", "diskUsed"] as const).map(
+      (what) => `${Math.round((room.pressure?.[what] ?? 0) * 100)} %`,
+    );
+    rows.push([
+      "Machine",
+      `others use ${cpu} of the processors; memory ${memory} full, disk ${diskUsed}; waits for the disk ${disk}`,
+    ]);
+  }
   if (room?.because) {
-    const why = room.because === "cpu" ? "the machine is busy with other things" : "memory is short";
+    const why = {
+      cpu: "the machine is busy with other things",
+      memory: "memory is short",
+      disk: "the disk is nearly full, or cannot keep up",
+    }[room.because];
     rows.push([
       "Pressure",
       `${why}: ${room.slots} of ${room.slotsMax} files are read at a time, other work is held back in step`,

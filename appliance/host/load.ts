@@ -1,7 +1,7 @@
 /** What else the machine is doing, and how many files Nika may read beside that. */
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, statfsSync } from "node:fs";
 import { cpus, freemem, totalmem } from "node:os";
-import type { ReadingRoom } from "../../convex/model/appliance.ts";
+import type { Pressure, ReadingRoom } from "../../convex/model/appliance.ts";
 
 export type Load = {
   /** Share of all processors that others than Nika keep busy, 0 to 1. */
@@ -10,17 +10,28 @@ export type Load = {
   readonly freeMemory: number;
   /** Share of the last ten seconds in which something waited for memory, 0 to 1; 0 where the system does not tell. */
   readonly memoryStall: number;
+  /** The same of a time in which nothing went on because all that was to be done waited for a disk. */
+  readonly diskStall: number;
+  /** Share of the disk with the data that is free, 0 to 1, and in bytes. */
+  readonly freeDisk: number;
+  readonly freeDiskBytes: number;
 };
+
+/** What is read is written again as passages, so some room must be left for what is on its way. */
+const freeDiskBytesMin = 512 * 2 ** 20;
 
 /**
  * How many files may be read at a time. Nika's own work does not count as load: it is polite to others (see appliance/processes) and
  * would else hold itself up.
  */
-export function roomUnder({ othersCpu, freeMemory, memoryStall }: Load, slotsMax: number): ReadingRoom {
+export function roomUnder(load: Load, slotsMax: number): ReadingRoom {
+  const { othersCpu, freeMemory, memoryStall, diskStall, freeDiskBytes } = load;
   const half = Math.max(1, Math.ceil(slotsMax / 2));
   if (freeMemory < 0.06 || memoryStall > 0.2) return { slots: 1, slotsMax, because: "memory" };
+  if (diskStall > 0.5 || freeDiskBytes < freeDiskBytesMin) return { slots: 1, slotsMax, because: "disk" };
   if (othersCpu > 0.85) return { slots: 1, slotsMax, because: "cpu" };
   if (freeMemory < 0.12 || memoryStall > 0.08) return { slots: half, slotsMax, because: "memory" };
+  if (diskStall > 0.25) return { slots: half, slotsMax, because: "disk" };
   if (othersCpu > 0.6) return { slots: half, slotsMax, because: "cpu" };
   return { slots: slotsMax, slotsMax };
 }
@@ -34,7 +45,9 @@ export type Room = {
 
 export type RoomOptions = {
   readonly slotsMax: number;
-  /** Called when it changes, and once at the beginning. */
+  /** Where the data is: the disk that must not fill up. */
+  readonly dataDir?: string;
+  /** Called when it changes, once at the beginning, and when the pressure is another one than people were told. */
   readonly report: (room: ReadingRoom) => void;
   readonly everyMs?: number;
   readonly read?: () => Promise<Load> | Load;
@@ -42,18 +55,30 @@ export type RoomOptions = {
 
 /** A load must have passed for this many looks before more is begun: it often comes back. */
 const calmLooks = 3;
+/** People look at this; each telling is a commit. */
+const toldEveryMs = 10_000;
+const toldStep = 0.1;
 
-export function openRoom({ slotsMax, report, everyMs = 2_000, read = loadReader() }: RoomOptions): Room {
+export function openRoom({ slotsMax, report, everyMs = 2_000, dataDir = "/", read = loadReader(dataDir) }: RoomOptions): Room {
   const listeners = new Set<() => void>();
   let room: ReadingRoom = { slots: slotsMax, slotsMax };
   let calm = 0;
-  const set = (next: ReadingRoom): void => {
-    room = next;
-    report(room);
-    for (const listener of listeners) listener();
+  let told: Pressure | undefined;
+  let toldAt = performance.now();
+  const tell = (pressure: Pressure): void => {
+    [told, toldAt] = [pressure, performance.now()];
+    report({ ...room, pressure });
   };
   const look = async (): Promise<void> => {
-    const next = roomUnder(await read(), slotsMax);
+    const load = await read();
+    const next = roomUnder(load, slotsMax);
+    const pressure = pressureOf(load);
+    const set = (now: ReadingRoom): void => {
+      room = now;
+      tell(pressure);
+      for (const listener of listeners) listener();
+    };
+    if (performance.now() - toldAt >= toldEveryMs && (!told || isOther(pressure, told))) tell(pressure);
     calm = next.slots > room.slots ? calm + 1 : 0;
     if (next.slots < room.slots || calm >= calmLooks || (next.slots === room.slots && next.because !== room.because)) set(next);
   };
@@ -70,8 +95,16 @@ export function openRoom({ slotsMax, report, everyMs = 2_000, read = loadReader(
   };
 }
 
+function pressureOf({ othersCpu, freeMemory, diskStall, freeDisk }: Load): Pressure {
+  const share = (value: number): number => Math.round(Math.min(1, Math.max(0, value)) * 100) / 100;
+  return { cpu: share(othersCpu), memory: share(1 - freeMemory), disk: share(diskStall), diskUsed: share(1 - freeDisk) };
+}
+
+const isOther = (one: Pressure, other: Pressure): boolean =>
+  (["cpu", "memory", "disk", "diskUsed"] as const).some((what) => Math.abs(one[what] - other[what]) >= toldStep);
+
 /** Reads the load since it was last read. */
-export function loadReader(): () => Promise<Load> | Load {
+export function loadReader(dataDir: string): () => Promise<Load> | Load {
   try {
     let before = ticks();
     return () => {
@@ -79,24 +112,39 @@ export function loadReader(): () => Promise<Load> | Load {
       const all = Math.max(1, now.all - before.all);
       const others = now.busy - before.busy - (now.own - before.own);
       before = now;
-      return { othersCpu: Math.min(1, Math.max(0, others / all)), freeMemory: freeMemory(), memoryStall: memoryStall() };
+      return {
+        othersCpu: Math.min(1, Math.max(0, others / all)),
+        freeMemory: freeMemory(),
+        memoryStall: stallOf("memory", "some"),
+        diskStall: stallOf("io", "full"),
+        ...freeDiskOf(dataDir),
+      };
     };
   } catch {
-    return otherSystems();
+    return otherSystems(dataDir);
   }
 }
 
+type DisksWait = { readonly tWaitPercent: number | null };
+
 /** Where there is no /proc. */
-function otherSystems(): () => Promise<Load> {
+function otherSystems(dataDir: string): () => Promise<Load> {
   let before = { cpu: process.cpuUsage(), at: performance.now() };
   return async () => {
-    const { currentLoad } = await import("systeminformation");
-    const { currentLoad: percent } = await currentLoad();
+    const { currentLoad, disksIO } = await import("systeminformation");
+    // Null on systems that do not count what waits for their disks.
+    const [{ currentLoad: percent }, disks] = await Promise.all([currentLoad(), disksIO() as Promise<DisksWait | null>]);
     const now = { cpu: process.cpuUsage(), at: performance.now() };
     const ownMs = (now.cpu.user + now.cpu.system - before.cpu.user - before.cpu.system) / 1_000;
     const own = ownMs / Math.max(1, (now.at - before.at) * cpus().length);
     before = now;
-    return { othersCpu: Math.max(0, percent / 100 - own), freeMemory: freemem() / totalmem(), memoryStall: 0 };
+    return {
+      othersCpu: Math.max(0, percent / 100 - own),
+      freeMemory: freemem() / totalmem(),
+      memoryStall: 0,
+      diskStall: Math.min(1, (disks?.tWaitPercent ?? 0) / 100),
+      ...freeDiskOf(dataDir),
+    };
   };
 }
 
@@ -137,12 +185,21 @@ function freeMemory(): number {
   return Number.isFinite(share) ? share : freemem() / totalmem();
 }
 
-/** Pressure stall information, where the kernel keeps it. */
-function memoryStall(): number {
+/** Pressure stall information, where the kernel keeps it: the share of ten seconds in which some, or all, waited. */
+function stallOf(what: "memory" | "io", who: "some" | "full"): number {
   try {
-    const text = readFileSync("/proc/pressure/memory", "latin1");
-    return Number(/^some avg10=([\d.]+)/mu.exec(text)?.[1] ?? 0) / 100;
+    const text = readFileSync(`/proc/pressure/${what}`, "latin1");
+    return Number(new RegExp(`^${who} avg10=([\\d.]+)`, "mu").exec(text)?.[1] ?? 0) / 100;
   } catch {
     return 0;
+  }
+}
+
+function freeDiskOf(dir: string): { freeDisk: number; freeDiskBytes: number } {
+  try {
+    const { bavail, blocks, bsize } = statfsSync(dir);
+    return { freeDisk: blocks > 0 ? bavail / blocks : 1, freeDiskBytes: bavail * bsize };
+  } catch {
+    return { freeDisk: 1, freeDiskBytes: Number.MAX_SAFE_INTEGER };
   }
 }

@@ -20,10 +20,24 @@ export type Report = Infer<typeof vReport>;
 export const vStatus = v.object({ ...about, passages: v.number() });
 export type Status = Infer<typeof vStatus>;
 
+/** How hard the machine is at it, in shares from 0 to 1. */
+export const vPressure = v.object({
+  /** Of all processors, kept busy by others than Nika. */
+  cpu: v.number(),
+  /** Of memory, in use. */
+  memory: v.number(),
+  /** Of time, in which everybody waited for a disk. */
+  disk: v.number(),
+  /** Of the disk that the data is on, in use. */
+  diskUsed: v.number(),
+});
+export type Pressure = Infer<typeof vPressure>;
+
 /** How many files are read at a time, of how many when the machine is quiet, and what keeps it from more. */
 export const vReadingRoom = v.object({
   slots: v.number(),
   slotsMax: v.number(),
-  because: v.optional(v.union(v.literal("cpu"), v.literal("memory"))),
+  because: v.optional(v.union(v.literal("cpu"), v.literal("memory"), v.literal("disk"))),
+  pressure: v.optional(vPressure),
 });
 export type ReadingRoom = Infer<typeof vReadingRoom>;

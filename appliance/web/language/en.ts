@@ -1,5 +1,6 @@
 /** Every sentence of the page, in English. The shape is the contract: language/fr.ts must say all of it. */
 import { problemMessages } from "../../../convex/model/document.ts";
+import type { Pressure } from "../../../convex/model/appliance.ts";
 import { formatCount, formatNumber, formatPercent, formatSpan } from "./format.ts";
 
 const documents = (count: number): string => formatCount(count, "en", { one: "document", other: "documents" });
@@ -151,8 +152,8 @@ export const en = {
     known: (count: number) => `${formatNumber(count, "en")} already known`,
     unreadable: (count: number) => `${formatNumber(count, "en")} unreadable`,
     staged: (count: number) => `${documents(count)} to accept`,
-    slower: (slots: number, because: "cpu" | "memory") =>
-      `${because === "cpu" ? "The machine is busy with other things" : "The machine is short of memory"}, so Nika reads ${slots === 1 ? "one file" : files(slots)} at a time.`,
+    slower: (slots: number, because: "cpu" | "memory" | "disk") =>
+      `${{ cpu: "The machine is busy with other things", memory: "The machine is short of memory", disk: "The disk is nearly full or cannot keep up" }[because]}, so Nika reads ${slots === 1 ? "one file" : files(slots)} at a time.`,
     pause: "Pause",
     resume: "Go on",
     cancel: "Cancel",
@@ -414,6 +415,17 @@ export const en = {
     },
     late: "late",
     job: "See its job",
+  },
+  workers: {
+    title: "Who works",
+    holds: (count: number) => (count === 0 ? "Idle" : jobs(count)),
+    away: "Away",
+    slots: (count: number) => formatCount(count, "en", { one: "slot", other: "slots" }),
+    lanes: { now: "now", work: "work", bulk: "bulk" },
+    does: (kinds: string) => `can do: ${kinds}`,
+    seen: (when: string) => `last sign of life ${when}`,
+    pressure: ({ cpu, memory, disk, diskUsed }: Pressure) =>
+      `The machine: others use ${formatPercent(cpu, "en")} of its processors; memory ${formatPercent(memory, "en")} full, disk ${formatPercent(diskUsed, "en")}, waiting for it ${formatPercent(disk, "en")} of the time.`,
   },
   activity: {
     title: "Activity",

@@ -153,7 +153,7 @@ export const fr: Words = {
     unreadable: (count) => formatCount(count, "fr", { one: "illisible", other: "illisibles" }),
     staged: (count) => `${documents(count)} à accepter`,
     slower: (slots, because) =>
-      `${because === "cpu" ? "La machine est occupée ailleurs" : "La machine manque de mémoire"}, alors Nika lit ${slots === 1 ? "un fichier" : files(slots)} à la fois.`,
+      `${{ cpu: "La machine est occupée ailleurs", memory: "La machine manque de mémoire", disk: "Le disque est presque plein ou ne suit pas" }[because]}, alors Nika lit ${slots === 1 ? "un fichier" : files(slots)} à la fois.`,
     pause: "Mettre en pause",
     resume: "Reprendre",
     cancel: "Annuler",
@@ -440,6 +440,17 @@ export const fr: Words = {
     },
     late: "en retard",
     job: "Voir sa tâche",
+  },
+  workers: {
+    title: "Qui travaille",
+    holds: (count) => (count === 0 ? "Au repos" : jobs(count)),
+    away: "Absent",
+    slots: (count) => formatCount(count, "fr", { one: "place", other: "places" }),
+    lanes: { now: "immédiat", work: "courant", bulk: "en masse" },
+    does: (kinds) => `sait faire : ${kinds}`,
+    seen: (when) => `dernier signe de vie ${when}`,
+    pressure: ({ cpu, memory, disk, diskUsed }) =>
+      `La machine : d’autres occupent ses processeurs à ${formatPercent(cpu, "fr")} ; mémoire pleine à ${formatPercent(memory, "fr")}, disque à ${formatPercent(diskUsed, "fr")}, attendu ${formatPercent(disk, "fr")} du temps.`,
   },
   activity: {
     title: "Activité",

@@ -5,6 +5,7 @@ import type { EventView } from "../../../convex/model/event.ts";
 import { Empty } from "../components/empty.tsx";
 import { Icon } from "../components/icon.tsx";
 import { JobRow } from "../components/jobRow.tsx";
+import { WorkerList } from "../components/workerList.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { eventSentence } from "../language/eventSentence.ts";
@@ -40,9 +41,15 @@ export function ActivityScreen() {
         {words.bridge.look}
         <Icon name="chevron" />
       </a>
+      {room?.pressure && (
+        <p className="fine" data-testid="pressure">
+          {words.workers.pressure(room.pressure)}
+        </p>
+      )}
       {room?.because && <p className="fine">{words.batches.slower(room.slots, room.because)}</p>}
       <div className="columns">
         <div>
+          <WorkerList />
           {jobs === undefined && <Skeleton rows={5} />}
           {jobs?.length === 0 && <Empty title={words.activity.quiet} hint={words.activity.quietHint} />}
           <Jobs title={words.activity.now} jobs={jobs?.filter(({ state }) => isOpen(state))} />

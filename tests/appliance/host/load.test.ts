@@ -3,13 +3,23 @@ import { test } from "node:test";
 import { loadReader, openRoom, roomUnder, type Load } from "../../../appliance/host/load.ts";
 import type { ReadingRoom } from "../../../convex/model/appliance.ts";
 
-const quiet: Load = { othersCpu: 0.1, freeMemory: 0.5, memoryStall: 0 };
+const quiet: Load = {
+  othersCpu: 0.1,
+  freeMemory: 0.5,
+  memoryStall: 0,
+  diskStall: 0,
+  freeDisk: 0.5,
+  freeDiskBytes: 2 ** 40,
+};
 
 test("a quiet machine gives all slots, a busy one fewer, and never none", () => {
   assert.deepEqual(roomUnder(quiet, 4), { slots: 4, slotsMax: 4 });
   assert.deepEqual(roomUnder({ ...quiet, othersCpu: 0.7 }, 4), { slots: 2, slotsMax: 4, because: "cpu" });
   assert.deepEqual(roomUnder({ ...quiet, othersCpu: 1 }, 4), { slots: 1, slotsMax: 4, because: "cpu" });
   assert.deepEqual(roomUnder({ ...quiet, freeMemory: 0.1 }, 4), { slots: 2, slotsMax: 4, because: "memory" });
+  assert.deepEqual(roomUnder({ ...quiet, diskStall: 0.3 }, 4), { slots: 2, slotsMax: 4, because: "disk" });
+  assert.deepEqual(roomUnder({ ...quiet, diskStall: 0.9 }, 4), { slots: 1, slotsMax: 4, because: "disk" });
+  assert.deepEqual(roomUnder({ ...quiet, freeDiskBytes: 2 ** 28 }, 4), { slots: 1, slotsMax: 4, because: "disk" });
   assert.deepEqual(roomUnder({ ...quiet, memoryStall: 0.5 }, 1), { slots: 1, slotsMax: 1, because: "memory" });
 });
 
@@ -36,16 +46,20 @@ test("room shrinks at once, grows only after some calm, and each change is told"
   clearInterval(alive);
   assert.deepEqual(changes, [1, 4]);
   assert.deepEqual(
-    told.map(({ slots }) => slots),
-    [4, 1, 4],
+    told.map(({ slots, pressure }) => [slots, pressure?.cpu]),
+    [
+      [4, undefined],
+      [1, 0.95],
+      [4, 0.1],
+    ],
   );
 });
 
 test("the machine's load is told in shares, our own work left out", async () => {
-  const read = loadReader();
+  const read = loadReader("/");
   const until = performance.now() + 60;
   while (performance.now() < until); // Our own work.
-  const { othersCpu, freeMemory, memoryStall } = await read();
-  for (const share of [othersCpu, freeMemory, memoryStall]) assert(share >= 0 && share <= 1, String(share));
+  const { othersCpu, freeMemory, memoryStall, diskStall, freeDisk } = await read();
+  for (const share of [othersCpu, freeMemory, memoryStall, diskStall, freeDisk]) assert(share >= 0 && share <= 1, String(share));
   assert(freeMemory > 0);
 });
