@@ -3,6 +3,7 @@
  * written down, whichever door it came through. A session of the era with handshakes that can answer questions gets servers of its own; everybody
  * else shares.
  */
+import { setImmediate } from "node:timers/promises";
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import {
   fromJsonSchema,
@@ -197,6 +198,7 @@ export function openGateway({ pool, tools, resources = [], prompts = [], ledger,
     const { callMs, callMsMax } = pool.configOf(server);
     const token = call.meta?.["progressToken"];
     const isTold = context !== undefined && (typeof token === "string" || typeof token === "number");
+    const sending = new Set<Promise<void>>();
     const work = async (peer: Peer): Promise<Result> => {
       await call.prepare(peer, server);
       return peer.request(method, params, {
@@ -205,14 +207,21 @@ export function openGateway({ pool, tools, resources = [], prompts = [], ledger,
         signal: call.signal,
         isInputRelayed: true,
         ...(isTold && {
-          onProgress: (progress) =>
-            void context.mcpReq
-              .notify({ method: "notifications/progress", params: { ...progress, progressToken: token } })
-              .catch(() => undefined),
+          onProgress: (progress) => {
+            const params = { ...progress, progressToken: token };
+            const sent = context.mcpReq.notify({ method: "notifications/progress", params }).catch(() => undefined);
+            sending.add(sent);
+            void sent.finally(() => sending.delete(sent));
+          },
         }),
       });
     };
     const result = await call.during(server, () => pool.use(server, call.scopeFor(server), call.signal, work));
+    // Progress goes before the answer that ends it, and not in the same breath: clients would lose it.
+    if (sending.size > 0) {
+      await Promise.all(sending);
+      await setImmediate();
+    }
     const meta = cleaned(result);
     const { _meta: _dropped, ...rest } = result;
     const state = rest["requestState"];
@@ -412,7 +421,7 @@ export function openGateway({ pool, tools, resources = [], prompts = [], ledger,
       (name: string): Scope | undefined => {
         const { elicitation, sampling, roots } = capabilitiesOf(context) ?? {};
         const capabilities = { ...(elicitation && { elicitation }), ...(sampling && { sampling }), ...(roots && { roots }) };
-        const isLegacyServer = pool.standings().find((one) => one.name === name)?.listing?.era !== "modern";
+        const isLegacyServer = pool.eraOf(name) !== "modern";
         if (era === "modern") {
           // Servers of the same era put their questions into their answers, so only what may be asked matters.
           if (isLegacyServer || Object.keys(capabilities).length === 0) return undefined;

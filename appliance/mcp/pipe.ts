@@ -18,6 +18,8 @@ export function pipeTransport(
   let chunks: Buffer[] = [];
   let heldBytes = 0;
   let isClosed = false;
+  let isTelling = false;
+  const lines: Buffer[] = [];
   const transport: Transport = {
     start() {
       output.on("data", take);
@@ -52,17 +54,29 @@ export function pipeTransport(
     for (let at = chunk.indexOf(lineFeed); at !== -1; at = chunk.indexOf(lineFeed, start)) {
       const piece = chunk.subarray(start, at);
       start = at + 1;
-      const line = heldBytes === 0 ? piece : Buffer.concat([...chunks, piece]);
+      lines.push(heldBytes === 0 ? piece : Buffer.concat([...chunks, piece]));
       chunks = [];
       heldBytes = 0;
-      tell(line);
     }
+    if (!isTelling) tellAll();
     if (start === chunk.length) return;
     chunks.push(start === 0 ? chunk : chunk.subarray(start));
     heldBytes += chunk.length - start;
     if (heldBytes <= lineBytesMax) return;
     transport.onerror?.(new Error(`A message is longer than ${lineBytesMax / 1024 / 1024} MB.`));
     void transport.close();
+  }
+
+  /** The SDK takes progress a moment later than answers, and an answer ends the progress: between the two it gets that moment. */
+  function tellAll(): void {
+    isTelling = false;
+    for (let line = lines.shift(); line; line = lines.shift()) {
+      tell(line);
+      if (lines.length === 0 || !line.includes("notifications/progress")) continue;
+      isTelling = true;
+      setImmediate(tellAll);
+      return;
+    }
   }
 
   function tell(line: Buffer): void {

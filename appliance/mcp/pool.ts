@@ -60,6 +60,8 @@ export type Pool = {
   onStanding(listener: () => void): () => void;
   standings(): readonly ServerStanding[];
   configOf(server: string): ServerConfig;
+  /** As it was last seen; undefined when it never was. */
+  eraOf(server: string): Listing["era"] | undefined;
   /** Runs `work` with a connection, started when there is none. */
   use<T>(server: string, scope: Scope | undefined, signal: AbortSignal, work: (peer: Peer) => Promise<T>): Promise<T>;
   /** Ends what a scope holds. */
@@ -84,7 +86,8 @@ type Held = {
   readonly startedAt: number;
 };
 type Slot = {
-  readonly config: ServerConfig;
+  /** What does not need another process is changed in place. */
+  config: ServerConfig;
   readonly hash: string;
   readonly generation: number;
   readonly held: Map<string, Held>;
@@ -196,7 +199,6 @@ export function openPool(options: PoolOptions): Pool {
       }
     }
     mustMayStart(slot);
-    await makeRoom(slot);
     const { promise, resolve, reject } = Promise.withResolvers<Peer>();
     promise.catch(() => undefined);
     const held: Held = { opening: promise, peer: undefined, inFlight: 1, lastAt: now(), isPaused: false, startedAt: now() };
@@ -215,6 +217,8 @@ export function openPool(options: PoolOptions): Pool {
   async function start(slot: Slot, scope: Scope | undefined, key: string, held: Held): Promise<Peer> {
     const { config } = slot;
     try {
+      // Counted from now on, so that two that start at once see each other.
+      await makeRoom(slot);
       const peer = await open(slot, scope, launches++);
       held.peer = peer;
       slot.problem = undefined;
@@ -223,11 +227,10 @@ export function openPool(options: PoolOptions): Pool {
     } catch (thrown) {
       if (slot.held.get(key) === held) slot.held.delete(key);
       const error = toNikaError(thrown);
-      failed(slot, error.message);
+      if (error.code !== "full") failed(slot, error.message);
       if (error.code === "bug") log(`mcp ${config.name}: ${String(error.cause)}`);
-      throw new NikaError(error.code === "bug" ? "unavailable" : error.code, `"${config.name}": ${error.message}`, {
-        cause: thrown,
-      });
+      const message = error.message.startsWith(`"${config.name}"`) ? error.message : `"${config.name}": ${error.message}`;
+      throw new NikaError(error.code === "bug" ? "unavailable" : error.code, message, { cause: thrown });
     } finally {
       changed();
     }
@@ -266,8 +269,10 @@ export function openPool(options: PoolOptions): Pool {
     if (notification.method.endsWith("/list_changed") && !slot.isDraining) {
       clearTimeout(slot.relisting);
       slot.relisting = setTimeout(() => {
-        if (slots.get(slot.config.name) === slot)
-          relist(slot, stopped.signal).catch((error: unknown) => log(`mcp ${slot.config.name}: ${String(error)}`));
+        slot.relisting = undefined;
+        // One that was stopped meanwhile is listed when it is started again.
+        if (slots.get(slot.config.name) !== slot || !slot.held.has(sharedKey)) return;
+        relist(slot, stopped.signal).then(reroute, (error: unknown) => log(`mcp ${slot.config.name}: ${String(error)}`));
       }, settleMs).unref();
     }
     scope?.told(slot.config.name, notification);
@@ -316,7 +321,7 @@ export function openPool(options: PoolOptions): Pool {
     for (;;) {
       const local = [...slots.values()].filter(isLocal);
       const taken = local.reduce((sum, { held, config }) => sum + held.size * config.sandbox.memoryBytes, 0);
-      if (taken + slot.config.sandbox.memoryBytes <= memoryBytesMax) return;
+      if (taken <= memoryBytesMax) return;
       const idle = local
         .flatMap((one) => [...one.held].map(([key, held]) => ({ one, key, held })))
         .filter(({ held }) => held.inFlight === 0)
@@ -415,10 +420,12 @@ export function openPool(options: PoolOptions): Pool {
     const hashes = new Map(parsed.servers.map((config) => [config.name, hashOf(config)]));
     const plan = planReload(new Map([...slots].map(([name, { hash }]) => [name, hash])), hashes, broken);
     for (const name of plan.removed) retire(name);
-    // Its hash is the same, so it goes on; the file it comes from may have changed.
+    // The same process will do; what is said about its tools may have changed.
     for (const name of plan.kept) {
       const slot = slots.get(name);
       if (slot && slot.problem?.startsWith(notTaken)) slot.problem = undefined;
+      const config = wanted.get(name);
+      if (slot && config) slot.config = config;
     }
     const fresh: Slot[] = [];
     for (const name of [...plan.added, ...plan.changed]) {
@@ -613,6 +620,7 @@ export function openPool(options: PoolOptions): Pool {
       return standing.toSorted((left, right) => (left.name < right.name ? -1 : 1));
     },
     configOf: (server) => getSlot(server).config,
+    eraOf: (server) => catalog.value[server]?.era,
     use,
     async leave(key) {
       await Promise.all([...slots.values()].map((slot) => drop(slot, key)));
@@ -671,8 +679,8 @@ function stateOf({ problem }: Slot, held: readonly Held[]): ServerState {
   return problem === undefined || problem.startsWith(notTaken) ? "cold" : "failed";
 }
 
-/** What of a configuration makes it another server. Where it stands written does not. */
-const hashOf = ({ origin: _origin, ...config }: ServerConfig): string => sha256(canonicalJson(config));
+/** What of a configuration makes it another process or connection. */
+const hashOf = ({ transport, sandbox }: ServerConfig): string => sha256(canonicalJson({ transport, sandbox }));
 /** Consent is for this command with these arguments. */
 const commandHash = ({ transport }: ServerConfig): string => sha256(canonicalJson(transport));
 

@@ -376,7 +376,9 @@ const isSecretName = (name: string): boolean => secretName.test(name.replace(/^-
 function checkLiteral(literal: { readonly key: string; readonly name: string; readonly text: string }, problem: Problem): void {
   const { key, name, text } = literal;
   // What a reference falls back to is as visible as any other text.
-  const plain = text.replace(referencePattern, (_whole, _secret, _name, fallback: string | undefined) => fallback ?? "");
+  const plain = text
+    .replace(referencePattern, (_whole, _secret, _name, fallback: string | undefined) => fallback ?? "")
+    .replace(/^\s*(?:Bearer|Basic|Token)\s*$/i, "");
   const isNamed = isSecretName(name) && plain.trim().length >= 4 && !/^(?:true|false|none|null|\d{1,5})$/i.test(plain.trim());
   if (isNamed || secretShapes.some((shape) => shape.test(text)))
     problem(key, "This looks like a secret. Write ${VAR} or ${secret:NAME} here, and keep the secret itself out of the file.");

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configFiles } from "../../../appliance/mcp/configFiles.ts";
 import { openEdge } from "../../../appliance/mcp/edge.ts";
-import { openGateway, type Gateway, type GatewayOptions, type ToolMode } from "../../../appliance/mcp/gateway.ts";
+import { openGateway, type Gateway, type GatewayOptions, type ToolMode, type Visitor } from "../../../appliance/mcp/gateway.ts";
 import { openLauncher, type LaunchOptions } from "../../../appliance/mcp/launch.ts";
 import { openLedger, type Ledger } from "../../../appliance/mcp/ledger.ts";
 import { openPool, type Pool, type PoolOptions } from "../../../appliance/mcp/pool.ts";
@@ -56,17 +56,20 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
   const gateway = openGateway({ pool, tools: wish.tools ?? [], ledger, version: "0", log, now });
   const edge = openEdge({ gateway, log, now });
   pool.onRoutes(() => edge.announce());
-  const visitor = { principal: "owner", mode: wish.mode ?? "auto" } as const;
+  const visitorOf = ({ url = "" }: { readonly url?: string | undefined }): Visitor => ({
+    principal: "owner",
+    mode: url.endsWith("?tools=all") ? "all" : (wish.mode ?? "auto"),
+  });
   const server = createServer((request, response) => {
-    edge.answer(request, response, visitor).catch((error: unknown) => {
+    edge.answer(request, response, visitorOf(request)).catch((error: unknown) => {
       logged.push(String(error));
       if (!response.headersSent) response.writeHead(500).end();
       else response.destroy();
     });
   });
-  server.on("upgrade", (_request, socket) => {
+  server.on("upgrade", (request, socket) => {
     socket.write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: mcp\r\nConnection: Upgrade\r\n\r\n");
-    edge.serve(socket, visitor);
+    edge.serve(socket, visitorOf(request));
   });
   await new Promise<void>((done) => {
     server.listen(0, "127.0.0.1", done);
