@@ -7,11 +7,15 @@ import type { Engine } from "./engine/engine.ts";
 /** Files are read from the disk so much at a time. */
 const pieceBytes = 128 * 1024;
 
+const octets = "application/octet-stream";
+
+type Near = Pick<Engine, "findFile" | "keepFile">;
+
 export type StorageOptions = {
   /** Where this process reaches the storage; the URLs name where browsers do, which may be another address. */
   readonly convexUrl: string;
-  /** The engine, where it runs in this process: what it keeps is read without a socket between. */
-  readonly near?: Pick<Engine, "findFile"> | undefined;
+  /** The engine, where it runs in this process: what it keeps is read and written without a socket between. */
+  readonly near?: Near | undefined;
 };
 
 export function storageFiles({ convexUrl, near }: StorageOptions): Files {
@@ -51,13 +55,33 @@ export function storageFiles({ convexUrl, near }: StorageOptions): Files {
         yield* (await find(url, { bytesMax: sizeBytes, signal })).pieces;
       },
     }),
-    async write(url, bytes, { signal }) {
-      const headers = { "content-type": "application/octet-stream" };
-      const response = await open(url, { method: "POST", headers, body: bytes as Uint8Array<ArrayBuffer>, signal });
-      if (response.status === 507) throw new NikaError("full", "There is no room left on Nika's disk; free some.");
-      if (!response.ok) throw new NikaError("unavailable", `The file storage answered with status ${response.status}.`);
-      return ((await response.json()) as { storageId: string }).storageId;
-    },
+    write: near ? writeNear(near) : writeFar(open),
+  };
+}
+
+type Open = (url: string, request: RequestInit & { signal: AbortSignal }) => Promise<Response>;
+
+function writeFar(open: Open): Files["write"] {
+  return async (url, bytes, { signal }) => {
+    const headers = { "content-type": octets };
+    // A storage elsewhere wants to know the length beforehand, and fetch tells it only of bytes that are at hand.
+    const body = bytes instanceof Uint8Array ? bytes : await collect(bytes.pieces(signal), bytes.sizeBytes);
+    const response = await open(url, { method: "POST", headers, body: body as Uint8Array<ArrayBuffer>, signal });
+    if (response.status === 507) throw full();
+    if (!response.ok) throw new NikaError("unavailable", `The file storage answered with status ${response.status}.`);
+    return ((await response.json()) as { storageId: string }).storageId;
+  };
+}
+
+function writeNear(engine: Near): Files["write"] {
+  return async (_url, bytes, { signal }) => {
+    if (signal.aborted) throw new NikaError("cancelled", "It was cancelled.");
+    const source = bytes instanceof Uint8Array ? [bytes] : bytes.pieces(signal);
+    return engine.keepFile(source, { contentType: octets }).catch((error: unknown) => {
+      if (signal.aborted) throw new NikaError("cancelled", "It was cancelled.");
+      if (isNikaError(error)) throw error.code === "full" ? full() : error;
+      throw new NikaError("unavailable", "The file storage did not keep a file.", { cause: error });
+    });
   };
 }
 
@@ -67,7 +91,7 @@ const claimed = (response: Response): number => Number(response.headers.get("con
 
 type Found = { readonly sizeBytes: number; readonly pieces: AsyncIterable<Uint8Array> };
 
-async function findNear(engine: Pick<Engine, "findFile">, url: string, limits: Limits): Promise<Found> {
+async function findNear(engine: Near, url: string, limits: Limits): Promise<Found> {
   const { pathname } = new URL(url);
   const found = await engine.findFile(pathname.slice(pathname.lastIndexOf("/") + 1));
   if (!found) throw gone();
@@ -106,6 +130,8 @@ async function collect(source: AsyncIterable<Uint8Array>, expected: number): Pro
   }
   return bytes.subarray(0, length);
 }
+
+const full = (): NikaError => new NikaError("full", "There is no room left on Nika's disk; free some.");
 
 const gone = (): NikaError => new NikaError("missing", "The file is gone from the storage.");
 

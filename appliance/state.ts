@@ -2,6 +2,7 @@
 import { ConvexClient } from "convex/browser";
 import { getFunctionName, type FunctionReference } from "convex/server";
 import { ConvexError, convexToJson, jsonToConvex } from "convex/values";
+import type { Result } from "./engine/model/call.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { State } from "../functions/ports/state.ts";
 
@@ -10,7 +11,7 @@ export type OpenState = State & { close(): Promise<void> };
 export type StateOptions = {
   readonly url: string;
   readonly adminKey: string;
-  /** The engine, where it runs in this process: mutations go to it without a socket between. */
+  /** The engine, where it runs in this process: calls go to it without a socket between. */
   readonly near?: Engine | undefined;
 };
 
@@ -26,7 +27,7 @@ export function openState(options: StateOptions): OpenState {
     onUpdate(f: unknown, args: unknown, onResult: unknown, onError: unknown): () => void;
   };
   return {
-    query: (f, args) => open.query(f, args),
+    query: options.near ? queryIn(options.near) : (f, args) => open.query(f, args),
     mutation: options.near ? mutateIn(options.near) : (f, args) => open.mutation(f, args),
     watch: (f, args, onResult, onError) => open.onUpdate(f, args, onResult, onError),
     close: () => client.close(),
@@ -37,9 +38,19 @@ export function openState(options: StateOptions): OpenState {
 function mutateIn(engine: Engine): State["mutation"] {
   return async (f, args) => {
     const name = getFunctionName(f as FunctionReference<"mutation">);
-    const result = await engine.mutate(name, JSON.stringify(convexToJson(args)));
-    if (result.ok) return jsonToConvex(JSON.parse(result.value));
-    if (result.data === undefined) throw new Error(result.message);
-    throw new ConvexError(jsonToConvex(JSON.parse(result.data)));
+    return valueOf(await engine.mutate(name, JSON.stringify(convexToJson(args))));
   };
+}
+
+function queryIn(engine: Engine): State["query"] {
+  return async (f, args) => {
+    const name = getFunctionName(f as FunctionReference<"query">);
+    return valueOf(await engine.query(name, JSON.stringify(convexToJson(args))));
+  };
+}
+
+function valueOf(result: Result): never {
+  if (result.ok) return jsonToConvex(JSON.parse(result.value)) as never;
+  if (result.data === undefined) throw new Error(result.message);
+  throw new ConvexError(jsonToConvex(JSON.parse(result.data)));
 }

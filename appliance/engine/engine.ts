@@ -10,10 +10,10 @@ import { openAuthenticator, type Authenticator } from "./auth/authenticator.ts";
 import type { Core, CoreOptions } from "./core.ts";
 import type { Identity, Result } from "./model/call.ts";
 import type { Deployment } from "./model/deployment.ts";
-import type { RunNote } from "./model/run.ts";
+import type { QueryRun, RunNote } from "./model/run.ts";
 import { originRule } from "./http/cors.ts";
 import { openRouter } from "./http/router.ts";
-import { sweepUploads } from "./http/upload.ts";
+import { keep, sweepUploads, type KeepOptions, type UploadSource } from "./http/upload.ts";
 import { withLiveStatistics } from "./logs/liveStatistics.ts";
 import { openRunLog, type RunLog } from "./logs/runLog.ts";
 import { openScheduler } from "./scheduler/scheduler.ts";
@@ -52,8 +52,12 @@ export type Engine = {
    * are JSON text in Convex's encoding. Resolved when it is durable.
    */
   mutate(path: string, args: string): Promise<Result>;
+  /** Runs a query in the same way, on what is durable now. */
+  query(path: string, args: string): Promise<Result>;
   /** Where the bytes lie that a storage URL ending in `uuid` leads to: for the embedding program, which only reads them. */
   findFile(uuid: string): Promise<{ readonly path: string; readonly sizeBytes: number } | undefined>;
+  /** Keeps bytes as an upload does, for the embedding program; resolves with their storage id once they are on the disk. */
+  keepFile(source: UploadSource, options?: KeepOptions): Promise<string>;
   stats(): EngineStats;
   close(): Promise<void>;
 };
@@ -97,10 +101,15 @@ export async function engineAround(
     upgrade: (request, socket, head) => sockets.upgrade(request, socket, head),
     mutate: async (path, args) =>
       (await core.mutation({ path, args, identity: { type: "admin" }, requestId: requestId() })).result,
+    query: async (path, args) => {
+      const [run] = await core.queries([{ path, args, identity: { type: "admin" }, requestId: requestId(), journal: null }]);
+      return (run as QueryRun).result;
+    },
     findFile: async (uuid) => {
       const file = await core.findFile(uuid);
       return file && { path: core.filePath(file.sha256), sizeBytes: file.sizeBytes };
     },
+    keepFile: async (source, of) => (await keep({ core, dir: uploadsDir }, source, of)).storageId,
     stats: () => ({ sockets: sockets.count(), ...queries.stats() }),
     close: () =>
       (closing ??= (async () => {

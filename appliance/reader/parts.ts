@@ -2,7 +2,8 @@
  * How a large answer of the reader travels: in parts of about a megabyte, so that neither side holds it twice. `split` runs in the process
  * that read, `join` where it is asked from.
  */
-import type { Entries, Passage, Reading, ReadPicture } from "../../functions/ports/reader.ts";
+import type { Bytes } from "../../functions/ports/files.ts";
+import type { Entries, Entry, Passage, Reading, ReadPicture } from "../../functions/ports/reader.ts";
 
 type ReadDocument = Extract<Reading, { type: "read" }>;
 /** Bytes of the picture or entry named last follow it in slices. */
@@ -28,15 +29,22 @@ export function splitReading(reading: ReadDocument): Split<ReadDocument> {
 export function joinReading(rest: ReadDocument, parts: readonly unknown[]): ReadDocument {
   const passages = (parts as readonly Part[]).flatMap((part) => (part.type === "passages" ? part.passages : []));
   const { pictures } = rest;
-  return { ...rest, passages, ...(pictures && { pictures: withBytes(pictures, parts) }) };
+  return { ...rest, passages, ...(pictures && { pictures: withSlices(pictures, parts).map(toPicture) }) };
 }
 
-export function splitEntries({ entries, ...rest }: Entries): Split<Entries> {
+/** A picture is decoded whole, so it is one piece. */
+const toPicture = ([picture, slices]: [ReadPicture, Uint8Array[]]): ReadPicture => ({
+  ...picture,
+  bytes: slices.length === 1 ? (slices[0] as Uint8Array) : new Uint8Array(Buffer.concat(slices)),
+});
+
+export function splitEntries({ entries, ...rest }: HeldEntries): Split<Entries> {
   return { rest: { ...rest, entries: entries.map(withoutBytes) }, parts: partsOf([], entries) };
 }
 
+/** Large entries stay in their parts. */
 export function joinEntries({ entries, ...rest }: Entries, parts: readonly unknown[]): Entries {
-  return { ...rest, entries: withBytes(entries, parts) };
+  return { ...rest, entries: withSlices(entries, parts).map(([entry, slices]) => ({ ...entry, bytes: toBytes(slices) })) };
 }
 
 function* partsOf(passages: readonly Passage[], held: readonly { readonly bytes: Uint8Array }[]): Generator<Part> {
@@ -56,17 +64,17 @@ function* partsOf(passages: readonly Passage[], held: readonly { readonly bytes:
       yield { type: "bytes", bytes: new Uint8Array(bytes.subarray(at, at + partBytesMax)) };
 }
 
-type Held = Pick<ReadPicture, "bytes">;
+type HeldEntries = Omit<Entries, "entries"> & { readonly entries: readonly (Entry & { readonly bytes: Uint8Array })[] };
 type Sized = { readonly sizeBytes: number };
 
 const nothing = new Uint8Array();
 
-function withoutBytes<T extends Held>(held: T): T & Sized {
+function withoutBytes<T extends { readonly bytes: Uint8Array }>(held: T): T & Sized {
   return { ...held, bytes: nothing, sizeBytes: held.bytes.length };
 }
 
-/** Each as many bytes of the parts as it had, in order. */
-function withBytes<T extends Held>(held: readonly T[], parts: readonly unknown[]): T[] {
+/** Each with as many bytes of the parts as it had, in order. */
+function withSlices<T extends object>(held: readonly T[], parts: readonly unknown[]): [T, Uint8Array[]][] {
   const slices = (parts as readonly Part[]).flatMap((part) => (part.type === "bytes" ? [part.bytes] : [])).values();
   return (held as readonly (T & Sized)[]).map(({ sizeBytes, ...one }) => {
     const own: Uint8Array[] = [];
@@ -76,16 +84,17 @@ function withBytes<T extends Held>(held: readonly T[], parts: readonly unknown[]
       own.push(slice);
       missing -= slice.length;
     }
-    return { ...(one as unknown as T), bytes: own.length === 1 ? (own[0] as Uint8Array) : whole(own, sizeBytes) };
+    return [one as unknown as T, own];
   });
 }
 
-function whole(slices: readonly Uint8Array[], sizeBytes: number): Uint8Array {
-  const bytes = new Uint8Array(sizeBytes);
-  let at = 0;
-  for (const slice of slices) {
-    bytes.set(slice, at);
-    at += slice.length;
-  }
-  return bytes;
+function toBytes(slices: readonly Uint8Array[]): Bytes {
+  const [only = nothing] = slices;
+  if (slices.length < 2) return only;
+  return {
+    sizeBytes: slices.reduce((sum, slice) => sum + slice.length, 0),
+    async *pieces() {
+      yield* slices;
+    },
+  };
 }

@@ -4,7 +4,7 @@ import type { Id } from "../../convex/_generated/dataModel.js";
 import { unpacking } from "../../convex/model/document.ts";
 import type { Outcome } from "../../convex/model/job.ts";
 import type { Call, Ports } from "../define.ts";
-import type { FileBytes } from "../ports/files.ts";
+import type { Bytes, FileBytes } from "../ports/files.ts";
 import type { Entry, Reading } from "../ports/reader.ts";
 
 type Holder = {
@@ -60,13 +60,15 @@ async function send(
   signal: AbortSignal,
   { state, files }: UnpackPorts,
 ): Promise<{ isFull: boolean; isGone: boolean }> {
-  const facts = entries.map(({ entry, name, bytes, problem }) => ({
-    entry,
-    name,
-    sha256: createHash("sha256").update(bytes).digest("hex"),
-    sizeBytes: bytes.length,
-    ...(problem && { problem }),
-  }));
+  const facts = await Promise.all(
+    entries.map(async ({ entry, name, bytes, problem }) => ({
+      entry,
+      name,
+      sha256: await sha256Of(bytes, signal),
+      sizeBytes: bytes instanceof Uint8Array ? bytes.length : bytes.sizeBytes,
+      ...(problem && { problem }),
+    })),
+  );
   const answer = await state.mutation(internal.sources.unpack, { parentId, entries: facts, uploads: [] });
   if (answer.isGone || answer.missing.length === 0) return answer;
   const url = await state.mutation(internal.sources.uploadUrl, {});
@@ -77,4 +79,11 @@ async function send(
   }
   signal.throwIfAborted();
   return state.mutation(internal.sources.unpack, { parentId, entries: facts, uploads });
+}
+
+async function sha256Of(bytes: Bytes, signal: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  if (bytes instanceof Uint8Array) return hash.update(bytes).digest("hex");
+  for await (const piece of bytes.pieces(signal)) hash.update(piece);
+  return hash.digest("hex");
 }

@@ -24,5 +24,5 @@ export type Files = {
    * Stores bytes behind an upload URL of the control plane (`internal.sources.uploadUrl`) and returns their id there. What nothing
    * refers to a day later is thrown away. Fails with `full` when the disk is, `unavailable`, `cancelled`.
    */
-  write(url: string, bytes: Uint8Array, options: { readonly signal: AbortSignal }): Promise<string>;
+  write(url: string, bytes: Bytes, options: { readonly signal: AbortSignal }): Promise<string>;
 };

@@ -25,7 +25,7 @@ export type ReadPicture = {
 };
 
 /** A file inside an archive or a mail box. With a `problem` it is there and cannot be had: locked, broken, or too large. */
-export type Entry = { readonly name: string; readonly bytes: Uint8Array; readonly problem?: Problem };
+export type Entry = { readonly name: string; readonly bytes: Bytes; readonly problem?: Problem };
 
 /** Some of the files that another holds; `next` is where to go on, absent at the end. */
 export type Entries = { readonly entries: readonly Entry[]; readonly next?: number };

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { NikaError } from "../../convex/model/error.ts";
 import { storageFiles } from "../../appliance/files.ts";
 import type { Files } from "../../functions/ports/files.ts";
 
@@ -16,6 +17,12 @@ const here = "http://storage.example/api/storage/here";
 async function far(t: TestContext): Promise<Files> {
   const server = createServer((request, response) => {
     const name = (request.url ?? "").split("/").at(-1);
+    if (request.method === "POST")
+      return void Array.fromAsync(request as AsyncIterable<Buffer>).then((parts) => {
+        const kept = Buffer.concat(parts);
+        if (kept.length > content.length) response.writeHead(507).end();
+        else response.end(JSON.stringify({ storageId: `kept ${kept.toString()}` }));
+      });
     if (name === "here") return void response.writeHead(200, { "content-length": content.length }).end(content);
     if (name === "long") return void response.writeHead(200).end(content);
     if (name === "refused") return void response.writeHead(500).end();
@@ -38,7 +45,12 @@ function near(t: TestContext): Files {
     if (uuid !== "here" && uuid !== "lost") return undefined;
     return { path: uuid === "here" ? path : join(dir, "lost"), sizeBytes: content.length };
   };
-  return storageFiles({ convexUrl: "http://127.0.0.1:1", near: { findFile } });
+  const keepFile = async (source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) => {
+    const kept = Buffer.concat(await Array.fromAsync(source));
+    if (kept.length > content.length) throw new NikaError("full", "The disk is full.");
+    return `kept ${kept.toString()}`;
+  };
+  return storageFiles({ convexUrl: "http://127.0.0.1:1", near: { findFile, keepFile } });
 }
 
 const whole = async (pieces: AsyncIterable<Uint8Array>): Promise<Buffer> => Buffer.concat(await Array.fromAsync(pieces));
@@ -67,6 +79,22 @@ for (const [where, open] of [
     await assert.rejects(whole(files.open(gone, { sizeBytes: few }).pieces(never)), { code: "missing" });
     await assert.rejects(files.read(here, { bytesMax: few, signal: never }), { code: "full" });
     await assert.rejects(whole(files.open(here, { sizeBytes: few }).pieces(never)), { code: "full" });
+  });
+
+  test(`bytes are kept ${where}, at once or in pieces, and a full disk is told`, async (t) => {
+    const files = await open(t);
+    const pieces = (...all: string[]) => ({
+      sizeBytes: all.join("").length,
+      async *pieces() {
+        for (const piece of all) yield Buffer.from(piece);
+      },
+    });
+
+    assert.equal(await files.write(here, Buffer.from("the mill"), { signal: never }), "kept the mill");
+    assert.equal(await files.write(here, pieces("the ", "mill"), { signal: never }), "kept the mill");
+    const tooMuch = Buffer.alloc(content.length + 1);
+    await assert.rejects(files.write(here, tooMuch, { signal: never }), { code: "full" });
+    await assert.rejects(files.write(here, pieces("the mill"), { signal: AbortSignal.abort() }), { code: "cancelled" });
   });
 
   test(`reading a file kept ${where} can be called off, before and in the middle`, async (t) => {

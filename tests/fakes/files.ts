@@ -9,7 +9,7 @@ export function fakeFiles(
   const files: Files = {
     async write(_url, bytes, { signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "It was cancelled.");
-      return onWrite(bytes);
+      return onWrite(bytes instanceof Uint8Array ? bytes : Buffer.concat(await Array.fromAsync(bytes.pieces(signal))));
     },
     async read(_url, { bytesMax, signal }) {
       if (signal.aborted) throw new NikaError("cancelled", "Reading the file was cancelled.");

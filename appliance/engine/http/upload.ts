@@ -28,17 +28,34 @@ export type UploadParts = {
 export async function upload({ core, dir }: UploadParts, request: IncomingMessage, token: string): Promise<StoredFile> {
   if (!core.isUploadToken(token)) throw new NikaError("denied", "This upload URL is not valid, or has expired.");
   mustFit(Number(request.headers["content-length"] ?? 0), uploadBytesMax);
+  const { "content-type": contentType, digest } = request.headers;
+  return keep({ core, dir }, request, { contentType, digest });
+}
+
+export type UploadSource = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+export type KeepOptions = {
+  readonly contentType?: string | undefined;
+  /** As in the header of that name; what it announces must be what came. */
+  readonly digest?: string | string[] | undefined;
+};
+
+/** Takes in bytes from whoever may hand them in. */
+export async function keep(
+  { core, dir }: UploadParts,
+  source: UploadSource,
+  { contentType, digest }: KeepOptions = {},
+): Promise<StoredFile> {
   const temporary = join(dir, randomUUID());
   try {
-    const { sha256, sizeBytes } = await receive(request, temporary);
-    mustMatch(request.headers["digest"], sha256);
+    const { sha256, sizeBytes } = await receive(source, temporary);
+    mustMatch(digest, sha256);
     const path = core.filePath(sha256);
     await mkdir(dirname(path), { recursive: true });
     // The same bytes twice: the second takes the place of the first, which nobody can tell.
     await rename(temporary, path);
     await syncDirectory(dirname(path));
-    const contentType = request.headers["content-type"]?.slice(0, contentTypeCharsMax) ?? null;
-    return await core.storeFile({ sha256, sizeBytes, contentType });
+    return await core.storeFile({ sha256, sizeBytes, contentType: contentType?.slice(0, contentTypeCharsMax) ?? null });
   } catch (error) {
     await rm(temporary, { force: true });
     throw explained(error);
@@ -51,7 +68,7 @@ export async function sweepUploads(dir: string): Promise<void> {
   for (const name of await readdir(dir)) await rm(join(dir, name), { force: true });
 }
 
-async function receive(request: IncomingMessage, path: string): Promise<{ sha256: string; sizeBytes: number }> {
+async function receive(source: UploadSource, path: string): Promise<{ sha256: string; sizeBytes: number }> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
   const hashed = new Transform({
@@ -62,7 +79,7 @@ async function receive(request: IncomingMessage, path: string): Promise<{ sha256
     },
   });
   // `flush` waits until the bytes are on the disk.
-  await pipeline(request, limited(uploadBytesMax), hashed, createWriteStream(path, { flags: "wx", mode: 0o600, flush: true }));
+  await pipeline(source, limited(uploadBytesMax), hashed, createWriteStream(path, { flags: "wx", mode: 0o600, flush: true }));
   return { sha256: hash.digest("hex"), sizeBytes };
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { deserialize, serialize } from "node:v8";
 import { joinEntries, joinReading, splitEntries, splitReading } from "../../../appliance/reader/parts.ts";
-import type { Entries, Reading, ReadPicture } from "../../../functions/ports/reader.ts";
+import type { Reading, ReadPicture } from "../../../functions/ports/reader.ts";
 
 /** As a channel between processes carries it. */
 const sent = <T>(value: T): T => deserialize(serialize(value)) as T;
@@ -48,22 +48,31 @@ test("a reading is put together again as it was, and no part of it is large", ()
   }
 });
 
-test("entries keep their bytes, their problems and where to go on", () => {
-  const entries: Entries = {
+test("entries keep their bytes, their problems and where to go on, and large ones stay in their parts", async () => {
+  const large = picture(3_000_000, 5).bytes;
+  const found = {
     entries: [
-      { name: "a.txt", bytes: picture(3_000_000, 5).bytes },
-      { name: "locked.txt", bytes: new Uint8Array(), problem: "encrypted" },
+      { name: "a.txt", bytes: large },
+      { name: "locked.txt", bytes: new Uint8Array(), problem: "encrypted" as const },
       // A view of more than it shows, as libraries hand them out.
       { name: "b.txt", bytes: new Uint8Array(100_000).subarray(10, 20) },
     ],
     next: 3,
   };
-  const { rest, parts } = splitEntries(entries);
+  const { rest, parts } = splitEntries(found);
   const way = carried(parts);
-
-  const joined = joinEntries(sent(rest), way.parts);
-  assert.deepEqual(joined, entries);
   assert.ok(way.largest < 2_000_000);
+
+  const { entries, next } = joinEntries(sent(rest), way.parts);
+  assert.equal(next, 3);
+  const [first, ...others] = entries;
+  assert.deepEqual(others, found.entries.slice(1));
+  assert.ok(first && !(first.bytes instanceof Uint8Array));
+  assert.equal(first.bytes.sizeBytes, large.length);
+  for (let round = 0; round < 2; round += 1) {
+    const pieces: Uint8Array[] = await Array.fromAsync(first.bytes.pieces(new AbortController().signal));
+    assert.deepEqual(new Uint8Array(Buffer.concat(pieces)), large);
+  }
 });
 
 test("a part that is missing is not passed over", () => {

@@ -66,6 +66,21 @@ test("the embedding program is told where the bytes behind an address lie, and o
   assert.equal(await served.engine.findFile("00000000-0000-4000-8000-000000000000"), undefined);
 });
 
+test("what the embedding program keeps is a file like any other, and half of it is none", async () => {
+  await using served = await started();
+  const id = await served.engine.keepFile([Buffer.from("the keys "), Buffer.from("of the mill")], { contentType: "text/plain" });
+  const kept = await (cores.get(served) as Core).findFile(id);
+  const answer = await fetch(`${served.url}/api/storage/${kept?.uuid}`);
+  assert.deepEqual([answer.headers.get("content-type"), await answer.text()], ["text/plain", "the keys of the mill"]);
+
+  const broken = (async function* () {
+    yield Buffer.from("half");
+    throw new RangeError("the source is gone");
+  })();
+  await assert.rejects(served.engine.keepFile(broken), { message: "the source is gone" });
+  assert.deepEqual(await readdir(join(served.dir, "uploads")), []);
+});
+
 test("an empty file is a file", async () => {
   await using served = await started();
   const response = await fetch(await stored(served, ""));
