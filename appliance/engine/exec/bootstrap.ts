@@ -22,7 +22,9 @@ export type Host = {
 /** What the thread asks of the realm. */
 export type Bridge = {
   /** Before each run. */
-  readonly prepare: (nowMs: number, seed: readonly number[]) => void;
+  readonly prepare: (nowMs: number) => void;
+  /** After `prepare`: the numbers that its chance grows from. */
+  readonly seed: (w: number, x: number, y: number, z: number) => void;
   /** Starts a function; nested ones stack. */
   readonly start: (module: string, name: string, invoke: string, args: string) => void;
   /** Operation and arguments of the oldest waiting syscall of the running function; undefined when none waits. */
@@ -392,10 +394,15 @@ export function bootstrap(host: Host): Bridge {
   };
 
   return {
-    prepare: (ms, [w = 0, x = 0, y = 0, z = 0]) => {
+    seed: (w, x, y, z) => {
+      a = w;
+      b = x;
+      c = y;
+      d = z | 1;
+    },
+    prepare: (ms) => {
       nowMs = ms;
       usedTime = false;
-      [a, b, c, d] = [w, x, y, z | 1];
       frames.length = 0;
       timers.clear();
       counts.clear();

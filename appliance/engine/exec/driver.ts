@@ -30,12 +30,12 @@ export type DriveOptions = {
 const seeds = new Int32Array(4 * 256);
 let seedsTaken = seeds.length;
 
-function nextSeed(): readonly number[] {
+function nextSeed(): number {
   if (seedsTaken === seeds.length) {
     randomFillSync(seeds);
     seedsTaken = 0;
   }
-  return Array.from({ length: 4 }, () => seeds[seedsTaken++]!);
+  return seeds[seedsTaken++]!;
 }
 
 /** `args` is the JSON text of the arguments object. */
@@ -45,7 +45,8 @@ export function drive(
   args: string,
 ): { readonly outcome: Outcome; readonly usedTime: boolean } {
   const { run, realm } = options;
-  realm.bridge.prepare(Math.floor(run.txn.nowMs), nextSeed());
+  realm.bridge.prepare(Math.floor(run.txn.nowMs));
+  realm.bridge.seed(nextSeed(), nextSeed(), nextSeed(), nextSeed());
   const outcome = driveOne(options, entry, `[${args}]`, 0);
   for (const name of realm.loadedEnv) noteEnvRead(run, name);
   if (run.fault !== undefined) throw run.fault;

@@ -1,7 +1,6 @@
 /** One of the query pool: a read-only connection and a realm. A batch of queries sees one snapshot. */
 import { parentPort, workerData } from "node:worker_threads";
 import { isSystemPath, runSystemQuery } from "../admin/systemQueries.ts";
-import { afterKey } from "../codec/key.ts";
 import { noSchema, parseSchema } from "../codec/schema.ts";
 import type { ReadRange } from "../model/commit.ts";
 import { openFiles } from "../store/files.ts";
@@ -50,10 +49,6 @@ class LoggedTransaction extends Transaction {
   override noteRead(range: ReadRange | undefined): void {
     if (range) readLog.note(range);
     super.noteRead(range);
-  }
-  override notePoint(index: string, key: Uint8Array): void {
-    readLog.note({ index, lower: key, upper: afterKey(key) });
-    super.notePoint(index, key);
   }
 }
 

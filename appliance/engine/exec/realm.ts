@@ -71,7 +71,8 @@ export function openRealm({ bundle, env, mapStack }: RealmOptions): Realm {
     loadedEnv,
     calls: silent,
   };
-  realm.bridge.prepare(0, [1, 2, 3, 4]);
+  realm.bridge.prepare(0);
+  realm.bridge.seed(1, 2, 3, 4);
   bundle.runInContext(context);
   return realm;
 }

@@ -38,11 +38,12 @@ export function openRows(db: DatabaseSync, isAlone: boolean) {
   for (const one of [get, up, down, upById, downById]) one.setReturnArrays(true);
   const toRows = (rows: unknown): IndexRow[] => (rows as [Uint8Array, string][]).map(([key, json]) => ({ key, json }));
   const kept = isAlone ? openKept() : undefined;
-  const read = (tableId: number, id: Uint8Array) => (get.get(tableId, id) as unknown as [string] | undefined)?.[0];
+  const read = (tableId: number, id: Uint8Array, _name?: string) =>
+    (get.get(tableId, id) as unknown as [string] | undefined)?.[0];
   return {
+    /** `name` is what `nameOf` says, for who knows it already. */
     get: kept
-      ? (tableId: number, id: Uint8Array) => {
-          const name = nameOf(tableId, id);
+      ? (tableId: number, id: Uint8Array, name = nameOf(tableId, id)) => {
           const known = kept.get(name);
           if (known !== undefined) return known;
           const json = read(tableId, id);
@@ -74,8 +75,9 @@ export function openRows(db: DatabaseSync, isAlone: boolean) {
   };
 }
 
-function nameOf(tableId: number, id: Uint8Array): string {
-  return `${tableId} ${Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("latin1")}`;
+/** Of a document, for a map: one character per byte of its id. */
+export function nameOf(tableId: number, id: Uint8Array): string {
+  return `${tableId} ${String.fromCharCode.apply(null, id as unknown as number[])}`;
 }
 
 /** Text by name, the least lately used forgotten first, about. */

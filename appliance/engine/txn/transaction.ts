@@ -18,8 +18,9 @@ import {
 import { findMismatch } from "../codec/validator.ts";
 import type { Commit, ReadRange } from "../model/commit.ts";
 import { addTable, type Table } from "../store/catalog.ts";
+import { nameOf } from "../store/rows.ts";
 import type { Store } from "../store/store.ts";
-import { openBudget, type Budget } from "./budget.ts";
+import { Budget } from "./budget.ts";
 
 export type Write = Commit["writes"][number];
 
@@ -33,7 +34,7 @@ export class Transaction {
   readonly ts: bigint;
   readonly nowMs: number;
   readonly isWritable: boolean;
-  readonly budget: Budget = openBudget();
+  readonly budget = new Budget();
   readonly #reads: ReadRange[] = [];
   readonly #points = new Set<string>();
   readonly writes: Write[] = [];
@@ -65,15 +66,15 @@ export class Transaction {
   }
 
   notePoint(index: string, key: Uint8Array): void {
-    if (!this.isWritable) this.#isNewPoint(index, key);
+    if (this.isWritable) return;
+    const name = `${index} ${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1")}`;
+    if (this.#isNew(name)) this.noteRead({ index, lower: key, upper: afterKey(key) });
   }
 
   /** False when this was read before. */
-  #isNewPoint(index: string, key: Uint8Array): boolean {
-    const name = `${index} ${Buffer.from(key).toString("latin1")}`;
+  #isNew(name: string): boolean {
     if (this.#points.has(name)) return false;
     this.#points.add(name);
-    if (!this.isWritable) this.#reads.push({ index, lower: key, upper: afterKey(key) });
     return true;
   }
 
@@ -96,9 +97,13 @@ export class Transaction {
 
   /** JSON text, or undefined. */
   get(table: Table, id: Uint8Array): string | undefined {
+    const name = nameOf(table.id, id);
     // Each document counts as one range of an index, however often it is looked up.
-    if (this.#isNewPoint(`${table.name}.by_id`, id)) this.budget.query();
-    const json = this.store.rows.get(table.id, id);
+    if (this.#isNew(name)) {
+      this.budget.query();
+      if (!this.isWritable) this.noteRead({ index: `${table.name}.by_id`, lower: id, upper: afterKey(id) });
+    }
+    const json = this.store.rows.get(table.id, id, name);
     if (json !== undefined) this.budget.read(json);
     return json;
   }

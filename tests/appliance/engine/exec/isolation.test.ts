@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import type { Commit, ReadRange } from "../../../../appliance/engine/model/commit.ts";
 import { admin, openTestCore, requestId, type TestCore } from "../openTestCore.ts";
 
 let shared: TestCore;
@@ -96,26 +97,31 @@ test("of many mutations around an endless one, each is done once, in whatever gr
 
 test("an endless query is ended with what it had read, so that it can be asked again when that changes", async () => {
   await shared.mutate("counters:add", { name: "odd" });
-  const ended = await shared.run("behave:spinsWhenOdd", { name: "odd" });
-  assert.match(ended.result.ok ? "" : ended.result.message, /timed out/);
-  assert.ok(ended.isFatal && ended.ts > 0n && ended.ts <= shared.core.ts());
-  const touched: string[] = [];
-  const stop = shared.core.onCommit(({ writes }) => {
-    for (const { index, key } of writes)
-      if (
-        ended.reads.some(
-          (one) => one.index === index && Buffer.compare(one.lower, key) <= 0 && Buffer.compare(key, one.upper) < 0,
-        )
-      )
-        touched.push(index);
-  });
-  await shared.mutate("counters:add", { name: "another" });
-  assert.deepEqual(touched, []);
-  await shared.mutate("counters:add", { name: "odd" });
-  stop();
-  assert.deepEqual(touched, ["counters.by_name"]);
-  assert.equal(await shared.query("behave:spinsWhenOdd", { name: "odd" }), 2);
+  const id = await shared.query<string>("behave:idOf", { name: "odd" });
+  const asked = [
+    ["behave:spinsWhenOdd", { name: "odd" }, "counters.by_name"],
+    ["behave:spinsByIdWhenOdd", { id }, "counters.by_id"],
+  ] as const;
+  for (const [path, args, index] of asked) {
+    const ended = await shared.run(path, args);
+    assert.match(ended.result.ok ? "" : ended.result.message, /timed out/);
+    assert.ok(ended.isFatal && ended.ts > 0n && ended.ts <= shared.core.ts());
+    const touched: string[] = [];
+    const stop = shared.core.onCommit(({ writes }) => {
+      for (const write of writes) if (ended.reads.some((one) => isIn(one, write))) touched.push(write.index);
+    });
+    await shared.mutate("counters:add", { name: `another ${index}` });
+    assert.deepEqual(touched, []);
+    await shared.mutate("counters:add", { name: "odd" });
+    stop();
+    assert.deepEqual(touched, [index]);
+    assert.equal(await shared.query(path, args), (await shared.mutate<number>("counters:add", { name: "odd" })) - 1);
+  }
 });
+
+function isIn({ index, lower, upper }: ReadRange, write: Commit["writes"][number]): boolean {
+  return index === write.index && Buffer.compare(lower, write.key) <= 0 && Buffer.compare(write.key, upper) < 0;
+}
 
 test("an endless query is ended, and the others of its batch and of the engine go on", async () => {
   await using own = await openTestCore();
