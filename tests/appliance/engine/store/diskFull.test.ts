@@ -78,7 +78,7 @@ test("on a full disk what is scheduled waits, actions, imports and backups are t
   };
 
   // Due once the disk is full: nothing of it may be lost or failed for that.
-  await client.mutation(schedule, { name: "job", inMs: 300 });
+  await client.mutation(schedule, { name: "job", inMs: 2000 });
   const free = fill(disk);
   while (!served.logged.some((line) => /scheduler: .*disk is full/i.test(line)))
     await new Promise((done) => setTimeout(done, 20));
