@@ -12,6 +12,7 @@ import "./style/intake.css";
 import "./style/schedules.css";
 import "./style/bridge.css";
 import "./style/owned.css";
+import "./style/tools.css";
 
 showTheme(rememberedSettings().theme);
 startSession();

@@ -13,6 +13,7 @@ import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
 import { OwnedScreen } from "../screens/owned.tsx";
 import { SchedulesScreen } from "../screens/schedules.tsx";
+import { ToolsScreen } from "../screens/tools.tsx";
 import { SettingsSheet } from "../screens/settingsSheet.tsx";
 import { ApplianceStatus, ConnectionBanner } from "./applianceStatus.tsx";
 import { Broken } from "./broken.tsx";
@@ -61,6 +62,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {route === "schedules" && <SchedulesScreen />}
           {route === "activity" && <ActivityScreen />}
           {route === "bridge" && <BridgeScreen />}
+          {route === "tools" && <ToolsScreen />}
           {route === "owned" && <OwnedScreen />}
           {route === "functions" && <FunctionsScreen />}
         </Broken>

@@ -5,6 +5,7 @@ const paths = {
   schedules: "M5 6.5h14v13H5ZM5 11h14M8.5 4v4M15.5 4v4M12 13.5v2.3l1.8 1.2",
   activity: "M3.5 12.5h4l2.5-7 4 13 2.5-6h4",
   bridge: "M4 6h9v6H8l-3 2.5V12H4ZM15 10h5v6h-1v2.5L16 16h-5v-2",
+  tools: "M14.5 6.5a4 4 0 0 1 5-1.5l-2.7 2.7.5 2 2 .5L22 7.5a4 4 0 0 1-5.5 5L9 20a2.1 2.1 0 0 1-3-3l7.5-7.5a4 4 0 0 1 1-3Z",
   owned: "M9 7 4 12l5 5M15 7l5 5-5 5",
   functions: "M5 19.5V11M10 19.5V4.5M15 19.5v-6M20 19.5V8",
   settings:

@@ -37,6 +37,10 @@ export function ActivityScreen() {
         {words.owned.look}
         <Icon name="chevron" />
       </a>
+      <a className="functions-link" href={toHref("tools")} data-testid="tools-link">
+        {words.tools.look}
+        <Icon name="chevron" />
+      </a>
       <a className="functions-link" href={toHref("bridge")} data-testid="bridge-link">
         {words.bridge.look}
         <Icon name="chevron" />

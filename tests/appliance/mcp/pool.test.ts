@@ -195,10 +195,10 @@ test("reloads under load fail no call that is under way", () =>
     const server = offer({ name: "slow" }) as { command: string; args: string[] };
     await place.configure({ one: server });
     await place.trust("one");
-    let isOver = false;
+    const stop = new AbortController();
     let done = 0;
     const lane = async (): Promise<void> => {
-      while (!isOver) {
+      while (!stop.signal.aborted) {
         const said = await call(place, "mcp_one__slow", { ms: 20 });
         assert.equal(textOf(said), "at last");
         done += 1;
@@ -206,7 +206,7 @@ test("reloads under load fail no call that is under way", () =>
     };
     const lanes = [lane(), lane(), lane()];
     for (let at = 1; at <= 6; at++) await place.configure({ one: { ...server, sandbox: { cpus: at } } });
-    isOver = true;
+    stop.abort();
     await Promise.all(lanes);
     assert.ok(done > 0);
   }));
