@@ -33,6 +33,8 @@ const codePicturesMax = 40;
 const scanChars = 20;
 const scanShare = 0.4;
 const scanDpi = 200;
+/** Small print gets a second look at this. */
+const finerDpi = 300;
 /** Recognised text takes the place of a page's own when this share of it looks like words. */
 const readableShare = 0.6;
 
@@ -142,8 +144,10 @@ class PdfReading {
     const isBare = text.replaceAll(/\s/gu, "").length < scanChars && imageShare(ink) > scanShare;
     const isBroken = !isBare && isGarbage(text);
     if (!isBare && !isBroken) return false;
-    const pixels = await drawPage(isBroken ? await this.#drawable() : this.#document, number, { dpi: scanDpi });
-    const { found, kept, pixels: upright } = await scan(pixels, { recognise, type: "page" });
+    const source = isBroken ? await this.#drawable() : this.#document;
+    const pixels = await drawPage(source, number, { dpi: scanDpi });
+    const finer = async (): Promise<Pixels> => await drawPage(source, number, { dpi: finerDpi });
+    const { found, kept, pixels: upright } = await scan(pixels, { recognise, type: "page", finer });
     await this.#findCodes(upright, number);
     if (!found) return false;
     const read = recognisedText(found);

@@ -51,6 +51,34 @@ test("a page that makes no sense as it stands is tried upside down, and places a
   assert.deepEqual(found?.lines[0]?.box, { left: 0.4, top: 0.8, width: 0.5, height: 0.1 });
 });
 
+test("small print is looked at once more, closer, and drawn finer where that can be had", async () => {
+  const { bytes } = await makeScan(marks, { top: 0.3, dpi: 150 });
+  const read = async (height: number, confidence: number, finds: readonly string[]) => {
+    const seen: RecogniseRequest[] = [];
+    const recognise: Recognise = async (request) => {
+      seen.push(request);
+      const text = finds[seen.length - 1] ?? "nothing more was asked for";
+      const box = { left: 0.1, top: 0.1, width: 0.2, height };
+      const words = text.split(" ").map((word) => ({ text: word, confidence, box }));
+      return { lines: [{ words, box, paragraph: 0 }], confidence };
+    };
+    let drawn = 0;
+    const finer = async () => {
+      drawn += 1;
+      return await toPixels((await open(bytes)).resize({ width: 2_500 }));
+    };
+    const { found } = await scan(bytes, { recognise, type: "page", finer });
+    return { text: found?.lines[0]?.words.map(({ text }) => text).join(" "), widths: seen.map(({ width }) => width), drawn };
+  };
+
+  const small = await read(0.01, 80, ["three littl words", "three little words more"]);
+  assert.equal(small.text, "three little words more");
+  assert.ok(small.drawn === 1 && small.widths.length === 2 && small.widths[1]! > small.widths[0]! * 1.15, JSON.stringify(small));
+  assert.equal((await read(0.01, 80, ["three little words", "ee ii"])).text, "three little words", "the better reading stays");
+  assert.equal((await read(0.06, 80, ["three little words"])).drawn, 0, "large print is not looked at again");
+  assert.equal((await read(0.01, 96, ["three little words"])).drawn, 0, "nor what was read without doubt");
+});
+
 test("a box goes back to where it stood before its picture was turned", () => {
   const box: Box = { left: 0.1, top: 0.2, width: 0.3, height: 0.1 };
   const back = boxTurnedBack(box, { degrees: 90, width: 200, height: 100 });
