@@ -49,6 +49,8 @@ type Entry = {
 };
 
 const tmpBytes = 16 * 1024 * 1024;
+/** The rest is Node itself; a heap that is full is told in words, a container that is full is only killed. */
+const heapShare = 0.8;
 /** An editor writes in several steps. */
 const quietMs = 120;
 /** A folder that is swapped is gone for a moment. */
@@ -97,7 +99,11 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
       const inside = language === "node" ? "/runner/runner.mjs" : "/runner/runner.py";
       const program =
         language === "node"
-          ? ["/usr/local/bin/node", `--max-old-space-size=${memoryMiB}`, "--disable-warning=ExperimentalWarning"]
+          ? [
+              "/usr/local/bin/node",
+              `--max-old-space-size=${Math.floor(memoryMiB * heapShare)}`,
+              "--disable-warning=ExperimentalWarning",
+            ]
           : ["/usr/local/bin/python3", "-B"];
       const spec = {
         name: `nika-function-${name}-${version.slice(0, 8)}-${randomBytes(4).toString("hex")}`,

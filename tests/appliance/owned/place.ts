@@ -29,7 +29,7 @@ export type Place = AsyncDisposable & {
 export type CallOptions = { readonly signal?: AbortSignal; readonly log?: (text: string) => void };
 export type PlaceOptions = {
   /** Undefined: nothing here can hold a function in. */
-  readonly sandboxes?: ((opened: SandboxSpec[]) => Sandboxes) | undefined;
+  readonly sandboxes?: ((opened: SandboxSpec[], dataDir: string) => Sandboxes) | undefined;
   readonly memoryMiBMax?: number;
 };
 
@@ -42,7 +42,7 @@ export async function openPlace(options: PlaceOptions = { sandboxes: processSand
     openOwned({
       dataDir,
       state,
-      sandboxes: options.sandboxes?.(opened),
+      sandboxes: options.sandboxes?.(opened, dataDir),
       memoryMiBMax: options.memoryMiBMax ?? 4_096,
       async declare(name, phrase) {
         if (phrase === undefined) declared.delete(name);
