@@ -44,10 +44,16 @@ export function quantile(values: readonly number[], share: number): number {
 
 export const mean = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0) / values.length;
 
-/** Rounds of each kind of work in turn, so that a busy moment of the machine hits all alike. */
+/**
+ * Rounds of each kind of work in turn, so that a busy moment of the machine hits all alike; every other round backwards, so that none is
+ * always the one that runs while its neighbour still tidies up.
+ */
 export async function alternating<T>(rounds: number, works: readonly (() => Promise<T>)[]): Promise<T[][]> {
   const results: T[][] = works.map(() => []);
-  for (let round = 0; round < rounds; round++) for (const [i, work] of works.entries()) results[i]!.push(await work());
+  for (let round = 0; round < rounds; round++) {
+    const order = [...works.entries()];
+    for (const [i, work] of round % 2 === 0 ? order : order.toReversed()) results[i]!.push(await work());
+  }
   return results;
 }
 
