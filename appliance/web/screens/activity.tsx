@@ -41,10 +41,6 @@ export function ActivityScreen() {
         {words.tools.look}
         <Icon name="chevron" />
       </a>
-      <a className="functions-link" href={toHref("owned")} data-testid="owned-link">
-        {words.owned.look}
-        <Icon name="chevron" />
-      </a>
       <a className="functions-link" href={toHref("bridge")} data-testid="bridge-link">
         {words.bridge.look}
         <Icon name="chevron" />
