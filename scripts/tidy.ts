@@ -21,7 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
   convex: ["*"],
   ml: ["ml/parse/", "ml/chunk/", "ml/retrieve/", "ml/embed/", "ml/time/"],
-  functions: ["functions/define.ts", "functions/ports/"],
+  functions: ["functions/define.ts", "functions/defineRun.ts", "functions/ports/"],
   // The command line starts the appliance, so it may know main.
   appliance: [
     "appliance/config.ts",

@@ -13,6 +13,7 @@ import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addJobCommands } from "./jobsProgram.ts";
 import { addMcpCommands } from "./mcpProgram.ts";
+import { addRunCommands } from "./runsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import { addSecretCommands } from "./secretsProgram.ts";
 import type { Terminal } from "./terminal.ts";
@@ -235,6 +236,7 @@ function addLookCommands(program: Command, context: Context): void {
       await runJobs(context.terminal, client, options);
     });
   addJobCommands(jobs, context, clientOf);
+  addRunCommands(program, context, clientOf);
   addFunctionCommands(program, context);
   program
     .command("doctor")

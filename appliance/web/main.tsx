@@ -13,6 +13,7 @@ import "./style/schedules.css";
 import "./style/bridge.css";
 import "./style/owned.css";
 import "./style/tools.css";
+import "./style/runs.css";
 
 showTheme(rememberedSettings().theme);
 startSession();

@@ -1,8 +1,8 @@
 /** Which screen is shown, kept in the fragment, so that the back button works and a reload stays. */
 import { useMemo, useSyncExternalStore } from "react";
 
-/** The last four have a tab only where there is room; elsewhere the way to it leads through the one before them. */
-export const routes = ["ask", "documents", "schedules", "activity", "bridge", "tools", "owned", "functions"] as const;
+/** The last five have a tab only where there is room; elsewhere the way to it leads through the one before them. */
+export const routes = ["ask", "documents", "schedules", "activity", "runs", "bridge", "tools", "owned", "functions"] as const;
 export type Route = (typeof routes)[number];
 
 export function useRoute(): Route {

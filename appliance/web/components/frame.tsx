@@ -12,6 +12,7 @@ import { BridgeScreen } from "../screens/bridge.tsx";
 import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
 import { OwnedScreen } from "../screens/owned.tsx";
+import { RunsScreen } from "../screens/runs.tsx";
 import { SchedulesScreen } from "../screens/schedules.tsx";
 import { ToolsScreen } from "../screens/tools.tsx";
 import { SettingsSheet } from "../screens/settingsSheet.tsx";
@@ -61,6 +62,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {detail?.type === "folders" && <FoldersScreen />}
           {route === "schedules" && <SchedulesScreen />}
           {route === "activity" && <ActivityScreen />}
+          {route === "runs" && <RunsScreen />}
           {route === "bridge" && <BridgeScreen />}
           {route === "tools" && <ToolsScreen />}
           {route === "owned" && <OwnedScreen />}

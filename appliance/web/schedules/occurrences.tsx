@@ -5,6 +5,7 @@ import { Icon, type IconName } from "../components/icon.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { toHref } from "../route.ts";
+import { RunTimeline } from "../runs/timeline.tsx";
 
 const shown = 20;
 
@@ -28,15 +29,21 @@ export function Occurrences({ schedule }: { schedule: ScheduleView }) {
       {occurrences === undefined && <Skeleton rows={1} />}
       {occurrences?.length === 0 && <p className="fine">{schedules.noHistory}</p>}
       <ol className="occurrences">
-        {occurrences?.map(({ id, at, state, isLate, jobId, text }) => (
+        {occurrences?.map(({ id, at, state, isLate, jobId, runId, text }) => (
           <li key={id} className={`occurrence ${state}`} data-testid="occurrence" data-state={state}>
             <Icon name={icons[state]} />
             <span className="occurrence-when">
               <time dateTime={new Date(at).toISOString()}>{moment(at)}</time>
               <span>{[schedules.occurrences[state], ...(isLate ? [schedules.late] : [])].join(", ")}</span>
+              {runId !== undefined && <a href={`${toHref("runs")}/${runId}`}>{schedules.itsRun}</a>}
               {jobId !== undefined && <a href={toHref("activity")}>{schedules.job}</a>}
             </span>
-            {text !== undefined && <p className="occurrence-text">{text}</p>}
+            {runId !== undefined && (
+              <div className="occurrence-text">
+                <RunTimeline id={runId} />
+              </div>
+            )}
+            {text !== undefined && runId === undefined && <p className="occurrence-text">{text}</p>}
           </li>
         ))}
       </ol>

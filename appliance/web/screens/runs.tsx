@@ -1,0 +1,33 @@
+import { useQuery } from "convex/react";
+import { api } from "../../../convex/_generated/api.js";
+import { Empty } from "../components/empty.tsx";
+import { Icon } from "../components/icon.tsx";
+import { Skeleton } from "../components/skeleton.tsx";
+import { useSpeech } from "../language/language.tsx";
+import { toHref } from "../route.ts";
+import { RunRow } from "../runs/runRow.tsx";
+
+/** Work of several steps: what it did, what it waits for, what put it aside. */
+export function RunsScreen() {
+  const { words } = useSpeech();
+  const runs = useQuery(api.runs.list, {});
+  const [, chosen] = window.location.hash.slice(1).split("/");
+  return (
+    <div className="screen">
+      <a className="back" href={toHref("activity")}>
+        <Icon name="chevron" />
+        {words.activity.title}
+      </a>
+      <div className="screen-head">
+        <h1>{words.runs.title}</h1>
+      </div>
+      {runs === undefined && <Skeleton rows={3} />}
+      {runs?.length === 0 && <Empty title={words.runs.none} hint={words.runs.noneHint} />}
+      <ul className="rows">
+        {runs?.map((run) => (
+          <RunRow key={run.id} run={run} isOpenFirst={run.id === chosen} />
+        ))}
+      </ul>
+    </div>
+  );
+}
