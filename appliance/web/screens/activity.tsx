@@ -29,6 +29,10 @@ export function ActivityScreen() {
         <Sums counts={counts} />
         {counts !== undefined && counts.dead > 1 && <RetryAll />}
       </div>
+      <a className="functions-link" href={toHref("runs")} data-testid="runs-link">
+        {words.runs.look}
+        <Icon name="chevron" />
+      </a>
       <a className="functions-link" href={toHref("functions")} data-testid="functions-link">
         {words.functions.look}
         <Icon name="chevron" />
