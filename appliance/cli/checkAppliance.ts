@@ -1,12 +1,13 @@
 /** The doctor's checks of the running appliance. Each asks through the door that clients use. */
 import { api } from "../../convex/_generated/api.js";
 import type { Answer } from "../../convex/model/answer.ts";
+import { vaultAdvice } from "../../convex/model/appliance.ts";
 import type { Config } from "../config.ts";
 import { toCliError } from "./exit.ts";
 import type { Check } from "./checkHost.ts";
 import { openClient, type Client } from "./client.ts";
 import { findRun } from "./running.ts";
-import { spanOf } from "./text.ts";
+import { countOf, spanOf } from "./text.ts";
 
 const notRunning = { level: "warn", text: "not looked at: Nika is not running", advice: "Start it with `nika up`." } as const;
 const seeLog = ({ dataDir }: Config): string => `See ${dataDir}/log/nika.log; \`nika stop\` and \`nika up\` start it anew.`;
@@ -38,6 +39,17 @@ export function searchCheck(config: Config): Promise<Check> {
     const authorization = `Bearer ${await client.token()}`;
     const { tookMs } = await client.post<Answer>("/nika/ask", { authorization, body: { question: "Is Nika well?", limit: 1 } });
     return { level: "ok", text: `answers in ${spanOf(tookMs)}` };
+  });
+}
+
+/** Where the passages are, and whether there are too many of them for that. */
+export function vectorsCheck(config: Config): Promise<Check> {
+  return asked("Vectors", config, async (client) => {
+    const status = await (await client.http()).query(api.appliance.status, {});
+    if (!status) return { level: "fail", text: "unknown: the appliance has not reported itself", advice: seeLog(config) };
+    const text = `${countOf(status.passages, "passage")} in ${status.mode.vectors === "embedded" ? "the embedded store" : "a Qdrant"}`;
+    const advice = vaultAdvice(status);
+    return advice === undefined ? { level: "ok", text } : { level: "warn", text, advice };
   });
 }
 

@@ -1,6 +1,6 @@
 /** `nika doctor`: looks at everything that must hold for Nika to work, and says what to do about what does not. */
 import type { Config } from "../config.ts";
-import { embedderCheck, engineCheck, searchCheck } from "./checkAppliance.ts";
+import { embedderCheck, engineCheck, searchCheck, vectorsCheck } from "./checkAppliance.ts";
 import { clockCheck, dataCheck, dockerCheck, memoryCheck, nodeCheck, portCheck, type Check } from "./checkHost.ts";
 import { toCliError } from "./exit.ts";
 import type { Terminal } from "./terminal.ts";
@@ -23,6 +23,7 @@ async function checkAll(config: Config): Promise<Check[]> {
     ["Port", () => portCheck(config)],
     ["State", () => engineCheck(config)],
     ["Search", () => searchCheck(config)],
+    ["Vectors", () => vectorsCheck(config)],
     ["Embedder", () => embedderCheck(config)],
     ["Docker", dockerCheck],
   ];

@@ -1,5 +1,6 @@
 /** `nika status`: what runs, where, and what it holds. */
 import { api } from "../../convex/_generated/api.js";
+import { vaultAdvice } from "../../convex/model/appliance.ts";
 import type { Client } from "./client.ts";
 import { findRun } from "./running.ts";
 import type { Terminal } from "./terminal.ts";
@@ -39,6 +40,8 @@ export async function runStatus(
     ["Documents", documentLine(documents)],
     ["Jobs", `${jobs.ready + jobs.leased} open (${jobs.leased} running), ${jobs.dead} failed for good`],
   ];
+  const advice = appliance && vaultAdvice(appliance);
+  if (advice) rows.push(["Too many", advice]);
   const joined = workers.filter(({ isJoined }) => isJoined);
   if (joined.length > 0) {
     const shown = joined.map((one) => `${one.name} (${one.isUp ? `${one.about?.host ?? "?"}, ${one.holds} running` : "away"})`);

@@ -41,3 +41,15 @@ export const vReadingRoom = v.object({
   pressure: v.optional(vPressure),
 });
 export type ReadingRoom = Infer<typeof vReadingRoom>;
+
+/**
+ * As many passages as the embedded store is right for: it looks at all that a filter leaves, so a question's time grows with them; at a
+ * million each ranking by vectors reads some 200 MB of memory. Measured in docs/vectors.md.
+ */
+export const embeddedPassagesMax = 500_000;
+
+/** What to do about a vault that has outgrown the embedded store; undefined while it has not. */
+export function vaultAdvice({ mode, passages }: { mode: { vectors: string }; passages: number }): string | undefined {
+  if (mode.vectors !== "embedded" || passages <= embeddedPassagesMax) return undefined;
+  return "Searches grow slow at this size; move the vault to a Qdrant: NIKA_QDRANT=docker, or NIKA_QDRANT_URL (docs/vectors.md).";
+}
