@@ -1,8 +1,9 @@
 /** Containers by the Docker Engine on this machine. Nobody else in Nika knows its client. */
 import { createHash } from "node:crypto";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Containers, ContainerSpec } from "../../functions/ports/containers.ts";
+import { engineSocket, openDocker } from "./client.ts";
 import { isUnreachable, statusOf, toContainerError, unlessMissing } from "./errors.ts";
 
 export type DockerOptions = {
@@ -15,8 +16,8 @@ const specLabel = "nika.spec";
 const stopSeconds = 30;
 
 /** Talks to the engine only when asked something. */
-export function dockerContainers({ socketPath = "/var/run/docker.sock" }: DockerOptions = {}): Containers {
-  const docker = new Docker({ socketPath });
+export function dockerContainers({ socketPath = engineSocket }: DockerOptions = {}): Containers {
+  const docker = openDocker(socketPath);
 
   const inspect = (name: string) => unlessMissing(docker.getContainer(name).inspect());
 

@@ -5,7 +5,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import { isNikaError, NikaError } from "../../convex/model/error.ts";
 import type {
   Attestation,
@@ -18,6 +18,7 @@ import type {
 import { openGate, type EgressLimits, type Gate } from "../egress/gate.ts";
 import { openAttestations, type Found } from "./attest.ts";
 import { attached } from "./attached.ts";
+import { engineSocket, openDocker } from "./client.ts";
 import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
 import { openEvents } from "./events.ts";
 import { openImages, relayUser, users } from "./image.ts";
@@ -35,6 +36,9 @@ export type SandboxesOptions = {
   readonly socketPath?: string;
 };
 
+// Of this process, not of one who opens sandboxes: several of them share a data folder and must not reap each other's.
+const boot = randomUUID();
+const free = openUsers(users);
 const ownerLabel = "nika.sandbox.owner";
 const bootLabel = "nika.sandbox.boot";
 /** What the kernel's SIGKILL looks like from outside, and V8's own end for want of heap. */
@@ -49,19 +53,12 @@ const guestPrograms = Object.fromEntries(
 );
 
 /** Talks to the engine only when asked something. */
-export function dockerSandboxes({
-  dataDir,
-  mountRoots,
-  egressLimits,
-  socketPath = "/var/run/docker.sock",
-}: SandboxesOptions): Sandboxes {
-  const docker = new Docker({ socketPath });
+export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath = engineSocket }: SandboxesOptions): Sandboxes {
+  const docker = openDocker(socketPath);
   const owner = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
-  const boot = randomUUID();
   const events = openEvents(docker, `${bootLabel}=${boot}`);
   const images = openImages(docker, guestPrograms);
   const listeners = new Set<(connection: SandboxConnection) => void>();
-  const free = openUsers(users);
 
   const attestations = openAttestations({
     docker,

@@ -245,7 +245,7 @@ export function openGate(options: GateOptions): Gate {
   }
 
   const server = createServer({ maxHeaderSize: 32 * 1024, requireHostHeader: false, insecureHTTPParser: false });
-  server.on("connect", (asked, inside, head) => void tunnel(asked, inside as Duplex, head));
+  server.on("connect", (asked, inside, head) => void tunnel(asked, inside, head));
   server.on("request", (asked, response) => void forward(asked, response));
   // Refused before it begins: what is upgraded is no longer HTTP, which is all that can be passed on request by request.
   server.on("upgrade", (_asked, inside) => inside.end("HTTP/1.1 501 Not Implemented\r\nconnection: close\r\n\r\n"));

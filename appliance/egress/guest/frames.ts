@@ -75,17 +75,20 @@ export function openMux({ input, output, accept, openMax = 64, mayTake, closed }
     if (kind === kinds.open) {
       if (!accept || id <= lastId || bytes.length > 0) return "it opened what it may not";
       lastId = id;
-      if (connections.size >= openMax) return void send(id, kinds.reset);
-      return void accept(make(id));
+      if (connections.size >= openMax) send(id, kinds.reset);
+      else accept(make(id));
+      return undefined;
     }
     // Of a connection that is over here already, the other end may not have heard.
     if (!connection) return id <= lastId ? undefined : "it spoke of a connection that never was";
     if (kind === kinds.data) return connection.came(bytes) ? undefined : "it sent more than it may";
-    if (kind === kinds.end) return void connection.ended();
-    if (kind === kinds.reset) return void connection.destroy();
-    if (kind === kinds.credit && bytes.length === 4)
+    if (kind === kinds.credit) {
+      if (bytes.length !== 4) return "it sent a frame of no kind";
       return connection.credited(bytes.readUInt32BE(0)) ? undefined : "it gave more than it took";
-    return "it sent a frame of no kind";
+    }
+    if (kind === kinds.end) connection.ended();
+    else connection.destroy();
+    return undefined;
   }
 
   void (async () => {

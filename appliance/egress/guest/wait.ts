@@ -16,17 +16,15 @@ const isOpen = (): Promise<boolean> =>
     socket.once("error", () => resolve(false));
   });
 
-/** The program's place, looked for as a shell would. */
+/** The program's place: where all of the image's are, unless it is given whole. */
 function find(name: string): string | undefined {
-  const places = name.includes("/") ? [name] : (process.env["PATH"] ?? "").split(":").map((folder) => `${folder}/${name}`);
-  return places.find((place) => {
-    try {
-      accessSync(place, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  const place = name.includes("/") ? name : `/usr/local/bin/${name}`;
+  try {
+    accessSync(place, constants.X_OK);
+    return place;
+  } catch {
+    return undefined;
+  }
 }
 
 const [name = "", ...rest] = process.argv.slice(2);
@@ -35,6 +33,6 @@ for (const start = Date.now(); !(await isOpen());) {
   if (Date.now() - start > patienceMs) break;
   await sleep(5);
 }
-if (program !== undefined) process.execve?.(program, [name, ...rest], process.env as Record<string, string>);
+if (program !== undefined) process.execve?.(program, [name, ...rest]);
 process.stderr.write(`there is no program "${name}"\n`);
 process.exit(127);

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, test } from "node:test";
+import { dockerSandboxes } from "../../../appliance/docker/sandboxes.ts";
+import { isNikaError } from "../../../convex/model/error.ts";
+import type { SandboxConnection } from "../../../functions/ports/sandboxes.ts";
+import { sandboxesContract, specOf } from "../../contracts/sandboxes.ts";
+import { missingEngine } from "./engine.ts";
+
+const skip = missingEngine() ?? false;
+const root = mkdtempSync(join(tmpdir(), "nika-sandboxes-"));
+after(() => rmSync(root, { recursive: true, force: true }));
+const dataDir = join(root, "data");
+const sandboxes = dockerSandboxes({ dataDir, mountRoots: [join(root, "mounts")] });
+const never = new AbortController().signal;
+
+if (skip) test("sandboxes by Docker", { skip });
+else {
+  sandboxesContract("Docker", async () => ({ sandboxes, root: join(root, "mounts") }));
+
+  test("a runtime's verdict is kept, and names every limit that was tried", async () => {
+    const verdicts = await sandboxes.attestations();
+    const runc = verdicts.find(({ runtime }) => runtime === "runc");
+    assert.deepEqual(
+      runc?.probes.filter(({ holds }) => !holds),
+      [],
+    );
+    assert.ok((runc?.probes.length ?? 0) >= 19);
+    assert.match(readFileSync(join(dataDir, "sandbox/attestations.json"), "utf8"), /"isSufficient": true/);
+  });
+
+  test("a runtime that the engine does not have is unavailable", async () => {
+    await assert.rejects(
+      sandboxes.open(specOf("", { runtime: "kata" }), never),
+      (error) => isNikaError(error) && error.code === "unavailable",
+    );
+  });
+
+  test("without an engine everything is unavailable", async () => {
+    const nowhere = dockerSandboxes({ dataDir, mountRoots: [], socketPath: join(root, "no.sock") });
+    for (const call of [nowhere.open(specOf(""), never), nowhere.attestations(), nowhere.reap()])
+      await assert.rejects(call, (error) => isNikaError(error) && error.code === "unavailable");
+  });
+
+  test("Python runs with its own library", async () => {
+    const code = "import os, json, ssl, sqlite3; print(json.dumps({'user': os.getuid() != 0, 'ok': ssl.OPENSSL_VERSION != ''}))";
+    const sandbox = await sandboxes.open(specOf("", { language: "python", command: ["python3", "-c", code] }), never);
+    const [output, errors] = await Promise.all([text(sandbox.output), text(sandbox.errors)]);
+    assert.equal(output.trim(), '{"user": true, "ok": true}', errors);
+  });
+
+  test("the way out leads where it was allowed and nowhere else, and each connection is told", async () => {
+    const server = createServer((asked, response) => response.end(`${asked.method} ${asked.url} ${asked.headers.host}`));
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    const { port } = server.address() as AddressInfo;
+    const told: SandboxConnection[] = [];
+    const forget = sandboxes.connections((one) => told.push(one));
+    const code = `
+      const get = (url) => fetch(url).then((r) => r.text(), (e) => e.message);
+      console.log(await get("http://127.0.0.1:${port}/a"));
+      console.log(await get("http://127.0.0.1:${port + 1}/b").then((t) => t.startsWith("GET") ? t : "refused"));
+      console.log(await get("http://169.254.169.254/c").then((t) => t.startsWith("GET") ? t : "refused"));
+      process.exit();`;
+    const spec = specOf("", { command: ["node", "--input-type=module", "-e", code], egress: [`127.0.0.1:${port}`] });
+    const sandbox = await sandboxes.open(spec, never);
+    assert.equal(await text(sandbox.output), `GET /a 127.0.0.1:${port}\nrefused\nrefused\n`);
+    await sandbox.ended;
+    forget();
+    server.close();
+    const sums = told.map(({ sandbox: name, to, allowed }) => ({ mine: name === spec.name, to, allowed }));
+    for (const [to, allowed] of [
+      [`127.0.0.1:${port}`, true],
+      [`127.0.0.1:${port + 1}`, false],
+      ["169.254.169.254:80", false],
+    ] as const)
+      assert.ok(
+        sums.some((one) => one.mine && one.to === to && one.allowed === allowed),
+        `${to}: ${JSON.stringify(told)}`,
+      );
+  });
+}
