@@ -48,13 +48,32 @@ async function ask(path: string, question: string): Promise<string | undefined> 
  * takes too long or too much memory, or fails on this picture.
  */
 export async function readNative(
-  { path }: NativeTesseract,
+  tesseract: NativeTesseract,
   picture: OcrPicture,
   { languages, signal }: { languages: readonly string[]; signal: AbortSignal },
 ): Promise<OcrText | undefined> {
-  if (signal.aborted) throw new NikaError("cancelled", "The work was cancelled.");
   const mode = picture.type === "page" ? "3" : "11";
-  const child = spawn(path, ["stdin", "stdout", "-l", languages.join("+"), "--psm", mode, "--oem", "1", "--dpi", "200", "tsv"], {
+  const command = ["-l", languages.join("+"), "--psm", mode, "--oem", "1", "--dpi", "200", "tsv"];
+  const output = await run(tesseract, picture, { command, signal });
+  return output === undefined ? undefined : readTsv(output, picture);
+}
+
+/** What the program says of a page's script, in its words; undefined when it cannot tell. */
+export async function readScript(
+  tesseract: NativeTesseract,
+  picture: OcrPicture,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return await run(tesseract, picture, { command: ["-l", "osd", "--psm", "0", "--dpi", "200"], signal });
+}
+
+async function run(
+  { path }: NativeTesseract,
+  picture: OcrPicture,
+  { command, signal }: { command: readonly string[]; signal: AbortSignal },
+): Promise<string | undefined> {
+  if (signal.aborted) throw new NikaError("cancelled", "The work was cancelled.");
+  const child = spawn(path, ["stdin", "stdout", ...command], {
     env: environment,
     stdio: ["pipe", "pipe", "ignore"],
     shell: false,
@@ -86,7 +105,7 @@ export async function readNative(
   clearInterval(watch);
   signal.removeEventListener("abort", kill);
   if (signal.aborted) throw new NikaError("cancelled", "The work was cancelled.");
-  return code === 0 ? readTsv(Buffer.concat(parts).toString("utf8"), picture) : undefined;
+  return code === 0 ? Buffer.concat(parts).toString("utf8") : undefined;
 }
 
 function residentMiB(pid: number | undefined): number {

@@ -1,6 +1,7 @@
-import type { Ocr, OcrText } from "../../functions/ports/ocr.ts";
+import type { Ocr, OcrPicture, OcrText } from "../../functions/ports/ocr.ts";
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
-import { findTesseract, readNative, type NativeTesseract } from "./native.ts";
+import { languageOfWords, languagesOfScript, wantsScript } from "./languages.ts";
+import { findTesseract, readNative, readScript, type NativeTesseract } from "./native.ts";
 import { readTsv } from "./tsv.ts";
 import type { WasmRequest } from "./wasmProcess.ts";
 
@@ -9,6 +10,8 @@ export type OcrOptions = {
   readonly languages?: readonly string[];
   /** Which build to use; the installed one is faster. */
   readonly build?: "best" | "native" | "wasm";
+  /** Where the program may be; where systems put it unless this says. */
+  readonly paths?: readonly string[];
   readonly log?: (line: string) => void;
 };
 
@@ -24,10 +27,10 @@ const idleMs = 20_000;
  * Tesseract: the installed program when there is one with the languages, its WebAssembly build otherwise. Found out, and said in the log,
  * when the first picture comes: most days there is none.
  */
-export function openOcr({ languages = languagesDefault, build = "best", log = () => {} }: OcrOptions = {}): Ocr {
+export function openOcr({ languages = languagesDefault, build = "best", paths, log = () => {} }: OcrOptions = {}): Ocr {
   let chosen: Promise<Ocr> | undefined;
   const choose = async (): Promise<Ocr> => {
-    const ocr = await chooseBuild(languages, build, log);
+    const ocr = await chooseBuild(languages, { build, paths }, log);
     log(`text recognition: ${ocr.label}`);
     return ocr;
   };
@@ -38,8 +41,12 @@ export function openOcr({ languages = languagesDefault, build = "best", log = ()
   };
 }
 
-async function chooseBuild(languages: readonly string[], build: OcrOptions["build"], log: (line: string) => void): Promise<Ocr> {
-  const native = build === "wasm" ? undefined : await findTesseract();
+async function chooseBuild(
+  languages: readonly string[],
+  { build, paths }: Pick<OcrOptions, "build"> & { paths: OcrOptions["paths"] | undefined },
+  log: (line: string) => void,
+): Promise<Ocr> {
+  const native = build === "wasm" ? undefined : await findTesseract(paths);
   const known = native ? languages.filter((language) => native.languages.has(language)) : [];
   if (native && (known.length > 0 || build === "native")) {
     if (known.length < languages.length) log(`text recognition: no model of tesseract for ${missing(languages, known)}`);
@@ -58,9 +65,32 @@ function missing(languages: readonly string[], known: readonly string[]): string
 function nativeOcr(native: NativeTesseract, languages: readonly string[]): Ocr {
   return {
     label: `tesseract ${native.version}, installed (${languages.join("+")})`,
-    read: async (picture, signal) => await readNative(native, picture, { languages, signal }),
+    read: async (picture, signal) => {
+      const first = await readNative(native, picture, { languages, signal });
+      if (!first || picture.type !== "page") return first;
+      const others = await otherLanguages(native, { picture, first, used: languages, signal });
+      if (others.length === 0) return first;
+      const second = await readNative(native, picture, { languages: others, signal });
+      return second && second.confidence > first.confidence ? second : first;
+    },
     close: async () => {},
   };
+}
+
+type FirstLook = {
+  readonly picture: OcrPicture;
+  readonly first: OcrText;
+  readonly used: readonly string[];
+  readonly signal: AbortSignal;
+};
+
+/** Languages that a page is rather in than in those it was read with: told by its words, or by its script where those are noise. */
+async function otherLanguages(native: NativeTesseract, { picture, first, used, signal }: FirstLook): Promise<string[]> {
+  const known = { installed: native.languages, used };
+  const spoken = languageOfWords(first, known);
+  if (spoken !== undefined) return [spoken];
+  if (!wantsScript(first, known)) return [];
+  return languagesOfScript((await readScript(native, picture, signal)) ?? "", known);
 }
 
 function wasmOcr(languages: readonly string[]): Ocr {
