@@ -1,9 +1,14 @@
 /** Which screen is shown, kept in the fragment, so that the back button works and a reload stays. */
 import { useMemo, useSyncExternalStore } from "react";
 
-/** The last five have a tab only where there is room; elsewhere the way to it leads through the one before them. */
-export const routes = ["ask", "documents", "schedules", "activity", "runs", "bridge", "tools", "owned", "functions"] as const;
+/** What has a tab everywhere. */
+const mainRoutes = ["ask", "documents", "schedules", "activity"] as const;
+/** What has one only where there is room; on a phone the way leads through `more`. */
+export const asideRoutes = ["runs", "bridge", "tools", "owned", "functions"] as const;
+export const routes = [...mainRoutes, ...asideRoutes, "more"] as const;
 export type Route = (typeof routes)[number];
+
+export const isAside = (route: Route): boolean => asideRoutes.some((one) => one === route);
 
 export function useRoute(): Route {
   return useSyncExternalStore(onHashChange, currentRoute);

@@ -1,7 +1,7 @@
 import { useQuery } from "convex/react";
 import { api } from "../../../convex/_generated/api.js";
 import { useSpeech } from "../language/language.tsx";
-import { routes, toHref, type Route } from "../route.ts";
+import { isAside, routes, toHref, type Route } from "../route.ts";
 import { Icon } from "./icon.tsx";
 
 export function Navigation({ route }: { route: Route }) {
@@ -13,9 +13,9 @@ export function Navigation({ route }: { route: Route }) {
       {routes.map((one) => (
         <a
           key={one}
-          className={`tab tab-${one}`}
+          className={`tab tab-${one}${isAside(one) ? " is-aside" : ""}`}
           href={toHref(one)}
-          aria-current={one === route ? "page" : undefined}
+          aria-current={one === route ? "page" : one === "more" && isAside(route) ? "true" : undefined}
           data-testid={`tab-${one}`}
         >
           <Icon name={one} />

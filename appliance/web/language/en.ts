@@ -21,6 +21,7 @@ export const en = {
     tools: "Tools",
     owned: "Your code",
     functions: "Functions",
+    more: "More",
     settings: "Settings",
     openJobs: (count: number) => `${jobs(count)} under way`,
   },

@@ -20,6 +20,7 @@ export const fr: Words = {
     tools: "Outils",
     owned: "Votre code",
     functions: "Fonctions",
+    more: "Plus",
     settings: "Réglages",
     openJobs: (count) => `${jobs(count)} en cours`,
   },

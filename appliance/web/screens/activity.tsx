@@ -10,7 +10,6 @@ import { useAttempt } from "../components/notice.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { eventSentence } from "../language/eventSentence.ts";
 import { useSpeech } from "../language/language.tsx";
-import { toHref } from "../route.ts";
 
 const jobsShown = 50;
 const eventsShown = 30;
@@ -29,26 +28,6 @@ export function ActivityScreen() {
         <Sums counts={counts} />
         {counts !== undefined && counts.dead > 1 && <RetryAll />}
       </div>
-      <a className="functions-link" href={toHref("runs")} data-testid="runs-link">
-        {words.runs.look}
-        <Icon name="chevron" />
-      </a>
-      <a className="functions-link" href={toHref("functions")} data-testid="functions-link">
-        {words.functions.look}
-        <Icon name="chevron" />
-      </a>
-      <a className="functions-link" href={toHref("owned")} data-testid="owned-link">
-        {words.owned.look}
-        <Icon name="chevron" />
-      </a>
-      <a className="functions-link" href={toHref("tools")} data-testid="tools-link">
-        {words.tools.look}
-        <Icon name="chevron" />
-      </a>
-      <a className="functions-link" href={toHref("bridge")} data-testid="bridge-link">
-        {words.bridge.look}
-        <Icon name="chevron" />
-      </a>
       {room?.pressure && (
         <p className="fine" data-testid="pressure">
           {words.workers.pressure(room.pressure)}

@@ -20,7 +20,7 @@ export function BridgeScreen() {
   const target = targets?.find(({ name }) => name === chosen)?.name;
   return (
     <div className="screen">
-      <a className="back" href={toHref("activity")}>
+      <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
         {words.activity.title}
       </a>

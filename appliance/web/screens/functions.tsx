@@ -13,7 +13,7 @@ export function FunctionsScreen() {
   const stats = useStatistics();
   return (
     <div className="screen functions">
-      <a className="back" href={toHref("activity")}>
+      <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
         {words.navigation.activity}
       </a>

@@ -17,7 +17,7 @@ export function OwnedScreen() {
   const runs = useQuery(api.functions.invocations, { limit: runsShown });
   return (
     <div className="screen">
-      <a className="back" href={toHref("activity")}>
+      <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
         {words.activity.title}
       </a>

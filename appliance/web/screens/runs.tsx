@@ -14,7 +14,7 @@ export function RunsScreen() {
   const [, chosen] = window.location.hash.slice(1).split("/");
   return (
     <div className="screen">
-      <a className="back" href={toHref("activity")}>
+      <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
         {words.activity.title}
       </a>

@@ -17,7 +17,7 @@ export function ToolsScreen() {
   const calls = useQuery(api.servers.calls, { limit: callsShown });
   return (
     <div className="screen">
-      <a className="back" href={toHref("activity")}>
+      <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
         {words.activity.title}
       </a>
