@@ -75,7 +75,8 @@ try {
     const where = await end(name, boundary);
     const killedAt = Date.now();
     diedAt.set(where, (diedAt.get(where) ?? 0) + 1);
-    if (name !== "appliance" && !down && !cutting && kill % leftDownEvery >= leftDownEvery - 3) {
+    const isLeftDown = name !== "appliance" && !down && !cutting && !flags.jump;
+    if (isLeftDown && kill % leftDownEvery >= leftDownEvery - 3) {
       const left = { name, over: takenOver(name, killedAt), isOver: false };
       void left.over.then(() => (left.isOver = true));
       down = left;
