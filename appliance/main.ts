@@ -25,6 +25,7 @@ import { openBridge } from "./bridge/bridge.ts";
 import { bridgeRoutes } from "./bridge/http.ts";
 import { loadConfig, toPort, type Config } from "./config.ts";
 import { deployFunctions } from "./deploy.ts";
+import { hasEngine } from "./docker/client.ts";
 import { dockerSandboxes } from "./docker/sandboxes.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
 import { openReranker } from "./embedder/reranker.ts";
@@ -133,8 +134,6 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     },
   };
   const sandboxes = dockerSandboxes({ dataDir: config.dataDir, mountRoots: [join(config.dataDir, "cache")] });
-  // Of an earlier life that ended too suddenly to take them along.
-  void sandboxes.reap().catch(() => undefined);
   const owned = await openFunctions({ ...config, state, sandboxes, planner: () => schedulesOf(ports, hostOf(config)), log });
   opened.defer(() => owned.close());
   const telegram = await openTelegram({
@@ -234,6 +233,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const run = { pid: process.pid, port: server.port, url: server.origin, version: config.version, startedAt: Date.now() };
   writeFileSync(runFile, JSON.stringify(run), { mode: 0o600 });
   opened.defer(() => rmSync(runFile, { force: true }));
+  // Of an earlier life that ended too suddenly to take them along. Nobody waits for it.
+  if (hasEngine()) void sandboxes.reap().catch(() => undefined);
   log(`ready: ${server.origin} (state ${config.state.type}, vectors ${config.vectors.type}, embedder ${embedder.id})`);
 
   const closing = opened.move();

@@ -1,5 +1,6 @@
 /** Telegram's Bot API in our words. Everything that knows grammY is here. */
-import { Api, GrammyError, HttpError } from "grammy";
+import { createRequire } from "node:module";
+import type * as Grammy from "grammy";
 import { NikaError } from "../../convex/model/error.ts";
 import { chatFileBytesMax, type Inbound, type Post, type PostOutcome } from "../../convex/model/telegram.ts";
 import { toHtml } from "./html.ts";
@@ -30,9 +31,14 @@ export function toToken(raw: string): string {
   return token;
 }
 
+/** Loaded by the first who talks to Telegram: most do not, and every start would wait for it. */
+const grammy = (): typeof Grammy => createRequire(import.meta.url)("grammy") as typeof Grammy;
+
+const isRefusal = (error: unknown): error is Grammy.GrammyError => error instanceof grammy().GrammyError;
+
 /** `apiRoot`: where the Bot API is, without a slash at the end. */
 export function openBotApi(token: string, apiRoot: string): BotApi {
-  const api = new Api(token, { apiRoot, timeoutSeconds: replySeconds });
+  const api: Grammy.Api = new (grammy().Api)(token, { apiRoot, timeoutSeconds: replySeconds });
   return {
     async me() {
       const { id, username } = await inWords(() => api.getMe());
@@ -81,7 +87,7 @@ export function openBotApi(token: string, apiRoot: string): BotApi {
   };
 }
 
-type Update = Awaited<ReturnType<Api["getUpdates"]>>[number];
+type Update = Awaited<ReturnType<Grammy.Api["getUpdates"]>>[number];
 
 function toReceived({ update_id: updateId, message }: Update): Received {
   if (!message) return { updateId, inbound: undefined };
@@ -114,13 +120,13 @@ const neverSent = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREA
 
 function outcomeOf(error: unknown, attempts: number): PostOutcome {
   const backoffMs = Math.min(60_000, 1_000 * 2 ** Math.min(attempts, 6));
-  if (error instanceof GrammyError) {
+  if (isRefusal(error)) {
     const { error_code: status, description, parameters } = error;
     if (status === 429) return { type: "later", afterMs: (parameters.retry_after ?? 1) * 1_000, problem: description };
     // A server that stumbled may have stumbled after it sent.
     return { type: status >= 500 ? "unknown" : "failed", problem: description };
   }
-  const cause = error instanceof HttpError ? (error.error as { code?: string } | undefined) : undefined;
+  const cause = error instanceof grammy().HttpError ? (error.error as { code?: string } | undefined) : undefined;
   if (cause?.code !== undefined && neverSent.has(cause.code))
     return { type: "later", afterMs: backoffMs, problem: "Telegram cannot be reached." };
   return { type: "unknown", problem: "Telegram's answer was lost." };
@@ -129,9 +135,7 @@ function outcomeOf(error: unknown, attempts: number): PostOutcome {
 /** Seconds that Telegram asked to wait, if that is what went wrong. */
 export function retryAfterMs(error: unknown): number | undefined {
   const cause = error instanceof NikaError ? error.cause : error;
-  return cause instanceof GrammyError && cause.parameters.retry_after !== undefined
-    ? cause.parameters.retry_after * 1_000
-    : undefined;
+  return isRefusal(cause) && cause.parameters.retry_after !== undefined ? cause.parameters.retry_after * 1_000 : undefined;
 }
 
 /** grammY keeps the token out of its messages, and so do we: only the status and Telegram's own words go on. */
@@ -139,7 +143,7 @@ async function inWords<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof GrammyError)) throw new NikaError("unavailable", "Telegram cannot be reached.", { cause: error });
+    if (!isRefusal(error)) throw new NikaError("unavailable", "Telegram cannot be reached.", { cause: error });
     const { error_code: status, description } = error;
     if (status === 401 || status === 404)
       throw new NikaError("denied", "Telegram does not know this token; connect again with `nika telegram connect`.", {

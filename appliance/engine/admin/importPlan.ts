@@ -7,7 +7,6 @@ import { createReadStream, createWriteStream, mkdirSync, readFileSync, statSync,
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
-import { parse } from "csv-parse";
 import { decodeId } from "../codec/id.ts";
 import { limits } from "../codec/limits.ts";
 import { checkFieldName, DeveloperError, type Json } from "../codec/value.ts";
@@ -63,6 +62,7 @@ function writeLines(path: string, rows: readonly unknown[]): void {
 /** The first row names the fields. A cell is a number when it reads as one, else text. */
 async function csvLines(file: string): Promise<string> {
   const lines = `${file}.lines`;
+  const { parse } = await import("csv-parse");
   const cells = createReadStream(file).pipe(parse({ bom: true, relax_column_count: true, skip_empty_lines: true }));
   try {
     await pipeline(cells, csvRows, createWriteStream(lines, { flags: "wx", mode: 0o600 }));
