@@ -1,5 +1,5 @@
 import { useQuery } from "convex/react";
-import { useId, type FormEvent } from "react";
+import { useId, useState, type FormEvent } from "react";
 import { api } from "../../../convex/_generated/api.js";
 import { useSpeech } from "../language/language.tsx";
 import { askAppliance } from "../session/requests.ts";
@@ -12,6 +12,12 @@ export function Secrets() {
   const attempt = useAttempt();
   const [name, value] = [useId(), useId()];
   const secrets = useQuery(api.credentials.list);
+  // What is forgotten cannot be had back, so one press only asks.
+  const [asked, setAsked] = useState<string>();
+  const forget = (secret: string): void => {
+    setAsked(undefined);
+    attempt(() => askAppliance("DELETE", "/nika/secrets", { body: { name: secret } }));
+  };
   const submit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = event.currentTarget;
@@ -30,14 +36,20 @@ export function Secrets() {
           <li key={secret.name}>
             <span className="secret-name">{secret.name}</span>
             <span className="fine">{words.secrets.setAt(when(secret.setAt))}</span>
-            <button
-              type="button"
-              className="icon-button"
-              aria-label={words.secrets.remove(secret.name)}
-              onClick={() => attempt(() => askAppliance("DELETE", "/nika/secrets", { body: { name: secret.name } }))}
-            >
-              <Icon name="close" />
-            </button>
+            {asked === secret.name ? (
+              <button type="button" className="button" data-testid="secret-forget" onClick={() => forget(secret.name)}>
+                {words.secrets.forget}
+              </button>
+            ) : (
+              <button
+                type="button"
+                className="icon-button"
+                aria-label={words.secrets.remove(secret.name)}
+                onClick={() => setAsked(secret.name)}
+              >
+                <Icon name="trash" />
+              </button>
+            )}
           </li>
         ))}
       </ul>

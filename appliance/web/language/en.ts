@@ -448,6 +448,7 @@ export const en = {
       "documents.forget": "Forgetting",
       "documents.clear": "Clearing away",
       "documents.label": "Labelling",
+      "documents.look": "Looking at pictures",
       "batches.decide": "Accepting or rejecting",
       "themes.find": "Finding themes",
       "functions.invoke": "Your function",
@@ -677,6 +678,7 @@ export const en = {
     value: "Value",
     set: "Keep it",
     setAt: (time: string) => `set ${time}`,
+    forget: "Forget it?",
     remove: (name: string) => `Forget ${name}`,
   },
   welcome: {

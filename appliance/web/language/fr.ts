@@ -473,6 +473,7 @@ export const fr: Words = {
       "documents.forget": "Oubli",
       "documents.clear": "Rangement",
       "documents.label": "Étiquetage",
+      "documents.look": "Examen des images",
       "batches.decide": "Acceptation ou rejet",
       "themes.find": "Recherche des thèmes",
       "functions.invoke": "Votre fonction",
@@ -723,6 +724,7 @@ export const fr: Words = {
     value: "Valeur",
     set: "Garder",
     setAt: (time) => `enregistré ${time}`,
+    forget: "L’oublier ?",
     remove: (name) => `Oublier ${name}`,
   },
   welcome: {

@@ -15,7 +15,7 @@ export function FunctionsScreen() {
     <div className="screen functions">
       <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
-        {words.navigation.activity}
+        {words.navigation.more}
       </a>
       <div className="screen-head">
         <h1>{words.functions.title}</h1>
