@@ -6,6 +6,7 @@
 import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
+import type { Opening } from "./actionLink.ts";
 import type { ActionSetup, FromAction, ToAction } from "./actionMessage.ts";
 import { compiledFolder } from "./compiled.ts";
 import { isHeapFull, isHoarding, outOfMemory } from "./guard.ts";
@@ -74,13 +75,13 @@ const fullShare = 0.5;
 export const openActionProcess: OpenHost = (setup, { env, memoryMb }, { onMessage, onEnd, log }) => {
   let isOver = false;
   let heldMb = 0;
-  const child = fork(entry, [JSON.stringify(setup)], {
+  const child = fork(entry, [], {
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
-    // The deployment's, never the appliance's.
-    env: { ...env, NODE_COMPILE_CACHE: compiledFolder(setup.dir) },
+    env: { NODE_COMPILE_CACHE: compiledFolder(setup.dir) },
     execArgv: [`--max-old-space-size=${memoryMb}`, "--disable-warning=ExperimentalWarning"],
   });
+  child.send({ setup, env } satisfies Opening, () => undefined);
   const { promise: gone, resolve } = Promise.withResolvers<void>();
   const end = (why: string, isMemory = false): void => {
     resolve();

@@ -9,7 +9,10 @@ export type ActionLink = {
   onMessage(listener: (message: ToAction) => void): void;
 };
 
-export function openActionLink(): ActionLink {
+/** A process is told what it is to run by its first message: its command line can be read by others. */
+export type Opening = { readonly setup: ActionSetup; readonly env: Readonly<Record<string, string>> };
+
+export async function openActionLink(): Promise<ActionLink> {
   return parentPort ? threadLink(parentPort) : processLink();
 }
 
@@ -25,17 +28,32 @@ function threadLink(port: NonNullable<typeof parentPort>): ActionLink {
   };
 }
 
-function processLink(): ActionLink {
+async function processLink(): Promise<ActionLink> {
   // Kept from the app's code, for which there is nobody at the other end.
   const send = process.send?.bind(process);
   if (!send) throw new Error("This file is a worker.");
   process.send = undefined as never;
   process.on("disconnect", () => process.exit());
   endWithParent();
+  const early: ToAction[] = [];
+  const keep = (message: unknown): void => void early.push(message as ToAction);
+  let hear = keep;
+  process.on("message", (message) => hear(message));
+  const { setup, env } = await new Promise<Opening>((resolve) => {
+    hear = (message) => {
+      hear = keep;
+      resolve(message as Opening);
+    };
+  });
+  // Only now, so that no variable of the deployment's is one for Node or for the system's loader.
+  Object.assign(process.env, env);
   return {
-    setup: JSON.parse(process.argv[2] ?? "") as ActionSetup,
+    setup,
     say: (message) => void send(message),
-    onMessage: (listener) => void process.on("message", (message) => listener(message as ToAction)),
+    onMessage: (listener) => {
+      for (const message of early.splice(0)) listener(message);
+      hear = (message) => listener(message as ToAction);
+    },
   };
 }
 

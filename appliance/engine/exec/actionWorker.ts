@@ -39,7 +39,7 @@ type Asking = { readonly resolve: (text: string) => void; readonly reject: (erro
 
 const actionNiceness = 5;
 
-const { setup, say, onMessage } = openActionLink();
+const { setup, say, onMessage } = await openActionLink();
 // Whoever asks waits for queries and mutations; actions take what those leave. On Linux this is said of a thread, elsewhere it would be
 // of the whole process.
 if (process.platform === "linux") setPriority(actionNiceness);

@@ -12,21 +12,34 @@ before(async () => {
 });
 after(() => shared[Symbol.asyncDispose]());
 
-test("an action reads, writes, calls, stores, and knows who asked", async () => {
-  const user = { type: "user", attributes: { subject: "ann" } } as const;
-  const { result, logLines } = await shared.core.action({ path: "act:tour", args: `{"name":"tour"}`, identity: user, requestId });
-  assert.ok(result.ok, JSON.stringify(result));
-  const { storageId, url, ...rest } = JSON.parse(result.value) as Record<string, unknown> & { storageId: string; url: string };
-  assert.deepEqual(rest, { count: 1, read: 1, inner: "worked", text: "some bytes", subject: "ann" });
-  assert.match(url, /^http:\/\/127\.0\.0\.1:6452\/api\/storage\/[0-9a-f-]{36}$/);
-  assert.deepEqual(logLines, ["[LOG] 'touring' 'tour'"]);
-  assert.equal(await shared.query("files:url", { id: storageId }), url);
-});
+for (const module of ["act", "actInNode"]) {
+  test(`an action of ${module} reads, writes, calls, stores, and knows who asked`, async () => {
+    const user = { type: "user", attributes: { subject: "ann" } } as const;
+    const args = JSON.stringify({ name: `tour ${module}` });
+    const { result, logLines } = await shared.core.action({ path: `${module}:tour`, args, identity: user, requestId });
+    assert.ok(result.ok, JSON.stringify(result));
+    const { storageId, url, ...rest } = JSON.parse(result.value) as Record<string, unknown> & { storageId: string; url: string };
+    assert.deepEqual(rest, { count: 1, read: 1, inner: "worked", text: "some bytes", subject: "ann" });
+    assert.match(url, /^http:\/\/127\.0\.0\.1:6452\/api\/storage\/[0-9a-f-]{36}$/);
+    assert.deepEqual(logLines, [`[LOG] 'touring' 'tour ${module}'`]);
+    assert.equal(await shared.query("files:url", { id: storageId }), url);
+  });
 
-test("a ConvexError passes through an action with its data", async () => {
-  const { result } = await shared.core.action({ path: "act:fails", args: "{}", identity: admin, requestId });
-  assert.ok(!result.ok);
-  assert.deepEqual(JSON.parse(result.data ?? ""), { seen: "refused" });
+  test(`a ConvexError passes through an action of ${module} with its data`, async () => {
+    const { result } = await shared.core.action({ path: `${module}:fails`, args: "{}", identity: admin, requestId });
+    assert.ok(!result.ok);
+    assert.deepEqual(JSON.parse(result.data ?? ""), { seen: "refused" });
+  });
+}
+
+test("an action that may use Node runs in a process that knows the deployment's variables and nothing of ours", async () => {
+  const { result } = await shared.core.action({ path: "actInNode:surroundings", args: "{}", identity: admin, requestId });
+  assert.ok(result.ok, JSON.stringify(result));
+  const { names, pid, words } = JSON.parse(result.value) as { names: string[]; pid: number; words: string[] };
+  assert.notEqual(pid, process.pid);
+  assert.deepEqual(words, []);
+  const ours = ["COLOUR", "CONVEX_CLOUD_URL", "CONVEX_SITE_URL", "ISSUER", "NODE_COMPILE_CACHE"];
+  assert.deepEqual(names, ours);
 });
 
 test("an action's arguments are checked before it starts", async () => {
