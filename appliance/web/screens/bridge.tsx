@@ -22,7 +22,7 @@ export function BridgeScreen() {
     <div className="screen">
       <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
-        {words.activity.title}
+        {words.navigation.more}
       </a>
       <div className="screen-head">
         <h1>{words.bridge.title}</h1>

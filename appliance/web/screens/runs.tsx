@@ -16,7 +16,7 @@ export function RunsScreen() {
     <div className="screen">
       <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
-        {words.activity.title}
+        {words.navigation.more}
       </a>
       <div className="screen-head">
         <h1>{words.runs.title}</h1>

@@ -19,7 +19,7 @@ export function ToolsScreen() {
     <div className="screen">
       <a className="back" href={toHref("more")}>
         <Icon name="chevron" />
-        {words.activity.title}
+        {words.navigation.more}
       </a>
       <div className="screen-head">
         <h1>{words.tools.title}</h1>
