@@ -57,6 +57,10 @@ export function openStage(...definitions: readonly AnyRunDefinition[]): Stage {
       for (;;) {
         const [job] = await worker.claim(1);
         if (!job) return false;
+        if (job.kind !== "runs.advance") {
+          await worker.settle(job, { type: "done" });
+          continue;
+        }
         if (!(await advanceOnce(job, worker))) {
           worker = await joinWorker(state);
           return true;
