@@ -62,6 +62,8 @@ import { openWatch } from "./watch/watch.ts";
 const rootDir = fileURLToPath(new URL("..", import.meta.url));
 /** Work in progress gets this long to finish before its lease is handed back. */
 const stopGraceMs = 5_000;
+/** Looking for containers loads their client; whoever started Nika is to see the page first. */
+const reapAfterMs = 2_000;
 
 export type Appliance = {
   readonly url: string;
@@ -234,7 +236,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   writeFileSync(runFile, JSON.stringify(run), { mode: 0o600 });
   opened.defer(() => rmSync(runFile, { force: true }));
   // Of an earlier life that ended too suddenly to take them along. Nobody waits for it.
-  if (hasEngine()) void sandboxes.reap().catch(() => undefined);
+  const reaping = setTimeout(() => hasEngine() && void sandboxes.reap().catch(() => undefined), reapAfterMs);
+  opened.defer(() => clearTimeout(reaping));
   log(`ready: ${server.origin} (state ${config.state.type}, vectors ${config.vectors.type}, embedder ${embedder.id})`);
 
   const closing = opened.move();

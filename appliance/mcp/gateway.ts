@@ -103,11 +103,17 @@ type Call = {
   readonly during: <T>(server: string, work: () => Promise<T>) => Promise<T>;
 };
 
+/** Compiling one takes milliseconds, of which every start would have some thirty times. */
+const toSchema = (tool: Tool) => fromJsonSchema<Record<string, unknown>>(tool.input as never);
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
 export function openGateway({ pool, tools, resources = [], prompts = [], ledger, version, log, now }: GatewayOptions): Gateway {
   const secret = randomBytes(32);
-  const own = new Map(
-    tools.map((tool) => [tool.name, { tool, schema: fromJsonSchema<Record<string, unknown>>(tool.input as never) }]),
-  );
+  const own = new Map(tools.map((tool) => [tool.name, { tool, schema: once(() => toSchema(tool)) }]));
   const ownResources = new Map(resources.map((resource) => [resource.uri, resource]));
   const ownPrompts = new Map(prompts.map((prompt) => [prompt.name, prompt]));
   const recent = new Map<string, number[]>();
@@ -147,7 +153,7 @@ export function openGateway({ pool, tools, resources = [], prompts = [], ledger,
   async function callTool(call: Call): Promise<Result> {
     const { name, args } = call;
     const mine = own.get(name);
-    if (mine) return recorded(call, { server: "nika", tool: name }, () => callOwn(mine.tool, mine.schema, call));
+    if (mine) return recorded(call, { server: "nika", tool: name }, () => callOwn(mine.tool, mine.schema(), call));
     if (name === "search_tools" || name === "describe_tool") return meta(name, args);
     if (name === "call_tool") {
       const { name: inner, arguments: given = {} } = args;
