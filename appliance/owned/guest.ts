@@ -151,7 +151,7 @@ export function openGuest(sandbox: Sandbox, memoryMiB: number): Guest {
       calls += 1;
       heardBytes = 0;
       running = { ...call, id: calls, end: resolve };
-      if (isLost) end({ type: "failed", code: "unavailable", message: "Its sandbox went away; it is tried again.", retry: true });
+      if (isLost) end({ type: "failed", code: "unavailable", message: "Its sandbox went away; try again.", retry: true });
       // Written anew: what was handed over may stand on several lines.
       else
         write(
@@ -189,7 +189,7 @@ function endOf({ code, reason }: SandboxEnd, { memoryMiB, lastWords }: { memoryM
       retry: true,
     };
   }
-  return { ...failed, code: "unavailable", message: "Its sandbox went away; it is tried again.", retry: true };
+  return { ...failed, code: "unavailable", message: "Its sandbox went away; try again.", retry: true };
 }
 
 type LineReader = {

@@ -41,7 +41,10 @@ export type Pool = {
 
 /** A guest that is not called may still use its share of the processor; frozen it cannot. */
 const pauseMs = 10_000;
+const openMs = 60_000;
 const readyMs = 30_000;
+/** The engine may lose one by itself; then the version is not what is wrong. */
+const checksMax = 3;
 /** A call that was told to stop gets this long to do so by itself. */
 const stopGraceMs = 1_000;
 
@@ -56,6 +59,7 @@ type Slot = {
   usedAt: number;
   timer: NodeJS.Timeout | undefined;
 };
+type Unstarted = { readonly message: string; readonly failed: GuestReply };
 type Waiter = { readonly give: (slot: Slot) => void; readonly fail: (error: unknown) => void };
 type Line = { kept: Kept | undefined; readonly slots: Set<Slot>; opening: number; readonly waiting: Waiter[] };
 
@@ -71,14 +75,28 @@ export function openPool({ open, memoryMiBMax, onRetired, onOpened, log }: PoolO
   };
   const isCurrent = (line: Line, kept: Kept): boolean => line.kept?.version === kept.version;
 
+  /** An engine that hangs must not hold up whoever waits; what it opens after all is closed. */
+  const opening = async (kept: Kept): Promise<Opened> => {
+    const late = AbortSignal.timeout(openMs);
+    const opened = open(kept, AbortSignal.any([late, closing.signal]));
+    const { promise, reject } = Promise.withResolvers<never>();
+    late.addEventListener("abort", () => reject(new NikaError("unavailable", "The container engine takes too long; try again.")));
+    try {
+      return await Promise.race([opened, promise]);
+    } catch (error) {
+      void opened.then(({ sandbox }) => sandbox.stop()).catch(() => undefined);
+      throw error;
+    }
+  };
+
   /** Starts one and waits until it can be called. `isCheck`: it may be beyond the memory for the moment that an edit is looked at. */
-  const start = async (line: Line, kept: Kept): Promise<Slot | { readonly message: string; readonly failed: GuestReply }> => {
+  const start = async (line: Line, kept: Kept): Promise<Slot | Unstarted> => {
     const { memoryMiB } = kept.manifest;
     const begun = performance.now();
     usedMiB += memoryMiB;
     let opened: Opened;
     try {
-      opened = await open(kept, closing.signal);
+      opened = await opening(kept);
     } catch (error) {
       usedMiB -= memoryMiB;
       throw error;
@@ -87,7 +105,8 @@ export function openPool({ open, memoryMiBMax, onRetired, onOpened, log }: PoolO
     const guest = openGuest(sandbox, memoryMiB);
     const slot: Slot = { kept, sandbox, guest, isBare, coldMs: undefined, state: "busy", usedAt: begun, timer: undefined };
     line.slots.add(slot);
-    void guest.ended.then(() => {
+    void guest.ended.then(({ reason }) => {
+      if (reason === "lost") log(`functions: the sandbox of ${kept.name} went away by itself`);
       clearTimeout(slot.timer);
       usedMiB -= memoryMiB;
       line.slots.delete(slot);
@@ -266,8 +285,12 @@ export function openPool({ open, memoryMiBMax, onRetired, onOpened, log }: PoolO
   return {
     async check(kept) {
       const line = lineOf(kept.name);
-      const slot = await start(line, kept);
-      if (!("kept" in slot)) return { ok: false, message: slot.message };
+      let slot = await start(line, kept);
+      for (let checks = 1; isLost(slot) && checks < checksMax; checks += 1) slot = await start(line, kept);
+      if ("failed" in slot) {
+        if (isLost(slot)) throw new NikaError("unavailable", slot.message);
+        return { ok: false, message: slot.message };
+      }
       slot.state = "idle";
       // Nobody who calls it has waited for that.
       slot.coldMs = undefined;
@@ -324,6 +347,9 @@ export function openPool({ open, memoryMiBMax, onRetired, onOpened, log }: PoolO
     },
   };
 }
+
+const isLost = (started: Slot | Unstarted): boolean =>
+  "failed" in started && started.failed.type === "failed" && started.failed.code === "unavailable";
 
 const isReply = (thrown: unknown): thrown is Extract<UserReply, { readonly type: "failed" }> =>
   typeof thrown === "object" && thrown !== null && "type" in thrown && thrown.type === "failed";

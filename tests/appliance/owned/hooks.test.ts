@@ -96,7 +96,7 @@ async function openLab(webhook: object): Promise<Lab> {
     owned: { manifest: (name) => (name === "pay" ? manifest : undefined), remove: async () => {} },
     call: async () => ({ ok: true, output: "1", log: "" }),
     state,
-    files: { write: async (_url, bytes) => state.upload(Buffer.from(bytes).toString("utf8")) },
+    files: { write: async (_url, bytes) => state.upload(Buffer.from(bytes as Uint8Array).toString("utf8")) },
     secrets,
     now: () => now,
     log: (line) => logged.push(line),
