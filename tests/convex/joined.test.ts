@@ -1,5 +1,6 @@
 /** What a worker on another machine may do with its token, and what not. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { api, internal } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
@@ -84,6 +85,17 @@ test("another version is refused in a sentence that says what to do", async () =
   });
   await assert.rejects(state.mutation(api.joined.hello, { slots: 8, about }), codeOf("conflict"));
   assert.match(versionProblem("1", "2") ?? "", /install the same version on both/);
+});
+
+test("whatever reading a document asks of the control plane, it may ask for it on another machine", () => {
+  const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+  const files = ["ingest", "unpack", "keepPictures", "embedPictures"].map((name) => read(`functions/documents/${name}.ts`));
+  const asked = new Set(
+    files.flatMap((text) => Array.from(text.matchAll(/internal\.(\w+)\.(\w+)[,)]/gu), ([, file, name]) => `${file}:${name}`)),
+  );
+  assert(asked.size >= 5);
+  const door = read("convex/joined.ts");
+  for (const name of asked) assert(mayCall("documents.ingest", name) && door.includes(`"${name}"`), `${name} is not let through`);
 });
 
 test("what removes or decides stays at home", () => {
