@@ -14,6 +14,7 @@ const callsOf: { readonly [K in JobKind]?: readonly string[] } = {
   "documents.ingest": [
     "documents:fileForIngest",
     "pictures:held",
+    "pictures:owe",
     "pictures:put",
     "pictures:trim",
     "sources:unpack",
