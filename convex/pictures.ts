@@ -1,8 +1,9 @@
 /** Pictures taken out of documents. */
 import { v } from "convex/values";
 import { picturesPerDocumentMax, toHex } from "./model/document.ts";
-import { vMediaType, vPictureFacts, vPictureView } from "./model/picture.ts";
+import { lookAgainMs, vMediaType, vPictureFacts, vPictureView } from "./model/picture.ts";
 import { deleteFile } from "./turn/document.ts";
+import { enqueue } from "./turn/enqueue.ts";
 import { ownerQuery, systemMutation, systemQuery } from "./turn/guard.ts";
 
 /** In the order of the document. */
@@ -68,6 +69,19 @@ export const trim = systemMutation({
       await turn.db.delete(picture._id);
       await deleteFile(turn, picture.storageId);
     }
+    return null;
+  },
+});
+
+/** What embeds pictures did not answer when these were read: they are looked at later, however long that takes. */
+export const owe = systemMutation({
+  args: { documentId: v.id("documents") },
+  returns: v.null(),
+  handler: async (turn, { documentId }) => {
+    const document = await turn.db.get(documentId);
+    if (!document) return null;
+    const runAt = turn.now + lookAgainMs;
+    await enqueue(turn, { kind: "documents.look", args: { documentId }, label: document.name, uniqueKey: documentId, runAt });
     return null;
   },
 });

@@ -3,6 +3,7 @@ import { clearDocument } from "./documents/clear.ts";
 import { forgetDocument } from "./documents/forget.ts";
 import { ingestDocument } from "./documents/ingest.ts";
 import { labelDocuments } from "./documents/label.ts";
+import { lookAtPictures } from "./documents/look.ts";
 import { invokeFunction } from "./functions/invoke.ts";
 import { checkJobs } from "./jobs/check.ts";
 import { advanceRuns } from "./runs/advance.ts";
@@ -18,6 +19,7 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   forgetDocument,
   clearDocument,
   labelDocuments,
+  lookAtPictures,
   decideBatch,
   planSchedule,
   runSchedule,

@@ -1,7 +1,7 @@
 /** The vault's pictures in Qdrant, or in the embedded store that speaks its language. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { NikaError } from "../../convex/model/error.ts";
-import type { PictureBranch, PictureSpaces, PictureVectors } from "../../functions/ports/pictures.ts";
+import { unseenMark, type PictureBranch, type PictureSpaces, type PictureVectors } from "../../functions/ports/pictures.ts";
 import { connect } from "./connect.ts";
 import { isFound, toConditions, toHeld } from "./filter.ts";
 import { captionName, galleryAlias, openGallery, visualName, wordsName, type GalleryEmbedders } from "./gallery.ts";
@@ -55,6 +55,29 @@ export function qdrantPictures(options: GalleryOptions): PictureVectors {
         });
         const { points } = await unlessAborted(page, signal);
         return new Map(points.map(({ payload }) => [Number(payload?.["ordinal"]), String(payload?.["mark"])]));
+      }),
+
+    unseen: (document, signal) =>
+      using(async ({ client }) => {
+        throwIfAborted(signal);
+        const filter = { must: [...ofDocument(document).must, { key: "mark", match: { value: unseenMark } }] };
+        const page = client.scroll(galleryAlias, { filter, limit: picturesMax, with_payload: true });
+        const { points } = await unlessAborted(page, signal);
+        return points.map(({ payload }) => toPicture(document.tenantId, payload));
+      }),
+
+    see: ({ tenantId, documentId }, pictures, signal) =>
+      using(async ({ client, stored }) => {
+        throwIfAborted(signal);
+        const operations = pictures.flatMap(({ ordinal, mark, visual }) => {
+          const id = toPictureId(tenantId, documentId, ordinal);
+          const numbers = visual && isSeen(stored) ? toNumbers(visual) : undefined;
+          return [
+            ...(numbers ? [{ update_vectors: { points: [{ id, vector: { [visualName]: numbers } }] } }] : []),
+            { set_payload: { payload: { mark }, points: [id] } },
+          ];
+        });
+        if (operations.length > 0) await client.batchUpdate(galleryAlias, { wait: true, operations });
       }),
 
     replace: (document, pictures, signal) =>

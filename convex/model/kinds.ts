@@ -10,6 +10,8 @@ export const kinds = {
   "documents.ingest": v.object({ documentId: v.id("documents") }),
   "documents.forget": v.object({ documentId: v.id("documents") }),
   "documents.clear": v.object({ documentId: v.id("documents") }),
+  /** Embeds those pictures of a document that nobody could look at when it was read. */
+  "documents.look": v.object({ documentId: v.id("documents") }),
   "documents.label": v.object({ documentIds: v.array(v.id("documents")) }),
   "batches.decide": v.object({ batchId: v.id("batches") }),
   "themes.find": v.object({}),
@@ -31,6 +33,7 @@ export const vKind = v.union(
   v.literal("documents.forget"),
   v.literal("documents.clear"),
   v.literal("documents.label"),
+  v.literal("documents.look"),
   v.literal("batches.decide"),
   v.literal("themes.find"),
   v.literal("functions.invoke"),
@@ -54,6 +57,7 @@ export const ranks: Record<JobKind, number> = {
   "jobs.check": 0,
   "schedules.plan": 1,
   "documents.ingest": 1,
+  "documents.look": 1,
 };
 
 /** Half done these would leave the vault saying something that the documents do not; they cannot be stopped. */

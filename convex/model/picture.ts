@@ -1,6 +1,9 @@
 import { v, type Infer } from "convex/values";
 import { vBox } from "./place.ts";
 
+/** Until pictures are looked at again that could not be embedded: what embeds them may be down for minutes or for days. */
+export const lookAgainMs = 10 * 60_000;
+
 /** The only ones Nika makes, and the only ones it serves. */
 export const vMediaType = v.union(v.literal("image/webp"), v.literal("image/png"), v.literal("image/jpeg"));
 

@@ -5,7 +5,7 @@ import { picturesPerDocumentMax } from "../../convex/model/document.ts";
 import { isNikaError } from "../../convex/model/error.ts";
 import { documentTerms } from "../../ml/retrieve/terms.ts";
 import type { Ports } from "../define.ts";
-import type { PicturePoint } from "../ports/pictures.ts";
+import { unseenMark, type PicturePoint } from "../ports/pictures.ts";
 import type { Passage, ReadPicture } from "../ports/reader.ts";
 import type { PassageFacts } from "../ports/vectors.ts";
 import { speakerOf } from "./speakerOf.ts";
@@ -27,14 +27,15 @@ export type PicturesOf = PassageFacts & {
 
 /**
  * Has a document's pictures found, and no others of it. Those whose bytes, words and embedders are the same as before are not embedded
- * again. When what embeds pictures does not answer they are written all the same, found by their words, and embedded at the next reading.
+ * again. When what embeds pictures does not answer they are written all the same and found by their words; true says that some are
+ * still to be looked at.
  */
 export async function embedPictures(
   { tenantId, documentId, passages, pictures: found, ...facts }: PicturesOf,
   { signal }: { readonly signal: AbortSignal },
   { state, embedder, visual, pictures }: Pick<Ports, "state" | "embedder" | "visual" | "pictures">,
-): Promise<void> {
-  if (!pictures || !visual) return;
+): Promise<boolean> {
+  if (!pictures || !visual) return false;
   const key = { tenantId, documentId };
   const rows = new Map((await state.query(internal.pictures.held, { documentId })).map((row) => [row.ordinal, row]));
   const [{ visualId, captionId }, known] = await Promise.all([pictures.spaces(), pictures.marks(key, signal)]);
@@ -74,14 +75,15 @@ export async function embedPictures(
         pictureId: one.row.id,
         ...shownOf(one.picture),
         ...one.speaker,
-        // Nobody looked at it: the next reading finds another mark than this.
-        mark: made && isSeen && !seen ? "" : one.mark,
+        // Nobody looked at it: that is done later, and the next reading finds another mark than this.
+        mark: made && isSeen && !seen ? unseenMark : one.mark,
         ...(made && { made }),
       });
     }
   }
   signal.throwIfAborted();
   await pictures.replace(key, points, signal);
+  return points.some(({ mark }) => mark === unseenMark);
 }
 
 type Changed = readonly { readonly picture: ReadPicture; readonly words: string }[];
@@ -112,7 +114,7 @@ export function wordsOf(
   return [about, caption, text?.slice(0, textCharsMax)].filter((part) => part !== undefined && part.trim() !== "").join("\n");
 }
 
-const markOf = (...parts: readonly string[]): string =>
+export const markOf = (...parts: readonly string[]): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 
 function shownOf({ type, width, height, page, box, caption, text }: ReadPicture) {

@@ -60,7 +60,8 @@ export const ingestDocument = defineFunction({
     else if (file.hasPictures) await dropPictures(document, call, ports);
     const seen: Seen = { texts: [], vectors: [] };
     await ports.vectors.replace(document, toPoints({ ...file, ...reading, documentId, seen }, call, ports), call.signal);
-    if (pictures.length > 0) await embedPictures(picturesOf({ ...file, ...reading, documentId }), call, ports);
+    if (pictures.length > 0 && (await embedPictures(picturesOf({ ...file, ...reading, documentId }), call, ports)))
+      await ports.state.mutation(internal.pictures.owe, { documentId });
     const { sketch } = reading;
     const wording = sketch && { sketch: [...sketch], bands: bandsOf(sketch) };
     const profile = seen.texts.length === 0 ? undefined : toProfile(reading.language, seen);

@@ -2,6 +2,9 @@ import type { SearchFilter } from "../../convex/model/answer.ts";
 import type { Box } from "../../convex/model/place.ts";
 import type { DocumentKey, HeldGroup, Labels, PassageFacts, Tenant, Terms } from "./vectors.ts";
 
+/** The mark of a picture that nobody could look at yet. */
+export const unseenMark = "";
+
 /** A picture of the vault as it is stored beside its vectors. */
 export type StoredPicture = PassageFacts & {
   readonly documentId: string;
@@ -36,6 +39,9 @@ export type PicturePoint = StoredPicture & {
   };
 };
 
+/** `visual` is absent when it could not be decoded; then it is not asked about again. */
+export type SeenPicture = { readonly ordinal: number; readonly mark: string; readonly visual?: Float32Array };
+
 export type PictureHit = StoredPicture & {
   /** Fused score, higher is better; comparable within one answer only. */
   readonly score: number;
@@ -58,6 +64,10 @@ export type PictureVectors = {
   spaces(): Promise<PictureSpaces>;
   /** The marks of a document's pictures by their ordinals. */
   marks(document: DocumentKey, signal: AbortSignal): Promise<ReadonlyMap<number, string>>;
+  /** The pictures of a document that carry `unseenMark`. */
+  unseen(document: DocumentKey, signal: AbortSignal): Promise<readonly StoredPicture[]>;
+  /** Adds what was seen in some pictures to what is stored of them; one that is gone fails the whole. */
+  see(document: DocumentKey, pictures: readonly SeenPicture[], signal: AbortSignal): Promise<void>;
   /** Replaces all pictures of a document by these (in order), all at once. */
   replace(document: DocumentKey, pictures: readonly PicturePoint[], signal: AbortSignal): Promise<void>;
   /** A document without pictures is not an error. */

@@ -95,6 +95,36 @@ export function picturesContract(name: string, open: () => Promise<PictureVector
     assert.equal(await vectors.count({ tenantId }), 0);
   });
 
+  test(`${name}: pictures that nobody looked at are told, and what is seen later is added to them`, async () => {
+    const vectors = await open();
+    const key = { tenantId, documentId: "report" };
+    const terms = { indices: [1], values: [1] };
+    const unseen = picture("report", 1, { mark: "", made: { terms, caption: told(5) }, caption: "Figure 1" });
+    await vectors.replace(key, [picture("report", 0), unseen, picture("report", 2, { mark: "", made: { terms } })], never);
+    assert.deepEqual((await vectors.unseen(key, never)).map(({ ordinal }) => ordinal).sort(), [1, 2]);
+    assert.deepEqual(await vectors.unseen({ tenantId: "other", documentId: "report" }, never), []);
+
+    await assert.rejects(vectors.see({ ...key, tenantId: "other" }, [{ ordinal: 1, mark: "m", visual: seen(9) }], never));
+    await vectors.see(
+      key,
+      [
+        { ordinal: 1, mark: "m", visual: seen(9) },
+        { ordinal: 2, mark: "broken" },
+      ],
+      never,
+    );
+
+    assert.deepEqual(await vectors.unseen(key, never), []);
+    const [hit] = await vectors.search({ tenantId, branches: byLooks(9), limit: 1 }, never);
+    assert.deepEqual([hit?.ordinal, hit?.caption], [1, "Figure 1"]);
+    const byCaption = [{ name: "caption", weight: 1, caption: told(5) }];
+    assert.equal(
+      (await vectors.search({ tenantId, branches: byCaption, limit: 1 }, never))[0]?.ordinal,
+      1,
+      "the rest of it stays",
+    );
+  });
+
   test(`${name}: what the owner has not accepted is kept, and found only when it is let go`, async () => {
     const vectors = await open();
     const hold = { batchId: "b1", folder: "" };

@@ -24,6 +24,21 @@ export function fakePictures(spaces: PictureSpaces = { visualId: "eye", captionI
     async marks({ tenantId, documentId }) {
       return new Map(of(tenantId, documentId).map(({ ordinal, mark }) => [ordinal, mark]));
     },
+    async unseen({ tenantId, documentId }, signal) {
+      stopped(signal);
+      return of(tenantId, documentId)
+        .filter(({ mark }) => mark === "")
+        .map(stored);
+    },
+    async see({ tenantId, documentId }, pictures, signal) {
+      stopped(signal);
+      const before = pictures.map(({ ordinal }) => held.get(keyOf({ tenantId, documentId, ordinal })));
+      if (before.includes(undefined)) throw new NikaError("missing", "There is no such picture.");
+      for (const [at, { mark, visual }] of pictures.entries()) {
+        const one = before[at]!;
+        held.set(keyOf(one), { ...one, mark, ...(one.made && { made: { ...one.made, ...(visual && { visual }) } }) });
+      }
+    },
     async replace({ tenantId, documentId }, pictures, signal) {
       stopped(signal);
       const before = new Map(of(tenantId, documentId).map((one) => [one.ordinal, one]));

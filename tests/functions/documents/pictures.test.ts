@@ -8,6 +8,7 @@ import { clearDocument } from "../../../functions/documents/clear.ts";
 import { forgetDocument } from "../../../functions/documents/forget.ts";
 import { ingestDocument } from "../../../functions/documents/ingest.ts";
 import { labelDocuments } from "../../../functions/documents/label.ts";
+import { lookAtPictures } from "../../../functions/documents/look.ts";
 import { speakerOf } from "../../../functions/documents/speakerOf.ts";
 import type { Passage, ReadPicture } from "../../../functions/ports/reader.ts";
 import type { State } from "../../../functions/ports/state.ts";
@@ -34,7 +35,7 @@ const picture = (byte: number, changes: Partial<ReadPicture> = {}): ReadPicture 
 type File = Record<string, unknown>;
 
 /** The rows of a document's pictures, as the control plane keeps them. */
-function controlPlane(file: File = {}): { state: State; rows: Map<number, string> } {
+function controlPlane(file: File = {}, owed: unknown[] = []): { state: State; rows: Map<number, string> } {
   const rows = new Map<number, string>();
   const answers: Record<string, (args: never) => unknown> = {
     "documents:fileForIngest": () => ({
@@ -61,6 +62,8 @@ function controlPlane(file: File = {}): { state: State; rows: Map<number, string
     "sources:uploadUrl": () => "http://upload",
     "pictures:put": ({ facts, storageId }: { facts: { ordinal: number }; storageId: string }) =>
       rows.set(facts.ordinal, storageId),
+    "pictures:owe": (args: unknown) => owed.push(args),
+    "pictures:forServing": () => ({ url: "http://f", mediaType: "image/webp", sizeBytes: 1, words: "" }),
     "pictures:trim": ({ count }: { count: number }) => [...rows.keys()].filter((at) => at >= count).map((at) => rows.delete(at)),
   };
   const answer = async (f: never, args: never): Promise<unknown> => answers[getFunctionName(f)]!(args);
@@ -72,11 +75,13 @@ function portsWith(
   changes: Partial<Omit<Ports, "pictures" | "visual">> & {
     readonly pictures?: ReturnType<typeof fakePictures>;
     readonly file?: File;
+    /** Gets what is to be looked at later. */
+    readonly owed?: unknown[];
     readonly passages?: Passage[];
   } = {},
 ) {
-  const { file, passages = [{ text: "About pumps", place: { page: 1, headings: ["Pumps"] } }], ...others } = changes;
-  const { state } = controlPlane(file);
+  const { file, owed, passages = [{ text: "About pumps", place: { page: 1, headings: ["Pumps"] } }], ...others } = changes;
+  const { state } = controlPlane(file, owed);
   return {
     state,
     // What is stored is known by its only byte.
@@ -170,10 +175,11 @@ test("pictures wait with their document, are let go with it, carry its labels, a
   }
 });
 
-test("an embedder that does not answer holds nobody up: pictures are found by their words, and embedded at the next reading", async () => {
+test("an embedder that does not answer holds nobody up: pictures are found by their words, and embedded when it does", async () => {
   const visual = fakeVisual();
   const down = { ...visual, images: async () => Promise.reject(new NikaError("unavailable", "down")) };
-  const ports = portsWith([picture(1, { caption: "a pump" })]);
+  // What is stored is the picture's bytes; see `portsWith`.
+  const ports = { ...portsWith([picture(1, { caption: "a pump" })]), files: fakeFiles(new Uint8Array([1]), () => "1") };
 
   const outcome = await ingestDocument.run(call(), { ...ports, visual: down });
   assert.equal(outcome.type, "done");
@@ -182,8 +188,27 @@ test("an embedder that does not answer holds nobody up: pictures are found by th
     [undefined, true],
   );
 
+  const waits = await lookAtPictures.run(call(), { ...ports, visual: down });
+  assert.equal(waits.type, "snoozed");
+  assert.deepEqual(await lookAtPictures.run(call(), { ...ports, visual }), { type: "done" });
+  const [seen] = ports.pictures.all();
+  assert.deepEqual([seen?.made?.visual?.[1], seen?.made?.caption !== undefined, seen?.caption], [1, true, "a pump"]);
+
+  const { count } = visual.looks;
+  await lookAtPictures.run(call(), { ...ports, visual });
   await ingestDocument.run(call(), { ...ports, visual });
-  assert.equal(ports.pictures.all()[0]?.made?.visual?.[1], 1);
+  assert.equal(visual.looks.count, count, "and not again, by nobody");
+});
+
+test("a document whose pictures nobody could look at is owed a look, once", async () => {
+  const owed: unknown[] = [];
+  const down = { ...fakeVisual(), images: async () => Promise.reject(new NikaError("unavailable", "down")) };
+  const ports = portsWith([picture(1)], { owed });
+
+  await ingestDocument.run(call(), { ...ports, visual: down });
+  await ingestDocument.run(call(), ports);
+
+  assert.deepEqual(owed, [{ documentId }]);
 });
 
 test("vectors of an embedder that is not in force are not made", async () => {
