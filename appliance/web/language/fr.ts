@@ -452,10 +452,10 @@ export const fr: Words = {
     away: "Absent",
     slots: (count) => formatCount(count, "fr", { one: "place", other: "places" }),
     lanes: { now: "immédiat", work: "courant", bulk: "en masse" },
-    does: (kinds) => `sait faire : ${kinds}`,
+    does: (kinds) => `sait faire : ${kinds}`,
     seen: (when) => `dernier signe de vie ${when}`,
     pressure: ({ cpu, memory, disk, diskUsed }) =>
-      `La machine : d’autres occupent ses processeurs à ${formatPercent(cpu, "fr")} ; mémoire pleine à ${formatPercent(memory, "fr")}, disque à ${formatPercent(diskUsed, "fr")}, attendu ${formatPercent(disk, "fr")} du temps.`,
+      `La machine : d’autres occupent ses processeurs à ${formatPercent(cpu, "fr")} ; mémoire pleine à ${formatPercent(memory, "fr")}, disque à ${formatPercent(diskUsed, "fr")}, attendu ${formatPercent(disk, "fr")} du temps.`,
   },
   activity: {
     title: "Activité",
