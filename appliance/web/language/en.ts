@@ -613,7 +613,7 @@ export const en = {
     forbidBare: "Only in a sandbox",
     done: (count: number) => `${formatNumber(count, "en")} done`,
     failed: (count: number) => `${formatNumber(count, "en")} failed`,
-    usually: (p50: string, p95: string) => `${p50}, at worst mostly ${p95}`,
+    usually: (p50: string, p95: string) => `${p50}, 95% within ${p95}`,
     neverRan: "has not run yet",
     limits: "May use",
     limitsAre: (memoryMiB: number, seconds: number, concurrency: number) =>

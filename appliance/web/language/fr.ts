@@ -653,7 +653,7 @@ export const fr: Words = {
     forbidBare: "Seulement dans un bac à sable",
     done: (count) => formatCount(count, "fr", { one: "réussite", other: "réussites" }),
     failed: (count) => formatCount(count, "fr", { one: "échec", other: "échecs" }),
-    usually: (p50, p95) => `${p50}, au pire souvent ${p95}`,
+    usually: (p50, p95) => `${p50}, 95 % en moins de ${p95}`,
     neverRan: "n’a pas encore tourné",
     limits: "Peut utiliser",
     limitsAre: (memoryMiB, seconds, concurrency) =>
