@@ -1,4 +1,3 @@
-import { fork, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
@@ -7,7 +6,8 @@ import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../convex/model/error.ts";
 import { visualDimensions, type VisualPicture } from "../../functions/ports/visual.ts";
 import { openLooker } from "./look.ts";
-import type { OpenedVisual } from "./visual.ts";
+import { openModelProcess, type ModelReply, type ModelRequest } from "./modelProcess.ts";
+import type { OpenedVisual } from "./opened.ts";
 
 /** A model of the CLIP family as transformers.js reads it: MODELS/<name>/{config,tokenizer,…}.json and two graphs under onnx/. */
 export type ClipFiles = {
@@ -18,11 +18,9 @@ export type ClipFiles = {
   readonly isQuantized: boolean;
 };
 
-export type ClipRequest = { readonly id: number } & ({ readonly text: string } | { readonly png: Uint8Array });
-export type ClipReply = { readonly id: number } & (
-  | { readonly ok: true; readonly vector: Float32Array }
-  | { readonly ok: false; readonly message: string }
-);
+type Asked = { readonly text: string } | { readonly png: Uint8Array };
+export type ClipRequest = ModelRequest<Asked>;
+export type ClipReply = ModelReply<Float32Array>;
 
 const names = ["Xenova/clip-vit-base-patch32", "Xenova/clip-vit-base-patch16", "clip-vit-base-patch32", "clip-vit-base-patch16"];
 const needed = ["config.json", "tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"];
@@ -51,16 +49,30 @@ export async function findClip(modelsDir: string): Promise<ClipFiles | undefined
  */
 export async function openClip(files: ClipFiles, log: (line: string) => void): Promise<OpenedVisual> {
   const looker = openLooker();
-  const child = openChild(files, log);
+  const entry = new URL("clipProcess.ts", import.meta.url);
+  const child = openModelProcess<Asked, Float32Array>({
+    entry,
+    files,
+    name: "model of pictures",
+    answerLimitMs,
+    restartDelayMs,
+    log,
+  });
+  const ask = async (asked: Asked, signal: AbortSignal): Promise<Float32Array> => {
+    const vector = await child.ask(asked, signal);
+    const full = padded(vector);
+    if (!full) throw child.unavailable(`a vector of ${vector.length} numbers and length ${Math.hypot(...vector)}`);
+    return full;
+  };
   const close = async (): Promise<void> => {
     await Promise.all([child.close(), looker.close()]);
   };
   const look = async ({ bytes }: VisualPicture, signal: AbortSignal): Promise<Float32Array | undefined> => {
     const png = await looker.shrink(bytes, sideMax, signal);
-    return png && (await child.ask({ png }, signal));
+    return png && (await ask({ png }, signal));
   };
   try {
-    await child.ask({ text: "health" }, new AbortController().signal);
+    await ask({ text: "health" }, new AbortController().signal);
     return {
       id: `${baseOf(files.name)}-${await fingerprint(files)}`,
       label: `${baseOf(files.name)}: matches what pictures show, best in English`,
@@ -73,7 +85,7 @@ export async function openClip(files: ClipFiles, log: (line: string) => void): P
         return vectors;
       },
       like: look,
-      text: (query, signal) => child.ask({ text: query }, signal),
+      text: (query, signal) => ask({ text: query }, signal),
       close,
     };
   } catch (cause) {
@@ -93,86 +105,10 @@ async function fingerprint({ modelsDir, name, isQuantized }: ClipFiles): Promise
   return hash.digest("hex").slice(0, 12);
 }
 
-type Asked = { readonly text: string } | { readonly png: Uint8Array };
-type Waiting = { resolve(vector: Float32Array): void; reject(error: NikaError): void };
-
-function openChild(files: ClipFiles, log: (line: string) => void) {
-  const waiting = new Map<number, Waiting>();
-  let child: ChildProcess | undefined;
-  let lastId = 0;
-  let restartAt = 0;
-  let isClosed = false;
-
-  const start = (): ChildProcess => {
-    const started = fork(new URL("clipProcess.ts", import.meta.url), [JSON.stringify(files)], {
-      serialization: "advanced",
-      stdio: ["ignore", "ignore", "ignore", "ipc"],
-      execArgv: [],
-      env: {},
-    });
-    started.on("message", (reply: ClipReply) => {
-      const asker = waiting.get(reply.id);
-      if (reply.ok) asker?.resolve(reply.vector);
-      else asker?.reject(unavailable(reply.message));
-    });
-    const lose = (why: string): void => {
-      if (child !== started) return;
-      child = undefined;
-      restartAt = Date.now() + restartDelayMs;
-      if (!isClosed) log(`pictures: the model's process ended (${why})`);
-      for (const asker of waiting.values()) asker.reject(unavailable(why));
-    };
-    started.once("error", (error) => lose(error.message));
-    started.once("exit", (code, signal) => lose(signal ?? `exit code ${code}`));
-    // It may be idle for days and must not keep the appliance from ending.
-    started.unref();
-    started.channel?.unref();
-    return started;
-  };
-
-  const ask = (asked: Asked, signal: AbortSignal): Promise<Float32Array> =>
-    new Promise((resolve, reject) => {
-      if (isClosed || signal.aborted) return reject(cancelled());
-      if (!child && Date.now() < restartAt) return reject(unavailable("waiting to be started again"));
-      child ??= start();
-      const running = child;
-      const id = (lastId += 1);
-      // A process that hangs is ended: the next picture starts another.
-      const timer = setTimeout(() => running.kill("SIGKILL"), answerLimitMs);
-      const onAbort = (): void => waiting.get(id)?.reject(cancelled());
-      const end = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        waiting.delete(id);
-        if (waiting.size === 0) running.channel?.unref();
-      };
-      waiting.set(id, { resolve: (vector) => (end(), resolve(vector)), reject: (error) => (end(), reject(error)) });
-      signal.addEventListener("abort", onAbort, { once: true });
-      running.channel?.ref();
-      running.send({ id, ...asked } satisfies ClipRequest, (error) => error && running.kill("SIGKILL"));
-    });
-
-  return {
-    ask: async (asked: Asked, signal: AbortSignal): Promise<Float32Array> => padded(await ask(asked, signal)),
-    close: async (): Promise<void> => {
-      isClosed = true;
-      for (const asker of waiting.values()) asker.reject(cancelled());
-      const ending = child;
-      child = undefined;
-      if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
-      const ended = new Promise<void>((resolve) => ending.once("exit", () => resolve()));
-      ending.ref();
-      ending.kill("SIGKILL");
-      await ended;
-    },
-  };
-}
-
-/** Of length 1, with zeros after it. */
-function padded(vector: Float32Array): Float32Array {
+/** Of length 1, with zeros after it; undefined when it has no direction. */
+function padded(vector: Float32Array): Float32Array | undefined {
   const length = Math.hypot(...vector);
-  if (vector.length > visualDimensions || !(length > 1e-9) || !Number.isFinite(length))
-    throw unavailable(`a vector of ${vector.length} numbers and length ${length}`);
+  if (vector.length > visualDimensions || !(length > 1e-9) || !Number.isFinite(length)) return undefined;
   const full = new Float32Array(visualDimensions);
   full.set(vector.map((value) => value / length));
   return full;
@@ -184,7 +120,3 @@ async function exists(path: string): Promise<boolean> {
     () => false,
   );
 }
-
-const unavailable = (why: string): NikaError =>
-  new NikaError("unavailable", "The model of pictures is not answering.", { cause: new Error(why) });
-const cancelled = (): NikaError => new NikaError("cancelled", "The work was cancelled.");

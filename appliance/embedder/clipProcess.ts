@@ -41,7 +41,7 @@ async function embed(request: ClipRequest): Promise<Float32Array> {
 
 process.on("message", (request: ClipRequest) => {
   void embed(request).then(
-    (vector) => send({ id: request.id, ok: true, vector }),
+    (answer) => send({ id: request.id, ok: true, answer }),
     (error: unknown) => send({ id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) }),
   );
 });

@@ -45,7 +45,7 @@ async function score({ question, texts }: RerankRequest): Promise<number[]> {
 
 process.on("message", (request: RerankRequest) => {
   void score(request).then(
-    (scores) => send({ id: request.id, ok: true, scores }),
+    (answer) => send({ id: request.id, ok: true, answer }),
     (error: unknown) => send({ id: request.id, ok: false, message: error instanceof Error ? error.message : String(error) }),
   );
 });

@@ -7,7 +7,7 @@ import { importPKCS8, SignJWT } from "jose";
 import { NikaError } from "../../convex/model/error.ts";
 import { visualDimensions, type VisualPicture } from "../../functions/ports/visual.ts";
 import { openLooker } from "./look.ts";
-import type { OpenedVisual } from "./visual.ts";
+import type { OpenedVisual } from "./opened.ts";
 
 export type VertexConfig = {
   /** The service account's key as Google hands it out, JSON. */

@@ -1,11 +1,10 @@
 import { NikaError } from "../../convex/model/error.ts";
-import { visualDimensions, type VisualEmbedder } from "../../functions/ports/visual.ts";
+import { visualDimensions } from "../../functions/ports/visual.ts";
 import { visualDescriptor } from "../../ml/embed/visual.ts";
 import { findClip, openClip } from "./clip.ts";
 import { openLooker } from "./look.ts";
+import type { OpenedVisual } from "./opened.ts";
 import { openVertex, type VertexConfig } from "./vertex.ts";
-
-export type OpenedVisual = VisualEmbedder & { close(): Promise<void> };
 
 export type VisualConfig =
   /** A CLIP model when its files are in the models folder, else the descriptor. */

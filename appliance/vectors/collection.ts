@@ -7,7 +7,8 @@ import { parseDense, parseSparse, type CollectionConfig, type VectorConfig } fro
 import type { Database } from "./database.ts";
 import { createFieldTable, dropFieldTable, openField, type Field } from "./index/field.ts";
 import type { Filter } from "./filter/filter.ts";
-import { openFieldIndex, type FieldIndex, type FieldSchema } from "./filter/payloadIndex.ts";
+import type { FieldIndex } from "./filter/fieldIndex.ts";
+import { openFieldIndex, type FieldSchema } from "./filter/payloadIndex.ts";
 import { elementsAt, parsePath, type Path } from "./filter/payloadPath.ts";
 import { SlotIds, type PointId } from "./pointId.ts";
 import { select, type Points } from "./filter/select.ts";

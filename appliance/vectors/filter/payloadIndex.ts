@@ -3,27 +3,11 @@ import { isAbsent, isObject, refuseOthers, toText, type Json } from "../body.ts"
 import { intersect, keep, SlotList, union } from "../index/slots.ts";
 import { badFormat, unsupported } from "../refusal.ts";
 import { toMicros } from "./datetime.ts";
+import type { FieldIndex, Term } from "./fieldIndex.ts";
 import { isWithin, type Test } from "./filter.ts";
 import { findGeoPoint, isInside, isOnGlobe, type GeoPoint } from "./geo.ts";
 import { textIndex } from "./textIndex.ts";
 import { parseTokenizer } from "./tokens.ts";
-
-export type FieldIndex = {
-  /** Points that have a value here. */
-  readonly points: number;
-  add(slot: number, values: readonly unknown[]): void;
-  /** `values` is what was added. */
-  remove(slot: number, values: readonly unknown[]): void;
-  /** The slots that pass, exactly; undefined when this index cannot tell. The result is among `among` when that is cheaper. */
-  select(test: Test, among: Uint32Array): Uint32Array | undefined;
-  /** How many slots a test will at most select, for ordering conditions; undefined when it cannot tell. */
-  estimate(test: Test): number | undefined;
-  /** How many of these slots hold each value: what facets show. Absent where values are no categories. */
-  counts?(among: Uint32Array): Map<Term, number>;
-  /** The numbers of a slot: what points are ordered by. Absent where there are none. */
-  numbers?(slot: number): readonly number[];
-};
-export type Term = string | number | boolean;
 
 const placing = ["type", "on_disk", "memory", "enable_hnsw"];
 

@@ -6,7 +6,7 @@ import type { Json } from "../body.ts";
 import { asksPayloadOnly, conditionsOf, type Condition, type Filter } from "./filter.ts";
 import { matches, matchesFilter } from "./match.ts";
 import { isInSlice } from "./slice.ts";
-import type { FieldIndex } from "./payloadIndex.ts";
+import type { FieldIndex } from "./fieldIndex.ts";
 import { difference, intersect, keep, union } from "../index/slots.ts";
 
 /** What a filter may ask about points. */

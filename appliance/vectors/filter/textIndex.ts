@@ -1,7 +1,7 @@
 /** A full-text index over one key: which slots hold which token, and, for phrases, in which order. */
 import { SlotList, intersect, keep, union } from "../index/slots.ts";
 import type { Test } from "./filter.ts";
-import type { FieldIndex } from "./payloadIndex.ts";
+import type { FieldIndex } from "./fieldIndex.ts";
 import type { Tokenizer } from "./tokens.ts";
 
 /** Stands between the elements of an array, so that no phrase reaches from one into the next. */

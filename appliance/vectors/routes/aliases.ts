@@ -1,6 +1,6 @@
 import { refuseOthers, toArray, toObject, toText } from "../body.ts";
 import { badFormat } from "../refusal.ts";
-import type { Route } from "../routes.ts";
+import type { Route } from "../route.ts";
 import type { AliasAction } from "../store.ts";
 
 export const aliasRoutes: readonly Route[] = [

@@ -4,7 +4,7 @@ import { checkVectorName, parseAddedVector, parseCollection, unnamed } from "../
 import { parsePath } from "../filter/payloadPath.ts";
 import { parseFieldSchema } from "../filter/payloadIndex.ts";
 import { alreadyExists } from "../refusal.ts";
-import type { Call, Route } from "../routes.ts";
+import type { Call, Route } from "../route.ts";
 import { written } from "./written.ts";
 
 export const collectionRoutes: readonly Route[] = [

@@ -2,7 +2,7 @@ import { isAbsent, refuseOthers, toArray, toCount, toObject, toText, type Json }
 import type { Collection } from "../collection.ts";
 import { unnamed } from "../config.ts";
 import { parseFilter } from "../filter/filter.ts";
-import type { Term } from "../filter/payloadIndex.ts";
+import type { Term } from "../filter/fieldIndex.ts";
 import type { Hit } from "../index/ranking.ts";
 import { findIdBytes, fromIdBytes, toIdBytes } from "../pointId.ts";
 import { searchGroups } from "../query/groups.ts";
@@ -10,7 +10,7 @@ import { inOrder, parseOrderBy } from "../query/orderBy.ts";
 import { parseGroups, parseQuery } from "../query/query.ts";
 import { inIdOrder, search, type Place } from "../query/search.ts";
 import { notFound, wrongInput } from "../refusal.ts";
-import type { Call, Route } from "../routes.ts";
+import type { Call, Route } from "../route.ts";
 import { vectorConfig } from "../vectorInput.ts";
 import { parseWanted, viewHit, viewRecord } from "../view.ts";
 import { changes, parseBatch, type Change } from "../writes.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Collection } from "../collection.ts";
 import { unsupported } from "../refusal.ts";
-import type { Call, Route } from "../routes.ts";
+import type { Call, Route } from "../route.ts";
 
 /** The Qdrant whose calls are imitated. Clients compare its first two numbers with their own. */
 const imitated = "1.19.0";

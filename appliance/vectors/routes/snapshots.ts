@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { Busboy } from "@fastify/busboy";
 import { isAbsent, refuseOthers, toText } from "../body.ts";
 import { badFormat, badRequest, Refusal } from "../refusal.ts";
-import type { Call, Route } from "../routes.ts";
+import type { Call, Route } from "../route.ts";
 
 const ofCollection = "/collections/{c}/snapshots";
 

@@ -1,5 +1,5 @@
 import type { Change } from "../writes.ts";
-import type { Call } from "../routes.ts";
+import type { Call } from "../route.ts";
 
 /** Writes, and says so the way Qdrant does. It is durable either way; `wait` only decides the word. */
 export function written({ store, path, search }: Call, change: Change): unknown {
