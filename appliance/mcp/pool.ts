@@ -11,7 +11,7 @@ import { canonicalJson, pinnedPart, type ToolDefinition } from "../../convex/mod
 import { keep, sha256, type Catalog, type Listing, type Lock, type Pin } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
 import { openPeer, type Asked, type Peer } from "./peer.ts";
-import { toDefinition, toRoutes, type Offer, type Routes } from "./routes.ts";
+import { digestOf, toDefinition, toRoutes, type Offer, type Routes } from "./routes.ts";
 
 export type PoolOptions = {
   readonly dataDir: string;
@@ -163,6 +163,22 @@ export function openPool(options: PoolOptions): Pool {
       for (const listener of standingListeners) listener();
     }, settleMs).unref();
   }
+
+  /** What was approved and is listed unchanged is kept once, not twice. */
+  function share(server: string): void {
+    const [listing, pins] = [catalog.value[server], lock.value[server]];
+    if (!listing || !pins) return;
+    const once = (tools: readonly ToolDefinition[], old: Readonly<Record<string, Pin>>): Record<string, Pin> => {
+      const shared = { ...old };
+      for (const tool of tools) {
+        const pin = Object.hasOwn(old, tool.name) ? old[tool.name] : undefined;
+        if (pin && pin.sha256 === digestOf(tool).sha256) shared[tool.name] = { ...pin, definition: pinnedPart(tool) };
+      }
+      return shared;
+    };
+    lock.value[server] = { ...pins, tools: once(listing.tools, pins.tools) };
+  }
+  for (const server of Object.keys(lock.value)) share(server);
 
   // --- starting and stopping
 
@@ -404,6 +420,7 @@ export function openPool(options: PoolOptions): Pool {
     if (!slot.isDraining) {
       catalog.value[name] = listing;
       catalog.save();
+      share(name);
     }
     return listing;
   }

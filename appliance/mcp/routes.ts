@@ -4,6 +4,7 @@ import {
   canonicalJson,
   judge,
   lint,
+  pinnedPart,
   publicNames,
   type Finding,
   type Judged,
@@ -11,7 +12,7 @@ import {
   type ToolDefinition,
 } from "../../convex/model/tool.ts";
 import type { ServerConfig } from "../../convex/model/server.ts";
-import { sha256, type Catalog, type Lock, type Prompt, type Resource, type Template } from "./kept.ts";
+import { sha256, type Catalog, type Lock, type Pin, type Prompt, type Resource, type Template } from "./kept.ts";
 
 /** One tool or prompt of a server, seen from outside. */
 export type Offer = Judged & {
@@ -49,6 +50,26 @@ export type Routes = {
   readonly toolsChars: number;
 };
 
+type Digest = { readonly sha256: string; readonly chars: number };
+const digests = new WeakMap<object, Digest>();
+
+/** Of all that a model sees of it; worked out once for each listing. */
+export function digestOf(tool: ToolDefinition): Digest {
+  const known = digests.get(tool);
+  if (known) return known;
+  const text = canonicalJson(pinnedPart(tool));
+  const digest = { sha256: sha256(text), chars: text.length };
+  digests.set(tool, digest);
+  return digest;
+}
+
+/** What was listed is nearly always what was approved, and then nothing needs to be compared in depth. */
+function judged(pins: Readonly<Record<string, Pin>>, listed: readonly ToolDefinition[]): Judged[] {
+  const isSame = listed.every((tool) => Object.hasOwn(pins, tool.name) && pins[tool.name]?.sha256 === digestOf(tool).sha256);
+  if (isSame) return listed.map(({ name }) => ({ name, standing: "approved", diff: [] }));
+  return judge(definitionsOf(pins), listed);
+}
+
 type Known = { readonly catalog: Catalog; readonly lock: Lock; readonly reserved: ReadonlySet<string> };
 
 export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, reserved }: Known): Routes {
@@ -69,14 +90,14 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
       listing.tools.map(({ name }) => name),
       { isPrefixed, digest: sha256 },
     );
-    const judgedTools = judge(definitionsOf(pins.tools), listing.tools);
+    const judgedTools = judged(pins.tools, listing.tools);
     listing.tools.forEach((tool, index) => {
       const publicName = toolNames.get(tool.name) ?? tool.name;
-      const judged = judgedTools[index];
-      if (!judged) return;
+      const verdict = judgedTools[index];
+      if (!verdict) return;
       const ruling = rule(tool, policy);
       const isTaken = tools.has(publicName) || reserved.has(publicName);
-      const isVisible = judged.standing === "approved" && ruling.approval !== "refuse" && !isTaken;
+      const isVisible = verdict.standing === "approved" && ruling.approval !== "refuse" && !isTaken;
       if (isVisible) tools.set(publicName, { server, publicName, tool, ruling });
       const hidden = isTaken
         ? `Another tool is named ${publicName}.`
@@ -84,9 +105,9 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
           ? "Your policy refuses it."
           : undefined;
       // Looking at texts takes time, and what was approved was looked at.
-      const findings = judged.standing === "approved" ? [] : lint(tool);
+      const findings = verdict.standing === "approved" ? [] : lint(tool);
       found.push({
-        ...judged,
+        ...verdict,
         kind: "tool",
         publicName,
         definition: tool,
@@ -101,16 +122,16 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
       { isPrefixed, digest: sha256 },
     );
     const definitions = listing.prompts.map(toDefinition);
-    const judgedPrompts = judge(definitionsOf(pins.prompts), definitions);
+    const judgedPrompts = judged(pins.prompts, definitions);
     listing.prompts.forEach((prompt, index) => {
       const publicName = promptNames.get(prompt.name) ?? prompt.name;
-      const [judged, definition] = [judgedPrompts[index], definitions[index]];
-      if (!judged || !definition) return;
+      const [verdict, definition] = [judgedPrompts[index], definitions[index]];
+      if (!verdict || !definition) return;
       const isTaken = prompts.has(publicName);
-      if (judged.standing === "approved" && !isTaken) prompts.set(publicName, { server, publicName, prompt });
-      const findings = judged.standing === "approved" ? [] : lint(prompt);
+      if (verdict.standing === "approved" && !isTaken) prompts.set(publicName, { server, publicName, prompt });
+      const findings = verdict.standing === "approved" ? [] : lint(prompt);
       found.push({
-        ...judged,
+        ...verdict,
         kind: "prompt",
         publicName,
         definition,
@@ -130,8 +151,8 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
     const text = listing.instructions ?? "";
     if (text !== "" && lock[server].instructions.sha256 === sha256(text)) instructions.push({ server, text });
   }
-  const visible = [...tools.values()].map(({ publicName, tool }) => [publicName, tool]);
-  const toolsJson = canonicalJson(visible);
+  const visible = [...tools.values()].map(({ publicName, tool }) => ({ publicName, ...digestOf(tool) }));
+  const names = visible.map(({ publicName, sha256: digest }) => `${publicName} ${digest}`).toSorted();
   const others = canonicalJson([
     [...prompts].map(([name, { prompt }]) => [name, prompt]),
     [...resources.keys()],
@@ -139,14 +160,14 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
     instructions,
   ]);
   return {
-    hash: sha256(toolsJson + others),
+    hash: sha256(names.join("\n") + others),
     tools: sorted(tools),
     prompts: sorted(prompts),
     resources: sorted(resources),
     templates,
     instructions,
     offers,
-    toolsChars: toolsJson.length,
+    toolsChars: visible.reduce((sum, { chars, publicName }) => sum + chars + publicName.length, 0),
   };
 }
 
