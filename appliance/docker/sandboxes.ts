@@ -238,6 +238,8 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
     async function stop(reason: "stopped" | "time"): Promise<void> {
       if (hasDied) return void (await ended);
       broughtAbout ??= reason;
+      // Output that nobody reads would hold up the engine, and with it the end.
+      cut();
       // One that never ran is not removed by its end; of one that runs, this is the end.
       await unlessMissing(container.remove({ force: true })).catch((error: unknown) => {
         // Its removal is under way already.

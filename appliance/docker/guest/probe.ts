@@ -4,7 +4,17 @@
  */
 import { spawn } from "node:child_process";
 import { lookup } from "node:dns/promises";
-import { closeSync, openSync, readFileSync, readdirSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { networkInterfaces } from "node:os";
 
@@ -164,16 +174,12 @@ async function temporary(bytes: number): Promise<Probe[]> {
     child.once("exit", (code) => resolve(`ran and ended with ${code}`));
   });
   unlinkSync(script);
-  let written = 0;
-  let stoppedBy: string | undefined;
-  const piece = Buffer.alloc(1 << 20, 1);
   // Several files: the limit on one file's size must not be taken for that of the whole.
-  for (let n = 0; written < bytes * 3 && stoppedBy !== "ENOSPC"; n++) {
-    const file = openSync(`/tmp/fill${n >> 1}`, "a");
-    stoppedBy = attempt(() => (written += writeSync(file, piece)));
-    closeSync(file);
-    if (n > 100) break;
-  }
+  const full = Array.from({ length: 100 }, (_, n) =>
+    attempt(() => appendFileSync(`/tmp/fill${n >> 1}`, Buffer.alloc(1 << 20, 1))),
+  );
+  const stoppedBy = full.find((how) => how === "ENOSPC");
+  const written = readdirSync("/tmp").reduce((sum, name) => sum + statSync(`/tmp/${name}`).size, 0);
   return [
     { name: "programs in /tmp", holds: ran === "EACCES" || ran === "EPERM", detail: ran },
     {
