@@ -66,6 +66,12 @@ export function previewLines(preview: Preview, reader: Reader): string[] {
   return [
     `${oneLine(spec.name)} · ${label}`,
     `  next: ${next.map((at) => whenOf(at, reader)).join(" · ")}`,
+    ...(spec.action.type === "run"
+      ? spec.action.tasks.map(
+          ({ text, action }, i) =>
+            `  ${i + 1}. ${oneLine(text)} (${action.type === "message" ? `message to ${action.target}` : action.type})`,
+        )
+      : []),
     ...(spec.backend === "session" ? ["  kept with this session, and ends with it"] : []),
     ...(stopWhen === undefined ? [] : [`  until: ${oneLine(stopWhen)}`]),
     ...assumptions.map((line) => `  assumed: ${line}`),

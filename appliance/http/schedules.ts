@@ -15,6 +15,7 @@ import {
 import { toFunctionName } from "../../convex/model/userFunction.ts";
 import type { HostReport } from "../host/hostSchedules.ts";
 import type { Preview } from "../../functions/schedules/understand.ts";
+import { toTask } from "../../functions/schedules/tasks.ts";
 import { toSpec, type Said, type Saying } from "../../functions/schedules/say.ts";
 
 /** What the routes ask of the appliance. */
@@ -233,6 +234,9 @@ function toAction(given: unknown): Action | undefined {
   if (type === "message") throw new NikaError("invalid", `Say in "target" which agent gets the message.`);
   if (type === "function" && typeof name === "string") return { type, name: toFunctionName(name) };
   if (type === "function") throw new NikaError("invalid", `Say in "name" which function runs.`);
+  if (type === "run" && Array.isArray(more["tasks"]))
+    return { type, tasks: more["tasks"].map(toTask), isInTurn: more["isInTurn"] === true };
+  if (type === "run") throw new NikaError("invalid", `Name in "tasks" what is to be done.`);
   if (type === "upkeep" && isScript(script)) return { type, script };
   if (type === "upkeep") throw new NikaError("invalid", `"script" must be one of ${scripts.join(", ")}.`);
   throw new NikaError("invalid", `"action" must be one of ${vAction.members.map(({ fields }) => fields.type.value).join(", ")}.`);

@@ -211,12 +211,14 @@ export class Replay {
       ...(retry && { attemptsMax: retry.attemptsMax }),
     });
     if (!spec) return never;
-    const idemKey = effectKey(this.#options.run, spec.path);
+    const { run } = this.#options;
+    let known: string | undefined;
+    const keyOf = (): string => (known ??= effectKey(run, spec.path));
     let record = this.#recorded.get(spec.path);
     /** Begun in this life: how far it came in another one nobody knows. */
     let isOurs = false;
     if (!record) {
-      record = await this.#begin(spec, { type: "work", ...(effect !== undefined && { idemKey }) });
+      record = await this.#begin(spec, { type: "work", ...(effect !== undefined && { idemKey: keyOf() }) });
       isOurs = true;
     }
     for (;;) {
@@ -237,7 +239,7 @@ export class Replay {
         case "started": {
           const at: StepRecord = record;
           const mayHaveHappened = !isOurs || at.attempts > 0;
-          const result = await this.#during(() => this.#tryOnce(at, { work, options, idemKey, isOurs, mayHaveHappened }));
+          const result = await this.#during(() => this.#tryOnce(at, { work, options, keyOf, isOurs, mayHaveHappened }));
           this.#ended = [...this.#ended, { stepId: at.id, tried: result.tried }];
           if (result.tried.type !== "done") this.#isUrgent = true;
           this.#touch();
@@ -254,12 +256,12 @@ export class Replay {
     attempt: {
       readonly work: (attempt: Try) => Promise<T> | T;
       readonly options: StepOptions<T>;
-      readonly idemKey: string;
+      readonly keyOf: () => string;
       readonly isOurs: boolean;
       readonly mayHaveHappened: boolean;
     },
   ): Promise<{ readonly tried: Tried; readonly value?: unknown }> {
-    const { options, idemKey, isOurs, mayHaveHappened } = attempt;
+    const { options, keyOf, isOurs, mayHaveHappened } = attempt;
     const { effect } = options;
     if (effect === "ambiguous" && !isOurs) return { tried: { type: "unknown" } };
     const { signal: closing } = this.#closing;
@@ -270,9 +272,9 @@ export class Replay {
       stopped.reject(closing.reason);
       controller.abort(closing.reason);
     };
-    const outOfTime = new StepError("timeout", "It took longer than it may.");
     const timer = setTimeout(
       () => {
+        const outOfTime = new StepError("timeout", "It took longer than it may.");
         stopped.reject(outOfTime);
         controller.abort(outOfTime);
       },
@@ -280,8 +282,16 @@ export class Replay {
     );
     closing.addEventListener("abort", stop, { once: true });
     const work = async (): Promise<T> => {
-      const found = typeof effect === "object" && mayHaveHappened ? await effect.look(idemKey, signal) : undefined;
-      return found ? found.value : await attempt.work({ signal, attempt: record.attempts + 1, key: idemKey });
+      const found = typeof effect === "object" && mayHaveHappened ? await effect.look(keyOf(), signal) : undefined;
+      return found
+        ? found.value
+        : await attempt.work({
+            signal,
+            attempt: record.attempts + 1,
+            get key() {
+              return keyOf();
+            },
+          });
     };
     // What ignores its signal is left alone; it is not heard any more.
     const working = work();
@@ -297,7 +307,7 @@ export class Replay {
     } catch (thrown) {
       if (closing.aborted) return never;
       // Out of time whatever it said when it was told so.
-      return { tried: this.#failure(signal.aborted ? outOfTime : thrown) };
+      return { tried: this.#failure(signal.aborted ? signal.reason : thrown) };
     } finally {
       clearTimeout(timer);
       closing.removeEventListener("abort", stop);

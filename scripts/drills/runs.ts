@@ -19,7 +19,7 @@ import { openState } from "../../appliance/state.ts";
 import { api, internal } from "../../convex/_generated/api.js";
 import type { Doc, TableNames } from "../../convex/_generated/dataModel.js";
 
-const [kills = 30, seed = 1, runs = 20] = process.argv.slice(2).map(Number);
+const [kills = 30, seed = 1, runs = kills * 3] = process.argv.slice(2).map(Number);
 /** first 1 + sent 3 + the leaf's 1, or what the child came to, and five times one more. */
 const expected = [10, 19] as const;
 const patienceMs = 120_000;
@@ -32,6 +32,7 @@ const problems: string[] = [];
 /** How often somebody said that a blind effect is to be done once more. */
 const allowed = new Map<string, number>();
 const told = new Set<string>();
+let decided = 0;
 let randomState = seed;
 let child = await start();
 
@@ -42,11 +43,13 @@ try {
   const auth = mintOwnerToken(signing, Date.now()).token;
   const owner = new ConvexHttpClient(url, { auth, logger: false, skipConvexDeploymentUrlCheck: true });
   const ids: string[] = [];
-  for (let i = 0; i < runs; i++) {
-    const args = JSON.stringify({ depth: i % 2 });
-    ids.push(await state.mutation(internal.runs.begin, { name: "drill", args, label: `drill ${i}` }));
-  }
+  const beginOne = async (): Promise<void> => {
+    const args = JSON.stringify({ depth: ids.length % 2, turn: ids.length % 3 });
+    ids.push(await state.mutation(internal.runs.begin, { name: "drill", args, label: `drill ${ids.length}` }));
+  };
   for (let kill = 1; kill <= kills; kill++) {
+    // There is always work to be met.
+    while (ids.length < (runs * kill) / kills) await beginOne();
     await pause(20 + random() * 180);
     await lookAfter();
     await end(child);
@@ -64,7 +67,7 @@ try {
   const [steps, effects] = [rowsOf("steps").length, rowsOf("effects").length];
   console.log(
     `runs: ${kills} kills, ${rowsOf("runs").length} runs, ${steps} steps, ${effects} effects, ` +
-      `${[...allowed.values()].reduce((a, b) => a + b, 0)} decided to be done again, ${problems.length} problems`,
+      `${decided} asked about and ${[...allowed.values()].reduce((a, b) => a + b, 0)} of these done again, ${problems.length} problems`,
   );
   process.exitCode = problems.length === 0 ? 0 : 1;
 
@@ -79,6 +82,7 @@ try {
     for (const { stepId, key, state: known } of rowsOf("effects")) {
       if (known !== "unknown" || steps.get(stepId)?.waitFor?.type !== "decision") continue;
       const isDone = happenedTimes(key) > 0;
+      decided += 1;
       if (!isDone) allowed.set(key, (allowed.get(key) ?? 0) + 1);
       await owner.mutation(api.effects.decide, { stepId, as: isDone ? "sent" : "again" }).catch((error: unknown) => {
         // It went on between the look and the word.

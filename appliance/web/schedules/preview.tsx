@@ -22,6 +22,15 @@ export function PreviewView({ preview, isNew = false }: { preview: Preview; isNe
     <div className="schedule-preview" data-testid="schedule-preview">
       <p className="schedule-label">{recurrenceLabel(rule, { language, zone: ownZone() })}</p>
       {isNew && spec.prompt !== "" && <p className="schedule-wish">{spec.name}</p>}
+      {isNew && spec.action.type === "run" && (
+        <ol className="schedule-tasks" data-testid="schedule-tasks">
+          {spec.action.tasks.map(({ text, action }) => (
+            <li key={text}>
+              {text} <span className="row-facts">{schedules.actions[action.type]}</span>
+            </li>
+          ))}
+        </ol>
+      )}
       <dl className="facts">
         <div>
           <dt>{schedules.next}</dt>
