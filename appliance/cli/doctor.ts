@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { embedderCheck, engineCheck, searchCheck, vectorsCheck } from "./checkAppliance.ts";
 import { clockCheck, dataCheck, dockerCheck, memoryCheck, nodeCheck, portCheck, type Check } from "./checkHost.ts";
 import { toCliError } from "./exit.ts";
+import { sandboxCheck } from "./sandbox.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Answers whether any check failed. */
@@ -26,6 +27,7 @@ async function checkAll(config: Config): Promise<Check[]> {
     ["Vectors", () => vectorsCheck(config)],
     ["Embedder", () => embedderCheck(config)],
     ["Docker", dockerCheck],
+    ["Sandbox", () => sandboxCheck(config.dataDir)],
   ];
   return Promise.all(
     all.map(async ([name, check]) => {

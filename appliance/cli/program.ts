@@ -15,6 +15,7 @@ import { addJobCommands } from "./jobsProgram.ts";
 import { addMcpCommands } from "./mcpProgram.ts";
 import { addRunCommands } from "./runsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
+import { addSandboxCommand } from "./sandboxProgram.ts";
 import { addSecretCommands } from "./secretsProgram.ts";
 import type { Terminal } from "./terminal.ts";
 import { addWorkerCommands } from "./workerProgram.ts";
@@ -63,6 +64,7 @@ export function buildProgram(context: Context): Command {
   addSecretCommands(program, context, { clientOf, configOf, jsonFlag });
   addWorkerCommands(program, context, { clientOf, configOf, jsonFlag });
   addMcpCommands(program, context, { clientOf, configOf, jsonFlag });
+  addSandboxCommand(program, context, { configOf, jsonFlag });
   addLookCommands(program, context);
   return program;
 }

@@ -39,6 +39,8 @@ export type SandboxesOptions = {
 // Of this process, not of one who opens sandboxes: several of them share a data folder and must not reap each other's.
 const boot = randomUUID();
 const free = openUsers(users);
+/** Where verdicts are kept in a data folder. */
+export const attestationsFile = "sandbox/attestations.json";
 const ownerLabel = "nika.sandbox.owner";
 const bootLabel = "nika.sandbox.boot";
 /** What the kernel's SIGKILL looks like from outside, and V8's own end for want of heap. */
@@ -62,7 +64,7 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
 
   const attestations = openAttestations({
     docker,
-    file: join(dataDir, "sandbox", "attestations.json"),
+    file: join(dataDir, attestationsFile),
     image: () => images.need("node"),
     open: launch,
   });
