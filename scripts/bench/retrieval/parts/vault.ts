@@ -16,8 +16,9 @@ export type BenchVault = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-export async function openVault(): Promise<BenchVault> {
-  const dir = mkdtempSync(join(tmpdir(), "nika-bench-"));
+/** In a folder of its own that goes with it, or in one that stays. */
+export async function openVault(kept?: string): Promise<BenchVault> {
+  const dir = kept ?? mkdtempSync(join(tmpdir(), "nika-bench-"));
   const apiKey = "bench";
   const store = await startVectors({ dir, apiKey, host: "127.0.0.1", log: console.error });
   const baseline = baselineEmbedder();
@@ -33,7 +34,7 @@ export async function openVault(): Promise<BenchVault> {
     diskMiB: () => readdirSync(dir).reduce((sum, name) => sum + statSync(join(dir, name)).size, 0) / 2 ** 20,
     async [Symbol.asyncDispose]() {
       await store.close();
-      rmSync(dir, { recursive: true, force: true });
+      if (kept === undefined) rmSync(dir, { recursive: true, force: true });
     },
   };
 }
