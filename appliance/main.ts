@@ -45,7 +45,6 @@ import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
 import { qdrantPictures } from "./qdrant/pictures.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
-import { openMcp } from "./mcp/mcp.ts";
 import { openReader } from "./reader/reader.ts";
 import { schedulesOf } from "./schedules.ts";
 import { mediaOf, toPictureSearch } from "./media.ts";
@@ -81,9 +80,11 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const server = await openServer({ ...config, webDir: join(rootDir, "appliance/web/dist") });
   opened.defer(() => server.close());
 
-  const [engine, store] = await Promise.all([
+  const [engine, store, { openMcp }] = await Promise.all([
     openBackend({ config, keys, log, origin: () => server.origin }),
     openStore({ config: config.vectors, dir: join(config.dataDir, "vectors"), apiKey: keys.vectorsKey, log }),
+    // The largest part of the program is loaded while the threads of the others start.
+    import("./mcp/mcp.ts"),
   ]);
   opened.defer(() => engine?.close());
   opened.defer(() => store.close());

@@ -4,7 +4,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { internal } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { State } from "../../functions/ports/state.ts";
-import { answerMcp } from "../mcp/server.ts";
 import { bridgeVerbs, type Bridge, type BridgeVerb, type Speaker } from "./bridge.ts";
 import { instructionsOf, toTools } from "./tools.ts";
 
@@ -50,6 +49,7 @@ export function bridgeRoutes({ bridge, state, version, log }: BridgeRoutesOption
           response.setHeader("WWW-Authenticate", 'Bearer realm="nika"');
           throw error;
         });
+        const { answerMcp } = await import("../mcp/server.ts");
         await answerMcp(request, response, {
           name: "nika-bridge",
           version,

@@ -31,6 +31,8 @@ test("the appliance starts without what most starts do not need", async () => {
   assert.ok(packages.includes("convex"), "it was looked at");
   // Containers, chats, tables, pictures and models: each is loaded by the first who asks for it.
   const later = ["dockerode", "docker-modem", "ssh2", "@grpc/grpc-js", "protobufjs", "grammy", "csv-parse", "systeminformation"];
+  // Loaded in any case, but while threads start.
+  later.push("zod", "@modelcontextprotocol/server", "@modelcontextprotocol/client");
   const never = ["sharp", "pdfjs-dist", "@napi-rs/canvas", "@huggingface/transformers", "tesseract.js", "postal-mime", "esbuild"];
   for (const name of [...later, ...never]) assert.ok(!packages.includes(name), name);
 });
