@@ -34,6 +34,21 @@ export function intakeContract(name: string, open: OpenLab, some = ""): void {
     }
   });
 
+  check("pictures that nobody could look at are owed one look, and later", async (lab) => {
+    const documentId = await addText(lab, "a.txt", "a");
+    const looks = async () => (await lab.owner.query(api.jobs.list, {})).filter(({ kind }) => kind === "documents.look");
+    await lab.mutation(internal.pictures.owe, { documentId });
+    await lab.mutation(internal.pictures.owe, { documentId });
+
+    const [job, ...others] = await looks();
+    assert.deepEqual([job?.state, job?.label, others.length], ["ready", "a.txt", 0]);
+    const worker = await joinWorker(lab);
+    assert.ok(
+      (await worker.claim()).every(({ kind }) => kind !== "documents.look"),
+      "it is not due at once",
+    );
+  });
+
   check("a batch tells how many stand where, what is in it, and what failed and why", async (lab) => {
     const batchId = await openBatch(lab);
     await addAll(lab, { "mail/a.txt": "a", "mail/b.txt": "bb", "c.txt": "ccc" }, { batchId });
