@@ -38,6 +38,9 @@ const prefix = "nika-sandbox-";
 const layout = 2;
 /** Nobody answers there: documentation's own network. */
 export const deadDns = "192.0.2.1";
+/** Files up to this size are read at once, so many of them together. */
+const wholeBytesMax = 1 << 20;
+const atOnce = 16;
 const guestDir = new URL("guest/", import.meta.url);
 
 /** Each sandbox runs as one of these, so that what the kernel counts by user is counted for it alone. */
@@ -149,11 +152,18 @@ function foldersOf(parts: readonly Part[]): string[] {
 
 async function hashOf(parts: readonly Part[]): Promise<string> {
   const whole = createHash("sha256").update(`layout ${layout}\n`);
-  for (const part of parts) {
+  const digest = async (part: Part): Promise<string> => {
     const one = createHash("sha256");
     if ("text" in part) one.update(part.text);
-    else for await (const chunk of createReadStream(part.from, { highWaterMark: 1 << 20 })) one.update(chunk as Buffer);
-    whole.update(`${part.to}\0${part.isProgram}\0${"from" in part ? part.mtimeSeconds : 0}\0${one.digest("hex")}\n`);
+    else if (part.bytes < wholeBytesMax) one.update(await readFile(part.from));
+    else for await (const chunk of createReadStream(part.from, { highWaterMark: wholeBytesMax })) one.update(chunk as Buffer);
+    return one.digest("hex");
+  };
+  for (let at = 0; at < parts.length; at += atOnce) {
+    const some = parts.slice(at, at + atOnce);
+    const digests = await Promise.all(some.map(digest));
+    for (const [n, part] of some.entries())
+      whole.update(`${part.to}\0${part.isProgram}\0${"from" in part ? part.mtimeSeconds : 0}\0${digests[n]}\n`);
   }
   return whole.digest("hex").slice(0, 32);
 }
@@ -227,8 +237,8 @@ async function pythonFiles(): Promise<[from: string, to: string][]> {
     const from = posix.join(entry.parentPath, entry.name);
     const inside = from.slice(stdlib.length);
     if (leftOut.test(inside) || !(entry.isFile() || entry.isSymbolicLink())) continue;
-    const real = await realpath(from).catch(() => undefined);
-    if (real === undefined || !(await stat(real)).isFile()) continue;
+    const real = entry.isFile() ? from : await realpath(from).catch(() => undefined);
+    if (real === undefined || (real !== from && !(await stat(real)).isFile())) continue;
     files.push([real, home + inside]);
     if (inside.endsWith(".so")) binaries.push(real);
   }
