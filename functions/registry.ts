@@ -23,7 +23,7 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   decideBatch,
   planSchedule,
   runSchedule,
-  advanceRuns([runTasks]),
+  advanceRuns([runTasks], (line) => console.error(line)),
   findDocumentThemes,
   invokeFunction,
   checkJobs,

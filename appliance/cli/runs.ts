@@ -33,7 +33,7 @@ export function runLines(run: RunDetail, now: number): string[] {
     `${id}  ${name}${life > 1 ? `, start ${life}` : ""}`,
     `${stateOf(run, now)}  ${whenOf(run, now)}  ${oneLine(run.label)}`.trimEnd(),
     ...(problem
-      ? [`  ${oneLine(problem.message)}`, ...problem.diff.map((line) => `    ${line[0] ?? " "}${oneLine(line.slice(1))}`)]
+      ? [`  ${oneLine(problem.message)}`, ...problem.diff.map((line) => `    ${line[0] ?? " "} ${oneLine(line.slice(1))}`)]
       : []),
     ...steps.map((step) => `  ${stepLine(step, now)}`),
     ...(unread > 0 ? [`  ${unread} ${unread === 1 ? "signal" : "signals"} it has not asked for`] : []),

@@ -40,9 +40,9 @@ export function addRunCommands(program: Command, context: Context, clientOf: (co
   runs
     .command("signal <id> <kind> [body]")
     .summary("say something to a run; the body is JSON")
-    .action(async (id: string, kind: string, body: string | undefined, _flags: object, command: Command) => {
+    .action(async (id: string, kind: string, ...[body = "null", , command]: [string | undefined, object, Command]) => {
       const { signalRun } = await import("./runs.ts");
-      await signalRun(context.terminal, await clientOf(command), { id, kind, body: body ?? "null" });
+      await signalRun(context.terminal, await clientOf(command), { id, kind, body });
     });
   runs
     .command("decide <id> <step>")

@@ -1,7 +1,7 @@
 /** What a run promises to who writes it. */
 import assert from "node:assert/strict";
 import { after, mock, test } from "node:test";
-import { api } from "../../../convex/_generated/api.js";
+import { api, internal } from "../../../convex/_generated/api.js";
 import { NikaError } from "../../../convex/model/error.ts";
 import { defineRun, StepError, type RunContext } from "../../../functions/defineRun.ts";
 import { mayDie, openStage, start, through, Died } from "./stage.ts";
@@ -277,6 +277,28 @@ test("cancelling the job that advances a run cancels the run", async () => {
   await stage.state.owner.mutation(api.jobs.cancel, { id: job!.id });
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal((await stage.get(id)).state, "cancelled");
+});
+
+test("what ended a week ago is swept away, with its children and all they left", async () => {
+  const stage = openStage(
+    defineRun("parent", async (run) => {
+      await run.spawn("child", {});
+      await run.waitSignal("go");
+    }),
+    defineRun("child", ({ step }) => step("send", () => 1, { effect: "idempotent" })),
+  );
+  const [old, open] = [await stage.begin("parent"), await stage.begin("parent")];
+  for (const kind of ["go", "unheard"]) await stage.state.owner.mutation(api.signals.send, { id: old, kind, body: "1" });
+  await through(stage, old);
+  await stage.pass(8 * 24 * 3_600_000);
+  await stage.state.mutation(internal.upkeep.sweep, {});
+  const left = await stage.state.run(async (ctx) => ({
+    runs: (await ctx.db.query("runs").collect()).filter(({ parentId }) => !parentId).map(({ _id }) => _id),
+    steps: (await ctx.db.query("steps").collect()).length,
+    signals: (await ctx.db.query("signals").collect()).length,
+    effects: (await ctx.db.query("effects").collect()).length,
+  }));
+  assert.deepEqual(left, { runs: [open], steps: 3, signals: 0, effects: 1 }, "one that is not over stays");
 });
 
 test("a run that always kills its worker is put aside and says so", async () => {
