@@ -119,6 +119,7 @@ const queries: Readonly<Record<string, FunctionReference<"query", "internal">>> 
   "pictures:held": internal.pictures.held,
 };
 const mutations: Readonly<Record<string, FunctionReference<"mutation", "internal">>> = {
+  "pictures:owe": internal.pictures.owe,
   "pictures:put": internal.pictures.put,
   "pictures:trim": internal.pictures.trim,
   "sources:unpack": internal.sources.unpack,
