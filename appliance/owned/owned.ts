@@ -69,6 +69,8 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
   const shelf = await openShelf(dataDir);
   const entries = new Map<string, Entry>();
   const missing = new Map<string, number>();
+  /** The version of each that is being looked at. */
+  const loading = new Map<string, string>();
   const complained = new Set<string>();
   let bareAllowed = new Set<string>();
   let watcher: FSWatcher | undefined;
@@ -81,7 +83,11 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
   const pool = openPool({
     open,
     memoryMiBMax,
-    onRetired: (kept) => void shelf.dropVersion(kept).catch(() => undefined),
+    onRetired(kept) {
+      // One that is being looked at has no sandbox for a moment, and one that answers may have none for long.
+      const isWanted = loading.get(kept.name) === kept.version || entries.get(kept.name)?.kept?.version === kept.version;
+      if (!isWanted) void shelf.dropVersion(kept).catch(() => undefined);
+    },
     onOpened(kept, isBare) {
       const entry = entries.get(kept.name);
       if (!entry || entry.isBare === isBare) return;
@@ -263,18 +269,22 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
     if (isNikaError(manifest)) return fail(manifest);
     if (!entry.kept) await report(entry);
     let kept: Kept;
+    loading.set(name, source.version);
     try {
       kept = await shelf.put({ ...source, manifest }, manifest);
       const checked = await pool.check(kept);
       if (!checked.ok) {
+        loading.delete(name);
         await shelf.dropVersion(kept);
         return await fail(new NikaError("invalid", checked.message));
       }
       await shelf.choose(kept);
     } catch (error) {
+      loading.delete(name);
       return fail(error);
     }
     entry.kept = kept;
+    loading.delete(name);
     entry.state = "serving";
     entry.problem = undefined;
     pool.serve(kept);

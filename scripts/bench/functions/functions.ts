@@ -2,7 +2,8 @@
  * What a sandbox costs a function of the owner's: a call that finds none warm, and one that does, beside the same function as a bare process
  * under Node's permission model (the peer). Through the pool that the appliance uses, in turns, so that a busy moment hits both alike;
  * the control plane is left out of these, and then measured with everything else: warm calls over HTTP to a whole appliance.
- * `npm run bench -- functions [--cold N] [--warm N]`. Needs Docker; the first call of all, which makes the image, is not counted.
+ * `npm run bench -- functions [--cold N] [--warm N]`. Needs Docker; the first call of all, which makes the image, is not counted. Where the
+ * engine has gVisor, that is what Nika chooses by itself, and it is measured as well; the goals speak of runc.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
@@ -57,8 +58,17 @@ async function call(owned: Owned, name: string): Promise<RunFacts> {
 /** Until the sandbox of the call before is gone, so that its end is no part of the next beginning. */
 const settle = (): Promise<void> => new Promise((done) => setTimeout(done, 500));
 
-const docker = await open("docker", (dataDir) => dockerSandboxes({ dataDir, mountRoots: [join(dataDir, "cache")] }));
+/** The engine's sandboxes, under one runtime and not the one that Nika would choose. */
+function under(runtime: "runc" | "gvisor", dataDir: string): Sandboxes {
+  const sandboxes = dockerSandboxes({ dataDir, mountRoots: [join(dataDir, "cache")] });
+  return { ...sandboxes, open: (spec, signal) => sandboxes.open({ ...spec, runtime }, signal) };
+}
+
 const bare = await open("bare", () => undefined);
+const docker = await open("runc", (dataDir) => under("runc", dataDir));
+const attested = await dockerSandboxes({ dataDir: join(dir, "runc"), mountRoots: [] }).attestations();
+const hasKernel = attested.some(({ runtime, isSufficient }) => runtime === "gvisor" && isSufficient);
+const kernel = hasKernel ? await open("gvisor", (dataDir) => under("gvisor", dataDir)) : undefined;
 try {
   console.error(
     `load before: ${loadavg()
@@ -71,8 +81,9 @@ try {
     if (facts.coldMs === undefined) throw new Error("a sandbox was still warm");
     return facts.tookMs;
   };
-  for (const owned of [docker, bare]) for (const name of ["cold", "warm"]) await call(owned, name);
-  const [held = [], free = []] = await alternating(colds, [cold(docker), cold(bare)]);
+  const all = [docker, bare, ...(kernel ? [kernel] : [])];
+  for (const owned of all) for (const name of ["cold", "warm"]) await call(owned, name);
+  const [held = [], free = [], guarded = []] = await alternating(colds, all.map(cold));
   for (const [share, goal] of [
     [0.5, atMost(600)],
     [0.95, undefined],
@@ -81,6 +92,7 @@ try {
     const value = quantile(held, share);
     report({ name, value, unit: "ms", ...(goal && { goal }) });
     report({ name: `the same as a bare process, p${share * 100}`, value: quantile(free, share), unit: "ms" });
+    if (kernel) report({ name: `the same under gVisor, p${share * 100}`, value: quantile(guarded, share), unit: "ms" });
   }
 
   const warm = (owned: Owned) => async (): Promise<number[]> => {
@@ -88,7 +100,7 @@ try {
     for (let i = 0; i < warms / blocks; i++) took.push((await call(owned, "warm")).tookMs);
     return took;
   };
-  const [inside = [], outside = []] = await alternating(blocks, [warm(docker), warm(bare)]);
+  const [inside = [], outside = [], within = []] = await alternating(blocks, all.map(warm));
   for (const [share, goal] of [
     [0.5, atMost(5)],
     [0.99, undefined],
@@ -100,9 +112,11 @@ try {
       ...(goal && { goal }),
     });
     report({ name: `the same as a bare process, p${share * 100}`, value: quantile(outside.flat(), share), unit: "ms" });
+    if (kernel) report({ name: `the same under gVisor, p${share * 100}`, value: quantile(within.flat(), share), unit: "ms" });
   }
 } finally {
   await docker.close();
+  await kernel?.close();
   await bare.close();
 }
 

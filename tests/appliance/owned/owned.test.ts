@@ -59,6 +59,23 @@ test("an edit takes over under calls, and none of them is lost", async () => {
   assert.equal(all.at(-1)?.v, 2);
 });
 
+test("a function whose sandboxes end with their calls keeps the files that the next one needs", async () => {
+  await using place = await openPlace();
+  const code =
+    "import { readFileSync } from 'node:fs'; export default () => readFileSync(import.meta.filename, 'utf8').length > 0;";
+  for (const n of [1, 2, 1]) {
+    place.write("brief", { "index.ts": `${code} // ${n}`, "function.json": '{"idleMs":0}' });
+    const sources = new Set(place.opened.map(({ name }) => name));
+    await place.until("brief", ({ state }) => state === "serving");
+    await place.owned.look();
+    for (let i = 0; i < 3; i++) {
+      assert.equal(outputOf(await place.call("brief")), true);
+      await new Promise((done) => setTimeout(done, 40));
+    }
+    assert(place.opened.length > sources.size);
+  }
+});
+
 test("a broken edit leaves the old version serving and says why, also after a restart", async () => {
   await using place = await openPlace();
   place.write("sum", "export default async () => 1;");
