@@ -9,7 +9,7 @@ import { codecs } from "./codec.ts";
 import { DenseIndex } from "./dense.ts";
 import { denseLikeness, isNearBetter, likenessOf, shown } from "./likeness.ts";
 import { bestHits, type Hit } from "./ranking.ts";
-import { intersect, lowerBound, SlotList } from "./slots.ts";
+import { intersect, SlotList } from "./slots.ts";
 import { SparseIndex } from "./sparse.ts";
 import { isRows, isTerms, type Terms, type VectorValue } from "./values.ts";
 
@@ -226,18 +226,8 @@ function withIdf(query: Terms, index: SparseIndex, corpus: Uint32Array | undefin
   const n = corpus?.length ?? index.count;
   const values = query.values.map((value, i) => {
     const { slots } = index.postings(query.indices[i]!);
-    const df = corpus ? overlap(slots, corpus) : slots.length;
+    const df = corpus ? intersect(slots, corpus).length : slots.length;
     return value * Math.log(1 + (n - df + 0.5) / (df + 0.5));
   });
   return { indices: query.indices, values };
-}
-
-function overlap(a: Uint32Array, b: Uint32Array): number {
-  const [short, long] = a.length <= b.length ? [a, b] : [b, a];
-  let n = 0;
-  for (let i = 0, at = 0; i < short.length && at < long.length; i++) {
-    at = lowerBound(long, short[i]!, at);
-    if (long[at] === short[i]) n++;
-  }
-  return n;
 }
