@@ -4,8 +4,8 @@
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable, type Duplex } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { once } from "node:events";
+import type { Duplex } from "node:stream";
 import {
   createMcpHandler,
   isInitializeRequest,
@@ -114,7 +114,9 @@ export function openEdge({ gateway, log, now }: EdgeOptions): Edge {
   return {
     async answer(incoming, response, visitor) {
       const gone = new AbortController();
-      response.on("close", () => gone.abort());
+      response.once("close", () => {
+        if (!response.writableFinished) gone.abort();
+      });
       const bytes = await readBody(incoming);
       if (!bytes) throw new NikaError("full", `A request has at most ${bodyBytesMax / 1024 / 1024} MB.`);
       const request = toRequest(incoming, bytes, gone.signal);
@@ -221,5 +223,10 @@ async function send(reply: Response, response: ServerResponse): Promise<void> {
   }
   // A stream that waits for news must be known to be there.
   response.flushHeaders();
-  await pipeline(Readable.fromWeb(reply.body as never), response);
+  const reader = reply.body.getReader();
+  response.once("close", () => void reader.cancel().catch(() => undefined));
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read())
+    // Who does not read holds up whoever writes, unless he goes away.
+    if (!response.write(piece.value)) await Promise.race([once(response, "drain"), once(response, "close")]);
+  response.end();
 }

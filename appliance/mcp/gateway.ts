@@ -104,7 +104,7 @@ type Call = {
 };
 
 /** Compiling one takes milliseconds, of which every start would have some thirty times. */
-const toSchema = (tool: Tool) => fromJsonSchema<Record<string, unknown>>(tool.input as never);
+const toSchema = (tool: Tool) => fromJsonSchema<Record<string, unknown>>({ ...tool.input });
 
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;

@@ -7,7 +7,7 @@ import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/cli
 import { verifyLedger } from "../../../appliance/mcp/ledger.ts";
 import { openMcpPlace, type McpPlace } from "./place.ts";
 
-const odd = join(import.meta.dirname, "odd.ts");
+const odd = join(import.meta.dirname, "../../fixtures/oddServer.ts");
 type Said = { readonly content: { text?: string }[]; readonly isError?: boolean; readonly _meta?: Record<string, unknown> };
 
 const withPlace = async (
