@@ -102,6 +102,7 @@ try {
     while (sent < messages && problems.length < 10) {
       const mine = sent++;
       if (mine === Math.floor(messages / 10)) warmMib = residentMib();
+      if (mine > 0 && mine % 10_000 === 0) console.log(`message ${mine}: ${residentMib()} MiB, ${problems.length} problems`);
       if (engine.hasEnded()) throw new Error("The engine has ended.");
       const dice = random();
       if (dice < 0.4) await overSocket();
