@@ -46,35 +46,35 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
       await run.step(
         "keyed",
         ({ key }) => {
-          here(0);
+          mayDie(stage, "at an effect");
           // The server knows its keys.
           if (!known.has(key)) apply(key);
           known.add(key);
-          here(0);
+          mayDie(stage, "at an effect");
         },
         { effect: "idempotent" },
       );
       await run.step(
         "looked up",
         ({ key }) => {
-          here(0);
+          mayDie(stage, "at an effect");
           apply(key);
-          here(0);
+          mayDie(stage, "at an effect");
         },
         { effect: { look: async (key) => (applied.has(key) ? { value: undefined } : undefined) } },
       );
       await run.step(
         "blind",
         ({ key }) => {
-          here(0);
+          mayDie(stage, "at an effect");
           apply(key);
-          here(0);
+          mayDie(stage, "at an effect");
         },
         { effect: "ambiguous" },
       );
     };
     stage.at = (point) => {
-      if (random(18) === 0) throw new Died(point);
+      if (random(point === "at an effect" ? 4 : 18) === 0) throw new Died(point);
     };
 
     const ids = [await stage.begin("work", { depth: 1 }), await stage.begin("work", { depth: 0 })];

@@ -4,6 +4,7 @@ import { after, mock, test } from "node:test";
 import { api, internal } from "../../../convex/_generated/api.js";
 import { NikaError } from "../../../convex/model/error.ts";
 import { defineRun, StepError, type RunContext } from "../../../functions/defineRun.ts";
+import { joinWorker } from "../../contracts/lab.ts";
 import { mayDie, openStage, start, through, Died } from "./stage.ts";
 
 after(() => mock.timers.reset());
@@ -277,6 +278,24 @@ test("cancelling the job that advances a run cancels the run", async () => {
   await stage.state.owner.mutation(api.jobs.cancel, { id: job!.id });
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal((await stage.get(id)).state, "cancelled");
+});
+
+test("a worker whose lease was taken over writes nothing of what it did", async () => {
+  let times = 0;
+  const stage = openStage(
+    defineRun("one", ({ step }) =>
+      step("a", async () => {
+        times += 1;
+        if (times === 1) await joinWorker(stage.state);
+        return times;
+      }),
+    ),
+  );
+  const id = await stage.begin("one");
+  await stage.work();
+  assert.equal((await stage.step(id, "a")).state, "started");
+  const run = await through(stage, id);
+  assert.deepEqual([run.state, run.result, times], ["done", "2", 2]);
 });
 
 test("what ended a week ago is swept away, with its children and all they left", async () => {
