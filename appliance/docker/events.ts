@@ -5,6 +5,8 @@ import type Docker from "dockerode";
 
 export type ContainerEvent =
   | { readonly type: "oom" }
+  /** Somebody had the engine end it. */
+  | { readonly type: "killed" }
   | { readonly type: "died"; readonly code: number | undefined }
   | { readonly type: "gone" }
   /** The engine does not answer any more, so nobody will say. */
@@ -36,6 +38,7 @@ export function openEvents(docker: Docker, label: string): Events {
     const { Action, Actor, time } = JSON.parse(line) as Told;
     const listener = listeners.get(Actor?.ID ?? "");
     if (Action === "oom") listener?.({ type: "oom" });
+    else if (Action === "kill") listener?.({ type: "killed" });
     else if (Action === "destroy") listener?.({ type: "gone" });
     else if (Action === "die") {
       const code = Number(Actor?.Attributes?.["exitCode"]);
@@ -48,7 +51,7 @@ export function openEvents(docker: Docker, label: string): Events {
     let since = Math.floor(Date.now() / 1000) - 1;
     for (let failed = 0; !signal.aborted;) {
       try {
-        const filters = JSON.stringify({ type: ["container"], event: ["oom", "die", "destroy"], label: [label] });
+        const filters = JSON.stringify({ type: ["container"], event: ["oom", "kill", "die", "destroy"], label: [label] });
         const stream = await docker.getEvents({ since, filters, abortSignal: signal });
         for await (const line of createInterface({ input: stream })) {
           failed = 0;

@@ -208,6 +208,7 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
     const oom = Promise.withResolvers<true>();
     let code: number | undefined;
     let hasDied = false;
+    let isKilledByOthers = false;
     let broughtAbout: "stopped" | "time" | undefined;
     let timer: NodeJS.Timeout | undefined;
     let words = (): string => "";
@@ -215,6 +216,7 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
 
     const unwatch = events.watch(container.id, (event) => {
       if (event.type === "oom") oom.resolve(true);
+      else if (event.type === "killed") isKilledByOthers = broughtAbout === undefined && !hasDied;
       else if (event.type === "died") [hasDied, code] = [true, event.code];
       else if (event.type === "gone") void finish(hasDied);
       else void finish(false);
@@ -230,7 +232,7 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
 
     async function reasonOf(isKnown: boolean): Promise<SandboxEnd["reason"]> {
       if (broughtAbout) return broughtAbout;
-      if (!isKnown) return "lost";
+      if (!isKnown || isKilledByOthers) return "lost";
       if (code === abortedCode && /heap out of memory|heap limit/i.test(words())) return "memory";
       if (code !== killedCode) return "exit";
       const late = new Promise<false>((settle) => setTimeout(settle, oomGraceMs, false));

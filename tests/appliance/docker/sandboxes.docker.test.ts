@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -32,6 +35,38 @@ else {
     );
     assert.ok((runc?.probes.length ?? 0) >= 19);
     assert.match(readFileSync(join(dataDir, "sandbox/attestations.json"), "utf8"), /"isSufficient": true/);
+  });
+
+  test("one that somebody else removes is lost", async () => {
+    const spec = specOf("console.log('up'); setInterval(() => {}, 1000)");
+    const sandbox = await sandboxes.open(spec, never);
+    await once(sandbox.output, "data");
+    execFileSync("docker", ["rm", "--force", spec.name], { stdio: "ignore" });
+    assert.equal((await sandbox.ended).reason, "lost");
+  });
+
+  test("what an earlier life left is reaped, and nothing else", async () => {
+    const sandbox = await sandboxes.open(specOf("console.log('up'); setInterval(() => {}, 1000)"), never);
+    const left = `nika-test-left-${process.pid}`;
+    const image =
+      execFileSync("docker", ["images", "--format", "{{.Repository}}:{{.Tag}}", "nika-sandbox-node"], { encoding: "utf8" }).split(
+        "\n",
+      )[0] ?? "";
+    const owner = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
+    const labels = (whose: string) => ["--label", `nika.sandbox.owner=${whose}`, "--label", "nika.sandbox.boot=earlier"];
+    const create = (name: string, whose: string) =>
+      execFileSync("docker", ["create", "--name", name, ...labels(whose), image, "node"], { stdio: "ignore" });
+    create(left, owner);
+    create(`${left}-other`, "0000000000000000");
+    try {
+      assert.equal(await sandboxes.reap(), 1);
+      const names = execFileSync("docker", ["ps", "--all", "--format", "{{.Names}}"], { encoding: "utf8" }).split("\n");
+      assert.ok(!names.includes(left) && names.includes(`${left}-other`));
+    } finally {
+      execFileSync("docker", ["rm", "--force", `${left}-other`], { stdio: "ignore" });
+    }
+    await sandbox.stop();
+    assert.equal((await sandbox.ended).reason, "stopped");
   });
 
   test("a runtime that the engine does not have is unavailable", async () => {
