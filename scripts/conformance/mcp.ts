@@ -1,0 +1,116 @@
+/**
+ * The protocol's own conformance suite, against its reference server alone and then through the gateway in front of it: no scenario may be worse
+ * through the gateway. Both are others' and are named, not carried: `--runner` is dist/index.js of @modelcontextprotocol/conformance 0.1.16,
+ * `--fixture` the server of the same version that its repository has under examples/servers/typescript.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { createServer, type IncomingMessage } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+import { parseArgs } from "node:util";
+import { openEdge } from "../../appliance/mcp/edge.ts";
+import { openMcpPlace } from "../../tests/appliance/mcp/place.ts";
+
+const { values } = parseArgs({
+  options: { runner: { type: "string" }, fixture: { type: "string" }, suite: { type: "string", default: "active" } },
+});
+const { runner, fixture, suite } = values;
+if (runner === undefined || fixture === undefined) {
+  console.error("Usage: node scripts/conformance/mcp.ts --runner FILE --fixture FILE [--suite active|all|pending]");
+  process.exit(64);
+}
+
+const fixturePort = await freePort();
+const server = spawn(process.execPath, [fixture], { env: { ...process.env, PORT: String(fixturePort) }, stdio: "ignore" });
+const place = await openMcpPlace();
+const edge = openEdge({ gateway: place.gateway, log: () => undefined, now: () => Date.now() });
+// The appliance looks at these before it asks for a token, which the suite cannot show.
+const isLocal = ({ headers: { host = "", origin } }: IncomingMessage): boolean =>
+  [host, origin === undefined ? host : new URL(origin).host].every((one) =>
+    /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/.test(one),
+  );
+const front = createServer((request, response) => {
+  if (!isLocal(request)) return void response.writeHead(403).end();
+  edge.answer(request, response, { principal: "suite", mode: "all" }).catch((error: unknown) => {
+    console.error(error);
+    if (!response.headersSent) response.writeHead(500);
+    response.end();
+  });
+});
+try {
+  await untilOpen(fixturePort);
+  await place.configure({ fixture: { url: `http://127.0.0.1:${fixturePort}/mcp`, expose: { prefix: false } } });
+  await place.trust("fixture");
+  await new Promise<void>((done) => {
+    front.listen(0, "127.0.0.1", done);
+  });
+  const alone = await run(`http://127.0.0.1:${fixturePort}/mcp`);
+  const through = await run(`http://127.0.0.1:${(front.address() as AddressInfo).port}/mcp`);
+  let worse = 0;
+  for (const [name, one] of alone) {
+    const two = through.get(name);
+    const isWorse = two === undefined || two.failed > one.failed;
+    if (isWorse) worse += 1;
+    console.log(`${isWorse ? "WORSE" : "ok   "} ${name}: alone ${tell(one)}, through the gateway ${two ? tell(two) : "not run"}`);
+  }
+  const sum = (results: ReadonlyMap<string, Result>): string =>
+    tell(
+      [...results.values()].reduce((all, one) => ({ passed: all.passed + one.passed, failed: all.failed + one.failed }), {
+        passed: 0,
+        failed: 0,
+      }),
+    );
+  console.log(`${alone.size} scenarios; alone ${sum(alone)}, through the gateway ${sum(through)}; ${worse} worse`);
+  process.exitCode = worse === 0 && alone.size > 0 ? 0 : 1;
+} finally {
+  front.closeAllConnections();
+  front.close();
+  await edge.close();
+  await place.close();
+  server.kill();
+}
+
+type Result = { readonly passed: number; readonly failed: number };
+
+/** Checks that passed and failed, by scenario, as the suite's last lines have them. */
+async function run(url: string): Promise<Map<string, Result>> {
+  const child = spawn(process.execPath, [runner ?? "", "server", "--url", url, "--suite", suite], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const text = await textOf(child);
+  const results = new Map<string, Result>();
+  for (const [, name = "", passed, failed] of text.matchAll(/^[✓✗] ([\w-]+): (\d+) passed, (\d+) failed/gm))
+    results.set(name, { passed: Number(passed), failed: Number(failed) });
+  if (results.size === 0) console.error(text.slice(-2_000));
+  return results;
+}
+
+async function textOf(child: ChildProcess): Promise<string> {
+  let text = "";
+  for await (const chunk of child.stdout ?? []) text += String(chunk);
+  return text;
+}
+
+async function untilOpen(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const isOpen = await new Promise<boolean>((done) => {
+      const socket = connect(port, "127.0.0.1", () => done(true)).on("error", () => done(false));
+      socket.unref();
+    });
+    if (isOpen) return;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error("The fixture does not answer.");
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => done(port));
+    });
+  });
+}
+
+function tell({ passed, failed }: Result): string {
+  return `${passed}/${passed + failed}`;
+}
