@@ -47,7 +47,7 @@ const bootLabel = "nika.sandbox.boot";
 const killedCode = 137;
 const abortedCode = 134;
 /** The kernel's word about memory may come this much after that of the end. */
-const oomGraceMs = 300;
+const oomGraceMs = 1_500;
 
 /** What stands in every image beside the language. */
 const guestPrograms = Object.fromEntries(
