@@ -2,11 +2,10 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { visualDimensions } from "../../functions/ports/visual.ts";
 import type { PictureSpaces } from "../../functions/ports/pictures.ts";
-import { statusOf } from "./errors.ts";
+import { findCollection, makeFirst } from "./generation.ts";
 
 /** What readers and writers name; see vault.ts. */
 export const galleryAlias = "nika_multimodal";
-const firstGeneration = `${galleryAlias}__g0001`;
 
 export const visualName = "mm";
 export const captionName = "caption";
@@ -48,12 +47,11 @@ export async function openGallery(client: QdrantClient, inForce: GalleryEmbedder
   return inForce;
 }
 
-async function findGallery(client: QdrantClient): Promise<GalleryEmbedders | undefined> {
-  try {
-    const { config } = await client.getCollection(galleryAlias);
-    const vectors = config.params.vectors as Record<string, { size: number }> | undefined;
+const findGallery = (client: QdrantClient): Promise<GalleryEmbedders | undefined> =>
+  findCollection(client, galleryAlias, ({ params, metadata }) => {
+    const vectors = params.vectors as Record<string, { size: number }> | undefined;
     const id = (key: string): string => {
-      const value = config.metadata?.[key];
+      const value = metadata?.[key];
       return typeof value === "string" ? value : "";
     };
     return {
@@ -61,31 +59,18 @@ async function findGallery(client: QdrantClient): Promise<GalleryEmbedders | und
       captionId: id("caption_id"),
       captionDimensions: vectors?.[captionName]?.size ?? 0,
     };
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
-  }
-}
+  });
 
 async function createGallery(client: QdrantClient, inForce: GalleryEmbedders): Promise<GalleryEmbedders> {
-  try {
-    await client.createCollection(firstGeneration, {
-      vectors: {
-        [visualName]: { size: visualDimensions, distance: "Cosine" },
-        [captionName]: { size: inForce.captionDimensions, distance: "Cosine" },
-      },
-      sparse_vectors: { [wordsName]: { modifier: "idf" } },
-      metadata: metadataOf(inForce),
-    });
-  } catch (error) {
-    // Someone else made it a moment ago, or we did and were cut off.
-    if (statusOf(error) !== 409) throw error;
-  }
-  for (const [field_name, field_schema] of Object.entries(payloadIndexes))
-    await client.createPayloadIndex(firstGeneration, { field_name, field_schema, wait: true });
-  await client.updateCollectionAliases({
-    actions: [{ create_alias: { alias_name: galleryAlias, collection_name: firstGeneration } }],
-  });
+  const shape = {
+    vectors: {
+      [visualName]: { size: visualDimensions, distance: "Cosine" as const },
+      [captionName]: { size: inForce.captionDimensions, distance: "Cosine" as const },
+    },
+    sparse_vectors: { [wordsName]: { modifier: "idf" as const } },
+    metadata: metadataOf(inForce),
+  };
+  await makeFirst(client, { alias: galleryAlias, shape, indexes: payloadIndexes });
   return (await findGallery(client)) ?? inForce;
 }
 

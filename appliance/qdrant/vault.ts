@@ -1,10 +1,9 @@
 /** The vault's collection: its shape, and how it comes into being. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
-import { statusOf } from "./errors.ts";
+import { addIndexes, findCollection, makeFirst } from "./generation.ts";
 
 /** What readers and writers name. An alias from day one, because a collection can never be renamed. */
 export const vaultAlias = "nika_vault";
-const firstGeneration = `${vaultAlias}__g0001`;
 
 export const denseName = "text";
 export const sparseName = "bm25";
@@ -39,56 +38,39 @@ const schema = 2;
  */
 export async function openVault(client: QdrantClient, embedder: StoredEmbedder): Promise<StoredEmbedder> {
   const stored = (await findVault(client)) ?? (await createVault(client, embedder));
-  if (stored.schema < schema) await addIndexes(client, vaultAlias);
+  if (stored.schema < schema) await bringUpToDate(client);
   if (stored.id === embedder.id && stored.dimensions === embedder.dimensions) return stored;
   return adoptWhenEmpty(client, stored, embedder);
 }
 
-async function findVault(client: QdrantClient): Promise<Stored | undefined> {
-  try {
-    const { config } = await client.getCollection(vaultAlias);
-    const vector = (config.params.vectors as Record<string, { size: number }> | undefined)?.[denseName];
-    const id = config.metadata?.["embedder_id"];
-    const version = config.metadata?.["schema"];
+const findVault = (client: QdrantClient): Promise<Stored | undefined> =>
+  findCollection(client, vaultAlias, ({ params, metadata }) => {
+    const vector = (params.vectors as Record<string, { size: number }> | undefined)?.[denseName];
+    const id = metadata?.["embedder_id"];
+    const version = metadata?.["schema"];
     return {
       id: typeof id === "string" ? id : "",
       dimensions: vector?.size ?? 0,
       schema: typeof version === "number" ? version : 1,
     };
-  } catch (error) {
-    if (statusOf(error) === 404) return undefined;
-    throw error;
-  }
-}
+  });
 
 async function createVault(client: QdrantClient, embedder: StoredEmbedder): Promise<Stored> {
-  try {
-    await client.createCollection(firstGeneration, {
-      vectors: { [denseName]: { size: embedder.dimensions, distance: "Cosine" } },
-      sparse_vectors: { [sparseName]: { modifier: "idf" } },
-      metadata: { embedder_id: embedder.id, schema },
-    });
-  } catch (error) {
-    // Someone else made it a moment ago, or we did and were cut off.
-    if (statusOf(error) !== 409) throw error;
-  }
-  await addIndexes(client, firstGeneration);
-  await client.updateCollectionAliases({
-    actions: [{ create_alias: { alias_name: vaultAlias, collection_name: firstGeneration } }],
-  });
+  const shape = {
+    vectors: { [denseName]: { size: embedder.dimensions, distance: "Cosine" as const } },
+    sparse_vectors: { [sparseName]: { modifier: "idf" as const } },
+    metadata: { embedder_id: embedder.id, schema },
+  };
+  await makeFirst(client, { alias: vaultAlias, shape, indexes: payloadIndexes });
   return (await findVault(client)) ?? { ...embedder, schema };
 }
 
-/** Making an index that is there already changes nothing. */
-async function addIndexes(client: QdrantClient, collection: string): Promise<void> {
-  for (const [field_name, field_schema] of Object.entries(payloadIndexes)) {
-    await client.createPayloadIndex(collection, { field_name, field_schema, wait: true });
-  }
-  if (collection !== vaultAlias) return;
-  // Passages from before there was such a thing as being held.
+/** A vault from before has fewer indexes, and passages from before there was such a thing as being held. */
+async function bringUpToDate(client: QdrantClient): Promise<void> {
+  await addIndexes(client, vaultAlias, payloadIndexes);
   const filter = { must: [{ is_empty: { key: "held" } }] };
-  await client.setPayload(collection, { wait: true, payload: { held: "" }, filter });
-  await client.updateCollection(collection, { metadata: { schema } });
+  await client.setPayload(vaultAlias, { wait: true, payload: { held: "" }, filter });
+  await client.updateCollection(vaultAlias, { metadata: { schema } });
 }
 
 /** An empty vault belongs to nobody yet, so it follows the embedder; one with passages needs a migration. */

@@ -1,0 +1,51 @@
+/** How a collection comes into being. */
+import type { QdrantClient, Schemas } from "@qdrant/js-client-rest";
+import { statusOf } from "./errors.ts";
+
+type PayloadIndexes = Readonly<Record<string, Schemas["PayloadFieldSchema"]>>;
+
+type Generation = {
+  readonly alias: string;
+  readonly shape: Schemas["CreateCollection"];
+  readonly indexes: PayloadIndexes;
+};
+
+/** A collection cannot be renamed, so from day one it is known by an alias. */
+const firstOf = (alias: string): string => `${alias}__g0001`;
+
+/**
+ * Makes the first generation of a collection. Every step may be repeated and raced: the alias comes last, so whoever sees it sees a
+ * finished collection.
+ */
+export async function makeFirst(client: QdrantClient, { alias, shape, indexes }: Generation): Promise<void> {
+  const collection = firstOf(alias);
+  try {
+    await client.createCollection(collection, shape);
+  } catch (error) {
+    // Someone else made it a moment ago, or we did and were cut off.
+    if (statusOf(error) !== 409) throw error;
+  }
+  await addIndexes(client, collection, indexes);
+  await client.updateCollectionAliases({ actions: [{ create_alias: { alias_name: alias, collection_name: collection } }] });
+}
+
+/** Making an index that is there already changes nothing. */
+export async function addIndexes(client: QdrantClient, collection: string, indexes: PayloadIndexes): Promise<void> {
+  for (const [field_name, field_schema] of Object.entries(indexes))
+    await client.createPayloadIndex(collection, { field_name, field_schema, wait: true });
+}
+
+/** What `read` makes of a collection; undefined when there is none. */
+export async function findCollection<T>(
+  client: QdrantClient,
+  alias: string,
+  read: (config: Schemas["CollectionConfig"]) => T,
+): Promise<T | undefined> {
+  try {
+    const { config } = await client.getCollection(alias);
+    return read(config);
+  } catch (error) {
+    if (statusOf(error) === 404) return undefined;
+    throw error;
+  }
+}
