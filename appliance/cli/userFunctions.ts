@@ -143,10 +143,10 @@ export async function runList(terminal: Terminal, client: Client, { json }: Json
   for (const line of table(rows, { width: terminal.width, give: [6] })) terminal.line(line);
 }
 
-const stateOf = (terminal: Terminal, { state, isBare, problem }: FunctionView): string =>
+const stateOf = (terminal: Terminal, { state, isBare, version, sourceVersion }: FunctionView): string =>
   isBare && state === "serving"
     ? terminal.style("red", "NO SANDBOX")
-    : state === "serving" && problem !== undefined
+    : state === "serving" && version !== sourceVersion
       ? "serving, edit broken"
       : state;
 

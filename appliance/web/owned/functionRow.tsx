@@ -14,10 +14,10 @@ export const FunctionRow = memo(function FunctionRow({ f }: { f: FunctionView })
   const { owned } = words;
   const [isOpen, setOpen] = useState(false);
   const panel = useId();
-  const { name, state, version, problem, isBare, done, failed, p50Ms, p95Ms, lastAt } = f;
+  const { name, state, version, sourceVersion, problem, isBare, done, failed, p50Ms, p95Ms, lastAt } = f;
   const isBroken = problem !== undefined;
   const facts = [
-    state === "serving" && isBroken ? owned.oldServes : owned.states[state],
+    state === "serving" && isBroken && version !== sourceVersion ? owned.oldServes : owned.states[state],
     version === undefined ? "" : version.slice(0, 8),
     done > 0 ? owned.done(done) : "",
     failed > 0 ? owned.failed(failed) : "",
