@@ -38,7 +38,7 @@ export function runLines(run: RunDetail, now: number): string[] {
     ...steps.map((step) => `  ${stepLine(step, now)}`),
     ...(unread > 0 ? [`  ${unread} ${unread === 1 ? "signal" : "signals"} it has not asked for`] : []),
     ...(error ? [`  ${error.code}: ${oneLine(error.message)}`] : []),
-    ...(result === undefined ? [] : [`  came to ${oneLine(result)}`]),
+    ...(result === undefined ? [] : [`  came to ${oneLine(saidIn(result))}`]),
     ...(problem ? [`  nika runs resume ${id}   once its code is right again; restart or cancel it otherwise`] : []),
   ];
 }
@@ -62,7 +62,7 @@ function stepLine(step: StepView, now: number): string {
     effect ? `${effect.class}: ${effect.state}` : "",
     childId ? `run ${childId}` : "",
     error && state !== "done" ? `${error.code}: ${oneLine(error.message)}` : "",
-    result === undefined ? "" : `→ ${oneLine(result)}`,
+    result === undefined ? "" : `→ ${oneLine(saidIn(result))}`,
   ];
   return `${signs[state]} ${oneLine(label ?? path)}  ${facts.filter((fact) => fact !== "").join(", ")}`;
 }
@@ -92,7 +92,17 @@ function stateOf({ state, asks, wakeAt }: RunView, now: number): string {
 const whenOf = ({ createdAt, endedAt }: RunView, now: number): string =>
   endedAt === undefined ? `for ${spanOf(now - createdAt)}` : `${spanOf(now - endedAt)} ago`;
 
-const whyOf = ({ error, problem, result }: RunView): string => error?.message ?? problem?.message ?? result ?? "";
+const whyOf = ({ error, problem, result }: RunView): string => error?.message ?? problem?.message ?? saidIn(result ?? "");
+
+/** A text as it is, anything else as JSON. What is long is cut, and stays as it is. */
+function saidIn(result: string): string {
+  try {
+    const value: unknown = JSON.parse(result);
+    return typeof value === "string" ? value : result;
+  } catch {
+    return result;
+  }
+}
 
 /** `nika runs cancel|resume|restart ID`. */
 export async function actOnRun(terminal: Terminal, client: Client, verb: RunVerb, id: string): Promise<void> {

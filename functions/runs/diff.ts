@@ -1,15 +1,6 @@
 /** What a run did beside what its code asks for now, for people to read. */
 import type { RunProblem, StepRecord, StepSpec } from "../../convex/model/run.ts";
 
-/** The code of a run asks for something else than what it did. */
-export class Changed extends Error {
-  readonly problem: RunProblem;
-  constructor(problem: RunProblem) {
-    super(problem.message);
-    this.problem = problem;
-  }
-}
-
 const contextMax = 3;
 
 /** `asked` is undefined when nothing more is asked for although steps are left. Lines are of one scope, in its order. */

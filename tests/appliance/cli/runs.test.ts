@@ -39,7 +39,7 @@ test("a run is told step by step, with what each waits for, and never breaks out
   assert.deepEqual(runLines(run, 60_000), [
     "r1  leases.renew",
     "waiting  for 60 s  The lease",
-    '  ✓ terms  in 2.0 s, → "six months"',
+    "  ✓ terms  in 2.0 s, → six months",
     "  … verdict  for 60 s, waits for the signal verdict",
     "  … Send the letter  letter, for 60 s, did it happen? say so with nika runs decide, ambiguous: unknown",
     "  2 signals it has not asked for",
