@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { api, internal } from "../../convex/_generated/api.js";
-import type { Id } from "../../convex/_generated/dataModel.js";
 import { isAbout, joinedKinds, mayCall, versionProblem, workerSubject } from "../../convex/model/joined.ts";
 import type { State } from "../../functions/ports/state.ts";
 import { addText, only, type Lab } from "../contracts/lab.ts";
@@ -28,8 +27,8 @@ async function letIn(name: string): Promise<State> {
 
 test("it claims only kinds that may leave the appliance, and reads and writes only for the document it holds", async () => {
   const state = await letIn("far");
-  const documentId = (await addText(lab, "a.txt", "x")) as Id<"documents">;
-  const other = (await addText(lab, "b.txt", "y")) as Id<"documents">;
+  const documentId = await addText(lab, "a.txt", "x");
+  const other = await addText(lab, "b.txt", "y");
   await lab.mutation(internal.jobs.add, {
     work: [{ kind: "schedules.plan", args: { scheduleIds: [] }, label: "", lane: "bulk" }],
   });
