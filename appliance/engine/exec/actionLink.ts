@@ -45,8 +45,10 @@ async function processLink(): Promise<ActionLink> {
       resolve(message as Opening);
     };
   });
-  // Only now, so that no variable of the deployment's is one for Node or for the system's loader.
-  Object.assign(process.env, env);
+  // Written for the app's code, never read here; and only now, so that no variable of the deployment's is one for Node or for the system's
+  // loader.
+  const { env: variables } = process;
+  Object.assign(variables, env);
   return {
     setup,
     say: (message) => void send(message),
