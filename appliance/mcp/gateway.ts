@@ -430,7 +430,7 @@ export function openGateway({ pool, tools, resources = [], prompts = [], ledger,
         const isLegacyServer = pool.eraOf(name) !== "modern";
         if (era === "modern") {
           // Servers of the same era put their questions into their answers, so only what may be asked matters.
-          if (isLegacyServer || Object.keys(capabilities).length === 0) return undefined;
+          if (isLegacyServer) return undefined;
           return {
             key: `caps:${sha256(canonicalJson(capabilities)).slice(0, 16)}`,
             capabilities,

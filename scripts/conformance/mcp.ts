@@ -1,7 +1,8 @@
 /**
  * The protocol's own conformance suite, against its reference server alone and then through the gateway in front of it: no scenario may be worse
  * through the gateway. Both are others' and are named, not carried: `--runner` is dist/index.js of @modelcontextprotocol/conformance 0.1.16,
- * `--fixture` the server of the same version that its repository has under examples/servers/typescript.
+ * `--fixture` the server of the same version that its repository has under examples/servers/typescript. What a later revision requires is asked
+ * with its alpha: `--requirements 2026-07-28`.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createServer, type IncomingMessage } from "node:http";
@@ -11,11 +12,18 @@ import { openEdge } from "../../appliance/mcp/edge.ts";
 import { openMcpPlace } from "../../tests/appliance/mcp/place.ts";
 
 const { values } = parseArgs({
-  options: { runner: { type: "string" }, fixture: { type: "string" }, suite: { type: "string", default: "active" } },
+  options: {
+    runner: { type: "string" },
+    fixture: { type: "string" },
+    suite: { type: "string", default: "active" },
+    requirements: { type: "string" },
+  },
 });
-const { runner, fixture, suite } = values;
+const { runner, fixture, suite, requirements } = values;
 if (runner === undefined || fixture === undefined) {
-  console.error("Usage: node scripts/conformance/mcp.ts --runner FILE --fixture FILE [--suite active|all|pending]");
+  console.error(
+    "Usage: node scripts/conformance/mcp.ts --runner FILE --fixture FILE [--suite active|all|pending | --requirements REVISION]",
+  );
   process.exit(64);
 }
 
@@ -73,9 +81,19 @@ type Result = { readonly passed: number; readonly failed: number };
 
 /** Checks that passed and failed, by scenario, as the suite's last lines have them. */
 async function run(url: string): Promise<Map<string, Result>> {
-  const child = spawn(process.execPath, [runner ?? "", "server", "--url", url, "--suite", suite], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    [
+      runner ?? "",
+      "server",
+      "--url",
+      url,
+      ...(requirements === undefined ? ["--suite", suite] : ["--requirements", requirements]),
+    ],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const text = await textOf(child);
   const results = new Map<string, Result>();
   for (const [, name = "", passed, failed] of text.matchAll(/^[✓✗] ([\w-]+): (\d+) passed, (\d+) failed/gm))
