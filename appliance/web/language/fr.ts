@@ -332,9 +332,9 @@ export const fr: Words = {
     tooManyPassages: "Le fichier contient plus de texte qu’un document ne peut en avoir ; découpez-le et ajoutez les morceaux.",
     unknownType: "Nika ne lit pas encore ce type de fichier.",
     packed:
-      "Nika ouvre les archives zip, tar et gzip, mais pas 7z, rar, bzip2, xz ni zstd ; décompressez-la et ajoutez son contenu, ou refaites-en un zip.",
+      "Nika ouvre les archives zip, tar et gzip, mais pas 7z, rar, bzip2, xz ni zstd ; décompressez-la et ajoutez son contenu, ou refaites-en un zip.",
     photo:
-      "Nika ne sait pas décoder les photos HEIC sur cette machine ; enregistrez-la en JPEG ou PNG et ajoutez-la (iPhone : Réglages, Appareil photo, Formats, Le plus compatible).",
+      "Nika ne sait pas décoder les photos HEIC sur cette machine ; enregistrez-la en JPEG ou PNG et ajoutez-la (iPhone : Réglages, Appareil photo, Formats, Le plus compatible).",
     damaged: "Le fichier est abîmé ou incomplet.",
     encrypted: "Le fichier est protégé par un mot de passe ; enregistrez une copie sans mot de passe et ajoutez-la.",
     noText: "Il ne contient pas de texte ; c’est peut-être un scan ou une image.",

@@ -38,6 +38,7 @@ export async function openPlace(state: Lab): Promise<Place> {
   const routes = nikaRoutes({
     ...options,
     bridge,
+    functions: () => undefined,
     convexUrl: server.origin,
     log: () => {},
     now: () => Date.now(),

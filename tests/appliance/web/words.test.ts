@@ -34,6 +34,8 @@ const alike = new Set([
   "status.holds",
   "status.version",
   "ask.took",
+  "secrets.title",
+  "tools.took",
   "documents.title",
   "documents.pages",
   "documents.format",
