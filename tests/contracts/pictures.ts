@@ -101,7 +101,10 @@ export function picturesContract(name: string, open: () => Promise<PictureVector
     const terms = { indices: [1], values: [1] };
     const unseen = picture("report", 1, { mark: "", made: { terms, caption: told(5) }, caption: "Figure 1" });
     await vectors.replace(key, [picture("report", 0), unseen, picture("report", 2, { mark: "", made: { terms } })], never);
-    assert.deepEqual((await vectors.unseen(key, never)).map(({ ordinal }) => ordinal).toSorted((a, b) => a - b), [1, 2]);
+    assert.deepEqual(
+      (await vectors.unseen(key, never)).map(({ ordinal }) => ordinal).toSorted((a, b) => a - b),
+      [1, 2],
+    );
     assert.deepEqual(await vectors.unseen({ tenantId: "other", documentId: "report" }, never), []);
 
     await assert.rejects(vectors.see({ ...key, tenantId: "other" }, [{ ordinal: 1, mark: "m", visual: seen(9) }], never));
