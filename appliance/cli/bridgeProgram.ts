@@ -1,12 +1,9 @@
 /** The commands about the bridge to remote agents, and the chat that mirrors it. See program.ts. */
-import { InvalidArgumentError, type Command, type Option } from "commander";
+import { InvalidArgumentError, type Command } from "commander";
 import type { Verb } from "../../convex/model/bridge.ts";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
+import { clientOf, jsonFlag, isJson, type Context } from "./context.ts";
 
-type Tools = { readonly clientOf: (command: Command) => Promise<Client>; readonly jsonFlag: () => Option };
-
-export function addBridgeCommands(program: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+export function addBridgeCommands(program: Command, context: Context): void {
   program.commandsGroup("Remote agents:");
   const bridge = program
     .command("bridge")
@@ -58,9 +55,9 @@ export function addBridgeCommands(program: Command, context: Context, { clientOf
       const { runBridgeStatus } = await import("./bridge.ts");
       await runBridgeStatus(context.terminal, client, { target, json: isJson(command) });
     });
-  addTargetCommands(bridge, context, { clientOf, jsonFlag });
-  addTokenCommands(bridge, context, { clientOf, jsonFlag });
-  addAgentCommands(bridge, context, { clientOf, jsonFlag });
+  addTargetCommands(bridge, context);
+  addTokenCommands(bridge, context);
+  addAgentCommands(bridge, context);
   bridge
     .command("serve")
     .summary("speak MCP over this pipe, for programs that start their servers")
@@ -72,10 +69,10 @@ export function addBridgeCommands(program: Command, context: Context, { clientOf
       const { runServe } = await import("./bridge.ts");
       await runServe(client, { agent: flags.agent, as: flags.as, signal: context.signal });
     });
-  addTelegramCommands(program, context, { clientOf, jsonFlag });
+  addTelegramCommands(program, context);
 }
 
-function addTargetCommands(bridge: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+function addTargetCommands(bridge: Command, context: Context): void {
   const targets = bridge
     .command("targets")
     .summary("the agents, and how much waits for each")
@@ -98,7 +95,7 @@ function addTargetCommands(bridge: Command, context: Context, { clientOf, jsonFl
       });
 }
 
-function addTokenCommands(bridge: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+function addTokenCommands(bridge: Command, context: Context): void {
   const token = bridge
     .command("token")
     .summary("make a token for somebody else; it is shown once")
@@ -141,7 +138,7 @@ function addTokenCommands(bridge: Command, context: Context, { clientOf, jsonFla
     });
 }
 
-function addAgentCommands(bridge: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+function addAgentCommands(bridge: Command, context: Context): void {
   const agent = bridge.command("agent").summary("an agent's side: take messages, report, end them");
   agent
     .command("next")
@@ -183,7 +180,7 @@ function addAgentCommands(bridge: Command, context: Context, { clientOf, jsonFla
       });
 }
 
-function addTelegramCommands(program: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+function addTelegramCommands(program: Command, context: Context): void {
   const telegram = program
     .command("telegram")
     .summary("a Telegram chat that mirrors the bridge: what it shows and how it is")
@@ -232,6 +229,3 @@ function secondsOf(text: string): number {
   if (!(seconds >= 0 && seconds <= 25)) throw new InvalidArgumentError("It must be a number of seconds from 0 to 25.");
   return seconds;
 }
-
-/** The flag may stand before or after the subcommand. */
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;

@@ -1,23 +1,10 @@
 /** The commands about functions that the owner wrote. See program.ts. */
-import type { Command, Option } from "commander";
-import type { Config } from "../config.ts";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
-
-type Tools = {
-  readonly clientOf: (command: Command) => Promise<Client>;
-  readonly configOf: (command: Command) => Config;
-  readonly jsonFlag: () => Option;
-  readonly countFlag: (max: number) => (text: string) => number;
-};
+import type { Command } from "commander";
+import { clientOf, configOf, jsonFlag, isJson, countFlag, type Context } from "./context.ts";
 
 const runsMax = 200;
 
-export function addFunctionsCommands(
-  program: Command,
-  context: Context,
-  { clientOf, configOf, jsonFlag, countFlag }: Tools,
-): void {
+export function addFunctionsCommands(program: Command, context: Context): void {
   program.commandsGroup("Your functions:");
   const { terminal, signal } = context;
   const functions = program
@@ -144,6 +131,3 @@ export function addFunctionsCommands(
       await runRemove(terminal, client, { name, json: isJson(command) });
     });
 }
-
-/** The flag may stand before or after the subcommand. */
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;

@@ -1,21 +1,13 @@
 /** The commands about the machine's own cron. See program.ts. */
 import { fileURLToPath } from "node:url";
-import type { Command, Option } from "commander";
+import type { Command } from "commander";
 import { scripts } from "../../convex/model/schedule.ts";
-import type { Config } from "../config.ts";
-import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
-import type { Context } from "./program.ts";
-
-type Tools = {
-  readonly clientOf: (command: Command) => Promise<Client>;
-  readonly configOf: (command: Command) => Config;
-  readonly jsonFlag: () => Option;
-};
+import { clientOf, configOf, jsonFlag, isJson, type Context } from "./context.ts";
 
 const nikaProgram = fileURLToPath(new URL("nika.ts", import.meta.url));
 
-export function addHostCommands(program: Command, context: Context, { clientOf, configOf, jsonFlag }: Tools): void {
+export function addHostCommands(program: Command, context: Context): void {
   const host = program
     .command("host")
     .summary("upkeep that the machine's own cron does, also while Nika is down")
@@ -73,5 +65,3 @@ export function addHostCommands(program: Command, context: Context, { clientOf, 
       await runHostDo(context.terminal, configOf(command), script);
     });
 }
-
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;

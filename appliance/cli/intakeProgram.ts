@@ -1,17 +1,14 @@
 /** The commands about what comes in: batches, watched folders, and single documents. See program.ts. */
-import { Argument, InvalidArgumentError, type Command, type Option } from "commander";
+import { Argument, InvalidArgumentError, type Command } from "commander";
 import { entityTypes, findLabelProblem, scopes, type DocumentLabels } from "../../convex/model/document.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import type { BatchVerb } from "./batches.ts";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
+import { clientOf, jsonFlag, isJson, type Context } from "./context.ts";
 import type { WatchVerb } from "./watch.ts";
-
-type Tools = { readonly clientOf: (command: Command) => Promise<Client>; readonly jsonFlag: () => Option };
 
 const batchesMax = 100;
 
-export function addBatchCommands(program: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+export function addBatchCommands(program: Command, context: Context): void {
   const batches = program
     .command("batches")
     .summary("what was handed in together, and your word on it")
@@ -73,7 +70,7 @@ const labelled = (command: Command): Command =>
     .option("--theme <name>", "what it is about")
     .option("--scope <scope>", `who may see it: ${scopes.join(", ")}`);
 
-export function addWatchCommands(program: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+export function addWatchCommands(program: Command, context: Context): void {
   const watch = program
     .command("watch")
     .summary("folders of this machine that are followed")
@@ -121,7 +118,7 @@ export function addWatchCommands(program: Command, context: Context, { clientOf,
 
 type LabelFlags = { title?: string; type?: string; language?: string; theme?: string; scope?: string };
 
-export function addDocumentSubcommands(documents: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+export function addDocumentSubcommands(documents: Command, context: Context): void {
   const named = "its id, its name, or a part of it";
   documents
     .command("show")
@@ -169,11 +166,6 @@ function toLabels({ title, type, language, theme, scope }: LabelFlags): Document
   if (Object.keys(labels).length === 0)
     throw new NikaError("invalid", "Say what to change: --title, --type, --language, --theme or --scope.");
   return labels;
-}
-
-/** The flag may stand before or after the subcommand. */
-function isJson(command: Command): boolean {
-  return command.optsWithGlobals<{ json?: true }>().json === true;
 }
 
 function limitOf(text: string): number {

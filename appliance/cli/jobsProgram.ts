@@ -1,14 +1,9 @@
 /** `nika jobs …`: what is done, what failed for good, and what to do about it. */
 import { Option, type Command } from "commander";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
-
-/** `nika jobs` has the flag too, and takes it wherever it stands. */
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;
-const jsonFlag = (): Option => new Option("--json", "as JSON on standard output");
+import { clientOf, jsonFlag, isJson, type Context } from "./context.ts";
 
 /** Adds the subcommands of `jobs`. */
-export function addJobCommands(jobs: Command, context: Context, clientOf: (command: Command) => Promise<Client>): void {
+export function addJobCommands(jobs: Command, context: Context): void {
   jobs
     .command("show <id>")
     .summary("one job and what befell it")

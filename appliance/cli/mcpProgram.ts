@@ -1,22 +1,12 @@
 /** The commands about MCP servers and the log of what was called. See program.ts. */
 import { InvalidArgumentError, Option, type Command } from "commander";
-import type { Config } from "../config.ts";
-import type { Client } from "./client.ts";
 import { findingsExit } from "./exit.ts";
-import type { Context } from "./program.ts";
+import { clientOf, configOf, jsonFlag, isJson, type Context } from "./context.ts";
 
-type Tools = {
-  readonly clientOf: (command: Command) => Promise<Client>;
-  readonly configOf: (command: Command) => Config;
-  readonly jsonFlag: () => Option;
-};
-
-/** The flag may stand before or after the subcommand. */
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;
 /** What the control plane gives in one query. */
 const callsMax = 200;
 
-export function addMcpCommands(program: Command, context: Context, { clientOf, configOf, jsonFlag }: Tools): void {
+export function addMcpCommands(program: Command, context: Context): void {
   program.commandsGroup("Tools of others:");
   const { terminal, signal } = context;
   const mcp = program
@@ -121,7 +111,7 @@ export function addMcpCommands(program: Command, context: Context, { clientOf, c
       const { runMcpServe } = await import("./mcp.ts");
       await runMcpServe(client, { mode: flags.tools, signal });
     });
-  addTokenCommands(mcp, context, { clientOf, configOf, jsonFlag });
+  addTokenCommands(mcp, context);
   const events = program.command("events").summary("the log of tool calls and decisions, which only grows");
   events
     .command("verify")
@@ -134,7 +124,7 @@ export function addMcpCommands(program: Command, context: Context, { clientOf, c
     });
 }
 
-function addTokenCommands(mcp: Command, { terminal }: Context, { clientOf, jsonFlag }: Tools): void {
+function addTokenCommands(mcp: Command, { terminal }: Context): void {
   const token = mcp
     .command("token")
     .summary("make a token for a program that uses your tools; it is shown once")

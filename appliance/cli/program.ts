@@ -1,10 +1,10 @@
 /** The command line as data for its parser: every command, its flags, its one line of help. What they do is loaded when they run. */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { passagesPerAnswerMax } from "../../convex/model/answer.ts";
-import { documentStates, entityTypes, type DocumentState } from "../../convex/model/document.ts";
+import { documentStates, type DocumentState } from "../../convex/model/document.ts";
 import { NikaError } from "../../convex/model/error.ts";
-import { loadConfig, toPort, type Config } from "../config.ts";
-import type { Client } from "./client.ts";
+import { loadConfig, toPort } from "../config.ts";
+import { clientOf, configOf, countFlag, jsonFlag, type Context, type JsonFlag } from "./context.ts";
 import { findingsExit } from "./exit.ts";
 import { addBridgeCommands } from "./bridgeProgram.ts";
 import { addFunctionsCommands } from "./functionsProgram.ts";
@@ -17,20 +17,9 @@ import { addRunCommands } from "./runsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import { addSandboxCommand } from "./sandboxProgram.ts";
 import { addSecretCommands } from "./secretsProgram.ts";
-import type { Terminal } from "./terminal.ts";
+import { addSearchFlags, toAskOptions, type SearchFlags } from "./searchFlags.ts";
 import { addWorkerCommands } from "./workerProgram.ts";
 
-/** What a command gets besides its own flags. */
-export type Context = {
-  readonly terminal: Terminal;
-  /** Fires at the first Ctrl-C. Whoever reads this promises to heed it; commands that do not are ended at once. */
-  readonly signal: AbortSignal;
-  /** Ends the command with this exit code although nothing was thrown. */
-  exit(code: number): void;
-};
-
-type GlobalFlags = { readonly data?: string };
-type JsonFlag = { readonly json?: true };
 type IngestFlags = JsonFlag & { readonly wait?: true; readonly watch?: true; readonly strict?: true; readonly review?: boolean };
 
 /** What the control plane gives in one query. */
@@ -42,7 +31,7 @@ const dataRowsMax = 1000;
 export function buildProgram(context: Context): Command {
   const program = new Command("nika");
   program
-    .description("Nika keeps your documents on your own machine and answers from them.")
+    .description("Nika keeps documents, agents' tools, functions and schedules on your machine.")
     .usage("<command> [flags]")
     .option("--data <dir>", "the data directory (default: NIKA_DATA, or ~/.nika/data)")
     .option("--no-color", "no colours; NO_COLOR does the same")
@@ -57,14 +46,13 @@ export function buildProgram(context: Context): Command {
     .addHelpText("after", examples);
   addApplianceCommands(program, context);
   addDocumentCommands(program, context);
-  addScheduleCommands(program, context, { clientOf, jsonFlag });
-  addFunctionsCommands(program, context, { clientOf, configOf, jsonFlag, countFlag });
-  addHostCommands(program, context, { clientOf, configOf, jsonFlag });
-  addBridgeCommands(program, context, { clientOf, jsonFlag });
-  addSecretCommands(program, context, { clientOf, configOf, jsonFlag });
-  addWorkerCommands(program, context, { clientOf, configOf, jsonFlag });
-  addMcpCommands(program, context, { clientOf, configOf, jsonFlag });
-  addSandboxCommand(program, context, { configOf, jsonFlag });
+  addScheduleCommands(program, context);
+  addFunctionsCommands(program, context);
+  addBridgeCommands(program, context);
+  addSecretCommands(program, context);
+  addWorkerCommands(program, context);
+  addMcpCommands(program, context);
+  addSandboxCommand(program, context);
   addLookCommands(program, context);
   return program;
 }
@@ -170,7 +158,7 @@ function addDocumentCommands(program: Command, context: Context): void {
       await runSearch(context.terminal, client, words.join(" "), toAskOptions(flags));
     });
   for (const command of program.commands) if (["ask", "search"].includes(command.name())) addSearchFlags(command);
-  addPictureCommands(program, context, { clientOf, countFlag, addSearchFlags, toAskOptions });
+  addPictureCommands(program, context);
   program
     .command("open")
     .summary("a passage, with what stands around it in its document")
@@ -194,9 +182,9 @@ function addDocumentCommands(program: Command, context: Context): void {
       const limit = flags.limit ?? (flags.json ? Number.MAX_SAFE_INTEGER : 50);
       await runDocuments(context.terminal, client, { limit, state: flags.state, json: flags.json === true });
     });
-  addDocumentSubcommands(documents, context, { clientOf, jsonFlag });
-  addBatchCommands(program, context, { clientOf, jsonFlag });
-  addWatchCommands(program, context, { clientOf, jsonFlag });
+  addDocumentSubcommands(documents, context);
+  addBatchCommands(program, context);
+  addWatchCommands(program, context);
   program
     .command("forget")
     .summary("let go of a document and everything read from it")
@@ -237,9 +225,10 @@ function addLookCommands(program: Command, context: Context): void {
       const options = { limit: flags.limit, json: flags.json === true, watch: flags.watch === true, signal: context.signal };
       await runJobs(context.terminal, client, options);
     });
-  addJobCommands(jobs, context, clientOf);
-  addRunCommands(program, context, clientOf);
+  addJobCommands(jobs, context);
+  addRunCommands(program, context);
   addFunctionCommands(program, context);
+  addHostCommands(program, context);
   program
     .command("doctor")
     .summary("look for what is wrong, and what to do about it")
@@ -320,50 +309,6 @@ function addFunctionCommands(program: Command, context: Context): void {
     });
 }
 
-type SearchFlags = JsonFlag & {
-  readonly limit: number;
-  readonly explain?: true;
-  readonly type?: string[];
-  readonly language?: string[];
-  readonly from?: number;
-  readonly to?: number;
-  readonly author?: string;
-  readonly in?: string;
-  readonly newest?: true;
-};
-
-function addSearchFlags(command: Command): void {
-  command
-    .option("--type <type>", `only documents of this type; may be repeated (${entityTypes.join(", ")})`, typesOf)
-    .option("--language <code>", "only documents in this language, such as en or fr; may be repeated", together)
-    .option("--from <date>", "only what was written on that day or later, as in 2025-03-01", dayOf)
-    .option("--to <date>", "only what was written on that day or before", dayOf)
-    .option("--author <name>", "only what has this name or address among its author and people")
-    .option("--in <folder>", "only documents in this folder")
-    .option("--newest", "newer documents first, where they answer as well")
-    .option("--explain", "say of each passage how it was found")
-    .addOption(jsonFlag());
-}
-
-function toAskOptions({ limit, json, explain, type, language, from, to, author, in: folder, newest }: SearchFlags) {
-  const filter = {
-    ...(type && { types: type }),
-    ...(language && { languages: language.map((code) => code.toLowerCase()) }),
-    ...(from !== undefined && { from }),
-    // The day itself is meant, too.
-    ...(to !== undefined && { to: to + 86_400_000 }),
-    ...(author !== undefined && { author }),
-    ...(folder !== undefined && { folder }),
-  };
-  return {
-    limit,
-    json: json === true,
-    explain: explain === true,
-    ...(Object.keys(filter).length > 0 && { filter }),
-    ...(newest && { weights: { recency: 0.5 } }),
-  };
-}
-
 /** Only a command that follows promises to heed the signal. */
 function followOptions(flags: JsonFlag & { readonly limit: number; readonly follow?: true }, context: Context) {
   const follow = flags.follow === true;
@@ -377,19 +322,6 @@ function termOf(command: Command): string {
     return operand.required ? `<${name}>` : `[${name}]`;
   });
   return [command.name(), ...operands].join(" ");
-}
-
-function jsonFlag(): Option {
-  return new Option("--json", "print one JSON document");
-}
-
-function configOf(command: Command, port?: number): Config {
-  return loadConfig({ dataDir: command.optsWithGlobals<GlobalFlags>().data, port });
-}
-
-async function clientOf(command: Command): Promise<Client> {
-  const { openClient } = await import("./client.ts");
-  return openClient(configOf(command));
 }
 
 function version(): string {
@@ -406,33 +338,7 @@ function portOf(text: string): number {
   throw new InvalidArgumentError("It must be a number from 0 to 65535.");
 }
 
-/** Repeated rather than listed, because a list would take the words that follow it. */
-function together(text: string, before: readonly string[] = []): string[] {
-  return [...before, text];
-}
-
-function typesOf(text: string, before?: readonly string[]): string[] {
-  if (!(entityTypes as readonly string[]).includes(text))
-    throw new InvalidArgumentError(`It must be one of: ${entityTypes.join(", ")}.`);
-  return together(text, before);
-}
-
-function dayOf(text: string): number {
-  const day = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : NaN;
-  if (Number.isNaN(day)) throw new InvalidArgumentError("It must be a day such as 2025-03-01.");
-  return day;
-}
-
 function positionOf(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a number from 0.");
   return Number(text);
-}
-
-function countFlag(max: number): (text: string) => number {
-  return (text) => {
-    const count = Number(text);
-    if (!/^\d+$/.test(text) || count < 1 || count > max)
-      throw new InvalidArgumentError(`It must be a number from 1${max < Number.MAX_SAFE_INTEGER ? ` to ${max}` : ""}.`);
-    return count;
-  };
 }

@@ -1,14 +1,10 @@
 /** `nika runs …`: functions of many steps, what became of them, and what to do about it. */
 import { Option, type Command } from "commander";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
+import { clientOf, jsonFlag, isJson, type Context } from "./context.ts";
 import type { RunVerb } from "./runs.ts";
 
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;
-const jsonFlag = (): Option => new Option("--json", "as JSON on standard output");
-
 /** Adds `runs` with its subcommands. */
-export function addRunCommands(program: Command, context: Context, clientOf: (command: Command) => Promise<Client>): void {
+export function addRunCommands(program: Command, context: Context): void {
   const runs = program.command("runs").summary("work of several steps: what it did, what it waits for, what to do about it");
   const list = async (_flags: object, command: Command): Promise<void> => {
     const { listRuns } = await import("./runs.ts");

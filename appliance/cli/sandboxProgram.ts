@@ -1,12 +1,9 @@
 /** The command about sandboxes. See program.ts. */
-import type { Command, Option } from "commander";
-import type { Config } from "../config.ts";
+import type { Command } from "commander";
 import { findingsExit } from "./exit.ts";
-import type { Context } from "./program.ts";
+import { configOf, jsonFlag, type Context } from "./context.ts";
 
-type Tools = { readonly configOf: (command: Command) => Config; readonly jsonFlag: () => Option };
-
-export function addSandboxCommand(program: Command, context: Context, { configOf, jsonFlag }: Tools): void {
+export function addSandboxCommand(program: Command, context: Context): void {
   program
     .command("sandbox")
     .summary("what sandboxes on this machine were seen to hold")

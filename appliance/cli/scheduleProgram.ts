@@ -1,13 +1,11 @@
 /** The commands about schedules. See program.ts. */
-import type { Command, Option } from "commander";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
+import type { Command } from "commander";
+import { clientOf, jsonFlag, isJson, type Context } from "./context.ts";
 import type { ScheduleVerb } from "./schedule.ts";
 
-type Tools = { readonly clientOf: (command: Command) => Promise<Client>; readonly jsonFlag: () => Option };
 type SayFlags = { readonly dryRun?: true; readonly zone?: string };
 
-export function addScheduleCommands(program: Command, context: Context, { clientOf, jsonFlag }: Tools): void {
+export function addScheduleCommands(program: Command, context: Context): void {
   program.commandsGroup("Schedules:");
   const schedule = program
     .command("schedule")
@@ -99,6 +97,3 @@ export function addScheduleCommands(program: Command, context: Context, { client
         await runScheduleVerb(context.terminal, client, verb, { name: words.join(" "), json: isJson(command) });
       });
 }
-
-/** The flag may stand before or after the subcommand. */
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;

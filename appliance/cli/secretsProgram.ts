@@ -1,18 +1,8 @@
 /** The commands about secrets. See program.ts. */
 import { InvalidArgumentError, Option, type Command } from "commander";
-import type { Config } from "../config.ts";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
+import { clientOf, configOf, jsonFlag, isJson, type Context } from "./context.ts";
 
-type Tools = {
-  readonly clientOf: (command: Command) => Promise<Client>;
-  readonly configOf: (command: Command) => Config;
-  readonly jsonFlag: () => Option;
-};
-
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;
-
-export function addSecretCommands(program: Command, context: Context, { clientOf, configOf, jsonFlag }: Tools): void {
+export function addSecretCommands(program: Command, context: Context): void {
   program.commandsGroup("Secrets:");
   const secrets = program
     .command("secrets")

@@ -1,20 +1,11 @@
 /** The commands about workers on other machines. See program.ts. */
-import { InvalidArgumentError, type Command, type Option } from "commander";
+import { InvalidArgumentError, type Command } from "commander";
 import { NikaError } from "../../convex/model/error.ts";
-import type { Config } from "../config.ts";
-import type { Client } from "./client.ts";
-import type { Context } from "./program.ts";
+import { clientOf, configOf, jsonFlag, isJson, type Context } from "./context.ts";
 
-type Tools = {
-  readonly clientOf: (command: Command) => Promise<Client>;
-  readonly configOf: (command: Command) => Config;
-  readonly jsonFlag: () => Option;
-};
 type JoinFlags = { readonly join?: string; readonly tokenFile?: string; readonly token?: string; readonly slots?: number };
 
-const isJson = (command: Command): boolean => command.optsWithGlobals<{ json?: true }>().json === true;
-
-export function addWorkerCommands(program: Command, context: Context, { clientOf, configOf, jsonFlag }: Tools): void {
+export function addWorkerCommands(program: Command, context: Context): void {
   program.commandsGroup("Other machines:");
   const worker = program
     .command("worker")

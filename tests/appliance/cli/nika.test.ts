@@ -25,6 +25,8 @@ test("help lists every command in its group, on lines that fit a terminal", asyn
   const commands = ["up", "stop", "link", "ingest", "ask", "documents", "forget", "status", "jobs", "doctor", "version"];
   for (const command of commands) assert.match(stdout, new RegExp(`^  ${command}\\b.* {2}\\S`, "m"), command);
   for (const group of ["Run:", "Documents:", "Look after it:", "Examples:"]) assert.ok(stdout.includes(`\n${group}\n`), group);
+  // What the machine's cron does is upkeep, not one of the owner's functions.
+  assert.ok(stdout.indexOf("\n  host ") > stdout.indexOf("\nLook after it:\n"));
   assert.ok(stdout.split("\n").every((line) => line.length <= 110));
   assert.equal((await nika([])).stdout, stdout);
 });
