@@ -3,6 +3,10 @@ import { internal } from "../../convex/_generated/api.js";
 import type { State } from "../ports/state.ts";
 
 export type Boundary = FunctionArgs<typeof internal.runs.advance>["boundaries"][number];
+/** What a boundary says besides who says it. */
+export type Part = Pick<Boundary, "ended" | "again" | "begun" | "looks" | "next">;
+/** How a run is left. */
+export type Next = NonNullable<Boundary["next"]>;
 export type Answer = FunctionReturnType<typeof internal.runs.advance>[number];
 
 /** Boundaries of all runs of this process on their way to the control plane. */
