@@ -12,7 +12,7 @@ import type { Bridge } from "./bridge/bridge.ts";
 import { toTools } from "./bridge/tools.ts";
 import type { Schedules } from "./http/schedules.ts";
 import { toOpenRequest, toSearchRequest } from "./http/vault.ts";
-import type { OwnPrompt, OwnResource } from "./mcp/gateway.ts";
+import type { OwnPrompt, OwnResource } from "./mcp/own.ts";
 import type { Schema, Tool } from "./mcp/server.ts";
 
 export type OwnOptions = { readonly ports: Ports; readonly schedules: Schedules; readonly bridge: Bridge };

@@ -14,7 +14,8 @@ import {
 } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { NikaError } from "../../convex/model/error.ts";
-import type { Gateway, Session, Visitor } from "./gateway.ts";
+import type { Session, Visitor } from "./conversation.ts";
+import type { Gateway } from "./gateway.ts";
 
 export type Edge = {
   answer(request: IncomingMessage, response: ServerResponse, visitor: Visitor): Promise<void>;

@@ -6,7 +6,8 @@ import { internal } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { State } from "../../functions/ports/state.ts";
 import type { Edge } from "./edge.ts";
-import type { ToolMode, Visitor } from "./gateway.ts";
+import type { Visitor } from "./conversation.ts";
+import type { ToolMode } from "./lists.ts";
 import type { Mcp } from "./mcp.ts";
 
 export const gatewayPath = "/mcp";

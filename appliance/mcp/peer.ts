@@ -65,7 +65,7 @@ const pagesMax = 64;
 const itemsMax = 5_000;
 
 /** Takes whatever there is. */
-const untouched: StandardSchemaV1<unknown, Result> = {
+export const untouched: StandardSchemaV1<unknown, Result> = {
   "~standard": { version: 1, vendor: "nika", validate: (value) => ({ value: value as Result }) },
 };
 

@@ -4,14 +4,15 @@
  */
 import { totalmem } from "node:os";
 import { join } from "node:path";
-import { SdkError, SdkErrorCode, SdkHttpError, type ClientCapabilities, type Notification } from "@modelcontextprotocol/client";
+import { SdkError, SdkErrorCode, SdkHttpError, type Notification } from "@modelcontextprotocol/client";
 import { isNikaError, NikaError, toNikaError } from "../../convex/model/error.ts";
 import { planReload, type ConfigProblem, type ParsedServers, type ServerConfig } from "../../convex/model/server.ts";
 import { canonicalJson, pinnedPart, type ToolDefinition } from "../../convex/model/tool.ts";
 import { keep, sha256, type Catalog, type Listing, type Lock, type Pin } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
-import { openPeer, type Asked, type Peer } from "./peer.ts";
+import { openPeer, type Peer } from "./peer.ts";
 import { digestOf, toDefinition, toRoutes, type Offer, type Routes } from "./routes.ts";
+import { everything, nobody, sharedKey, type Scope } from "./scope.ts";
 
 export type PoolOptions = {
   readonly dataDir: string;
@@ -26,14 +27,6 @@ export type PoolOptions = {
   /** Idle so long: paused, where that can be; idle so long: stopped. */
   readonly pauseMs?: number;
   readonly stopMs?: number;
-};
-
-/** Who uses a server. Everybody without questions to answer shares one; a session of the old era that answers has its own. */
-export type Scope = {
-  readonly key: string;
-  readonly capabilities: ClientCapabilities;
-  readonly asked: Asked;
-  readonly told: (server: string, notification: Notification) => void;
 };
 
 export type ServerState = "cold" | "starting" | "running" | "paused" | "failed";
@@ -103,7 +96,6 @@ type Slot = {
   relisting: NodeJS.Timeout | undefined;
 };
 
-const sharedKey = "shared";
 const pauseMsDefault = 60_000;
 const stopMsDefault = 10 * 60_000;
 const tickMs = 5_000;
@@ -116,14 +108,6 @@ const settleMs = 250;
 const startsMax = 3;
 /** A verdict for the old era is looked at again: a server that was upgraded would never tell. */
 const legacyVerdictMs = 7 * 24 * 3_600_000;
-
-/** For those who share: whatever is asked, there is nobody to answer. */
-const everything: ClientCapabilities = { elicitation: { form: {}, url: {} }, sampling: {}, roots: { listChanged: true } };
-const nobody: Asked = (method) => {
-  if (method === "elicitation/create") return Promise.resolve({ action: "cancel" });
-  if (method === "roots/list") return Promise.resolve({ roots: [] });
-  return Promise.reject(new Error("Whoever uses this server now has no model to lend."));
-};
 
 export function openPool(options: PoolOptions): Pool {
   const { dataDir, version, launcher, log, now, reserved = new Set<string>() } = options;

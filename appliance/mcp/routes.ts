@@ -1,4 +1,5 @@
 /** From public names to servers: a table made anew whenever something changes, and then only read. */
+import { ProtocolError } from "@modelcontextprotocol/server";
 import {
   rule,
   canonicalJson,
@@ -199,3 +200,23 @@ export function toDefinition({ name, description, ...rest }: Prompt): ToolDefini
 
 const sorted = <T>(map: ReadonlyMap<string, T>): Map<string, T> =>
   new Map([...map].toSorted(([left], [right]) => (left < right ? -1 : left > right ? 1 : 0)));
+
+/** Whose resource an address is: listed, wrapped by us, or fitting a template. Fails as the protocol has it when it is nobody's. */
+export function resourceOf(routes: Routes, uri: string): { readonly server: string; readonly uri: string } {
+  const listed = routes.resources.get(uri);
+  if (listed) return { server: listed.server, uri: listed.uri };
+  const inner = unwrap(uri);
+  if (inner && routes.offers.has(inner.server)) return inner;
+  const fitting = routes.templates.find(({ template }) => fits(template.uriTemplate, uri));
+  if (fitting) return { server: fitting.server, uri };
+  throw new ProtocolError(-32002, "There is no such resource.", { uri });
+}
+
+/** Whether an address can have come from a template: its fixed parts, in order, with something between them. */
+function fits(template: string, uri: string): boolean {
+  const pattern = template
+    .split(/\{[^}]*\}/)
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+    .join("(.+?)");
+  return new RegExp(`^${pattern}$`).test(uri);
+}

@@ -5,10 +5,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { configFiles } from "../../../appliance/mcp/configFiles.ts";
+import type { Visitor } from "../../../appliance/mcp/conversation.ts";
 import { openEdge } from "../../../appliance/mcp/edge.ts";
-import { openGateway, type Gateway, type GatewayOptions, type ToolMode, type Visitor } from "../../../appliance/mcp/gateway.ts";
+import { openGateway, type Gateway, type GatewayOptions } from "../../../appliance/mcp/gateway.ts";
 import { openLauncher, type LaunchOptions } from "../../../appliance/mcp/launch.ts";
 import { openLedger, type Ledger } from "../../../appliance/mcp/ledger.ts";
+import type { ToolMode } from "../../../appliance/mcp/lists.ts";
 import { openPool, type Pool, type PoolOptions } from "../../../appliance/mcp/pool.ts";
 
 const root = join(import.meta.dirname, "../../..");

@@ -1,0 +1,71 @@
+/** The owner's log has every call, whatever became of it: who, what, how long, and what it weighed, with secrets left out. */
+import type { Result } from "@modelcontextprotocol/server";
+import { toNikaError } from "../../convex/model/error.ts";
+import { refused, toTold } from "./answer.ts";
+import type { Call } from "./call.ts";
+import { sha256 } from "./kept.ts";
+import type { Ledger } from "./ledger.ts";
+import { isRecord } from "./meta.ts";
+
+/** Runs `work` and writes down what became of it; errors that are not the protocol's become refusals. */
+export type Audit = (
+  call: Call,
+  target: { readonly server: string; readonly tool: string },
+  work: () => Promise<Result>,
+) => Promise<Result>;
+
+/** Nothing is held here: a line is in the ledger before its call is answered. */
+export function openAudit({ ledger, log }: { readonly ledger: Ledger; readonly log: (line: string) => void }): Audit {
+  return async (call, { server, tool }, work) => {
+    const startedAt = performance.now();
+    const write = (result: Result | undefined, problem: string | undefined): void => {
+      ledger.append({
+        type: "call",
+        server,
+        tool,
+        by: call.principal,
+        session: call.session,
+        ms: Math.round((performance.now() - startedAt) * 1000) / 1000,
+        isError: problem !== undefined || result?.["isError"] === true,
+        ...(result?.["resultType"] === "input_required" && { asks: true }),
+        ...(problem !== undefined && { problem }),
+        ...weigh("args", call.args),
+        ...(result && weigh("result", result)),
+        shown: redacted(call.args),
+      });
+    };
+    try {
+      const result = await work();
+      write(result, undefined);
+      return result;
+    } catch (error) {
+      const told = toTold(error, server, tool);
+      write(undefined, told.message);
+      if (told.isProtocol) throw error;
+      const known = toNikaError(error);
+      if (known.code === "bug")
+        log(`mcp ${server}.${tool}: ${known.cause instanceof Error ? known.cause.stack : String(known.cause)}`);
+      return refused(told.message);
+    }
+  };
+}
+
+function weigh(name: "args" | "result", value: unknown): Record<string, unknown> {
+  const text = JSON.stringify(value);
+  return { [`${name}Sha256`]: sha256(text), [`${name}Bytes`]: Buffer.byteLength(text) };
+}
+
+const shownCharsMax = 200;
+const secretKey = /key|token|secret|password|authorization|cookie|credential/i;
+
+/** Arguments as the owner may see them in the log: long texts cut, what is named like a secret not shown. */
+function redacted(value: unknown, depth = 0): unknown {
+  if (typeof value === "string") return value.length > shownCharsMax ? `${value.slice(0, shownCharsMax)}…` : value;
+  if (Array.isArray(value)) return depth > 3 ? "…" : value.slice(0, 10).map((one) => redacted(one, depth + 1));
+  if (!isRecord(value)) return value;
+  if (depth > 3) return "…";
+  const entries = Object.entries(value).slice(0, 20);
+  return Object.fromEntries(
+    entries.map(([key, one]) => [key, secretKey.test(key) && typeof one === "string" ? "•••" : redacted(one, depth + 1)]),
+  );
+}

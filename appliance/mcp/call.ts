@@ -1,0 +1,21 @@
+/** One call on its way through the gateway: what is asked for, by whom, and how whoever asked can be asked back. */
+import type { ClientCapabilities, ServerContext } from "@modelcontextprotocol/server";
+import type { Peer } from "./peer.ts";
+import type { Scope } from "./scope.ts";
+
+export type Call = {
+  readonly name: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly meta: Readonly<Record<string, unknown>> | undefined;
+  readonly principal: string;
+  readonly session: string;
+  readonly isApproved: boolean;
+  readonly signal: AbortSignal;
+  /** Of whoever asks; absent without a conversation. */
+  readonly context?: ServerContext;
+  readonly capabilities?: ClientCapabilities | undefined;
+  readonly scopeFor: (server: string) => Scope | undefined;
+  readonly prepare: (peer: Peer, server: string) => Promise<void>;
+  /** Begins and ends the time in which a server may ask about this call. */
+  readonly during: <T>(server: string, work: () => Promise<T>) => Promise<T>;
+};

@@ -1,0 +1,72 @@
+/** What the owner's policy says about a call before it goes out: how many an hour, and which need somebody's word each time. */
+import { ProtocolError, type Result } from "@modelcontextprotocol/server";
+import { NikaError } from "../../convex/model/error.ts";
+import type { ServerConfig } from "../../convex/model/server.ts";
+import { invalidParams } from "./answer.ts";
+import type { Call } from "./call.ts";
+import { isRecord } from "./meta.ts";
+import type { ToolRoute } from "./routes.ts";
+import type { Sealer } from "./seal.ts";
+
+const hourMs = 3_600_000;
+/** Under which the answer to our own question comes back, beside those to the server's. */
+export const approvalKey = "nika_approval";
+
+export type Policy = {
+  /** Undefined: go ahead. Otherwise the question to be answered first. Fails with `full` or `denied`. */
+  permit(route: ToolRoute, call: Call): Result | undefined;
+};
+export type PolicyOptions = {
+  readonly configOf: (server: string) => ServerConfig;
+  readonly sealer: Sealer;
+  readonly now: () => number;
+};
+
+/** What was called in the last hour is counted from here on. */
+export function openPolicy({ configOf, sealer, now }: PolicyOptions): Policy {
+  const recent = new Map<string, number[]>();
+
+  function spend(server: string, callsPerHour: number | undefined): void {
+    if (callsPerHour === undefined) return;
+    const times = (recent.get(server) ?? []).filter((at) => at > now() - hourMs);
+    if (times.length >= callsPerHour)
+      throw new NikaError("full", `${server} may be called ${callsPerHour} times an hour, and was.`);
+    recent.set(server, [...times, now()]);
+  }
+
+  /** Undefined: go ahead. Otherwise the question, or the refusal. */
+  function approve(
+    call: Call,
+    { server, publicName }: { readonly server: string; readonly publicName: string },
+  ): Result | undefined {
+    const answer = call.context?.mcpReq.inputResponses?.[approvalKey];
+    if (isRecord(answer)) {
+      // Only for the call it was given for: the state says which.
+      const given = call.context?.mcpReq.requestState<string>();
+      if (given === undefined) throw new ProtocolError(invalidParams, "An approval needs the state it was asked with.");
+      sealer.unseal(call, "tools/call", given);
+      if (answer["action"] === "accept") return undefined;
+      throw new NikaError("denied", `Whoever was asked did not allow ${publicName}.`);
+    }
+    if (call.capabilities?.elicitation === undefined)
+      throw new NikaError(
+        "denied",
+        `${publicName} needs the owner's word for each call, and nobody can be asked here; the owner may use \`nika mcp call\`.`,
+      );
+    const shown = JSON.stringify(call.args);
+    const message = `Allow ${publicName} of ${server}? ${shown.length > 600 ? `${shown.slice(0, 600)}…` : shown}`;
+    const params = { mode: "form", message, requestedSchema: { type: "object", properties: {} } };
+    return {
+      resultType: "input_required",
+      inputRequests: { [approvalKey]: { method: "elicitation/create", params } },
+      requestState: sealer.seal(call, "tools/call", undefined),
+    };
+  }
+
+  return {
+    permit({ server, publicName, ruling }, call) {
+      spend(server, configOf(server).callsPerHour);
+      return ruling.approval === "ask" && !call.isApproved ? approve(call, { server, publicName }) : undefined;
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/** Carries a call to its server and the answer back: progress and cancellation on the way, questions through to whoever asked. */
+import { setImmediate } from "node:timers/promises";
+import type { Result } from "@modelcontextprotocol/server";
+import type { Call } from "./call.ts";
+import { cleaned, withoutOurs } from "./meta.ts";
+import type { Peer } from "./peer.ts";
+import { approvalKey } from "./policy.ts";
+import type { Pool } from "./pool.ts";
+import type { Sealer } from "./seal.ts";
+
+export type Relay = {
+  /** `params` as the server is to see them. Fails as the server or the pool does. */
+  send(call: Call, server: string, method: string, params: Record<string, unknown>): Promise<Result>;
+  /** What goes on to the server besides name and arguments: what the asker answered, and what he says about the call. */
+  beside(call: Call, method: string): Record<string, unknown>;
+};
+
+/** Of the pool it needs connections, and how long they may take. */
+export function openRelay({ pool, sealer }: { readonly pool: Pick<Pool, "configOf" | "use">; readonly sealer: Sealer }): Relay {
+  async function send(call: Call, server: string, method: string, params: Record<string, unknown>): Promise<Result> {
+    const { context } = call;
+    const { callMs, callMsMax } = pool.configOf(server);
+    const token = call.meta?.["progressToken"];
+    const isTold = context !== undefined && (typeof token === "string" || typeof token === "number");
+    const sending = new Set<Promise<void>>();
+    const work = async (peer: Peer): Promise<Result> => {
+      await call.prepare(peer, server);
+      return peer.request(method, params, {
+        timeoutMs: callMs,
+        timeoutMsMax: callMsMax,
+        signal: call.signal,
+        isInputRelayed: true,
+        ...(isTold && {
+          onProgress: (progress) => {
+            const params = { ...progress, progressToken: token };
+            const sent = context.mcpReq.notify({ method: "notifications/progress", params }).catch(() => undefined);
+            sending.add(sent);
+            void sent.finally(() => sending.delete(sent));
+          },
+        }),
+      });
+    };
+    const result = await call.during(server, () => pool.use(server, call.scopeFor(server), call.signal, work));
+    // Progress goes before the answer that ends it, and not in the same breath: clients would lose it.
+    if (sending.size > 0) {
+      await Promise.all(sending);
+      await setImmediate();
+    }
+    const meta = cleaned(result);
+    const { _meta: _dropped, ...rest } = result;
+    const state = rest["requestState"];
+    return {
+      ...rest,
+      ...(meta && { _meta: meta }),
+      // Upstream's word is kept inside ours, which only whoever was given it may bring back, for the same call.
+      ...(rest["resultType"] === "input_required" && {
+        requestState: sealer.seal(call, method, typeof state === "string" ? state : undefined),
+      }),
+    };
+  }
+
+  function beside(call: Call, method: string): Record<string, unknown> {
+    const request = call.context?.mcpReq;
+    const given = request?.requestState<string>();
+    const inner = given === undefined ? undefined : sealer.unseal(call, method, given);
+    const meta = withoutOurs(call.meta);
+    const { [approvalKey]: _approval, ...answers } = request?.inputResponses ?? {};
+    return {
+      ...(meta && { _meta: meta }),
+      ...(Object.keys(answers).length > 0 && { inputResponses: answers }),
+      ...(inner !== undefined && { requestState: inner }),
+    };
+  }
+
+  return { send, beside };
+}
