@@ -18,7 +18,7 @@ import { ledgerDir } from "./ledgerDir.ts";
 import type { OwnPrompt, OwnResource } from "./own.ts";
 import { openPool } from "./pool.ts";
 import type { Tool } from "./server.ts";
-import { openReporter, toFacts } from "./standing.ts";
+import { openReporter, toFacts } from "./reporter.ts";
 
 export type McpOptions = {
   readonly dataDir: string;

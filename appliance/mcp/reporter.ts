@@ -3,7 +3,8 @@ import { internal } from "../../convex/_generated/api.js";
 import { textCharsMax, toolsShownMax, type ServerFacts, type ToolCallView } from "../../convex/model/serverView.ts";
 import type { State } from "../../functions/ports/state.ts";
 import type { Entry, Ledger } from "./ledger.ts";
-import type { Pool, ServerStanding } from "./pool.ts";
+import type { Pool } from "./pool.ts";
+import type { ServerStanding } from "./standings.ts";
 
 const callsEveryMs = 400;
 const callsAtOnceMax = 200;
