@@ -6,6 +6,7 @@ import { SSEClientTransport, StreamableHTTPClientTransport, type Transport } fro
 import { NikaError, toNikaError } from "../../convex/model/error.ts";
 import { referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../convex/model/server.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
+import { openOrphans, type Orphans } from "./orphans.ts";
 import { pipeTransport } from "./pipe.ts";
 
 export type Launched = {
@@ -29,6 +30,7 @@ export type LaunchOptions = {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Where `${secret:NAME}` comes from. */
   readonly secret: (name: string, reader: string) => Promise<string | undefined>;
+  readonly log: (line: string) => void;
 };
 export type LaunchWish = {
   /** Unique among those that run. */
@@ -44,12 +46,17 @@ const errorCharsKept = 4_000;
 /** A server that was told to end gets this long, then TERM, then as long again. */
 const endMs = 1_000;
 
-export function openLauncher({ dataDir, sandboxes, variables, secret }: LaunchOptions): Launcher {
+/** Ends bare servers that an earlier life left running; none is started before they are gone. */
+export function openLauncher({ dataDir, sandboxes, variables, secret, log }: LaunchOptions): Launcher {
+  const orphans = openOrphans({ dataDir, log }, endMs);
   return async (declared, wish, signal) => {
     const config = await resolved(declared, { variables, secret });
     const { transport } = config;
     if (transport.type !== "stdio") return connect(transport);
-    if (wish.isBareAllowed) return startBare(transport, variables);
+    if (wish.isBareAllowed) {
+      await orphans.gone;
+      return startBare(config.name, transport, { variables, orphans });
+    }
     if (!sandboxes) throw refusedBare(declared.name, "there is no container engine to hold it");
     return startSandboxed(config, transport, { id: wish.id, dataDir, sandboxes, signal });
   };
@@ -119,7 +126,13 @@ function connect({ type, url, headers }: Exclude<ServerConfig["transport"], Stdi
 const toRecord = (headers: unknown): Record<string, string> =>
   headers instanceof Headers ? Object.fromEntries(headers) : { ...(headers as Record<string, string> | undefined) };
 
-function startBare({ command, args, env, cwd }: StdioTransport, variables: LaunchOptions["variables"]): Promise<Launched> {
+type BareTools = Pick<LaunchOptions, "variables"> & { readonly orphans: Orphans };
+
+function startBare(
+  name: string,
+  { command, args, env, cwd }: StdioTransport,
+  { variables, orphans }: BareTools,
+): Promise<Launched> {
   const base = Object.fromEntries(inherited.flatMap((name) => (variables[name] === undefined ? [] : [[name, variables[name]]])));
   // A group of its own, so that what it starts ends with it.
   const child = spawn(command, args, {
@@ -130,7 +143,10 @@ function startBare({ command, args, env, cwd }: StdioTransport, variables: Launc
   });
   const errors = tailOf(child.stderr);
   const ended = new Promise<string>((done) => {
-    child.once("exit", (code, signal) => done(signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`));
+    child.once("exit", (code, signal) => {
+      if (child.pid !== undefined) orphans.forget(child.pid);
+      done(signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`);
+    });
   });
   const kill = (signal: NodeJS.Signals): void => {
     try {
@@ -158,15 +174,16 @@ function startBare({ command, args, env, cwd }: StdioTransport, variables: Launc
           : new NikaError("unavailable", `"${command}" cannot be started (${String(error.code)}).`, { cause: error }),
       ),
     );
-    child.once("spawn", () =>
+    child.once("spawn", () => {
+      if (child.pid !== undefined) orphans.note(child.pid, name);
       done({
         transport: pipeTransport({ input: child.stdin, output: child.stdout }, stop),
         way: "bare",
         ended,
         errors,
         stop,
-      }),
-    );
+      });
+    });
   });
 }
 

@@ -57,7 +57,7 @@ export function openMcp(options: McpOptions): Mcp {
   const { dataDir, sharedFile, version, state, sandboxes, secrets, variables, log } = options;
   const now = (): number => Date.now();
   const ledger = openLedger(ledgerDir(dataDir), { now, log });
-  const launcher = openLauncher({ dataDir, sandboxes, variables, secret: (name, reader) => secrets.find(name, reader) });
+  const launcher = openLauncher({ dataDir, sandboxes, variables, secret: (name, reader) => secrets.find(name, reader), log });
   const reserved = new Set(options.tools.map(({ name }) => name));
   const pool = openPool({ dataDir, version, launcher, log, now, reserved });
   const { tools, resources, prompts } = options;

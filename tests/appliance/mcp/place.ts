@@ -51,6 +51,7 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
     sandboxes: undefined,
     variables: process.env,
     secret: () => Promise.resolve(undefined),
+    log,
     ...wish.launch,
   });
   const pool = openPool({ dataDir: dir, version: "0", launcher, log, now, ...wish.pool });

@@ -1,9 +1,13 @@
 /** What becomes of servers that change, die, hang or turn on their owner, and of those beside them. */
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { isAlive } from "../../../appliance/cli/running.ts";
 import { verifyLedger } from "../../../appliance/mcp/ledger.ts";
 import { openMcpPlace, type McpPlace } from "./place.ts";
 
@@ -86,6 +90,41 @@ test("tools are known without a server running, also after a restart, and the fi
   await second.close();
   assert.throws(() => process.kill(pid, 0), /ESRCH/);
   await first.close();
+});
+
+test("a bare server that outlived a killed Nika is ended at the next start, and nobody else who has its number", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "nika-mcp-"));
+  writeFileSync(join(dir, "tools.json"), JSON.stringify({ tools: [{ name: "pid" }] }));
+  const one = { command: process.execPath, args: [odd, join(dir, "tools.json"), "deaf"] };
+  writeFileSync(join(dir, "mcp-servers.json"), JSON.stringify({ one }));
+  const life = `
+    const { openMcpPlace } = await import(${JSON.stringify(pathToFileURL(join(import.meta.dirname, "place.ts")).href)});
+    const place = await openMcpPlace({ dir: process.argv[1] });
+    await place.reload();
+    await place.trust("one");
+    const by = { principal: "owner", isApproved: false, signal: new AbortController().signal };
+    const said = await place.gateway.call("mcp_one__pid", {}, by);
+    process.stdout.write(said.content[0].text, () => process.kill(process.pid, "SIGKILL"));`;
+  const { stdout, signal } = spawnSync(process.execPath, ["--input-type=module", "-e", life, dir], { encoding: "utf8" });
+  const pid = Number(stdout);
+  assert.equal(signal, "SIGKILL");
+  assert.ok(isAlive(pid));
+  const stranger = spawn(one.command, one.args, { detached: true });
+  const file = join(dir, "mcp", "processes.json");
+  const noted = JSON.parse(readFileSync(file, "utf8")) as Record<string, { startedAt: string }>;
+  assert.deepEqual(Object.keys(noted), [String(pid)]);
+  writeFileSync(file, JSON.stringify({ ...noted, [String(stranger.pid)]: noted[pid] }));
+  const next = await openMcpPlace({ dir });
+  try {
+    await until(() => !isAlive(pid) && readFileSync(file, "utf8").trim() === "{}");
+    assert.ok(isAlive(stranger.pid ?? 0));
+    assert.match(next.logged.join("\n"), new RegExp(`mcp one: process ${pid} was left running`));
+  } finally {
+    stranger.kill("SIGKILL");
+    if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    await next.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
 });
 
 test("a tool that changed is not shown until it is approved again; a new one waits, a renamed one is found out", () =>
