@@ -155,7 +155,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     version: config.version,
     state,
     // What their owner wrote into the configuration may be anywhere; what may not be mounted is decided there.
-    sandboxes: dockerSandboxes({ dataDir: config.dataDir, mountRoots: ["/"] }),
+    sandboxes: sandboxes.within(["/"]),
     secrets,
     log,
   });

@@ -54,8 +54,16 @@ const guestPrograms = Object.fromEntries(
   ["frames.ts", "relay.ts", "wait.ts"].map((name) => [name, new URL(`../egress/guest/${name}`, import.meta.url)]),
 );
 
+/** `within`: the same sandboxes for somebody who may mount from other folders, and only from those. */
+export type DockerSandboxes = Sandboxes & { within(mountRoots: readonly string[]): Sandboxes };
+
 /** Talks to the engine only when asked something. */
-export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath = engineSocket }: SandboxesOptions): Sandboxes {
+export function dockerSandboxes({
+  dataDir,
+  mountRoots,
+  egressLimits,
+  socketPath = engineSocket,
+}: SandboxesOptions): DockerSandboxes {
   const docker = openDocker(socketPath);
   const owner = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
   const events = openEvents(docker, `${bootLabel}=${boot}`);
@@ -66,21 +74,21 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
     docker,
     file: join(dataDir, attestationsFile),
     image: () => images.need("node"),
-    open: launch,
+    open: (spec, found, signal) => launch(spec, found, { roots: mountRoots, signal }),
   });
 
-  async function open(spec: SandboxSpec, signal: AbortSignal): Promise<Sandbox> {
+  async function open(spec: SandboxSpec, by: Opener): Promise<Sandbox> {
     checkSpec(spec);
-    signal.throwIfAborted();
+    by.signal.throwIfAborted();
     const found = await runtimeFor(spec).catch((error: unknown) => {
       throw toContainerError(error);
     });
-    return launch(spec, found, signal);
+    return launch(spec, found, by);
   }
 
   /** Starts it under that runtime, whatever is known of it. */
-  async function launch(spec: SandboxSpec, found: Found, signal: AbortSignal): Promise<Sandbox> {
-    const mounts = await toMounts(spec.mounts, { roots: mountRoots, dataDir });
+  async function launch(spec: SandboxSpec, found: Found, { roots, signal }: Opener): Promise<Sandbox> {
+    const mounts = await toMounts(spec.mounts, { roots, dataDir });
     const user = free.take();
     try {
       return await start({ spec, mounts, ...found, user, signal });
@@ -117,6 +125,8 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
     );
   }
 
+  /** Whoever wants one: from where he may mount, and until when he waits. */
+  type Opener = { readonly roots: readonly string[]; readonly signal: AbortSignal };
   type Opening = {
     readonly spec: SandboxSpec;
     readonly mounts: Docker.MountSettings[];
@@ -264,8 +274,8 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
     };
   }
 
-  return {
-    open,
+  const sandboxes: Sandboxes = {
+    open: (spec, signal) => open(spec, { roots: mountRoots, signal }),
     async attestations() {
       try {
         const all: Attestation[] = [];
@@ -292,6 +302,7 @@ export function dockerSandboxes({ dataDir, mountRoots, egressLimits, socketPath 
       }
     },
   };
+  return { ...sandboxes, within: (roots) => ({ ...sandboxes, open: (spec, signal) => open(spec, { roots, signal }) }) };
 }
 
 /** Pausing what is paused, and resuming what runs or is gone, is no error. */

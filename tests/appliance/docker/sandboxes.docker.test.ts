@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -67,6 +67,15 @@ else {
     }
     await sandbox.stop();
     assert.equal((await sandbox.ended).reason, "stopped");
+  });
+
+  test("somebody else may mount from folders of his own, which are not everybody's", async () => {
+    const folder = join(root, "elsewhere");
+    mkdirSync(folder, { mode: 0o755 });
+    const mounts = [{ from: folder, to: "/app" }];
+    await assert.rejects(sandboxes.open(specOf("", { mounts }), never), (error) => isNikaError(error) && error.code === "denied");
+    const sandbox = await sandboxes.within([folder]).open(specOf("", { mounts }), never);
+    assert.equal((await sandbox.ended).reason, "exit");
   });
 
   test("a runtime that the engine does not have is unavailable", async () => {
