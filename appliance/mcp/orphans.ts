@@ -63,12 +63,15 @@ export function openOrphans(
   const end = async ([name, noted]: readonly [string, Noted]): Promise<void> => {
     const pid = Number(name);
     const isThere = (): boolean => same(noted, identityOf(pid));
-    if (isThere()) log(`mcp ${noted.server}: process ${pid} was left running by an earlier life of Nika and is ended`);
+    const wasThere = isThere();
+    if (wasThere) log(`mcp ${noted.server}: process ${pid} was left running by an earlier life of Nika and is ended`);
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       if (!isThere()) break;
       kill(pid, signal);
       await until(() => !isThere(), endMs);
     }
+    // What it left behind in its group, unless somebody new has the number.
+    if (wasThere && !identityOf(pid)) kill(pid, "SIGKILL");
     // One that cannot be ended is tried again at the next start; a new one may have the pid by now.
     if (!isThere() && same(kept.value[pid], noted)) orphans.forget(pid);
   };
