@@ -3,7 +3,7 @@ import { v } from "convex/values";
 import { NikaError } from "./model/error.ts";
 import { vEffectClass, vEffectState, valueCharsMax } from "./model/run.ts";
 import { ownerMutation, ownerQuery } from "./turn/guard.ts";
-import { decideEffect } from "./turn/run.ts";
+import { decideEffect } from "./turn/runNews.ts";
 
 const listedMax = 200;
 

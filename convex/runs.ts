@@ -20,11 +20,10 @@ import {
   type StepView,
   type Value,
 } from "./model/run.ts";
+import { checkpoint, findMine } from "./turn/checkpoint.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import {
   cancelRun,
-  checkpoint,
-  findMine,
   mustGetRun,
   parkRun,
   putToWork,
@@ -32,9 +31,9 @@ import {
   resumeRun,
   startRun,
   stopChildren,
-  toRecord,
   wakeInTime,
 } from "./turn/run.ts";
+import { toRecord } from "./turn/runStep.ts";
 
 const listedMax = 200;
 /** Steps of one run that a page shows. */

@@ -222,8 +222,8 @@ export default defineSchema({
   // Each worker's pulse, apart from `workers` because it changes every few seconds. Written by workers.beat alone.
   beats: defineTable({ workerId: v.id("workers"), epoch: v.number(), until: v.number() }).index("by_workerId", ["workerId"]),
 
-  // Functions of many steps that outlive their process. Written by turn/run.ts; swept a week after they ended. `jobId` is the job that
-  // advances it, present exactly while it is running: nobody else may write what it does.
+  // Functions of many steps that outlive their process. Written by turn/run.ts and what stands beside it; swept a week after
+  // they ended. `jobId` is the job that advances it, present exactly while it is running: nobody else may write what it does.
   runs: defineTable({
     name: v.string(),
     label: v.string(),

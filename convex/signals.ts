@@ -3,7 +3,8 @@ import { v } from "convex/values";
 import { NikaError } from "./model/error.ts";
 import { stepKeyPattern } from "./model/run.ts";
 import { ownerMutation, systemMutation, type Turn } from "./turn/guard.ts";
-import { mustGetRun, sendSignal } from "./turn/run.ts";
+import { mustGetRun } from "./turn/run.ts";
+import { sendSignal } from "./turn/runNews.ts";
 import type { Id } from "./_generated/dataModel.js";
 
 /** The owner says something to a run; it is kept until a step of it asks for this kind. `body` is JSON. */
