@@ -1,18 +1,26 @@
-/** A schedule's times as work: begun when they come, stopped when the schedule is another one. */
+/** A schedule's times as work: begun when they come or at a word, stopped when the schedule is another one or none. */
 import type { Doc, Id } from "../_generated/dataModel.js";
+import { NikaError } from "../model/error.ts";
 import { isOpen } from "../model/job.ts";
-import { enqueue } from "./enqueue.ts";
-import type { Turn } from "./guard.ts";
-import { moveJob } from "./move.ts";
 import { wishOf } from "../model/schedule.ts";
 import { scheduledInput } from "../model/userFunction.ts";
+import { enqueue } from "./enqueue.ts";
+import type { Turn } from "./guard.ts";
 import { beginInvocation, findFunction } from "./invocation.ts";
-import { endOccurrence, note, noteSaid, trim } from "./occurrence.ts";
+import { moveJob } from "./move.ts";
+import { dropOccurrences, endOccurrence, note, noteSaid, trim } from "./occurrence.ts";
 import { cancelRun, startRun } from "./run.ts";
 
 type Schedule = Doc<"schedules">;
 
 const openMax = 200;
+
+/** Fails with `missing`. */
+export async function mustGetSchedule(turn: Turn, id: Id<"schedules">): Promise<Schedule> {
+  const schedule = await turn.db.get(id);
+  if (!schedule) throw new NikaError("missing", "There is no such schedule.");
+  return schedule;
+}
 
 /** Has it done, unless it was already, or the time before is still being worked on and that is to have its peace. */
 export async function begin(turn: Turn, schedule: Schedule, { at, isLate }: { at: number; isLate: boolean }): Promise<void> {
@@ -68,6 +76,21 @@ async function beginFunction(turn: Turn, schedule: Schedule, { at, occurrenceId,
   }
   const { jobId } = await beginInvocation(turn, { name, trigger: "schedule", input, occurrenceId });
   await turn.db.patch(occurrenceId, { jobId });
+}
+
+/** It is done once more right now. Fails with `invalid` when it is the machine that does it. */
+export async function startNow(turn: Turn, id: Id<"schedules">): Promise<void> {
+  const schedule = await mustGetSchedule(turn, id);
+  if (schedule.backend === "host")
+    throw new NikaError("invalid", `The machine runs that one: \`nika host run ${id} --now\` does it at once.`);
+  await begin(turn, schedule, { at: turn.now, isLate: false });
+}
+
+/** Takes it away, with what is left of it to do and what is known of its past. */
+export async function dropSchedule(turn: Turn, schedule: Schedule): Promise<void> {
+  await withdraw(turn, schedule);
+  await turn.db.delete(schedule._id);
+  await dropOccurrences(turn, schedule._id);
 }
 
 /** The schedule is another one now, or none: what still waits or runs of it is stopped. */
