@@ -173,7 +173,7 @@ test("the doctor looks at everything without an appliance, and says what to do",
   const checks = JSON.parse(stdout) as { name: string; level: string; text: string; advice?: string }[];
   assert.deepEqual(
     checks.map(({ name }) => name),
-    ["Node", "Data", "Clock", "Memory", "Port", "State", "Search", "Vectors", "Embedder", "Docker"],
+    ["Node", "Data", "Clock", "Memory", "Port", "State", "Search", "Vectors", "Embedder", "Docker", "Sandbox"],
   );
   const state = checks.find(({ name }) => name === "State");
   assert.deepEqual([state?.level, state?.advice], ["warn", "Start it with `nika up`."]);
