@@ -185,6 +185,8 @@ export class Exchange {
     this.#begun = [];
     this.#looks = false;
     this.#isUrgent = false;
+    // The run may end while this is being written; that goes with the next one.
+    this.#next = undefined;
     const answer = await this.#options.send({
       ended,
       again: again.map(({ id }) => id),
@@ -195,7 +197,6 @@ export class Exchange {
     if (!answer.isCurrent) return this.#over.resolve("lost");
     if (answer.isSuspended) return this.#over.resolve("suspended");
     if (next && next.type !== "suspended") return this.#over.resolve("ended");
-    this.#next = undefined;
     for (const [i, { spec, asked }] of begun.entries()) {
       const state = asked.type === "work" ? ("started" as const) : ("waiting" as const);
       this.#history.set({ id: answer.begun[i] as StepRecord["id"], ...spec, state, attempts: 0 });
