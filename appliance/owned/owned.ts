@@ -75,6 +75,7 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
   let bareAllowed = new Set<string>();
   let watcher: FSWatcher | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let settling: NodeJS.Timeout | undefined;
   let looking: Promise<void> | undefined;
   let isDirty = false;
   let isFirst = true;
@@ -172,6 +173,13 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
     clearTimeout(timer);
     timer = setTimeout(() => void look(), ms);
     timer.unref();
+  };
+  /** Once nothing has changed for a moment. A timer of its own: a look that ends just then sets the other one, for much later. */
+  const lookSoon = (): void => {
+    if (isClosed) return;
+    clearTimeout(settling);
+    settling = setTimeout(() => void look(), quietMs);
+    settling.unref();
   };
 
   const lookOnce = async (): Promise<void> => {
@@ -322,11 +330,11 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
   const listen = (): void => {
     if (watcher || isClosed) return;
     try {
-      watcher = watch(dir, { recursive: true, persistent: false }, () => lookIn(quietMs));
+      watcher = watch(dir, { recursive: true, persistent: false }, lookSoon);
       watcher.on("error", () => {
         watcher?.close();
         watcher = undefined;
-        lookIn(quietMs);
+        lookSoon();
       });
     } catch (error) {
       log(`functions: the folder cannot be watched: ${String(error)}`);
@@ -389,6 +397,7 @@ export async function openOwned({ dataDir, state, sandboxes, memoryMiBMax, decla
       unwatch();
       watcher?.close();
       clearTimeout(timer);
+      clearTimeout(settling);
       await pool.close();
       await looking?.catch(() => undefined);
     },

@@ -258,3 +258,26 @@ test("the schedule of a manifest is asked for, and taken back with the function"
   await place.owned.remove("daily");
   assert.equal(place.declared.has("daily"), false);
 });
+
+test("a function written while the last look ends is looked at, and not minutes later", { timeout: 60_000 }, async () => {
+  const held = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  await using place = await openPlace({
+    sandboxes: (opened) => ({
+      ...processSandboxes(opened),
+      async open(spec, signal) {
+        if (!spec.name.includes("slow")) return processSandboxes(opened).open(spec, signal);
+        begun.resolve();
+        await held.promise;
+        throw new Error("this one never opens");
+      },
+    }),
+  });
+  place.write("slow", double);
+  await begun.promise;
+  place.write("next", double);
+  // Long enough for the system to tell of the file, and less than the moment of quiet that is waited for.
+  await new Promise((resolve) => setTimeout(resolve, 40));
+  held.resolve();
+  await place.until("next", ({ state }) => state === "serving");
+});
