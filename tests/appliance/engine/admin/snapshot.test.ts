@@ -114,11 +114,12 @@ test("a list and a table of text are imported; cells that read as numbers are nu
     '"name": "c", "note": "", "size": "nan"',
     '"name": "d", "size": 4',
   ]);
+  // `--yes`: whichever comes second would ask whether it may begin beside the first.
   const [short, bad, no, broken, noTable] = await Promise.all([
-    convex("import", "--append", "--table", "anything", "short.csv"),
-    convex("import", "--append", "--table", "anything", "bad.csv"),
-    convex("import", "--append", "--table", "anything", "no.json"),
-    convex("import", "--append", "--table", "anything", "broken.jsonl"),
+    convex("import", "--yes", "--append", "--table", "anything", "short.csv"),
+    convex("import", "--yes", "--append", "--table", "anything", "bad.csv"),
+    convex("import", "--yes", "--append", "--table", "anything", "no.json"),
+    convex("import", "--yes", "--append", "--table", "anything", "broken.jsonl"),
     convex("import", "things.csv"),
   ]);
   assert.match(short.err, /CSV row 1 doesn't have all of the fields in the header/);
