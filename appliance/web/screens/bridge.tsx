@@ -1,5 +1,6 @@
 import { useMutation, useQuery } from "convex/react";
 import { useId, useState, type FormEvent } from "react";
+import { BackToMore } from "../components/backToMore.tsx";
 import { api } from "../../../convex/_generated/api.js";
 import type { MessageView, TargetView, UpdateView } from "../../../convex/model/bridge.ts";
 import { useAttempt } from "../components/notice.tsx";
@@ -7,7 +8,6 @@ import { Empty } from "../components/empty.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
-import { toHref } from "../route.ts";
 
 const messagesShown = 50;
 const updatesShown = 50;
@@ -20,10 +20,7 @@ export function BridgeScreen() {
   const target = targets?.find(({ name }) => name === chosen)?.name;
   return (
     <div className="screen">
-      <a className="back" href={toHref("more")}>
-        <Icon name="chevron" />
-        {words.navigation.more}
-      </a>
+      <BackToMore />
       <div className="screen-head">
         <h1>{words.bridge.title}</h1>
         <Mirror />

@@ -1,11 +1,10 @@
+import { BackToMore } from "../components/backToMore.tsx";
 import { Empty } from "../components/empty.tsx";
-import { Icon } from "../components/icon.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { Sparkline } from "../components/sparkline.tsx";
 import { useStatistics } from "../functionStatistics.ts";
 import { saidIn, sumPerMinute, type FunctionErrorView, type FunctionView } from "../functionSums.ts";
 import { useSpeech } from "../language/language.tsx";
-import { toHref } from "../route.ts";
 
 /** How the control plane's functions did in the last hour: how often, how fast, and what went wrong where. */
 export function FunctionsScreen() {
@@ -13,10 +12,7 @@ export function FunctionsScreen() {
   const stats = useStatistics();
   return (
     <div className="screen functions">
-      <a className="back" href={toHref("more")}>
-        <Icon name="chevron" />
-        {words.navigation.more}
-      </a>
+      <BackToMore />
       <div className="screen-head">
         <h1>{words.functions.title}</h1>
         {stats && <Sums functions={stats.functions} />}

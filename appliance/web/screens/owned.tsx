@@ -1,12 +1,11 @@
 import { useQuery } from "convex/react";
+import { BackToMore } from "../components/backToMore.tsx";
 import { api } from "../../../convex/_generated/api.js";
 import { Empty } from "../components/empty.tsx";
-import { Icon } from "../components/icon.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { FunctionRow } from "../owned/functionRow.tsx";
 import { RunRow } from "../owned/runRow.tsx";
-import { toHref } from "../route.ts";
 
 const runsShown = 30;
 
@@ -17,10 +16,7 @@ export function OwnedScreen() {
   const runs = useQuery(api.functions.invocations, { limit: runsShown });
   return (
     <div className="screen">
-      <a className="back" href={toHref("more")}>
-        <Icon name="chevron" />
-        {words.navigation.more}
-      </a>
+      <BackToMore />
       <div className="screen-head">
         <h1>{words.owned.title}</h1>
       </div>

@@ -1,10 +1,9 @@
 import { useQuery } from "convex/react";
+import { BackToMore } from "../components/backToMore.tsx";
 import { api } from "../../../convex/_generated/api.js";
 import { Empty } from "../components/empty.tsx";
-import { Icon } from "../components/icon.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
-import { toHref } from "../route.ts";
 import { RunRow } from "../runs/runRow.tsx";
 
 /** Work of several steps: what it did, what it waits for, what put it aside. */
@@ -14,10 +13,7 @@ export function RunsScreen() {
   const [, chosen] = window.location.hash.slice(1).split("/");
   return (
     <div className="screen">
-      <a className="back" href={toHref("more")}>
-        <Icon name="chevron" />
-        {words.navigation.more}
-      </a>
+      <BackToMore />
       <div className="screen-head">
         <h1>{words.runs.title}</h1>
       </div>

@@ -1,11 +1,10 @@
 import { useQuery } from "convex/react";
+import { BackToMore } from "../components/backToMore.tsx";
 import { api } from "../../../convex/_generated/api.js";
 import type { ToolCallView } from "../../../convex/model/serverView.ts";
 import { Empty } from "../components/empty.tsx";
-import { Icon } from "../components/icon.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
-import { toHref } from "../route.ts";
 import { ServerRow } from "../tools/serverRow.tsx";
 
 const callsShown = 40;
@@ -17,10 +16,7 @@ export function ToolsScreen() {
   const calls = useQuery(api.servers.calls, { limit: callsShown });
   return (
     <div className="screen">
-      <a className="back" href={toHref("more")}>
-        <Icon name="chevron" />
-        {words.navigation.more}
-      </a>
+      <BackToMore />
       <div className="screen-head">
         <h1>{words.tools.title}</h1>
       </div>
