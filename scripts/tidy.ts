@@ -97,6 +97,10 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   qrcode: ["appliance/cli/"],
   "@modelcontextprotocol/client": ["appliance/mcp/"],
   "@modelcontextprotocol/server": ["appliance/mcp/"],
+  // Documents of services that servers are made from.
+  "@scalar/openapi-upgrader": ["appliance/mcp/build/"],
+  yaml: ["appliance/mcp/build/"],
+  "smol-toml": ["appliance/mcp/build/"],
   grammy: ["appliance/telegram/"],
   systeminformation: ["appliance/cli/", "appliance/host/"],
   react: ["appliance/web/"],
