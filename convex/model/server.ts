@@ -30,7 +30,14 @@ export type SandboxWish = {
 
 export const toolClasses = ["read", "write", "destructive"] as const;
 export type ToolClass = (typeof toolClasses)[number];
-export type ToolPolicy = { readonly class?: ToolClass; readonly approval?: "never" | "ask" | "refuse" };
+export type ToolPolicy = {
+  readonly class?: ToolClass;
+  readonly approval?: "never" | "ask" | "refuse";
+  /** What its results are; see taint.ts. */
+  readonly labels?: readonly ("private" | "untrusted")[];
+  /** What becomes of a call that could carry private content out for somebody else; `ask` unless said. */
+  readonly tainted?: "never" | "ask" | "refuse";
+};
 
 export type ServerConfig = {
   /** Part of its tools' names: at most 20 of `a-z0-9-`. */
@@ -47,6 +54,12 @@ export type ServerConfig = {
   /** By the tool's own name; `*` is for the rest. */
   readonly policy: Readonly<Record<string, ToolPolicy>>;
   readonly callsPerHour: number | undefined;
+  /** A larger answer is not handed on. */
+  readonly resultBytesMax: number;
+  /** What a call costs, by the tool's own name; `*` is for the rest. In whatever the owner counts in. */
+  readonly price: Readonly<Record<string, number>>;
+  /** Whether what it answers is kept, to be answered again without it. */
+  readonly isRecorded: boolean;
 };
 
 /** What is wrong with a file, or with one of its servers; `key` says where in it. */
@@ -70,6 +83,8 @@ export const sandboxDefault: SandboxWish = {
   mounts: [],
 };
 export const callMsDefault = 30_000;
+/** What a server over a pipe can say at once is 10 MB; a model reads far less. */
+export const resultBytesDefault = 4 * mebibyte;
 const callMsCeiling = 60 * 60_000;
 export const aliasCharsMax = 20;
 
@@ -192,6 +207,10 @@ function toConfig(
   const callsPerHour = isObject(value["budget"]) ? value["budget"]["callsPerHour"] : undefined;
   if (callsPerHour !== undefined && !(Number.isInteger(callsPerHour) && (callsPerHour as number) > 0))
     problem("budget.callsPerHour", "It must be a whole number from 1.");
+  const resultBytes = isObject(value["budget"]) ? value["budget"]["resultBytes"] : undefined;
+  const resultBytesMax = resultBytes === undefined ? resultBytesDefault : toBytes(resultBytes);
+  if (resultBytesMax === undefined || resultBytesMax < 1024) problem("budget.resultBytes", 'It must be a size such as "4Mi".');
+  if (value["record"] !== undefined && typeof value["record"] !== "boolean") problem("record", "It must be true or false.");
   const expose = isObject(value["expose"]) ? value["expose"] : {};
   return {
     name,
@@ -203,7 +222,22 @@ function toConfig(
     isPrefixed: expose["prefix"] !== false,
     policy: toPolicy(value["policy"], problem),
     callsPerHour: callsPerHour as number | undefined,
+    resultBytesMax: resultBytesMax ?? resultBytesDefault,
+    price: toPrice(value["price"], problem),
+    isRecorded: value["record"] === true,
   };
+}
+
+function toPrice(value: unknown, problem: Problem): Record<string, number> {
+  if (value === undefined) return {};
+  const prices = typeof value === "number" ? { "*": value } : isObject(value) ? value : { "*": value };
+  const isPrice = (one: unknown): one is number => typeof one === "number" && Number.isFinite(one) && one >= 0;
+  const entries = Object.entries(prices);
+  if (!entries.every(([, one]) => isPrice(one))) {
+    problem("price", 'It must be what a call costs, such as 0.01, or by tool: {"search": 0.01}.');
+    return {};
+  }
+  return Object.fromEntries(entries) as Record<string, number>;
 }
 
 function toTransport(value: Json, problem: Problem): ServerConfig["transport"] | undefined {
@@ -315,12 +349,16 @@ function toPolicy(value: unknown, problem: Problem): Record<string, ToolPolicy> 
     return policy;
   }
   for (const [tool, wish] of Object.entries(tools)) {
-    const { class: toolClass, approval } = isObject(wish) ? wish : {};
+    const { class: toolClass, approval, labels, tainted } = isObject(wish) ? wish : {};
     if (!isObject(wish)) problem(`policy.${tool}`, "It must be an object.");
     else if (toolClass !== undefined && !toolClasses.includes(toolClass as ToolClass))
       problem(`policy.${tool}.class`, `It must be one of ${toolClasses.join(", ")}.`);
     else if (approval !== undefined && !["never", "ask", "refuse"].includes(approval as string))
       problem(`policy.${tool}.approval`, "It must be never, ask or refuse.");
+    else if (tainted !== undefined && !["never", "ask", "refuse"].includes(tainted as string))
+      problem(`policy.${tool}.tainted`, "It must be never, ask or refuse.");
+    else if (labels !== undefined && !(isTextList(labels) && labels.every((one) => one === "private" || one === "untrusted")))
+      problem(`policy.${tool}.labels`, 'It must be a list of "private" and "untrusted", or empty.');
     else policy[tool] = wish;
   }
   return policy;
@@ -355,7 +393,7 @@ const secretName =
   /(?:^|[_\-.])(?:api[_-]?key|key|token|secret|password|passwd|pwd|pat|credentials?|auth|authorization|bearer|cookie)$/i;
 const camelSecretName = /(?:[aA]piKey|[tT]oken|[sS]ecret|[pP]assword)$/;
 /** Shapes that only secrets have. */
-const secretShapes: readonly RegExp[] = [
+export const secretShapes: readonly RegExp[] = [
   /\bsk-[\w-]{16,}/,
   /\bgh[pousr]_\w{20,}/,
   /\bgithub_pat_\w{20,}/,

@@ -169,8 +169,8 @@ const toProperties = ({ inputSchema }: ToolDefinition): object => (inputSchema["
 
 export type Finding = { readonly path: string; readonly what: string };
 
-/** Phrases that speak to a model about something else than the tool. A hint for whoever approves, not a verdict. */
-const phrases: readonly (readonly [RegExp, string])[] = [
+/** Phrases that speak to a model about something else than what it asked. A hint for whoever looks, not a verdict. */
+export const speakingPhrases: readonly (readonly [RegExp, string])[] = [
   [
     /\b(?:ignore|disregard|forget)\b.{0,30}\b(?:previous|prior|above|earlier|all|other)\b.{0,30}\b(?:instruction|rule|prompt|message|tool)/is,
     "tells the model to ignore its instructions",
@@ -185,12 +185,17 @@ const phrases: readonly (readonly [RegExp, string])[] = [
     "says what to do around other tools",
   ],
   [
-    /(?:~|\$HOME|\/root|\/home\/\w+)?\/\.(?:ssh|aws|gnupg|kube|docker)\b|\bid_(?:rsa|ed25519)\b|\bmcp\.json\b|\/etc\/(?:passwd|shadow)\b/i,
-    "names files where secrets are kept",
-  ],
-  [
     /\b(?:send|forward|upload|post|include|pass|copy)\b.{0,60}\b(?:conversation|chat history|system prompt|previous messages|credentials?|api keys?|passwords?)\b/is,
     "asks for the conversation or for credentials",
+  ],
+];
+
+/** What has no place in the description of a tool. */
+const oddPhrases: readonly (readonly [RegExp, string])[] = [
+  ...speakingPhrases,
+  [
+    /(?:~|\$HOME|\/root|\/home\/\w+)?\/\.(?:ssh|aws|gnupg|kube|docker)\b|\bid_(?:rsa|ed25519)\b|\bmcp\.json\b|\/etc\/(?:passwd|shadow)\b/i,
+    "names files where secrets are kept",
   ],
   [/<!--/, "carries a comment that a page would not show"],
   [/[A-Za-z0-9+/]{160,}={0,2}/, "carries a long run of encoded text"],
@@ -207,7 +212,7 @@ export function lint(tool: unknown): Finding[] {
   for (const [path, text] of textsOf(tool, "")) {
     if (invisible.test(text)) found.push({ path, what: "holds characters that cannot be seen" });
     if (control.test(text)) found.push({ path, what: "holds control characters" });
-    for (const [pattern, what] of phrases) if (pattern.test(text.slice(0, 20_000))) found.push({ path, what });
+    for (const [pattern, what] of oddPhrases) if (pattern.test(text.slice(0, 20_000))) found.push({ path, what });
   }
   return found;
 }
