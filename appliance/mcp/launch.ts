@@ -6,6 +6,9 @@ import { SSEClientTransport, StreamableHTTPClientTransport, type Transport } fro
 import { NikaError, toNikaError } from "../../convex/model/error.ts";
 import { referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../convex/model/server.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
+import type { Account } from "./auth/account.ts";
+import type { Accounts } from "./auth/accounts.ts";
+import { mustNotBeAGrant } from "./auth/grants.ts";
 import { openOrphans, type Orphans } from "./orphans.ts";
 import { pipeTransport } from "./pipe.ts";
 
@@ -16,6 +19,8 @@ export type Launched = {
   readonly ended: Promise<string>;
   /** The last it wrote on standard error. */
   readonly errors: () => string;
+  /** Nika's account there; absent where none is needed or a header stands in its place. */
+  readonly account?: Account | undefined;
   readonly pause?: () => Promise<void>;
   readonly resume?: () => Promise<void>;
   /** Resolves when it is gone. */
@@ -30,6 +35,8 @@ export type LaunchOptions = {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Where `${secret:NAME}` comes from. */
   readonly secret: (name: string, reader: string) => Promise<string | undefined>;
+  /** Of remote servers; without it nothing is signed in to. */
+  readonly accounts?: Accounts;
   readonly log: (line: string) => void;
 };
 export type LaunchWish = {
@@ -47,12 +54,12 @@ const errorCharsKept = 4_000;
 const endMs = 1_000;
 
 /** Ends bare servers that an earlier life left running; none is started before they are gone. */
-export function openLauncher({ dataDir, sandboxes, variables, secret, log }: LaunchOptions): Launcher {
+export function openLauncher({ dataDir, sandboxes, variables, secret, accounts, log }: LaunchOptions): Launcher {
   const orphans = openOrphans({ dataDir, log }, endMs);
   return async (declared, wish, signal) => {
     const config = await resolved(declared, { variables, secret });
     const { transport } = config;
-    if (transport.type !== "stdio") return connect(transport);
+    if (transport.type !== "stdio") return connect(transport, accounts?.of(config.name, transport));
     if (wish.isBareAllowed) {
       await orphans.gone;
       return startBare(config.name, transport, { variables, orphans });
@@ -66,7 +73,7 @@ export const refusedBare = (name: string, why: string): NikaError =>
   new NikaError("denied", `"${name}" was not started: ${why}. Let it run without a sandbox with \`nika mcp allow ${name}\`.`);
 
 /** The configuration with values in the place of references. Held only as long as it takes to start. */
-async function resolved(
+export async function resolved(
   config: ServerConfig,
   { variables, secret }: Pick<LaunchOptions, "variables" | "secret">,
 ): Promise<ServerConfig> {
@@ -74,7 +81,10 @@ async function resolved(
   collect(config.transport, texts);
   const secrets = new Map<string, string | undefined>();
   for (const { type, name } of texts.flatMap(referencesIn))
-    if (type === "secret" && !secrets.has(name)) secrets.set(name, await secret(name, `mcp ${config.name}`));
+    if (type === "secret" && !secrets.has(name)) {
+      mustNotBeAGrant(name);
+      secrets.set(name, await secret(name, `mcp ${config.name}`));
+    }
   const put = (text: string): string =>
     resolveText(text, ({ type, name }) => (type === "secret" ? secrets.get(name) : variables[name]));
   const all = (record: Readonly<Record<string, string>>): Record<string, string> =>
@@ -89,7 +99,12 @@ async function resolved(
           env: all(transport.env),
           ...(transport.cwd !== undefined && { cwd: put(transport.cwd) }),
         }
-      : { ...transport, url: put(transport.url), headers: all(transport.headers) };
+      : {
+          ...transport,
+          url: put(transport.url),
+          headers: all(transport.headers),
+          ...(transport.oauth && { oauth: { ...all(transport.oauth), grant: transport.oauth.grant } }),
+        };
   return { ...config, transport: filled, sandbox: { ...sandbox, mounts: sandbox.mounts.map(put) } };
 }
 
@@ -98,20 +113,23 @@ function collect(value: unknown, texts: string[]): void {
   else if (typeof value === "object" && value !== null) for (const one of Object.values(value)) collect(one, texts);
 }
 
-function connect({ type, url, headers }: Exclude<ServerConfig["transport"], StdioTransport>): Launched {
+function connect({ type, url, headers }: Exclude<ServerConfig["transport"], StdioTransport>, account?: Account): Launched {
   const { promise: ended } = Promise.withResolvers<string>();
   const requestInit = { headers: { ...headers } };
+  const signedIn = account && { authProvider: account.connect() };
   const address = new URL(url);
   const transport: Transport =
     type === "sse"
       ? new SSEClientTransport(address, {
           requestInit,
+          ...signedIn,
           eventSourceInit: { fetch: (to, init) => fetch(to, { ...init, headers: { ...toRecord(init?.headers), ...headers } }) },
         })
-      : new StreamableHTTPClientTransport(address, { requestInit });
+      : new StreamableHTTPClientTransport(address, { requestInit, ...signedIn });
   return {
     transport,
     way: "remote",
+    account,
     ended,
     errors: () => "",
     async stop() {

@@ -1,6 +1,7 @@
 /** One connection to one server, in whichever era of the protocol it speaks. Everything is handed on as it came; nothing is checked twice. */
 import {
   Client,
+  InsufficientScopeError,
   ProtocolError,
   SdkError,
   SdkErrorCode,
@@ -118,7 +119,7 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
   } catch (error) {
     const why = await Promise.race([launched.ended, soon()]);
     await launched.stop().catch(() => undefined);
-    throw unreachable(error, [why, launched.errors() || lastError]);
+    throw refusedRights(error, launched) ?? unreachable(error, [why, launched.errors() || lastError]);
   }
   const isModern = client.getProtocolEra() === "modern";
   const offers = client.getServerCapabilities() ?? {};
@@ -137,7 +138,7 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
       });
     } catch (error) {
       if (hasEnded) throw new NikaError("unavailable", `The server stopped: ${await ended}.`, { cause: error });
-      throw error;
+      throw refusedRights(error, launched) ?? error;
     }
   };
   const page = async <T>(method: string, key: string, gone: AbortSignal): Promise<T[]> => {
@@ -206,6 +207,12 @@ async function listen(client: Client, offers: Record<string, unknown>): Promise<
   };
   // One that does not answer is still good for calls.
   if (Object.keys(filter).length > 0) await client.listen(filter, { timeout: listMs }).catch(() => undefined);
+}
+
+/** The token is good, but not for this. */
+function refusedRights(error: unknown, { account }: Launched): NikaError | undefined {
+  if (!(error instanceof InsufficientScopeError)) return undefined;
+  return account?.lacks({ scope: error.requiredScope, resourceMetadataUrl: error.resourceMetadataUrl });
 }
 
 function isDeclared(capabilities: ClientCapabilities, method: AskedMethod): boolean {

@@ -5,6 +5,7 @@
 import { totalmem } from "node:os";
 import { NikaError } from "../../convex/model/error.ts";
 import type { ParsedServers, ServerConfig } from "../../convex/model/server.ts";
+import type { Accounts } from "./auth/accounts.ts";
 import { openConnections, type Connections } from "./connections.ts";
 import type { Listing } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
@@ -20,6 +21,8 @@ export type PoolOptions = {
   readonly dataDir: string;
   readonly version: string;
   readonly launcher: Launcher;
+  /** Whether remote servers want the owner to sign in. */
+  readonly accounts?: Pick<Accounts, "signIn" | "onChange">;
   readonly log: (line: string) => void;
   readonly now: () => number;
   /** Names that servers without a prefix may not take. */
@@ -40,6 +43,8 @@ export type Pool = {
   onStanding(listener: () => void): () => void;
   standings(): readonly ServerStanding[];
   configOf(server: string): ServerConfig;
+  /** Whether it may run without a sandbox. */
+  isBare(server: string): boolean;
   /** As it was last seen; undefined when it never was. */
   eraOf(server: string): Listing["era"] | undefined;
   /** Runs `work` with a connection, started when there is none. */
@@ -50,6 +55,8 @@ export type Pool = {
   refresh(server: string, signal: AbortSignal): Promise<Listing>;
   /** Pins what is listed now, or only the named of it; says how many. */
   approve(server: string, only?: readonly string[]): number;
+  /** Forgets what was wrong with it: something outside changed. Resolves when it was looked at. */
+  revive(server: string): Promise<void>;
   /** Lets this very command run without a sandbox, or no more. */
   allowBare(server: string, isAllowed: boolean): Promise<void>;
   /** What is pinned and known of a server that is no more. */
@@ -82,6 +89,17 @@ export function openPool(options: PoolOptions): Pool {
   const room: Room = openRoom({ registry, drop: connections.drop, now, memoryBytesMax, pauseMs, stopMs });
   const lister: Lister = openLister({ registry, connections, kept: pins.share, log, now });
   const reload = openReload({ registry, connections, lister, log, now });
+  const unlisten = options.accounts?.onChange(registry.changed);
+  async function revive(server: string): Promise<void> {
+    const slot = registry.get(server);
+    slot.failures = 0;
+    slot.retryAt = 0;
+    slot.isHopeless = false;
+    slot.problem = undefined;
+    await Promise.all([...slot.held.keys()].map((key) => connections.drop(slot, key)));
+    registry.changed();
+    if (catalog.value[server]?.hash !== slot.hash) await reload.take(slot);
+  }
   const timer = setInterval(() => {
     for (const slot of slots.values()) {
       // Nobody can call what nobody knows, so it is tried again by itself.
@@ -96,8 +114,9 @@ export function openPool(options: PoolOptions): Pool {
     routes: registry.routes,
     onRoutes: registry.onRoutes,
     onStanding: registry.onStanding,
-    standings: () => toStandings(registry, pins),
+    standings: () => toStandings(registry, pins, (server) => options.accounts?.signIn(server)),
     configOf: (server) => registry.get(server).config,
+    isBare: (server) => pins.isBareAllowed(registry.get(server).config),
     eraOf: (server) => catalog.value[server]?.era,
     use: connections.use,
     async leave(key) {
@@ -111,16 +130,10 @@ export function openPool(options: PoolOptions): Pool {
       return listing;
     },
     approve: pins.approve,
+    revive,
     async allowBare(server, isAllowed) {
-      const slot = registry.get(server);
-      pins.allowBare(slot.config, isAllowed);
-      slot.failures = 0;
-      slot.retryAt = 0;
-      slot.isHopeless = false;
-      slot.problem = undefined;
-      await Promise.all([...slot.held.keys()].map((key) => connections.drop(slot, key)));
-      registry.changed();
-      if (isAllowed && catalog.value[server]?.hash !== slot.hash) await reload.take(slot);
+      pins.allowBare(registry.get(server).config, isAllowed);
+      await revive(server);
     },
     forget(server) {
       delete lock.value[server];
@@ -132,6 +145,7 @@ export function openPool(options: PoolOptions): Pool {
     async close() {
       stopped.abort(new NikaError("cancelled", "Nika is stopping."));
       clearInterval(timer);
+      unlisten?.();
       registry.close();
       for (const slot of slots.values()) clearTimeout(slot.relisting);
       await Promise.all([...slots.values()].flatMap((slot) => [...slot.held.keys()].map((key) => connections.drop(slot, key))));

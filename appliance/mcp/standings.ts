@@ -1,5 +1,6 @@
 /** How each server stands, for whoever looks: also those that are only named in a file that cannot be read. */
 import type { ServerConfig } from "../../convex/model/server.ts";
+import type { SignIn } from "./auth/account.ts";
 import type { Listing } from "./kept.ts";
 import type { Peer } from "./peer.ts";
 import type { Pins } from "./pins.ts";
@@ -20,12 +21,14 @@ export type ServerStanding = {
   readonly offers: readonly Offer[];
   /** Connections to it now. */
   readonly peers: number;
+  readonly signIn: SignIn;
 };
 
 /** In the order of their names. */
 export function toStandings(
   { slots, catalog, problems, routes }: Registry,
   { isBareAllowed }: Pick<Pins, "isBareAllowed">,
+  signInOf: (server: string) => SignIn,
 ): readonly ServerStanding[] {
   const standing = [...slots.values()].map((slot): ServerStanding => {
     const { config } = slot;
@@ -46,6 +49,7 @@ export function toStandings(
       listing: catalog.value[config.name],
       offers: routes().offers.get(config.name) ?? [],
       peers: held.length,
+      signIn: signInOf(config.name),
     };
   });
   const named = new Set(standing.map(({ name }) => name));
@@ -64,6 +68,7 @@ export function toStandings(
       listing: undefined,
       offers: [],
       peers: 0,
+      signIn: undefined,
     });
   }
   return standing.toSorted((left, right) => (left.name < right.name ? -1 : 1));

@@ -13,6 +13,17 @@ export type HttpTransport = {
   readonly type: "http" | "sse";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly oauth?: OAuthWish;
+};
+/** What its sign-in needs that cannot be found out: as whom Nika is registered there already. Keys are references until they are used. */
+export type OAuthWish = {
+  readonly grant: "authorization_code" | "client_credentials";
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  /** Signs in the place of a secret, in PEM, with `algorithm` (ES256 unless said). */
+  readonly privateKey?: string;
+  readonly algorithm?: string;
+  readonly scope?: string;
 };
 
 /** What its sandbox allows. Sizes in bytes. */
@@ -254,7 +265,8 @@ function toTransport(value: Json, problem: Problem): ServerConfig["transport"] |
       if (isSecretName(key) && text !== "x") problem("url", `The parameter "${key}" looks like a secret; write \${VAR} instead.`);
     noSecretReference(url, "url", problem);
     for (const [key, text] of Object.entries(headers)) checkLiteral({ key: `headers.${key}`, name: key, text }, problem);
-    return { type: type === "sse" ? "sse" : "http", url, headers };
+    const oauth = toOAuth(value["oauth"], problem);
+    return { type: type === "sse" ? "sse" : "http", url, headers, ...(oauth && { oauth }) };
   }
   if (typeof command !== "string" || command.trim() === "") return problem("command", "It has neither a command nor a url.");
   if (url !== undefined) return problem("url", "It has both a command and a url; only one can be meant.");
@@ -274,6 +286,30 @@ function toTransport(value: Json, problem: Problem): ServerConfig["transport"] |
   });
   for (const [key, text] of Object.entries(env)) checkLiteral({ key: `env.${key}`, name: key, text }, problem);
   return { type: "stdio", command, args, env, ...(typeof cwd === "string" && { cwd }) };
+}
+
+const oauthKeys = ["grant", "clientId", "clientSecret", "privateKey", "algorithm", "scope"];
+
+function toOAuth(value: unknown, problem: Problem): OAuthWish | undefined {
+  if (value === undefined) return undefined;
+  const wish = toTexts(value, "oauth", problem);
+  const { grant = "authorization_code" } = wish;
+  const unknown = Object.keys(wish).find((key) => !oauthKeys.includes(key));
+  if (unknown !== undefined) return problem(`oauth.${unknown}`, `It is none of ${oauthKeys.join(", ")}.`);
+  if (grant !== "authorization_code" && grant !== "client_credentials")
+    return problem("oauth.grant", "It must be authorization_code or client_credentials.");
+  if (
+    grant === "client_credentials" &&
+    (wish["clientId"] === undefined || (wish["clientSecret"] ?? wish["privateKey"]) === undefined)
+  )
+    return problem("oauth", "To sign in by itself it needs a clientId and a clientSecret or privateKey.");
+  for (const key of ["clientSecret", "privateKey"]) {
+    const text = wish[key];
+    if (text !== undefined && text.replace(referencePattern, "") !== "")
+      problem(`oauth.${key}`, "Write ${VAR} or ${secret:NAME} here, and keep the secret itself out of the file.");
+  }
+  noSecretReference(wish["clientId"] ?? "", "oauth.clientId", problem);
+  return { ...wish, grant };
 }
 
 function toTexts(value: unknown, key: string, problem: Problem): Record<string, string> {
