@@ -53,6 +53,8 @@ export function ownTools({ ports, schedules, bridge }: OwnOptions): Own {
       ["question"],
     ),
     isReadOnly: true,
+    // Documents come from anywhere.
+    labels: ["private", "untrusted"],
     call: async ({ question, limit = 8, filter }, signal) => {
       const asked = toSearchRequest({ question, limit, ...(filter !== undefined && { filter }) });
       const { passages } = await runCall(searchVault, { args: { tenantId: ownerTenant, ...asked }, ports, signal });
@@ -81,6 +83,7 @@ export function ownTools({ ports, schedules, bridge }: OwnOptions): Own {
       ["document_id"],
     ),
     isReadOnly: true,
+    labels: ["private", "untrusted"],
     call: async ({ document_id: documentId, passage = 0 }, signal) => {
       const args = { tenantId: ownerTenant, ...toOpenRequest({ documentId, ordinal: passage }) };
       return runCall(openVault, { args, ports, signal });
@@ -124,6 +127,7 @@ export function ownTools({ ports, schedules, bridge }: OwnOptions): Own {
     description: "Work that runs, waits, or failed for good.",
     input: schema({}),
     isReadOnly: true,
+    labels: ["private"],
     call: async () => ({ jobs: (await state.query(internal.servers.overview, {})).working }),
   };
   const plan: Tool = {
@@ -157,6 +161,7 @@ export function ownTools({ ports, schedules, bridge }: OwnOptions): Own {
     description: "All schedules, with when each is next.",
     input: schema({}),
     isReadOnly: true,
+    labels: ["private"],
     call: async () => ({ schedules: await schedules.list() }),
   };
   const invoke: Tool = {
@@ -165,6 +170,9 @@ export function ownTools({ ports, schedules, bridge }: OwnOptions): Own {
     description: "Runs one of the functions that the owner wrote, and answers with what it returned.",
     input: schema({ name: text("Which function."), input: { description: "What it is given; any JSON value." } }, ["name"]),
     isReadOnly: false,
+    // What it does with what it is given is its own business.
+    labels: ["untrusted"],
+    leadsOut: true,
     call: async ({ name, input }, signal) => {
       const args = { name: String(name), input: JSON.stringify(input ?? null), trigger: "agent" as const };
       const { ok, output, error } = await runCall(callFunction, { args, ports, signal });

@@ -105,6 +105,9 @@ export function toTools(role: Speaker["role"], call: Caller): Tool[] {
     description,
     input,
     isReadOnly: verb === "status" || verb === "next",
+    // What remote agents report was written elsewhere, and what is sent goes there.
+    ...(verb === "pull" && { labels: ["private", "untrusted"] as const }),
+    ...(verb === "send" && { leadsOut: true }),
     call: (args, signal) => call(verb, args, signal),
   }));
 }

@@ -1,10 +1,12 @@
 /** The owner's log has every call, whatever became of it: who, what, how long, and what it weighed, with secrets left out. */
 import type { Result } from "@modelcontextprotocol/server";
 import { toNikaError } from "../../convex/model/error.ts";
+import { withoutSecrets } from "../../convex/model/scan.ts";
 import { refused, toTold } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { sha256 } from "./kept.ts";
 import type { Ledger } from "./ledger.ts";
+import { labelsKey, warningsKey } from "./guard/guard.ts";
 import { isRecord } from "./meta.ts";
 
 /** Runs `work` and writes down what became of it; errors that are not the protocol's become refusals. */
@@ -14,8 +16,15 @@ export type Audit = (
   work: () => Promise<Result>,
 ) => Promise<Result>;
 
+export type AuditOptions = {
+  readonly ledger: Ledger;
+  readonly log: (line: string) => void;
+  /** Takes what a server must not have shown out of a text. */
+  readonly redact: (server: string, text: string) => string;
+};
+
 /** Nothing is held here: a line is in the ledger before its call is answered. */
-export function openAudit({ ledger, log }: { readonly ledger: Ledger; readonly log: (line: string) => void }): Audit {
+export function openAudit({ ledger, log, redact }: AuditOptions): Audit {
   return async (call, { server, tool }, work) => {
     const startedAt = performance.now();
     const write = (result: Result | undefined, problem: string | undefined): void => {
@@ -28,7 +37,8 @@ export function openAudit({ ledger, log }: { readonly ledger: Ledger; readonly l
         ms: Math.round((performance.now() - startedAt) * 1000) / 1000,
         isError: problem !== undefined || result?.["isError"] === true,
         ...(result?.["resultType"] === "input_required" && { asks: true }),
-        ...(problem !== undefined && { problem }),
+        ...(problem !== undefined && { problem: redact(server, withoutSecrets(problem)) }),
+        ...saidOf(result),
         ...weigh("args", call.args),
         ...(result && weigh("result", result)),
         shown: redacted(call.args),
@@ -50,6 +60,15 @@ export function openAudit({ ledger, log }: { readonly ledger: Ledger; readonly l
   };
 }
 
+/** What the guard said of a result. */
+function saidOf(result: Result | undefined): Record<string, unknown> {
+  const meta = isRecord(result?.["_meta"]) ? result["_meta"] : {};
+  return {
+    ...(Array.isArray(meta[labelsKey]) && { labels: meta[labelsKey] as unknown[] }),
+    ...(Array.isArray(meta[warningsKey]) && { warnings: meta[warningsKey] as unknown[] }),
+  };
+}
+
 function weigh(name: "args" | "result", value: unknown): Record<string, unknown> {
   const text = JSON.stringify(value);
   return { [`${name}Sha256`]: sha256(text), [`${name}Bytes`]: Buffer.byteLength(text) };
@@ -60,7 +79,10 @@ const secretKey = /key|token|secret|password|authorization|cookie|credential/i;
 
 /** Arguments as the owner may see them in the log: long texts cut, what is named like a secret not shown. */
 function redacted(value: unknown, depth = 0): unknown {
-  if (typeof value === "string") return value.length > shownCharsMax ? `${value.slice(0, shownCharsMax)}…` : value;
+  if (typeof value === "string") {
+    const shown = withoutSecrets(value.slice(0, 4 * shownCharsMax));
+    return shown.length > shownCharsMax ? `${shown.slice(0, shownCharsMax)}…` : shown;
+  }
   if (Array.isArray(value)) return depth > 3 ? "…" : value.slice(0, 10).map((one) => redacted(one, depth + 1));
   if (!isRecord(value)) return value;
   if (depth > 3) return "…";

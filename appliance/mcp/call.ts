@@ -9,6 +9,8 @@ export type Call = {
   readonly meta: Readonly<Record<string, unknown>> | undefined;
   readonly principal: string;
   readonly session: string;
+  /** Of calls with the same, one may know what another brought; empty for whoever has no conversation. */
+  readonly thread: string;
   readonly isApproved: boolean;
   readonly signal: AbortSignal;
   /** Of whoever asks; absent without a conversation. */

@@ -9,10 +9,16 @@ import type { Era } from "./kept.ts";
 import type { Lists, ToolMode } from "./lists.ts";
 import type { Own } from "./own.ts";
 import type { Pool } from "./pool.ts";
+import type { Taints } from "./guard/taints.ts";
 import type { Relay } from "./relay.ts";
 import { resourceOf } from "./routes.ts";
 
-export type Visitor = { readonly principal: string; readonly mode: ToolMode };
+export type Visitor = {
+  readonly principal: string;
+  readonly mode: ToolMode;
+  /** Of a connection, whose requests belong together whatever their era. */
+  readonly thread?: string;
+};
 export type Session = {
   readonly id: string;
   readonly server: Server;
@@ -25,16 +31,19 @@ export type ConversationOptions = {
   readonly lists: Lists;
   readonly relay: Relay;
   readonly callTool: (call: Call) => Promise<Result>;
+  readonly taints: Taints;
   readonly version: string;
 };
 
 /** A server for one conversation, or for one request of the stateless era. */
 export function openConversation(
-  { pool, own, lists, relay, callTool, version }: ConversationOptions,
-  { principal, mode }: Visitor,
+  { pool, own, lists, relay, callTool, taints, version }: ConversationOptions,
+  { principal, mode, thread: connection }: Visitor,
   era: Era,
 ): Session {
   const id = randomUUID();
+  // Stateless requests say nothing of what came before, so all of one holder's count as one conversation.
+  const thread = connection ?? (era === "legacy" ? id : principal);
   const server = new Server(
     { name: "nika", version, title: "Nika" },
     {
@@ -60,6 +69,7 @@ export function openConversation(
     meta,
     principal,
     session: id,
+    thread,
     isApproved: false,
     signal: context.mcpReq.signal,
     context,
@@ -148,6 +158,7 @@ export function openConversation(
     async end() {
       unlisten();
       await server.close().catch(() => undefined);
+      if (era === "legacy") taints.forget(id);
       if (era === "legacy") await pool.leave(id);
     },
   };

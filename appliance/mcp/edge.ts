@@ -139,9 +139,10 @@ export function openEdge({ gateway, log, now }: EdgeOptions): Edge {
     },
     serve(socket, visitor) {
       const opened: Session[] = [];
+      const thread = randomUUID();
       const handle = serveStdio(
         ({ era }) => {
-          const session = gateway.open(visitor, era);
+          const session = gateway.open({ ...visitor, thread }, era);
           opened.push(session);
           return session.server;
         },

@@ -5,6 +5,7 @@
  */
 import { ProtocolError, type Result } from "@modelcontextprotocol/server";
 import { NikaError } from "../../convex/model/error.ts";
+import { ownServer } from "../../convex/model/taint.ts";
 import type { Tools } from "../../functions/ports/tools.ts";
 import { invalidParams, refused } from "./answer.ts";
 import { openAudit } from "./audit.ts";
@@ -14,6 +15,9 @@ import type { Era } from "./kept.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLists } from "./lists.ts";
 import { isRecord } from "./meta.ts";
+import { openGuard } from "./guard/guard.ts";
+import { openKnown, type Known } from "./guard/known.ts";
+import { openTaints, type Taints } from "./guard/taints.ts";
 import { openOwn, type OwnOptions } from "./own.ts";
 import { openPolicy } from "./policy.ts";
 import type { Pool } from "./pool.ts";
@@ -28,6 +32,8 @@ export type GatewayOptions = OwnOptions & {
   readonly version: string;
   readonly log: (line: string) => void;
   readonly now: () => number;
+  /** What servers were started with; nothing when absent. */
+  readonly known?: Known;
 };
 export type Gateway = {
   /** A server for one conversation, or for one request of the stateless era. */
@@ -38,24 +44,38 @@ export type Gateway = {
     args: Readonly<Record<string, unknown>>,
     by: { readonly principal: string; readonly isApproved: boolean; readonly signal: AbortSignal },
   ): Promise<Result>;
+  /** What conversations have seen. */
+  readonly taints: Taints;
   /** The same for functions. */
   readonly port: Tools;
 };
 
 /** Begins nothing: servers run when the pool is asked for them. */
 export function openGateway(options: GatewayOptions): Gateway {
-  const { pool, ledger, version, log, now } = options;
+  const { pool, ledger, version, log, now, known = openKnown() } = options;
+  const taints = openTaints(now);
+  const guard = openGuard({
+    configOf: (server) => pool.configOf(server),
+    isBare: (server) => pool.isBare(server),
+    known,
+    taints,
+  });
   const own = openOwn(options);
   const sealer = openSealer(now);
   const policy = openPolicy({ configOf: (server) => pool.configOf(server), sealer, now });
-  const relay = openRelay({ pool, sealer });
-  const recorded = openAudit({ ledger, log });
+  const relay = openRelay({ pool, sealer, guard });
+  const recorded = openAudit({ ledger, log, redact: (server, text) => known.redact(server, text) });
   const lists = openLists({ pool, own });
 
   async function callTool(call: Call): Promise<Result> {
     const { name, args } = call;
     const mine = own.find(name);
-    if (mine) return recorded(call, { server: "nika", tool: name }, () => mine(call));
+    if (mine)
+      return recorded(call, { server: ownServer, tool: name }, async () => {
+        const why = guard.objectToOwn(call, mine.tool);
+        const question = why === undefined ? undefined : policy.ask(call, { server: "Nika", publicName: name }, why);
+        return question ?? guard.takeOwn(call, mine.tool, await mine.call(call));
+      });
     if (name === "search_tools" || name === "describe_tool") return searchRoutes(pool.routes(), name, args);
     if (name === "call_tool") {
       const { name: inner, arguments: given = {} } = args;
@@ -69,11 +89,10 @@ export function openGateway(options: GatewayOptions): Gateway {
   }
 
   async function callServer(route: ToolRoute, call: Call): Promise<Result> {
-    const question = policy.permit(route, call);
+    guard.checkArgs(route.tool, call.args);
+    const question = policy.permit(route, call, guard.objectTo(call, route));
     if (question) return question;
-    const { server, tool } = route;
-    const params = { ...relay.beside(call, "tools/call"), name: tool.name, arguments: { ...call.args } };
-    return relay.send(call, server, "tools/call", params);
+    return relay.sendTo(call, route);
   }
 
   const call: Gateway["call"] = (name, args, { principal, isApproved, signal }) =>
@@ -83,6 +102,7 @@ export function openGateway(options: GatewayOptions): Gateway {
       meta: undefined,
       principal,
       session: "",
+      thread: "",
       isApproved,
       signal,
       scopeFor: () => undefined,
@@ -90,8 +110,9 @@ export function openGateway(options: GatewayOptions): Gateway {
       during: (_server, work) => work(),
     });
   return {
-    open: (visitor, era) => openConversation({ pool, own, lists, relay, callTool, version }, visitor, era),
+    open: (visitor, era) => openConversation({ pool, own, lists, relay, callTool, taints, version }, visitor, era),
     call,
+    taints,
     port: {
       list: () =>
         [...pool.routes().tools.values()].map(({ publicName, tool: { title, description, inputSchema } }) => ({

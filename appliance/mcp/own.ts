@@ -30,7 +30,7 @@ export type Own = {
   readonly resources: ReadonlyMap<string, OwnResource>;
   readonly prompts: ReadonlyMap<string, OwnPrompt>;
   /** How a tool of ours is called, or undefined when none has that name. Arguments are checked against its schema first. */
-  find(name: string): ((call: Called) => Promise<Result>) | undefined;
+  find(name: string): { readonly tool: Tool; readonly call: (called: Called) => Promise<Result> } | undefined;
 };
 
 /** Later ones of the same name win. */
@@ -42,7 +42,7 @@ export function openOwn({ tools, resources = [], prompts = [] }: OwnOptions): Ow
     prompts: new Map(prompts.map((prompt) => [prompt.name, prompt])),
     find(name) {
       const mine = own.get(name);
-      return mine && ((call) => callOwn(mine.tool, mine.schema(), call));
+      return mine && { tool: mine.tool, call: (called) => callOwn(mine.tool, mine.schema(), called) };
     },
   };
 }

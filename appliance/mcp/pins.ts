@@ -69,7 +69,10 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
 
   return {
     approve,
-    isBareAllowed: (config) => config.transport.type === "stdio" && lock.value[config.name]?.bare?.sha256 === commandHash(config),
+    isBareAllowed: (config) => {
+      const bare = lock.value[config.name]?.bare;
+      return bare !== undefined && config.transport.type === "stdio" && bare.sha256 === commandHash(config);
+    },
     allowBare(config, isAllowed) {
       const { name: server, transport } = config;
       if (transport.type !== "stdio") throw new NikaError("invalid", `"${server}" runs elsewhere; there is nothing to allow.`);

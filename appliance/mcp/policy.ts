@@ -13,8 +13,10 @@ const hourMs = 3_600_000;
 export const approvalKey = "nika_approval";
 
 export type Policy = {
-  /** Undefined: go ahead. Otherwise the question to be answered first. Fails with `full` or `denied`. */
-  permit(route: ToolRoute, call: Call): Result | undefined;
+  /** Undefined: go ahead. Otherwise the question to be answered first; `why` is another reason to ask. Fails with `full` or `denied`. */
+  permit(route: ToolRoute, call: Call, why?: string): Result | undefined;
+  /** The question for a tool of Nika's own. */
+  ask(call: Call, of: { readonly server: string; readonly publicName: string }, why: string): Result | undefined;
 };
 export type PolicyOptions = {
   readonly configOf: (server: string) => ServerConfig;
@@ -38,6 +40,7 @@ export function openPolicy({ configOf, sealer, now }: PolicyOptions): Policy {
   function approve(
     call: Call,
     { server, publicName }: { readonly server: string; readonly publicName: string },
+    why: string | undefined,
   ): Result | undefined {
     const answer = call.context?.mcpReq.inputResponses?.[approvalKey];
     if (isRecord(answer)) {
@@ -51,10 +54,13 @@ export function openPolicy({ configOf, sealer, now }: PolicyOptions): Policy {
     if (call.capabilities?.elicitation === undefined)
       throw new NikaError(
         "denied",
-        `${publicName} needs the owner's word for each call, and nobody can be asked here; the owner may use \`nika mcp call\`.`,
+        why === undefined
+          ? `${publicName} needs the owner's word for each call, and nobody can be asked here; the owner may use \`nika mcp call\`.`
+          : `${publicName} needs the owner's word, because ${why}, and nobody can be asked here. Begin a new conversation, or see \`nika mcp seen\`.`,
       );
     const shown = JSON.stringify(call.args);
-    const message = `Allow ${publicName} of ${server}? ${shown.length > 600 ? `${shown.slice(0, 600)}…` : shown}`;
+    const reason = why === undefined ? "" : ` Careful: ${why}.`;
+    const message = `Allow ${publicName} of ${server}?${reason} ${shown.length > 600 ? `${shown.slice(0, 600)}…` : shown}`;
     const params = { mode: "form", message, requestedSchema: { type: "object", properties: {} } };
     return {
       resultType: "input_required",
@@ -64,9 +70,11 @@ export function openPolicy({ configOf, sealer, now }: PolicyOptions): Policy {
   }
 
   return {
-    permit({ server, publicName, ruling }, call) {
+    permit({ server, publicName, ruling }, call, why) {
       spend(server, configOf(server).callsPerHour);
-      return ruling.approval === "ask" && !call.isApproved ? approve(call, { server, publicName }) : undefined;
+      const mustAsk = (ruling.approval === "ask" || why !== undefined) && !call.isApproved;
+      return mustAsk ? approve(call, { server, publicName }, why) : undefined;
     },
+    ask: approve,
   };
 }

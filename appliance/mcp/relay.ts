@@ -1,23 +1,35 @@
 /** Carries a call to its server and the answer back: progress and cancellation on the way, questions through to whoever asked. */
 import { setImmediate } from "node:timers/promises";
 import type { Result } from "@modelcontextprotocol/server";
+import type { ToolDefinition } from "../../convex/model/tool.ts";
 import type { Call } from "./call.ts";
+import type { Guard } from "./guard/guard.ts";
 import { cleaned, withoutOurs } from "./meta.ts";
 import type { Peer } from "./peer.ts";
 import { approvalKey } from "./policy.ts";
 import type { Pool } from "./pool.ts";
+import type { ToolRoute } from "./routes.ts";
 import type { Sealer } from "./seal.ts";
 
 export type Relay = {
-  /** `params` as the server is to see them. Fails as the server or the pool does. */
+  /** The same for a tool, whose answer must be what it promised. */
+  sendTo(call: Call, route: Pick<ToolRoute, "server" | "tool">): Promise<Result>;
+  /** `params` as the server is to see them. Fails as the server, the pool or the guard does. */
   send(call: Call, server: string, method: string, params: Record<string, unknown>): Promise<Result>;
   /** What goes on to the server besides name and arguments: what the asker answered, and what he says about the call. */
   beside(call: Call, method: string): Record<string, unknown>;
 };
 
+export type RelayOptions = {
+  readonly pool: Pick<Pool, "configOf" | "use">;
+  readonly sealer: Sealer;
+  readonly guard: Pick<Guard, "take" | "told">;
+};
+
 /** Of the pool it needs connections, and how long they may take. */
-export function openRelay({ pool, sealer }: { readonly pool: Pick<Pool, "configOf" | "use">; readonly sealer: Sealer }): Relay {
-  async function send(call: Call, server: string, method: string, params: Record<string, unknown>): Promise<Result> {
+export function openRelay({ pool, sealer, guard }: RelayOptions): Relay {
+  type Message = { readonly method: string; readonly params: Record<string, unknown>; readonly tool?: ToolDefinition };
+  async function carry(call: Call, server: string, { method, params, tool }: Message): Promise<Result> {
     const { context } = call;
     const { callMs, callMsMax } = pool.configOf(server);
     const token = call.meta?.["progressToken"];
@@ -40,18 +52,22 @@ export function openRelay({ pool, sealer }: { readonly pool: Pick<Pool, "configO
         }),
       });
     };
-    const result = await call.during(server, () => pool.use(server, call.scopeFor(server), call.signal, work));
+    const answer = await call
+      .during(server, () => pool.use(server, call.scopeFor(server), call.signal, work))
+      .catch((error: unknown) => {
+        throw guard.told(server, error);
+      });
     // Progress goes before the answer that ends it, and not in the same breath: clients would lose it.
     if (sending.size > 0) {
       await Promise.all(sending);
       await setImmediate();
     }
-    const meta = cleaned(result);
-    const { _meta: _dropped, ...rest } = result;
+    const meta = cleaned(answer);
+    const { _meta: _dropped, ...rest } = answer;
+    const result = guard.take(call, server, { ...rest, ...(meta && { _meta: meta }) }, tool);
     const state = rest["requestState"];
     return {
-      ...rest,
-      ...(meta && { _meta: meta }),
+      ...result,
       // Upstream's word is kept inside ours, which only whoever was given it may bring back, for the same call.
       ...(rest["resultType"] === "input_required" && {
         requestState: sealer.seal(call, method, typeof state === "string" ? state : undefined),
@@ -72,5 +88,12 @@ export function openRelay({ pool, sealer }: { readonly pool: Pick<Pool, "configO
     };
   }
 
-  return { send, beside };
+  return {
+    beside,
+    send: (call, server, method, params) => carry(call, server, { method, params }),
+    sendTo(call, { server, tool }) {
+      const params = { ...beside(call, "tools/call"), name: tool.name, arguments: { ...call.args } };
+      return carry(call, server, { method: "tools/call", params, tool });
+    },
+  };
 }

@@ -8,6 +8,7 @@ import { pipeline } from "node:stream/promises";
 import { createMcpHandler, fromJsonSchema, McpServer, type CallToolResult } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { NikaError, toNikaError } from "../../convex/model/error.ts";
+import type { Label } from "../../convex/model/taint.ts";
 
 /** JSON Schema 2020-12 of an object. */
 export type Schema = {
@@ -25,6 +26,10 @@ export type Tool = {
   readonly input: Schema;
   /** Whether it changes anything. */
   readonly isReadOnly: boolean;
+  /** What its answers are; nothing in particular when absent. See convex/model/taint.ts. */
+  readonly labels?: readonly Label[];
+  /** Whether what it is given can leave the machine. */
+  readonly leadsOut?: boolean;
   readonly call: (args: Readonly<Record<string, unknown>>, signal: AbortSignal) => Promise<object>;
 };
 

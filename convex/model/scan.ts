@@ -2,6 +2,7 @@
  * What tools answer, looked at before a model reads it: marks that cannot be seen and codes for terminals are taken out, sentences that speak to a
  * model and what looks like a secret are pointed out. Hints, not walls. Pure.
  */
+/* oxlint-disable no-control-regex, no-misleading-character-class -- they are what is looked for */
 import { secretShapes } from "./server.ts";
 import { speakingPhrases } from "./tool.ts";
 
@@ -10,10 +11,8 @@ export type MarkKind = "hidden" | "control" | "secret" | "speaks";
 export type Mark = { readonly path: string; readonly kind: MarkKind; readonly what: string };
 
 /** Codes that move the cursor, colour, or set a title: ECMA-48, section 5. */
-// oxlint-disable-next-line no-control-regex
 const terminal =
   /[\u001B\u009B](?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001B]{0,4000}(?:\u0007|\u001B\\)|[PX^_][^\u001B]{0,4000}\u001B\\|[ -/]*[0-~])?/g;
-// oxlint-disable-next-line no-control-regex
 const control = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]/g;
 /**
  * Letters nobody sees: tags outside of flags, runs of selectors and of zero-width marks, and overrides of direction. Single joiners and selectors
@@ -26,7 +25,6 @@ export type Cleaned = { readonly text: string; readonly kinds: readonly ("hidden
 
 /** Quick for what holds nothing odd. */
 export function cleanText(text: string): Cleaned {
-  // oxlint-disable-next-line no-control-regex
   if (
     !/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u180E\u200B-\u200F\u202A-\u202E\u2060-\u2064\uFE00-\uFE0F\uFEFF\uDB40]/.test(
       text,

@@ -48,18 +48,24 @@ export function objection(taint: Taint, { server, class: toolClass, leadsOut }: 
 export const ownServer = "nika";
 
 /**
- * What a server's results are when its policy does not say: always from outside, and private when it was given the owner's files, a credential, or the
- * run of the machine.
+ * What a server's results are when its policy does not say: always from outside, and private when it was given files of the owner's or a credential.
  */
-export function labelsOf({ transport, sandbox }: Pick<ServerConfig, "transport" | "sandbox">, isBare: boolean): readonly Label[] {
-  const texts = transport.type === "stdio" ? Object.values(transport.env) : [...Object.values(transport.headers), transport.url];
+export function labelsOf({ transport, sandbox }: Pick<ServerConfig, "transport" | "sandbox">): readonly Label[] {
   const isTrusted =
-    isBare ||
-    (transport.type === "stdio" && sandbox.mounts.length > 0) ||
-    (transport.type !== "stdio" && Object.keys(transport.headers).length > 0) ||
-    texts.some((text) => referencesIn(text).length > 0);
+    transport.type === "stdio"
+      ? sandbox.mounts.length > 0 || filesIn(transport.args) || refers(Object.values(transport.env))
+      : Object.keys(transport.headers).length > 0 || refers([transport.url]);
   return isTrusted ? ["private", "untrusted"] : ["untrusted"];
 }
+
+/** Whole paths behind the program's own, which comes first. */
+const filesIn = (args: readonly string[]): boolean =>
+  args
+    .filter((one) => !one.startsWith("-"))
+    .slice(1)
+    .some((one) => /^[/~]/.test(one));
+
+const refers = (texts: readonly string[]): boolean => texts.some((text) => referencesIn(text).length > 0);
 
 /** A server elsewhere is told whatever it is called with; one here tells others only where it has a way out. */
 export const leadsOut = ({ transport, sandbox }: Pick<ServerConfig, "transport" | "sandbox">, isBare: boolean): boolean =>

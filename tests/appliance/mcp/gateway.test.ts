@@ -30,12 +30,14 @@ const place = await openMcpPlace({
   ],
 });
 const node = process.execPath;
+// One holder's stateless calls are one conversation, and what each of these tests reads is no secret to the next.
+const policy = { "*": { tainted: "never" } };
 await place.configure({
   mcpServers: {
-    everything,
-    files: { command: node, args: [packagePath("server-filesystem"), folder] },
-    memory: { command: node, args: [packagePath("server-memory")], env: { MEMORY_FILE_PATH: join(folder, "memory.json") } },
-    thinking: { command: node, args: [packagePath("server-sequential-thinking")] },
+    everything: { ...everything, policy },
+    files: { command: node, args: [packagePath("server-filesystem"), folder], policy },
+    memory: { command: node, args: [packagePath("server-memory")], env: { MEMORY_FILE_PATH: join(folder, "memory.json") }, policy },
+    thinking: { command: node, args: [packagePath("server-sequential-thinking")], policy },
   },
 });
 await place.trust("everything", "files", "memory", "thinking");

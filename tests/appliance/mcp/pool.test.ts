@@ -201,7 +201,7 @@ test("what a server says in another's name does not go through", () =>
   withPlace(async (place, offer) => {
     await place.configure({ one: offer({ name: "a" }) });
     await place.trust("one");
-    assert.deepEqual((await call(place, "mcp_one__a"))._meta, { kept: 1 });
+    assert.deepEqual((await call(place, "mcp_one__a"))._meta, { kept: 1, "nika/labels": ["private", "untrusted"] });
   }));
 
 test("an edit is taken server by server: what is broken goes on as before, what did not change is not restarted", () =>
