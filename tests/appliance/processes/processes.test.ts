@@ -63,10 +63,11 @@ test("pieces are taken no faster than the process takes them", async (t) => {
   let taken = 0;
   // The request before leaves it unable to read on.
   await processes.call("stopReading", { signal: never });
-  const stuck = processes.call("length", { signal: never, bytes: ones(64 * pieceBytes, undefined, (at) => void (taken = at)) });
+  const stuck = processes.call("length", { signal: never, bytes: ones(1024 * pieceBytes, undefined, (at) => void (taken = at)) });
 
   await assert.rejects(stuck, lost("slow"));
-  assert.ok(taken < 32, `${taken} pieces were taken`);
+  // What the pipe and both ends' buffers hold differs from system to system; it is far from all of it.
+  assert.ok(taken < 512, `${taken} pieces were taken`);
 });
 
 test("what the source of the bytes fails with is what the request fails with, and the next is served", async (t) => {
