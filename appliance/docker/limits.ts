@@ -45,7 +45,7 @@ export function checkSpec(spec: SandboxSpec): void {
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,120}$/.test(spec.name)) wrong("its name may hold only letters, digits, “_”, “.” and “-”");
   if (spec.command.length === 0 || !spec.command[0]) wrong("it has no command");
   if (spec.command.some((word) => word.includes("\0"))) wrong("its command holds a zero byte");
-  for (const [key, value] of Object.entries(spec.environment))
+  for (const [key, value] of Object.entries({ ...spec.environment, ...spec.secrets }))
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key) || value.includes("\0")) wrong(`"${key}" cannot be a variable`);
   if (!(spec.memoryBytes >= 16 << 20)) wrong("it needs at least 16 MiB of memory");
   if (!(spec.cpus >= 0.01)) wrong("it needs at least 0.01 of a processor");
@@ -53,6 +53,12 @@ export function checkSpec(spec: SandboxSpec): void {
   if (!(spec.tmpBytes >= 0)) wrong("its /tmp cannot be smaller than nothing");
   if (spec.timeLimitMs !== undefined && !(spec.timeLimitMs > 0)) wrong("its time limit must be positive");
 }
+
+/** Whether the program waits for a line with them. */
+export const hasSecrets = ({ secrets = {} }: SandboxSpec): boolean => Object.keys(secrets).length > 0;
+
+/** A program of ours that becomes the one behind it. */
+const becoming = (name: string): string[] => ["/usr/local/bin/node", "--disable-warning=ExperimentalWarning", `/nika/${name}`];
 
 export function toCreateOptions({
   spec,
@@ -64,6 +70,7 @@ export function toCreateOptions({
   labels,
 }: Start): Docker.ContainerCreateOptions {
   const hasEgress = spec.egress.length > 0;
+  const command = hasSecrets(spec) ? [...becoming("enter.ts"), ...spec.command] : [...spec.command];
   const isGuestKernel = runtime === "gvisor";
   const memory = spec.memoryBytes + (hasEgress ? relay.memoryBytes : 0) + (isGuestKernel ? guestKernel.memoryBytes : 0);
   const processes = spec.processesMax + 1 + (hasEgress ? relay.processes : 0) + (isGuestKernel ? guestKernel.processes : 0);
@@ -72,9 +79,7 @@ export function toCreateOptions({
     name: spec.name,
     Image: image,
     // With a way out the program starts when the way is open.
-    Cmd: hasEgress
-      ? ["/usr/local/bin/node", "--disable-warning=ExperimentalWarning", "/nika/wait.ts", ...spec.command]
-      : [...spec.command],
+    Cmd: hasEgress ? [...becoming("wait.ts"), ...command] : command,
     Env: toEnv({
       PATH: "/usr/local/bin",
       HOME: "/tmp",

@@ -22,7 +22,7 @@ import { engineSocket, openDocker } from "./client.ts";
 import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
 import { openEvents } from "./events.ts";
 import { openImages, relayUser, users } from "./image.ts";
-import { checkSpec, openUsers, toCreateOptions, type Runtime } from "./limits.ts";
+import { checkSpec, hasSecrets, openUsers, toCreateOptions, type Runtime } from "./limits.ts";
 import { toMounts } from "./mounts.ts";
 
 export type SandboxesOptions = {
@@ -50,9 +50,12 @@ const abortedCode = 134;
 const oomGraceMs = 1_500;
 
 /** What stands in every image beside the language. */
-const guestPrograms = Object.fromEntries(
-  ["frames.ts", "relay.ts", "wait.ts"].map((name) => [name, new URL(`../egress/guest/${name}`, import.meta.url)]),
-);
+const guestPrograms = {
+  ...Object.fromEntries(
+    ["frames.ts", "relay.ts", "wait.ts"].map((name) => [name, new URL(`../egress/guest/${name}`, import.meta.url)]),
+  ),
+  "enter.ts": new URL("guest/enter.ts", import.meta.url),
+};
 
 /** `within`: the same sandboxes for somebody who may mount from other folders, and only from those. */
 export type DockerSandboxes = Sandboxes & { within(mountRoots: readonly string[]): Sandboxes };
@@ -166,6 +169,7 @@ export function dockerSandboxes({
       const pipes = attached(connection as Duplex);
       end.hears(pipes);
       await container.start();
+      if (hasSecrets(spec)) pipes.input.write(`${JSON.stringify(spec.secrets)}\n`);
       if (gate) await openWayOut(container, gate);
       signal.throwIfAborted();
       end.started();

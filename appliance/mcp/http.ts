@@ -157,6 +157,8 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
     case "reload":
       await mcp.reload();
       return { servers: mcp.list() };
+    case "seen":
+      return { seen: mcp.seen(body["isOver"] === true) };
     case "events":
       return { events: mcp.events(typeof body["limit"] === "number" ? Math.min(1_000, Math.max(1, body["limit"])) : 50) };
     default:

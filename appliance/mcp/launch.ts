@@ -4,11 +4,12 @@ import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, posix, relative, resolve, sep } from "node:path";
 import { SSEClientTransport, StreamableHTTPClientTransport, type Transport } from "@modelcontextprotocol/client";
 import { NikaError, toNikaError } from "../../convex/model/error.ts";
-import { referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../convex/model/server.ts";
+import { isSecretName, referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../convex/model/server.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
 import type { Account } from "./auth/account.ts";
 import type { Accounts } from "./auth/accounts.ts";
 import { mustNotBeAGrant } from "./auth/grants.ts";
+import type { Known } from "./guard/known.ts";
 import { openOrphans, type Orphans } from "./orphans.ts";
 import { pipeTransport } from "./pipe.ts";
 
@@ -35,6 +36,8 @@ export type LaunchOptions = {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Where `${secret:NAME}` comes from. */
   readonly secret: (name: string, reader: string) => Promise<string | undefined>;
+  /** Told of what a server must not say again. */
+  readonly known?: Known;
   /** Of remote servers; without it nothing is signed in to. */
   readonly accounts?: Accounts;
   readonly log: (line: string) => void;
@@ -54,18 +57,26 @@ const errorCharsKept = 4_000;
 const endMs = 1_000;
 
 /** Ends bare servers that an earlier life left running; none is started before they are gone. */
-export function openLauncher({ dataDir, sandboxes, variables, secret, accounts, log }: LaunchOptions): Launcher {
+export function openLauncher({ dataDir, sandboxes, variables, secret, known, accounts, log }: LaunchOptions): Launcher {
   const orphans = openOrphans({ dataDir, log }, endMs);
   return async (declared, wish, signal) => {
     const config = await resolved(declared, { variables, secret });
     const { transport } = config;
-    if (transport.type !== "stdio") return connect(transport, accounts?.of(config.name, transport));
-    if (wish.isBareAllowed) {
-      await orphans.gone;
-      return startBare(config.name, transport, { variables, orphans });
+    const secrets = secretsOf(declared, config);
+    known?.note(declared.name, Object.values(secrets));
+    const quiet = (text: string): string => known?.redact(declared.name, text) ?? text;
+    const launched = await start();
+    return { ...launched, errors: () => quiet(launched.errors()) };
+
+    async function start(): Promise<Launched> {
+      if (transport.type !== "stdio") return connect(transport, accounts?.of(config.name, transport));
+      if (wish.isBareAllowed) {
+        await orphans.gone;
+        return startBare(config.name, transport, { variables, orphans });
+      }
+      if (!sandboxes) throw refusedBare(declared.name, "there is no container engine to hold it");
+      return startSandboxed(config, transport, { id: wish.id, dataDir, sandboxes, secrets, signal });
     }
-    if (!sandboxes) throw refusedBare(declared.name, "there is no container engine to hold it");
-    return startSandboxed(config, transport, { id: wish.id, dataDir, sandboxes, signal });
   };
 }
 
@@ -106,6 +117,18 @@ export async function resolved(
           ...(transport.oauth && { oauth: { ...all(transport.oauth), grant: transport.oauth.grant } }),
         };
   return { ...config, transport: filled, sandbox: { ...sandbox, mounts: sandbox.mounts.map(put) } };
+}
+
+/** What stands in the place of a secret, by its variable or header: a reference to one, or to a variable that is named like one. */
+function secretsOf({ transport: declared }: ServerConfig, { transport: filled }: ServerConfig): Record<string, string> {
+  const held = (transport: ServerConfig["transport"]): Readonly<Record<string, string>> =>
+    transport.type === "stdio" ? transport.env : transport.headers;
+  const values = held(filled);
+  const isSecret = (key: string, text: string): boolean =>
+    referencesIn(text).some(({ type, name }) => type === "secret" || isSecretName(name) || isSecretName(key));
+  return Object.fromEntries(
+    Object.entries(held(declared)).flatMap(([key, text]) => (isSecret(key, text) ? [[key, values[key] ?? ""]] : [])),
+  );
 }
 
 function collect(value: unknown, texts: string[]): void {
@@ -207,6 +230,7 @@ function startBare(
 
 type SandboxTools = {
   readonly id: string;
+  readonly secrets: Readonly<Record<string, string>>;
   readonly dataDir: string;
   readonly sandboxes: Sandboxes;
   readonly signal: AbortSignal;
@@ -215,7 +239,7 @@ type SandboxTools = {
 async function startSandboxed(
   config: ServerConfig,
   transport: StdioTransport,
-  { id, dataDir, sandboxes, signal }: SandboxTools,
+  { id, dataDir, sandboxes, secrets, signal }: SandboxTools,
 ): Promise<Launched> {
   const { command, language, mounts } = toInside(config, transport);
   const { runtime, memoryBytes, cpus, processesMax, tmpBytes, egress } = config.sandbox;
@@ -228,7 +252,8 @@ async function startSandboxed(
       language,
       runtime,
       command,
-      environment: transport.env,
+      environment: Object.fromEntries(Object.entries(transport.env).filter(([key]) => !Object.hasOwn(secrets, key))),
+      secrets,
       mounts,
       egress,
       memoryBytes,

@@ -11,6 +11,8 @@ import type { Tools } from "../../functions/ports/tools.ts";
 import { configFiles } from "./configFiles.ts";
 import { openEdge } from "./edge.ts";
 import { openGateway } from "./gateway.ts";
+import { openKnown } from "./guard/known.ts";
+import type { Seen } from "./guard/taints.ts";
 import { mcpRoutes, type McpRoutes } from "./http.ts";
 import { openLauncher } from "./launch.ts";
 import { openLedger, readEvents, type Entry } from "./ledger.ts";
@@ -46,6 +48,8 @@ export type Mcp = {
   /** Takes it out of Nika's own file, with what was approved; the name of the file. */
   remove(name: string): string;
   reload(): Promise<void>;
+  /** What conversations have seen, the latest first; `isOver`: they are taken to be over. */
+  seen(isOver: boolean): readonly Seen[];
   events(limit: number): readonly Entry[];
   readonly routes: McpRoutes;
   readonly port: Tools;
@@ -57,11 +61,19 @@ export function openMcp(options: McpOptions): Mcp {
   const { dataDir, sharedFile, version, state, sandboxes, secrets, variables, log } = options;
   const now = (): number => Date.now();
   const ledger = openLedger(ledgerDir(dataDir), { now, log });
-  const launcher = openLauncher({ dataDir, sandboxes, variables, secret: (name, reader) => secrets.find(name, reader), log });
+  const known = openKnown();
+  const launcher = openLauncher({
+    dataDir,
+    sandboxes,
+    variables,
+    known,
+    secret: (name, reader) => secrets.find(name, reader),
+    log,
+  });
   const reserved = new Set(options.tools.map(({ name }) => name));
   const pool = openPool({ dataDir, version, launcher, log, now, reserved });
   const { tools, resources, prompts } = options;
-  const gateway = openGateway({ pool, tools, resources, prompts, ledger, version, log, now });
+  const gateway = openGateway({ pool, tools, resources, prompts, ledger, known, version, log, now });
   const edge = openEdge({ gateway, log, now });
   const unlisten = pool.onRoutes(() => edge.announce());
   const files = configFiles({ dataDir, sharedFile });
@@ -110,6 +122,13 @@ export function openMcp(options: McpOptions): Mcp {
       return file;
     },
     reload,
+    seen(isOver) {
+      if (isOver) {
+        gateway.taints.clear();
+        decide("seenCleared", "nika");
+      }
+      return gateway.taints.list();
+    },
     events: (limit) => readEvents(ledgerDir(dataDir), limit),
     routes: mcpRoutes({ mcp: () => mcp, edge: () => edge, state, now, log }),
     port: gateway.port,

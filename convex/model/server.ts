@@ -445,7 +445,7 @@ export const secretShapes: readonly RegExp[] = [
   /:\/\/[^/\s:@]+:(?!\$\{)[^/\s@]{3,}@/,
 ];
 
-const isSecretName = (name: string): boolean => secretName.test(name.replace(/^-+/, "")) || camelSecretName.test(name);
+export const isSecretName = (name: string): boolean => secretName.test(name.replace(/^-+/, "")) || camelSecretName.test(name);
 
 function checkLiteral(literal: { readonly key: string; readonly name: string; readonly text: string }, problem: Problem): void {
   const { key, name, text } = literal;

@@ -12,8 +12,10 @@ export type SandboxSpec = {
   readonly runtime: SandboxRuntime;
   /** Its argument vector; never given to a shell. The working directory is /tmp, which is empty, small, and runs no programs. */
   readonly command: readonly string[];
-  /** Never a secret: whatever runs inside can read it. */
+  /** Never a secret: it stands in the engine's description of the sandbox. */
   readonly environment: Readonly<Record<string, string>>;
+  /** More variables, which only the program gets: handed in over its standard input before it begins. Whatever runs inside can read them. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** Folders or files of this machine, read-only always. `from` is absolute; links on its way are resolved before it is looked at. */
   readonly mounts: readonly { readonly from: string; readonly to: string }[];
   /** Exact `host:port`; empty = none. Travels over a pipe of the engine, so that the sandbox never has a network. */

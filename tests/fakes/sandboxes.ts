@@ -24,7 +24,7 @@ export function fakeSandboxes({ mountRoots = [] }: { readonly mountRoots?: reado
     if (running.has(spec.name)) throw new NikaError("conflict", `A sandbox named ${spec.name} is there already; stop it first.`);
     const [word = "", ...rest] = spec.command;
     const child = spawn(word === "node" ? process.execPath : word, rest, {
-      env: { PATH: "/usr/bin:/bin", HOME: "/tmp", ...spec.environment },
+      env: { PATH: "/usr/bin:/bin", HOME: "/tmp", ...spec.environment, ...spec.secrets },
       cwd: "/tmp",
       stdio: ["pipe", "pipe", "pipe"],
     });

@@ -19,7 +19,7 @@ export function openKnown(): Known {
   return {
     note(server, values) {
       const mine = known.get(server) ?? new Set<string>();
-      for (const value of values) {
+      for (const value of [...values].flatMap((one) => [one, one.replace(/^(?:Bearer|Basic|Token)\s+/i, "")])) {
         if (value.length < charsMin) continue;
         mine.delete(value);
         mine.add(value);

@@ -8,6 +8,7 @@ import { configFiles } from "../../../appliance/mcp/configFiles.ts";
 import type { Visitor } from "../../../appliance/mcp/conversation.ts";
 import { openEdge } from "../../../appliance/mcp/edge.ts";
 import { openGateway, type Gateway, type GatewayOptions } from "../../../appliance/mcp/gateway.ts";
+import { openKnown } from "../../../appliance/mcp/guard/known.ts";
 import { openLauncher, type LaunchOptions } from "../../../appliance/mcp/launch.ts";
 import { openLedger, type Ledger } from "../../../appliance/mcp/ledger.ts";
 import type { ToolMode } from "../../../appliance/mcp/lists.ts";
@@ -46,7 +47,9 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
   const logged: string[] = [];
   const log = (line: string): void => void logged.push(line);
   const now = (): number => Date.now();
+  const known = openKnown();
   const launcher = openLauncher({
+    known,
     dataDir: dir,
     sandboxes: undefined,
     variables: process.env,
@@ -56,7 +59,7 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
   });
   const pool = openPool({ dataDir: dir, version: "0", launcher, log, now, ...wish.pool });
   const ledger = openLedger(join(dir, "mcp", "events"), { now, log });
-  const gateway = openGateway({ pool, tools: wish.tools ?? [], ledger, version: "0", log, now });
+  const gateway = openGateway({ pool, tools: wish.tools ?? [], ledger, known, version: "0", log, now });
   const edge = openEdge({ gateway, log, now });
   pool.onRoutes(() => edge.announce());
   const visitorOf = ({ url = "" }: { readonly url?: string | undefined }): Visitor => ({
