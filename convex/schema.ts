@@ -5,11 +5,13 @@ import { vMessageCounts, vMessageState, vTokenRole, vUpdateType } from "./model/
 import { vBatchOrigin, vBatchSums, vDecision, vGrouping, vSample } from "./model/batch.ts";
 import { vDocumentState, vLabels, vProgress, vReading, vTrouble } from "./model/document.ts";
 import { vEventType } from "./model/event.ts";
+import { vInstallResult, vInstallStep, vInstallWish } from "./model/install.ts";
 import { vFailure, vJobEvent, vJobState, vLease } from "./model/job.ts";
 import { vWorkerAbout } from "./model/joined.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
 import { vGate, vLane } from "./model/lane.ts";
 import { vPictureFacts } from "./model/picture.ts";
+import { vRegistrySetting } from "./model/registry.ts";
 import { vEffectClass, vEffectState, vRunProblem, vRunState, vStepSpec, vStepState, vValue, vWaitFor } from "./model/run.ts";
 import { vProfile } from "./model/theme.ts";
 import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
@@ -545,6 +547,24 @@ export default defineSchema({
 
   // At most one row: how far that log reaches, so that a missing end is noticed. Written with the calls.
   ledgers: defineTable(vLedgerHead),
+
+  // Registries of servers as the owner set them; a built-in one he never touched has no row. Written by registries.ts alone.
+  registries: defineTable({
+    ...vRegistrySetting.fields,
+    copiedAt: v.optional(v.number()),
+    servers: v.optional(v.number()),
+    problem: v.optional(v.string()),
+  }).index("by_name", ["name"]),
+
+  // Servers being installed, and the last that were. Written by installs.ts alone, which drops the oldest.
+  installs: defineTable({
+    wish: vInstallWish,
+    step: vInstallStep,
+    note: v.optional(v.string()),
+    result: v.optional(vInstallResult),
+    at: v.number(),
+    jobId: v.optional(v.id("jobs")),
+  }),
 
   // Who else than the owner may use the tools of all servers. Only hashes of secrets; deleted when they are revoked.
   serverTokens: defineTable({ name: v.string(), hash: v.string(), createdAt: v.number() }),

@@ -7,6 +7,7 @@ import type { Files } from "./ports/files.ts";
 import type { PictureVectors } from "./ports/pictures.ts";
 import type { Reader } from "./ports/reader.ts";
 import type { Reranker } from "./ports/reranker.ts";
+import type { Servers } from "./ports/servers.ts";
 import type { State } from "./ports/state.ts";
 import type { UserFunctions } from "./ports/userFunctions.ts";
 import type { Vectors } from "./ports/vectors.ts";
@@ -23,6 +24,8 @@ export type Ports = {
   readonly answers: Answers;
   /** Absent on a worker that has none of the owner's functions. */
   readonly userFunctions?: UserFunctions | undefined;
+  /** Absent on a worker that runs none. */
+  readonly servers?: Servers | undefined;
   /** Absent where there is no such model. */
   readonly reranker?: Reranker | undefined;
   /** Absent, together, where pictures are kept and not looked for. */

@@ -11,6 +11,8 @@ import { planSchedule } from "./schedules/plan.ts";
 import { runSchedule } from "./schedules/run.ts";
 import { runTasks } from "./schedules/tasks.ts";
 import { findDocumentThemes } from "./themes/find.ts";
+import { installServer } from "./servers/install.ts";
+import { mirrorServers } from "./servers/mirror.ts";
 import type { AnyJobFunction } from "./runtime/registry.ts";
 
 /** Everything Nika can do as a job. A plain list: what is not here is not run. */
@@ -26,5 +28,7 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   advanceRuns([runTasks], (line) => console.error(line)),
   findDocumentThemes,
   invokeFunction,
+  installServer,
+  mirrorServers,
   checkJobs,
 ];

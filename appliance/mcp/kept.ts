@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Entry } from "../../convex/model/entry.ts";
 import type { ToolDefinition } from "../../convex/model/tool.ts";
 
 export type Era = "legacy" | "modern";
@@ -27,6 +28,29 @@ export type Listing = {
 export type Catalog = Record<string, Listing>;
 
 export type Pin = { readonly sha256: string; readonly definition: ToolDefinition; readonly at: number };
+/** A package as it was fetched, verified and placed: what is started is this, byte for byte. */
+export type PackagePin = {
+  readonly type: "npm" | "pypi";
+  readonly name: string;
+  readonly version: string;
+  /** What its registry says its file is: `sha512-…`, or SHA-256 in hex. */
+  readonly integrity: string;
+  /** SHA-256 over the folder it was placed in. */
+  readonly tree: string;
+  readonly publisher?: string;
+  readonly at: number;
+};
+/** Where a server came from, when it came from a registry. */
+export type Installed = {
+  /** The registry's name; `npm` or `pypi` when the package itself was named. */
+  readonly source: string;
+  readonly entry: Entry;
+  readonly at: number;
+  /** Absent for one that runs elsewhere. */
+  readonly package?: PackagePin;
+  /** What it was before, which may still be running, and can be gone back to. */
+  readonly previous?: PackagePin;
+};
 export type ServerLock = {
   readonly tools: Readonly<Record<string, Pin>>;
   /** Prompts are pinned the same way, their arguments in the place of a schema. */
@@ -34,6 +58,7 @@ export type ServerLock = {
   readonly instructions?: { readonly sha256: string };
   /** The owner lets this very command run without a sandbox. */
   readonly bare?: { readonly sha256: string; readonly at: number };
+  readonly installed?: Installed;
 };
 export type Lock = Record<string, ServerLock>;
 

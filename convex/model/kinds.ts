@@ -17,6 +17,10 @@ export const kinds = {
   "themes.find": v.object({}),
   /** A function that the owner wrote. */
   "functions.invoke": v.object({ invocationId: v.id("invocations") }),
+  /** Fetches, verifies and declares an MCP server. */
+  "servers.install": v.object({ installId: v.id("installs") }),
+  /** Copies what is new in a registry of MCP servers. */
+  "servers.mirror": v.object({ registry: v.string() }),
   /** Goes on with a run from where it is. */
   "runs.advance": v.object({ runId: v.id("runs") }),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
@@ -37,6 +41,8 @@ export const vKind = v.union(
   v.literal("batches.decide"),
   v.literal("themes.find"),
   v.literal("functions.invoke"),
+  v.literal("servers.install"),
+  v.literal("servers.mirror"),
   v.literal("runs.advance"),
   v.literal("schedules.plan"),
   v.literal("schedules.run"),
@@ -51,6 +57,8 @@ export const ranks: Record<JobKind, number> = {
   "documents.label": 0,
   "batches.decide": 0,
   "themes.find": 1,
+  "servers.install": 0,
+  "servers.mirror": 2,
   "runs.advance": 0,
   "schedules.run": 0,
   "functions.invoke": 0,

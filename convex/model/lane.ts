@@ -41,6 +41,10 @@ const policies: { readonly [K in JobKind]?: Partial<Policy> } = {
   "batches.decide": { timeLimitMs: 6 * hourMs },
   // Many in the life of one run, which keeps its own story. Its steps have limits of their own, none longer than this.
   "runs.advance": { timeLimitMs: 12 * hourMs, isKept: false },
+  // Somebody looks on, and two at a time would only wait for the same disk. Fetching is bounded by itself.
+  "servers.install": { limit: 1, attemptsMax: 3 },
+  // Asked again within the hour anyway.
+  "servers.mirror": { attemptsMax: 4 },
   "jobs.check": { lane: "now", timeLimitMs: 10_000, isKept: false },
 };
 

@@ -452,6 +452,8 @@ export const en = {
       "batches.decide": "Accepting or rejecting",
       "themes.find": "Finding themes",
       "functions.invoke": "Your function",
+      "servers.install": "Installing a server",
+      "servers.mirror": "Copying a registry",
       "schedules.plan": "Planning",
       "runs.advance": "Goes on with a run",
       "schedules.run": "On schedule",

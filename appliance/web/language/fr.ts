@@ -477,6 +477,8 @@ export const fr: Words = {
       "batches.decide": "Acceptation ou rejet",
       "themes.find": "Recherche des thèmes",
       "functions.invoke": "Votre fonction",
+      "servers.install": "Installation d’un serveur",
+      "servers.mirror": "Copie d’un registre",
       "schedules.plan": "Planification",
       "runs.advance": "Poursuit une exécution",
       "schedules.run": "À l’heure dite",
