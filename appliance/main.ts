@@ -3,6 +3,7 @@
  * Wiring by hand and in order; stopping is the same list backwards.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHmac } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -157,6 +158,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     // What their owner wrote into the configuration may be anywhere; what may not be mounted is decided there.
     sandboxes: sandboxes.within(["/"]),
     secrets,
+    address: { origin: server.origin, port: server.port, publicUrl: config.publicUrl },
+    cookieKey: createHmac("sha256", keys.session).update("oauth").digest("hex"),
     log,
   });
   opened.defer(() => mcp.close());

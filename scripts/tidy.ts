@@ -101,6 +101,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "@scalar/openapi-upgrader": ["appliance/mcp/build/"],
   yaml: ["appliance/mcp/build/"],
   "smol-toml": ["appliance/mcp/build/"],
+  "oidc-provider": ["appliance/mcp/"],
   grammy: ["appliance/telegram/"],
   systeminformation: ["appliance/cli/", "appliance/host/"],
   react: ["appliance/web/"],

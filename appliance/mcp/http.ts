@@ -5,6 +5,10 @@ import type { Duplex } from "node:stream";
 import { internal } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { State } from "../../functions/ports/state.ts";
+import type { Accounts } from "./auth/accounts.ts";
+import type { AuthServer } from "./auth/authServer.ts";
+import { answerCallback, answerClient, callbackPath, clientPath } from "./auth/callback.ts";
+import type { Verbs } from "./auth/verbs.ts";
 import type { Edge } from "./edge.ts";
 import type { Visitor } from "./conversation.ts";
 import type { ToolMode } from "./lists.ts";
@@ -34,12 +38,18 @@ export type McpRoutes = {
 export type McpRoutesOptions = {
   readonly mcp: () => Mcp;
   readonly edge: () => Edge;
+  readonly accounts: Accounts;
+  readonly authServer: AuthServer;
+  readonly verbs: Verbs;
+  /** Where browsers reach Nika, the first one its own name. */
+  readonly origins: readonly string[];
   readonly state: State;
   readonly now: () => number;
   readonly log: (line: string) => void;
 };
 
-export function mcpRoutes({ mcp, edge, state, now, log }: McpRoutesOptions): McpRoutes {
+export function mcpRoutes(options: McpRoutesOptions): McpRoutes {
+  const { mcp, edge, accounts, authServer, verbs, origins, state, now, log } = options;
   const trusted = new Map<string, number>();
   let holders = new Map<string, string>();
   const isKnown = Promise.withResolvers<void>();
@@ -70,6 +80,8 @@ export function mcpRoutes({ mcp, edge, state, now, log }: McpRoutesOptions): Mcp
       const name = holders.get(createHash("sha256").update(token).digest("hex"));
       if (name !== undefined) return { principal: `token:${name}`, mode };
     } else if (token !== undefined && ownerOf(token, isOwner)) return { principal: "owner", mode };
+    const client = token === undefined ? undefined : await authServer.holderOf(token);
+    if (client !== undefined) return { principal: `client:${client}`, mode };
     throw new NikaError("denied", "This needs a token for Nika's tools; make one with `nika mcp token NAME`.");
   };
   return {
@@ -78,11 +90,22 @@ export function mcpRoutes({ mcp, edge, state, now, log }: McpRoutesOptions): Mcp
         return async (request, response, { isOwner }) => {
           mustNotBeAPage(request);
           const visitor = await visitorOf(request, isOwner).catch((error: unknown) => {
-            // Clients ask for a token when they are told that they need one.
-            response.setHeader("WWW-Authenticate", 'Bearer realm="nika"');
+            // Clients look for a sign-in when they are told where it is.
+            response.setHeader("WWW-Authenticate", authServer.challenge(request, tokenOf(request) !== undefined));
             throw error;
           });
           await edge().answer(request, response, visitor);
+        };
+      const signIn = authServer.find(path);
+      if (signIn) return signIn;
+      if (path === callbackPath)
+        return ({ url = "", headers }, response) =>
+          answerCallback(response, { url, language: headers["accept-language"], accounts });
+      if (path === clientPath)
+        return (_request, response) => {
+          const [publicUrl = ""] = origins;
+          answerClient(response, { publicUrl, redirectUrls: origins.map((one) => one + callbackPath) });
+          return Promise.resolve();
         };
       if (!path.startsWith(apiPrefix)) return undefined;
       const verb = path.slice(apiPrefix.length);
@@ -92,7 +115,9 @@ export function mcpRoutes({ mcp, edge, state, now, log }: McpRoutesOptions): Mcp
         if (request.method !== "POST") throw new NikaError("invalid", "Only POST works here.");
         const gone = new AbortController();
         response.on("close", () => gone.abort());
-        const answer = await answerOwner(mcp(), verb, await readJson(request, bodyBytesMax), gone.signal);
+        const body = await readJson(request, bodyBytesMax);
+        const answer =
+          (await verbs.answer(verb, body, [request, response])) ?? (await answerOwner(mcp(), verb, body, gone.signal));
         if (!gone.signal.aborted) send(200, answer);
       };
     },

@@ -8,13 +8,17 @@ import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
 import type { Secrets } from "../../functions/ports/secrets.ts";
 import type { State } from "../../functions/ports/state.ts";
 import type { Tools } from "../../functions/ports/tools.ts";
+import { openAccounts } from "./auth/accounts.ts";
+import { openAuthServer } from "./auth/authServer.ts";
+import { clientPath } from "./auth/callback.ts";
+import { openVerbs } from "./auth/verbs.ts";
 import { configFiles } from "./configFiles.ts";
 import { openEdge } from "./edge.ts";
 import { openGateway } from "./gateway.ts";
 import { openKnown } from "./guard/known.ts";
 import type { Seen } from "./guard/taints.ts";
 import { mcpRoutes, type McpRoutes } from "./http.ts";
-import { openLauncher } from "./launch.ts";
+import { openLauncher, resolved } from "./launch.ts";
 import { openLedger, readEvents, type Entry } from "./ledger.ts";
 import { ledgerDir } from "./ledgerDir.ts";
 import type { OwnPrompt, OwnResource } from "./own.ts";
@@ -29,7 +33,11 @@ export type McpOptions = {
   readonly version: string;
   readonly state: State;
   readonly sandboxes: Sandboxes | undefined;
-  readonly secrets: Pick<Secrets, "find">;
+  readonly secrets: Pick<Secrets, "find" | "set" | "remove">;
+  /** Where Nika is reached: by browsers and programs elsewhere (its public address, when it has one), and its port on this machine. */
+  readonly address: { readonly origin: string; readonly port: number; readonly publicUrl: string | undefined };
+  /** Seals what a browser carries during a sign-in of others. */
+  readonly cookieKey: string;
   /** The environment Nika was started in, for `${VAR}`. */
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly tools: readonly Tool[];
@@ -58,8 +66,11 @@ export type Mcp = {
 
 /** Returns at once: servers nobody knows yet are started and listed in the background. */
 export function openMcp(options: McpOptions): Mcp {
-  const { dataDir, sharedFile, version, state, sandboxes, secrets, variables, log } = options;
+  const { dataDir, sharedFile, version, state, sandboxes, secrets, variables, address, log } = options;
   const now = (): number => Date.now();
+  const isOnline = address.publicUrl?.startsWith("https:") === true;
+  const accounts = openAccounts({ secrets, clientUrl: () => (isOnline ? `${address.publicUrl}${clientPath}` : undefined), now });
+  const authServer = openAuthServer({ dataDir, ...address, fetchesDocuments: isOnline, cookieKey: options.cookieKey, log, now });
   const ledger = openLedger(ledgerDir(dataDir), { now, log });
   const known = openKnown();
   const launcher = openLauncher({
@@ -69,9 +80,10 @@ export function openMcp(options: McpOptions): Mcp {
     known,
     secret: (name, reader) => secrets.find(name, reader),
     log,
+    accounts,
   });
   const reserved = new Set(options.tools.map(({ name }) => name));
-  const pool = openPool({ dataDir, version, launcher, log, now, reserved });
+  const pool = openPool({ dataDir, version, launcher, accounts, log, now, reserved });
   const { tools, resources, prompts } = options;
   const gateway = openGateway({ pool, tools, resources, prompts, ledger, known, version, log, now });
   const edge = openEdge({ gateway, log, now });
@@ -83,6 +95,32 @@ export function openMcp(options: McpOptions): Mcp {
   void reload().catch((error: unknown) => log(`mcp: ${String(error)}`));
   const decide = (type: string, server: string, more: object = {}): void =>
     void ledger.append({ type, server, by: "owner", ...more });
+  const secretOf = (name: string, reader: string): Promise<string | undefined> => secrets.find(name, reader);
+  const origins = [
+    ...new Set([address.publicUrl ?? address.origin, `http://127.0.0.1:${address.port}`, `http://localhost:${address.port}`]),
+  ];
+  const verbs = openVerbs({
+    accounts,
+    authServer,
+    async prepare(name) {
+      const { transport } = await resolved(pool.configOf(name), { variables, secret: secretOf });
+      const account = transport.type === "stdio" ? undefined : accounts.of(name, transport);
+      if (account) return;
+      throw new NikaError(
+        "invalid",
+        transport.type === "stdio"
+          ? `"${name}" is a program, and needs no sign-in.`
+          : `"${name}" is shown the header in its configuration; take that out to sign in instead.`,
+      );
+    },
+    origins,
+    decide,
+    dropped: (name) => pool.revive(name),
+  });
+  accounts.onSignIn((name) => {
+    decide("signedIn", name);
+    void pool.revive(name).catch((error: unknown) => log(`mcp ${name}: ${String(error)}`));
+  });
   const mcp: Mcp = {
     list: () => pool.standings().map(toFacts),
     async test(name, signal) {
@@ -130,7 +168,7 @@ export function openMcp(options: McpOptions): Mcp {
       return gateway.taints.list();
     },
     events: (limit) => readEvents(ledgerDir(dataDir), limit),
-    routes: mcpRoutes({ mcp: () => mcp, edge: () => edge, state, now, log }),
+    routes: mcpRoutes({ mcp: () => mcp, edge: () => edge, accounts, authServer, verbs, origins, state, now, log }),
     port: gateway.port,
     async close() {
       unwatch();

@@ -92,7 +92,17 @@ function toCall(entry: Entry): ToolCallView | undefined {
 }
 
 /** A server as the owner sees it. Values of variables are not in it: the configuration names them only. */
-export function toFacts({ name, config, state, problem, isBareAllowed, listing, offers, peers }: ServerStanding): ServerFacts {
+export function toFacts({
+  name,
+  config,
+  state,
+  problem,
+  isBareAllowed,
+  listing,
+  offers,
+  peers,
+  signIn,
+}: ServerStanding): ServerFacts {
   const transport = config?.transport;
   const target = !transport ? "" : transport.type === "stdio" ? [transport.command, ...transport.args].join(" ") : transport.url;
   const order = { changed: 0, renamed: 1, new: 2, approved: 3 };
@@ -106,6 +116,7 @@ export function toFacts({ name, config, state, problem, isBareAllowed, listing, 
     ...(problem !== undefined && { problem: problem.slice(0, 2 * textCharsMax) }),
     isBare: isBareAllowed,
     ...(listing && { era: listing.era, listedAt: listing.listedAt }),
+    ...(signIn !== undefined && { signIn }),
     resources: listing?.resources.length ?? 0,
     peers,
     tools: tools.map(({ kind, name: tool, publicName, definition, ruling, standing, diff, findings, before, hidden }) => ({

@@ -38,6 +38,8 @@ export const vServerFacts = v.object({
   isBare: v.boolean(),
   era: v.optional(v.union(v.literal("legacy"), v.literal("modern"))),
   listedAt: v.optional(v.number()),
+  /** Of a server elsewhere that asks who Nika is. */
+  signIn: v.optional(v.union(v.literal("wanted"), v.literal("done"))),
   resources: v.number(),
   peers: v.number(),
   tools: v.array(vToolView),

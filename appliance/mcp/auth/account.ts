@@ -110,7 +110,7 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
     });
     if (before.isOfOld === true && info.resourceMetadata) throw wants(met);
     const metadata = info.authorizationServerMetadata;
-    const issuer = metadata?.issuer ?? String(info.authorizationServerUrl);
+    const issuer = metadata?.issuer ?? info.authorizationServerUrl;
     const client = before.clients[issuer];
     // The server trusts somebody else now; what the one before gave is not shown to him.
     if (tokens.issuer !== issuer || !client) throw wants(met);
@@ -159,7 +159,7 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
 
   function isEnding({ tokens, givenAt = 0 }: Grant): boolean {
     if (tokens?.expires_in === undefined) return false;
-    const lifeMs = Number(tokens.expires_in) * 1000;
+    const lifeMs = tokens.expires_in * 1000;
     const ageMs = now() - givenAt;
     return ageMs > lifeMs * renewedAfter || (lifeMs > 2 * renewedBeforeMs && ageMs > lifeMs - renewedBeforeMs);
   }

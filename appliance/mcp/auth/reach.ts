@@ -20,7 +20,7 @@ export function openReach(serverUrl: string): FetchLike {
   const isHome = own.protocol === "http:" || isLocalName(own.hostname);
   return async (to, init) => {
     let url = new URL(to);
-    const request = new Request(url, { ...init, redirect: "manual" } as RequestInit);
+    const request = new Request(url, { ...init, redirect: "manual" });
     const body = request.method === "GET" || request.method === "HEAD" ? undefined : Buffer.from(await request.arrayBuffer());
     for (let hops = 0; ; hops++) {
       const isOwn = url.origin === own.origin;
