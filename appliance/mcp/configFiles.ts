@@ -75,14 +75,18 @@ function dropIns(dir: string): string[] {
 }
 
 function readOne(file: string): ParsedServers {
-  const broken = (message: string): ParsedServers => ({ servers: [], problems: [{ file, key: "", server: undefined, message }] });
+  const broken = (message: string): ParsedServers => ({
+    servers: [],
+    problems: [{ file, key: "", server: undefined, message }],
+    off: [],
+  });
   try {
     const text = readFileSync(file, "utf8");
     return text.length > fileBytesMax ? broken("It is larger than 1 MB.") : parseServers(text, file);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     // Having none is fine.
-    if (code === "ENOENT" || code === "ENOTDIR") return { servers: [], problems: [] };
+    if (code === "ENOENT" || code === "ENOTDIR") return { servers: [], problems: [], off: [] };
     return broken(`It cannot be read (${String(code)}).`);
   }
 }

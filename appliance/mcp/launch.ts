@@ -40,6 +40,8 @@ export type LaunchOptions = {
   readonly known?: Known;
   /** Of remote servers; without it nothing is signed in to. */
   readonly accounts?: Accounts;
+  /** Told what is about to run; fails when that is not what was installed. */
+  readonly check?: (config: ServerConfig) => Promise<void>;
   readonly log: (line: string) => void;
 };
 export type LaunchWish = {
@@ -57,7 +59,7 @@ const errorCharsKept = 4_000;
 const endMs = 1_000;
 
 /** Ends bare servers that an earlier life left running; none is started before they are gone. */
-export function openLauncher({ dataDir, sandboxes, variables, secret, known, accounts, log }: LaunchOptions): Launcher {
+export function openLauncher({ dataDir, sandboxes, variables, secret, known, accounts, check, log }: LaunchOptions): Launcher {
   const orphans = openOrphans({ dataDir, log }, endMs);
   return async (declared, wish, signal) => {
     const config = await resolved(declared, { variables, secret });
@@ -70,6 +72,7 @@ export function openLauncher({ dataDir, sandboxes, variables, secret, known, acc
 
     async function start(): Promise<Launched> {
       if (transport.type !== "stdio") return connect(transport, accounts?.of(config.name, transport));
+      await check?.(config);
       if (wish.isBareAllowed) {
         await orphans.gone;
         return startBare(config.name, transport, { variables, orphans });
@@ -236,6 +239,9 @@ type SandboxTools = {
   readonly signal: AbortSignal;
 };
 
+/** Of Nika's own folder: copies of what is the owner's anyway, and packages, which anybody can have. */
+const shown = ["cache", "mcp/packages"];
+
 async function startSandboxed(
   config: ServerConfig,
   transport: StdioTransport,
@@ -244,7 +250,7 @@ async function startSandboxed(
   const { command, language, mounts } = toInside(config, transport);
   const { runtime, memoryBytes, cpus, processesMax, tmpBytes, egress } = config.sandbox;
   for (const { from } of mounts)
-    if (isInside(dataDir, from) || (isInside(from, dataDir) && !isInside(from, join(dataDir, "cache"))))
+    if (isInside(dataDir, from) || (isInside(from, dataDir) && !shown.some((dir) => isInside(from, join(dataDir, dir)))))
       throw new NikaError("denied", `"${config.name}" may not see ${from}, because Nika's own folder ${dataDir} is there.`);
   const opening = sandboxes.open(
     {

@@ -4,10 +4,10 @@
  */
 import { totalmem } from "node:os";
 import { NikaError } from "../../convex/model/error.ts";
-import type { ParsedServers, ServerConfig } from "../../convex/model/server.ts";
+import type { OffServer, ParsedServers, ServerConfig } from "../../convex/model/server.ts";
 import type { Accounts } from "./auth/accounts.ts";
 import { openConnections, type Connections } from "./connections.ts";
-import type { Listing } from "./kept.ts";
+import type { Installed, Listing, Lock } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
 import { openLister, type Lister } from "./listing.ts";
 import { openPins } from "./pins.ts";
@@ -15,6 +15,7 @@ import { openRegistry } from "./registry.ts";
 import { openReload } from "./reload.ts";
 import { openRoom, type Room } from "./room.ts";
 import type { Routes } from "./routes.ts";
+import { hashOf } from "./slot.ts";
 import { toStandings, type ServerStanding } from "./standings.ts";
 
 export type PoolOptions = {
@@ -33,6 +34,9 @@ export type PoolOptions = {
   readonly pauseMs?: number;
   readonly stopMs?: number;
 };
+
+/** What a server offered; when that was, and in which form, is added where it is kept. */
+type Tried = Omit<Listing, "hash" | "listedAt" | "eraAt">;
 
 export type Pool = {
   /** Takes a configuration as the new truth. Resolves when every server was looked at; fails for none of them. */
@@ -59,6 +63,12 @@ export type Pool = {
   revive(server: string): Promise<void>;
   /** Lets this very command run without a sandbox, or no more. */
   allowBare(server: string, isAllowed: boolean): Promise<void>;
+  /** What the owner approved and installed, by server. */
+  locks(): Readonly<Lock>;
+  /** Declared and turned off. */
+  off(): readonly OffServer[];
+  /** Remembers where a server comes from, and what it offered in the form `config` when it was tried. */
+  adopt(server: string, installed: Installed, tried?: { readonly config: ServerConfig; readonly listing: Tried }): void;
   /** What is pinned and known of a server that is no more. */
   forget(server: string): void;
   close(): Promise<void>;
@@ -134,6 +144,18 @@ export function openPool(options: PoolOptions): Pool {
     async allowBare(server, isAllowed) {
       pins.allowBare(registry.get(server).config, isAllowed);
       await revive(server);
+    },
+    locks: () => lock.value,
+    off: () => registry.off,
+    adopt(server, installed, tried) {
+      lock.value[server] = { ...(lock.value[server] ?? { tools: {}, prompts: {} }), installed };
+      lock.save();
+      if (tried) {
+        catalog.value[server] = { ...tried.listing, hash: hashOf(tried.config), listedAt: now(), eraAt: now() };
+        catalog.save();
+        pins.share(server);
+      }
+      registry.reroute();
     },
     forget(server) {
       delete lock.value[server];

@@ -1,7 +1,7 @@
 /** Which servers there are and what is known of them, running or not; whoever wants to know is told a moment after it changed. */
 import { join } from "node:path";
 import { NikaError } from "../../convex/model/error.ts";
-import type { ConfigProblem } from "../../convex/model/server.ts";
+import type { ConfigProblem, OffServer } from "../../convex/model/server.ts";
 import { keep, type Catalog, type Kept, type Lock } from "./kept.ts";
 import { toRoutes, type Routes } from "./routes.ts";
 import type { Slot } from "./slot.ts";
@@ -12,6 +12,8 @@ export type Registry = {
   readonly lock: Kept<Lock>;
   /** Of the configuration as it was last read. */
   problems: readonly ConfigProblem[];
+  /** Declared there and turned off. */
+  off: readonly OffServer[];
   /** Aborted when the pool closes. */
   readonly stopped: AbortController;
   /** Fails with `missing`, or with `invalid` for one whose configuration cannot be read. */
@@ -48,6 +50,7 @@ export function openRegistry({ dataDir, reserved, log }: RegistryOptions): Regis
     catalog,
     lock,
     problems: [],
+    off: [],
     stopped: new AbortController(),
     get(server) {
       const slot = slots.get(server);
@@ -55,6 +58,8 @@ export function openRegistry({ dataDir, reserved, log }: RegistryOptions): Regis
       const broken = registry.problems.find((one) => one.server === server);
       if (broken)
         throw new NikaError("invalid", `"${server}" cannot be used: ${broken.key} in ${broken.file}: ${broken.message}`);
+      if (registry.off.some((one) => one.name === server))
+        throw new NikaError("unavailable", `"${server}" is turned off; turn it on with \`nika mcp on ${server}\`.`);
       throw new NikaError("missing", `There is no MCP server named "${server}"; see \`nika mcp list\`.`);
     },
     routes: () => routes,

@@ -40,6 +40,7 @@ export function openReload({ registry, connections, lister, log, now }: ReloadOp
     const broken = new Set(parsed.problems.flatMap(({ server }) => server ?? []));
     for (const { config } of slots.values()) if (files.has(config.origin)) broken.add(config.name);
     registry.problems = parsed.problems;
+    registry.off = parsed.off;
     for (const { file, key, message } of parsed.problems) log(`mcp: ${file}${key === "" ? "" : `: ${key}`}: ${message}`);
     const wanted = new Map(parsed.servers.map((config) => [config.name, config]));
     const hashes = new Map(parsed.servers.map((config) => [config.name, hashOf(config)]));

@@ -80,7 +80,13 @@ export type ConfigProblem = {
   readonly server: string | undefined;
   readonly message: string;
 };
-export type ParsedServers = { readonly servers: readonly ServerConfig[]; readonly problems: readonly ConfigProblem[] };
+/** Declared, and turned off by its owner. */
+export type OffServer = { readonly name: string; readonly origin: string };
+export type ParsedServers = {
+  readonly servers: readonly ServerConfig[];
+  readonly problems: readonly ConfigProblem[];
+  readonly off: readonly OffServer[];
+};
 
 const mebibyte = 1024 * 1024;
 /** A Node server takes some 80 MB; 256 MiB is what the sandboxes of others give. */
@@ -108,6 +114,7 @@ type Json = Readonly<Record<string, unknown>>;
 export function parseServers(text: string, file: string): ParsedServers {
   const servers: ServerConfig[] = [];
   const problems: ConfigProblem[] = [];
+  const off: OffServer[] = [];
   const byAlias = new Map<string, string>();
   for (const [key, value] of entriesOf(text, file, problems)) {
     const path = key;
@@ -129,22 +136,31 @@ export function parseServers(text: string, file: string): ParsedServers {
       problem("", "A server is an object with a command or a url.");
       continue;
     }
-    if (value["disabled"] === true || value["enabled"] === false) continue;
+    if (value["disabled"] === true || value["enabled"] === false) {
+      off.push({ name, origin: file });
+      continue;
+    }
     const before = problems.length;
     const config = toConfig(value, { name, origin: file, problem });
     if (config && problems.length === before) servers.push(config);
   }
-  return { servers, problems };
+  return { servers, problems, off };
 }
 
 /** Files in order, the later ones win. What a later file says wrongly about a server does not bring the earlier one's back. */
 export function joinServers(files: readonly ParsedServers[]): ParsedServers {
   const servers = new Map<string, ServerConfig>();
+  const off = new Map<string, OffServer>();
   for (const parsed of files) {
     for (const { server } of parsed.problems) if (server !== undefined) servers.delete(server);
-    for (const one of parsed.servers) servers.set(one.name, one);
+    for (const one of parsed.servers) {
+      servers.set(one.name, one);
+      off.delete(one.name);
+    }
+    // An earlier file's declaration of one that is turned off here stands: who wrote it did not turn it off.
+    for (const one of parsed.off) if (!servers.has(one.name)) off.set(one.name, one);
   }
-  return { servers: [...servers.values()], problems: files.flatMap(({ problems }) => problems) };
+  return { servers: [...servers.values()], problems: files.flatMap(({ problems }) => problems), off: [...off.values()] };
 }
 
 export type ReloadPlan = {
