@@ -123,7 +123,12 @@ const bucketNames = new Set([
   "misc",
 ]);
 /** auth.config.ts reads the deployment's variables, which is Convex's own way. */
-const environmentReaders = new Set(["appliance/config.ts", "convex/auth.config.ts"]);
+const environmentReaders = new Set([
+  "appliance/config.ts",
+  "convex/auth.config.ts",
+  // A program of its own once it is copied into a server that was made.
+  "appliance/mcp/build/template/src/server.ts",
+]);
 
 type Import = { readonly from: string; readonly to: string; readonly isTypeOnly: boolean };
 

@@ -1,7 +1,11 @@
 /** The commands about MCP servers and the log of what was called. See program.ts. */
 import { InvalidArgumentError, Option, type Command } from "commander";
+import { addEventCommands } from "./eventsProgram.ts";
 import { findingsExit } from "./exit.ts";
-import { clientOf, configOf, jsonFlag, isJson, type Context } from "./context.ts";
+import { addGuardCommands } from "./guardProgram.ts";
+import { addMcpBuildCommand } from "./mcpBuildProgram.ts";
+import { clientOf, jsonFlag, isJson, type Context } from "./context.ts";
+import { addSignInCommands } from "./mcpSignInProgram.ts";
 
 /** What the control plane gives in one query. */
 const callsMax = 200;
@@ -111,17 +115,11 @@ export function addMcpCommands(program: Command, context: Context): void {
       const { runMcpServe } = await import("./mcp.ts");
       await runMcpServe(client, { mode: flags.tools, signal });
     });
+  addMcpBuildCommand(mcp, context);
   addTokenCommands(mcp, context);
-  const events = program.command("events").summary("the log of tool calls and decisions, which only grows");
-  events
-    .command("verify")
-    .summary("check that nothing in it was changed, taken out or cut off")
-    .addOption(jsonFlag())
-    .action(async (_flags: object, command: Command) => {
-      const { runVerify } = await import("./events.ts");
-      const isWhole = await runVerify(terminal, configOf(command), { json: isJson(command), open: () => clientOf(command) });
-      if (!isWhole) context.exit(findingsExit);
-    });
+  addSignInCommands(mcp, context);
+  addGuardCommands(mcp, context);
+  addEventCommands(program, context);
 }
 
 function addTokenCommands(mcp: Command, { terminal }: Context): void {

@@ -1,0 +1,62 @@
+/** The command that makes MCP servers from documents. See mcpProgram.ts. */
+import type { Command } from "commander";
+import { configOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+import { findingsExit } from "./exit.ts";
+
+type BuildFlags = {
+  readonly name?: string;
+  readonly out?: string;
+  readonly server?: string;
+  readonly tag?: string[];
+  readonly max?: number;
+  readonly plan?: true | string;
+  readonly planFile?: string;
+  readonly skill?: true;
+  readonly replace?: true;
+  readonly yes?: true;
+};
+
+/** More would crowd every model's view. */
+const toolsMax = 400;
+
+export function addMcpBuildCommand(mcp: Command, { terminal, signal, exit }: Context): void {
+  mcp
+    .command("build")
+    .summary("make a server from an OpenAPI document, a README or other prose")
+    .description(
+      "Reads a document of a service (OpenAPI 2.0 and 3, JSON or YAML; or markdown), shows what would be made of it, and after your word makes a " +
+        "server in TypeScript, tries it against a service that is played, and declares it. Given the folder of such a server, tries and declares it again.",
+    )
+    .argument("[spec]", "a file, an address, - for standard input, or the folder of a server that was made")
+    .option("--name <name>", "the server's name, part of its tools' names; from the document unless said")
+    .option("--out <folder>", "where it is to stand; in the data directory unless said")
+    .option("--server <url>", "the service's address, in the place of the document's")
+    .option("--tag <group...>", "only operations of these groups")
+    .option("--max <n>", "how many tools at most (40 unless said)", countFlag(toolsMax))
+    .option("--plan [file]", "only show the plan, or write it to a file to edit")
+    .option("--plan-file <file>", "make what an edited plan says")
+    .option("--skill", "write a companion skill beside it (SKILL.md)")
+    .option("--replace", "take the place of the one that stands there")
+    .option("--yes", "do not ask")
+    .addOption(jsonFlag())
+    .action(async (spec: string | undefined, flags: BuildFlags, command: Command) => {
+      const config = configOf(command);
+      const { runMcpBuild } = await import("./mcpBuild.ts");
+      const isGood = await runMcpBuild(terminal, config, {
+        spec,
+        name: flags.name,
+        out: flags.out,
+        server: flags.server,
+        tags: flags.tag,
+        toolsMax: flags.max,
+        planTo: flags.plan === true ? "" : flags.plan,
+        planFile: flags.planFile,
+        withSkill: flags.skill === true,
+        isReplacing: flags.replace === true,
+        yes: flags.yes === true,
+        json: isJson(command),
+        signal,
+      });
+      if (!isGood) exit(findingsExit);
+    });
+}
