@@ -32,7 +32,11 @@ export async function runServers(terminal: Terminal, client: Client, { json }: J
     );
   const rows = servers.map((server) => [
     server.name,
-    server.isBare && server.transport === "stdio" ? terminal.style("red", `${server.state}, no sandbox`) : server.state,
+    server.isBare && server.transport === "stdio"
+      ? terminal.style("red", `${server.state}, no sandbox`)
+      : server.signIn === "wanted"
+        ? terminal.style("yellow", "wants sign-in")
+        : server.state,
     server.transport,
     countOf(server.tools.filter(({ kind, standing }) => kind === "tool" && standing === "approved").length, "tool"),
     waiting(server),
@@ -57,6 +61,7 @@ export async function runServer(terminal: Terminal, client: Client, { name, json
   if (json) return terminal.json(server);
   terminal.line(`${terminal.style("bold", server.name)} ${server.state} · ${server.transport} · ${oneLine(server.target)}`);
   terminal.line(`  from ${server.origin}`);
+  if (server.signIn === "done") terminal.line("  Nika is signed in there.");
   if (server.isBare) terminal.line(terminal.style("red", "  It runs without a sandbox: it may do whatever you may."));
   if (server.problem !== undefined)
     for (const line of wrap(printable(server.problem), terminal.width - 2)) terminal.line(`  ${line}`);

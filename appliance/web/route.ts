@@ -25,6 +25,12 @@ export function useDetail(): Detail | undefined {
   return useMemo(() => toDetail(hash), [hash]);
 }
 
+/** The question of a program that wants to connect, when this page was opened to answer one. */
+export function useConsent(): string | undefined {
+  const hash = useSyncExternalStore(onHashChange, () => window.location.hash);
+  return /^#tools\/consent\/([\w-]{1,64})$/.exec(hash)?.[1];
+}
+
 /** `passage`: which of its passages to show first, from 0. */
 export const toDocumentHref = (id: string, passage?: number): string =>
   `#documents/document/${id}${passage === undefined ? "" : `/${passage}`}`;

@@ -33,7 +33,7 @@ export type Accounts = {
   signIn(server: string): SignIn;
   onChange(listener: () => void): () => void;
   /** Told of a server that may be used now. */
-  onSignIn(listener: (server: string) => void): void;
+  onSignIn(listener: (server: string) => void): () => void;
 };
 export type AccountsOptions = {
   readonly secrets: Pick<Secrets, "find" | "set" | "remove">;
@@ -172,7 +172,10 @@ export function openAccounts({ secrets, clientUrl, now }: AccountsOptions): Acco
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    onSignIn: (listener) => void signInListeners.add(listener),
+    onSignIn(listener) {
+      signInListeners.add(listener);
+      return () => signInListeners.delete(listener);
+    },
   };
 }
 

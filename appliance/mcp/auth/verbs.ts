@@ -47,6 +47,16 @@ export function openVerbs({ accounts, authServer, prepare, origins, decide, drop
             throw new NikaError("invalid", "That is no address; paste all of what stands in the browser's address bar.");
           return { name: await accounts.finish(pasted.searchParams) };
         }
+        case "awaited": {
+          const name = textOf(body["name"], "Say which, by its name.");
+          const done = Promise.withResolvers<object>();
+          const unlisten = accounts.onSignIn((server) => {
+            if (server === name) done.resolve({ name });
+          });
+          // Whoever hung up waits no longer.
+          exchange[1].once("close", () => done.resolve({}));
+          return done.promise.finally(unlisten);
+        }
         case "logout": {
           const name = textOf(body["name"], "Say which, by its name.");
           await prepare(name);

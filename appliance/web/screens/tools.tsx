@@ -5,6 +5,8 @@ import type { ToolCallView } from "../../../convex/model/serverView.ts";
 import { Empty } from "../components/empty.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
+import { useConsent } from "../route.ts";
+import { Clients, Consent } from "../tools/clients.tsx";
 import { ServerRow } from "../tools/serverRow.tsx";
 
 const callsShown = 40;
@@ -14,12 +16,14 @@ export function ToolsScreen() {
   const { words } = useSpeech();
   const servers = useQuery(api.servers.list);
   const calls = useQuery(api.servers.calls, { limit: callsShown });
+  const uid = useConsent();
   return (
     <div className="screen">
       <BackToMore />
       <div className="screen-head">
         <h1>{words.tools.title}</h1>
       </div>
+      {uid !== undefined && <Consent uid={uid} />}
       {servers === undefined && <Skeleton rows={4} />}
       {servers?.length === 0 && <Empty title={words.tools.none} hint={words.tools.noneHint} />}
       <div className="columns">
@@ -30,7 +34,10 @@ export function ToolsScreen() {
             ))}
           </ul>
         </div>
-        <Calls calls={calls} />
+        <div>
+          <Clients />
+          <Calls calls={calls} />
+        </div>
       </div>
     </div>
   );

@@ -4,6 +4,7 @@ import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { askAppliance } from "../session/requests.ts";
+import { SignIn } from "./signIn.tsx";
 
 const ask = (verb: string, body: object): Promise<unknown> => askAppliance("POST", `/nika/mcp/${verb}`, { body });
 const waits = ({ standing }: ToolView): boolean => standing !== "approved";
@@ -17,7 +18,11 @@ export const ServerRow = memo(function ServerRow({ server }: { server: ServerFac
   const { name, state, transport, isBare, problem } = server;
   const waiting = server.tools.filter(waits).length;
   const usable = server.tools.filter((tool) => !waits(tool) && tool.kind === "tool").length;
-  const facts = [tools.states[state], tools.usable(usable), waiting > 0 ? tools.waiting(waiting) : ""];
+  const facts = [
+    server.signIn === "wanted" ? tools.wantsSignIn : tools.states[state],
+    tools.usable(usable),
+    waiting > 0 ? tools.waiting(waiting) : "",
+  ];
   return (
     <li className="row" data-testid="server-row" data-name={name} data-state={state}>
       <button type="button" className="row-head" aria-expanded={isOpen} aria-controls={panel} onClick={() => setOpen(!isOpen)}>
@@ -80,6 +85,7 @@ function Panel({ server, waiting }: { server: ServerFacts; waiting: number }) {
           </button>
         </div>
       )}
+      <SignIn server={server} />
       {waiting > 0 && (
         <div className="bare-choice">
           <p className="fine">{tools.approveWhy}</p>
