@@ -132,6 +132,9 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     get userFunctions() {
       return owned;
     },
+    get servers() {
+      return mcp.discover.port;
+    },
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),

@@ -9,6 +9,7 @@ import type { Accounts } from "./auth/accounts.ts";
 import type { AuthServer } from "./auth/authServer.ts";
 import { answerCallback, answerClient, callbackPath, clientPath } from "./auth/callback.ts";
 import type { Verbs } from "./auth/verbs.ts";
+import { registryPath } from "./discover/serve.ts";
 import type { Edge } from "./edge.ts";
 import type { Visitor } from "./conversation.ts";
 import type { ToolMode } from "./lists.ts";
@@ -107,6 +108,13 @@ export function mcpRoutes(options: McpRoutesOptions): McpRoutes {
           answerClient(response, { publicUrl, redirectUrls: origins.map((one) => one + callbackPath) });
           return Promise.resolve();
         };
+      if (path.startsWith(registryPath))
+        return async (request, _response, { isOwner, send }) => {
+          mustNotBeAPage(request);
+          await visitorOf(request, isOwner);
+          if (request.method !== "GET") throw new NikaError("invalid", "Only GET works here.");
+          send(200, mcp().discover.serve(new URL(request.url ?? "/", "http://nika")));
+        };
       if (!path.startsWith(apiPrefix)) return undefined;
       const verb = path.slice(apiPrefix.length);
       return async (request, response, { isOwner, readJson, send }) => {
@@ -178,7 +186,10 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
       return mcp.call(name(), args as Record<string, unknown>, signal);
     }
     case "remove":
-      return { removed: mcp.remove(name()) };
+      return { removed: await mcp.remove(name()) };
+    case "turn":
+      await mcp.turn(name(), body["isOn"] !== false);
+      return { name: name(), isOn: body["isOn"] !== false };
     case "reload":
       await mcp.reload();
       return { servers: mcp.list() };
@@ -186,7 +197,9 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
       return { seen: mcp.seen(body["isOver"] === true) };
     case "events":
       return { events: mcp.events(typeof body["limit"] === "number" ? Math.min(1_000, Math.max(1, body["limit"])) : 50) };
-    default:
+    default: {
+      const answer = mcp.discover.answer(verb, body, signal);
+      if (answer) return answer;
       throw new NikaError("missing", `There is no /nika/mcp/${verb} here.`);
   }
 }

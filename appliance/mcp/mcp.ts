@@ -1,8 +1,7 @@
 /** MCP as a whole: files, pool, gateway and log, joined and begun; and what the owner may do about them. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { internal } from "../../convex/_generated/api.js";
 import { join } from "node:path";
 import { NikaError } from "../../convex/model/error.ts";
-import { toAlias } from "../../convex/model/server.ts";
 import type { ServerFacts } from "../../convex/model/serverView.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
 import type { Secrets } from "../../functions/ports/secrets.ts";
@@ -13,6 +12,10 @@ import { openAuthServer } from "./auth/authServer.ts";
 import { clientPath } from "./auth/callback.ts";
 import { openVerbs } from "./auth/verbs.ts";
 import { configFiles } from "./configFiles.ts";
+import { openDeclared } from "./declared.ts";
+import { openDiscover, type Discover } from "./discover/discover.ts";
+import { groundOf } from "./discover/ground.ts";
+import { openPackages } from "./discover/packages.ts";
 import { openEdge } from "./edge.ts";
 import { openGateway } from "./gateway.ts";
 import { openKnown } from "./guard/known.ts";
@@ -53,8 +56,11 @@ export type Mcp = {
   approve(name: string, tools?: readonly string[]): number;
   allow(name: string, isAllowed: boolean): Promise<void>;
   call(name: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<object>;
-  /** Takes it out of Nika's own file, with what was approved; the name of the file. */
-  remove(name: string): string;
+  /** Takes it out of Nika's own files, with what was approved and installed of it; the name of the file. */
+  remove(name: string): Promise<string>;
+  /** Turns it on or off, where it is declared. */
+  turn(name: string, isOn: boolean): Promise<void>;
+  readonly discover: Discover;
   reload(): Promise<void>;
   /** What conversations have seen, the latest first; `isOver`: they are taken to be over. */
   seen(isOver: boolean): readonly Seen[];
@@ -73,6 +79,7 @@ export function openMcp(options: McpOptions): Mcp {
   const authServer = openAuthServer({ dataDir, ...address, fetchesDocuments: isOnline, cookieKey: options.cookieKey, log, now });
   const ledger = openLedger(ledgerDir(dataDir), { now, log });
   const known = openKnown();
+  const packages = openPackages({ dataDir, log });
   const launcher = openLauncher({
     dataDir,
     sandboxes,
@@ -81,6 +88,7 @@ export function openMcp(options: McpOptions): Mcp {
     secret: (name, reader) => secrets.find(name, reader),
     log,
     accounts,
+    check: (config) => packages.check(config, pool.locks()[config.name]),
   });
   const reserved = new Set(options.tools.map(({ name }) => name));
   const pool = openPool({ dataDir, version, launcher, accounts, log, now, reserved });
@@ -121,6 +129,9 @@ export function openMcp(options: McpOptions): Mcp {
     decide("signedIn", name);
     void pool.revive(name).catch((error: unknown) => log(`mcp ${name}: ${String(error)}`));
   });
+  const ground = groundOf(pool, reload);
+  const discover = openDiscover({ dataDir, version, state, secrets, variables, packages, launcher, ground, log, now });
+  const declared = openDeclared({ dataDir, pool, discover, packages, reload, decide });
   const mcp: Mcp = {
     list: () => pool.standings().map(toFacts),
     async test(name, signal) {
@@ -151,14 +162,9 @@ export function openMcp(options: McpOptions): Mcp {
       await pool.allowBare(name, isAllowed);
     },
     call: (name, args, signal) => gateway.call(name, args, { principal: "owner", isApproved: true, signal }),
-    remove(name) {
-      const file = join(dataDir, "mcp-servers.json");
-      removeFrom(file, name);
-      decide("removed", name);
-      pool.forget(name);
-      void reload().catch((error: unknown) => log(`mcp: ${String(error)}`));
-      return file;
-    },
+    remove: declared.remove,
+    turn: declared.turn,
+    discover,
     reload,
     seen(isOver) {
       if (isOver) {
@@ -178,26 +184,8 @@ export function openMcp(options: McpOptions): Mcp {
       await pool.close();
       await reporter.close();
       await ledger.close();
+      discover.close();
     },
   };
   return mcp;
-}
-
-/** The rest of the file stays as it stands, but for its spacing. */
-function removeFrom(file: string, name: string): void {
-  let root: Record<string, unknown>;
-  try {
-    root = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
-  } catch (error) {
-    throw new NikaError("missing", `"${name}" does not stand in ${file}; take it out of the file that declares it.`, {
-      cause: error,
-    });
-  }
-  const nested = root["mcpServers"];
-  const holder = typeof nested === "object" && nested !== null ? (nested as Record<string, unknown>) : root;
-  const key = Object.keys(holder).find((one) => one === name || toAlias(one) === name);
-  if (key === undefined)
-    throw new NikaError("missing", `"${name}" does not stand in ${file}; take it out of the file that declares it.`);
-  delete holder[key];
-  writeFileSync(file, `${JSON.stringify(root, undefined, 2)}\n`, { mode: 0o600 });
 }

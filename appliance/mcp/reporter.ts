@@ -95,6 +95,8 @@ function toCall(entry: Entry): ToolCallView | undefined {
 export function toFacts({
   name,
   config,
+  origin,
+  installed,
   state,
   problem,
   isBareAllowed,
@@ -109,7 +111,8 @@ export function toFacts({
   const tools = offers.toSorted((left, right) => order[left.standing] - order[right.standing]).slice(0, toolsShownMax);
   return {
     name,
-    origin: config?.origin ?? "",
+    origin,
+    ...(installed && { installed: { name: installed.entry.name, version: installed.entry.version, source: installed.source } }),
     transport: transport?.type ?? "none",
     target: target.slice(0, textCharsMax),
     state,

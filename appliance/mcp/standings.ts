@@ -1,17 +1,20 @@
 /** How each server stands, for whoever looks: also those that are only named in a file that cannot be read. */
 import type { ServerConfig } from "../../convex/model/server.ts";
 import type { SignIn } from "./auth/account.ts";
-import type { Listing } from "./kept.ts";
+import type { Installed, Listing } from "./kept.ts";
 import type { Peer } from "./peer.ts";
 import type { Pins } from "./pins.ts";
 import type { Registry } from "./registry.ts";
 import type { Offer } from "./routes.ts";
 import { notTaken, type Held, type Slot } from "./slot.ts";
 
-export type ServerState = "cold" | "starting" | "running" | "paused" | "failed";
+export type ServerState = "cold" | "starting" | "running" | "paused" | "failed" | "off";
 export type ServerStanding = {
   readonly name: string;
   readonly config: ServerConfig | undefined;
+  /** The file that declares it. */
+  readonly origin: string;
+  readonly installed: Installed | undefined;
   readonly state: ServerState;
   /** What keeps it, or its new configuration, from working; absent when nothing does. */
   readonly problem: string | undefined;
@@ -26,7 +29,7 @@ export type ServerStanding = {
 
 /** In the order of their names. */
 export function toStandings(
-  { slots, catalog, problems, routes }: Registry,
+  { slots, catalog, lock, problems, off, routes }: Registry,
   { isBareAllowed }: Pick<Pins, "isBareAllowed">,
   signInOf: (server: string) => SignIn,
 ): readonly ServerStanding[] {
@@ -40,6 +43,8 @@ export function toStandings(
     return {
       name: config.name,
       config,
+      origin: config.origin,
+      installed: lock.value[config.name]?.installed,
       state: stateOf(slot, held),
       problem: configProblem
         ? `The edited file was not taken; it goes on as before. ${configProblem.key === "" ? configProblem.file : configProblem.key}: ${configProblem.message}`
@@ -60,19 +65,37 @@ export function toStandings(
     const problem = `${file}${key === "" ? "" : `: ${key}`}: ${message}`;
     standing.push({
       name,
-      config: undefined,
+      origin: file,
+      installed: lock.value[name]?.installed,
+      ...nothing,
       state: "failed",
       problem,
-      isBareAllowed: false,
-      way: undefined,
-      listing: undefined,
-      offers: [],
-      peers: 0,
-      signIn: undefined,
     });
   }
+  for (const { name, origin } of off)
+    if (!named.has(name))
+      standing.push({
+        ...nothing,
+        name,
+        origin,
+        installed: lock.value[name]?.installed,
+        state: "off",
+        listing: catalog.value[name],
+      });
   return standing.toSorted((left, right) => (left.name < right.name ? -1 : 1));
 }
+
+/** Of one that is not held in the pool. */
+const nothing = {
+  config: undefined,
+  problem: undefined,
+  isBareAllowed: false,
+  way: undefined,
+  listing: undefined,
+  offers: [],
+  peers: 0,
+  signIn: undefined,
+} as const;
 
 function stateOf({ problem }: Slot, held: readonly Held[]): ServerState {
   if (held.some(({ peer, isPaused }) => peer && !isPaused)) return "running";

@@ -24,6 +24,7 @@ export const vServerState = v.union(
   v.literal("running"),
   v.literal("paused"),
   v.literal("failed"),
+  v.literal("off"),
 );
 
 /** One server as it stands. `target` is its command or address, without values of variables. */
@@ -40,6 +41,8 @@ export const vServerFacts = v.object({
   listedAt: v.optional(v.number()),
   /** Of a server elsewhere that asks who Nika is. */
   signIn: v.optional(v.union(v.literal("wanted"), v.literal("done"))),
+  /** The registry's name of it, when it was installed from one. */
+  installed: v.optional(v.object({ name: v.string(), version: v.string(), source: v.string() })),
   resources: v.number(),
   peers: v.number(),
   tools: v.array(vToolView),
