@@ -206,7 +206,9 @@ function toRequest(incoming: IncomingMessage, body: Buffer, signal: AbortSignal)
   const { method = "GET" } = incoming;
   const headers = new Headers();
   for (const [name, value] of Object.entries(incoming.headers))
-    for (const one of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, one);
+    // Who asks is known; what he showed goes no further, so that nothing can hand it on.
+    if (name !== "authorization" && name !== "cookie")
+      for (const one of Array.isArray(value) ? value : [value ?? ""]) headers.append(name, one);
   const hasBody = method !== "GET" && method !== "HEAD" && body.length > 0;
   return new Request(new URL(incoming.url ?? "/", "http://127.0.0.1"), {
     method,

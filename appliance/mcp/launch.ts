@@ -142,7 +142,7 @@ function collect(value: unknown, texts: string[]): void {
 function connect({ type, url, headers }: Exclude<ServerConfig["transport"], StdioTransport>, account?: Account): Launched {
   const { promise: ended } = Promise.withResolvers<string>();
   const requestInit = { headers: { ...headers } };
-  const signedIn = account && { authProvider: account.connect() };
+  const signedIn = account?.connect();
   const address = new URL(url);
   const transport: Transport =
     type === "sse"

@@ -31,7 +31,7 @@ export type Account = {
   readonly wish: OAuthWish | undefined;
   readonly reach: FetchLike;
   /** For one connection, which tells it of refusals. */
-  connect(): AuthProvider;
+  connect(): { readonly authProvider: AuthProvider; readonly fetch: FetchLike };
   /** It wants rights that the token does not have: what to tell the asker. */
   lacks(challenge: Challenge): NikaError;
   /** What it last refused with. */
@@ -65,7 +65,10 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
   let standing: SignIn;
 
   const grant = (): Promise<Grant> => {
-    known ??= grants.find(server, url);
+    known ??= grants.find(server, url).then((found) => {
+      if (found.tokens && standing === undefined) stand("done");
+      return found;
+    });
     return known;
   };
   const stand = (next: SignIn): void => {
@@ -170,23 +173,27 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
     wish,
     reach,
     connect() {
-      let shown: string | undefined;
-      return {
+      // What was refused is told without what was shown; many requests may be under way.
+      const shown = new WeakMap<Response, string | null>();
+      const send: FetchLike = async (to, init) => {
+        const response = await fetch(to, init);
+        shown.set(response, new Headers(init?.headers).get("authorization"));
+        return response;
+      };
+      const authProvider: AuthProvider = {
         async token() {
           const held = await grant();
           if (held.tokens && isEnding(held) && (held.tokens.refresh_token !== undefined || wish?.grant === "client_credentials"))
             // While it is good it is used; the server says when it no longer is.
             await renew(challenge ?? {}).catch(() => undefined);
-          shown = (await grant()).tokens?.access_token;
-          if (shown !== undefined) stand("done");
-          return shown;
+          return (await grant()).tokens?.access_token;
         },
         async onUnauthorized({ response }) {
           const { resourceMetadataUrl, scope } = extractWWWAuthenticateParams(response);
           await response.body?.cancel().catch(() => undefined);
           const current = (await grant()).tokens?.access_token;
           // Somebody else's request had it renewed meanwhile.
-          if (current !== undefined && current !== shown) return;
+          if (current !== undefined && shown.get(response) !== `Bearer ${current}`) return;
           challenge = { resourceMetadataUrl, scope };
           await renew({ resourceMetadataUrl, scope }).catch((error: unknown) => {
             throw isNikaError(error)
@@ -201,6 +208,7 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
           });
         },
       };
+      return { authProvider, fetch: send };
     },
     lacks({ scope, resourceMetadataUrl }) {
       challenge = { scope: computeScopeUnion(challenge?.scope, scope), resourceMetadataUrl };
