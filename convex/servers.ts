@@ -123,6 +123,16 @@ export const head = ownerQuery({
   },
 });
 
+/** The same for the appliance, which compares it with the log it finds when it starts. */
+export const lastHead = systemQuery({
+  args: {},
+  returns: v.union(vLedgerHead, v.null()),
+  handler: async (ctx) => {
+    const row = await ctx.db.query("ledgers").first();
+    return row && { seq: row.seq, hash: row.hash };
+  },
+});
+
 /** What Nika holds and does, in numbers, for agents that ask. */
 export const overview = systemQuery({
   args: {},

@@ -1,20 +1,23 @@
-/** `nika events`: the log of tool calls and decisions. */
+/** `nika events`: whether the log of tool calls and decisions is whole. */
+import { join } from "node:path";
 import { api } from "../../convex/_generated/api.js";
 import { isNikaError } from "../../convex/model/error.ts";
 import type { Config } from "../config.ts";
-import { verifyLedger, type Head } from "../mcp/ledger.ts";
+import { verifyLedger } from "../mcp/ledger.ts";
 import { ledgerDir } from "../mcp/ledgerDir.ts";
+import type { Head } from "../mcp/signedHead.ts";
 import type { Client } from "./client.ts";
+import { askMcp } from "./mcpClient.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf } from "./text.ts";
 
-type Options = { readonly json: boolean; readonly open: () => Promise<Client> };
+type Options = { readonly json: boolean; readonly open: () => Promise<Client>; readonly written?: Head };
 
 /** Whether all of it is as it was written. Where Nika runs, the control plane says how far the log must reach. */
 export async function runVerify(
   terminal: Terminal,
   { dataDir }: Pick<Config, "dataDir">,
-  { json, open }: Options,
+  { json, open, written }: Options,
 ): Promise<boolean> {
   let known: Head | undefined;
   let hasAsked = true;
@@ -24,11 +27,24 @@ export async function runVerify(
     if (!isNikaError(error) || error.code !== "unavailable") throw error;
     hasAsked = false;
   }
-  const { events, head, problem } = await verifyLedger(ledgerDir(dataDir), known);
-  if (json) terminal.json({ events, head: head.hash, isWhole: problem === undefined, ...(problem !== undefined && { problem }) });
-  else {
-    terminal.line(problem ?? `${countOf(events, "event")}, each following from the one before it.`);
-    if (!hasAsked) terminal.note("Nika does not run, so nobody could say whether the end is missing.");
+  const heads = [...(known ? [known] : []), ...(written ? [written] : [])];
+  const { events, head, signed, problem } = await verifyLedger(ledgerDir(dataDir), heads, join(dataDir, "keys"));
+  const isWhole = problem === undefined;
+  if (json) {
+    terminal.json({ events, head: head.hash, isWhole, ...(signed && { signed }), ...(problem !== undefined && { problem }) });
+    return isWhole;
   }
-  return problem === undefined;
+  terminal.line(problem ?? `${countOf(events, "event")}, each following from the one before it.`);
+  if (!isWhole) terminal.note("If you know why, as after a backup was put back, say so with `nika events accept`.");
+  if (signed)
+    terminal.line(`Signed at ${new Date(signed.at).toLocaleString()} with key ${signed.key}: ${signed.seq}:${signed.hash}`);
+  if (signed) terminal.note("Keep that somewhere else, and compare with `nika events verify --head NUMBER:HASH`.");
+  if (!hasAsked) terminal.note("Nika does not run, so the control plane could not say how far the log must reach.");
+  return isWhole;
+}
+
+export async function runAcceptLog(terminal: Terminal, client: Client, { json }: { readonly json: boolean }): Promise<void> {
+  await askMcp(client, "acceptLog", {});
+  if (json) return terminal.json({ isAccepted: true });
+  terminal.line("Written down: the log counts from here on as whole.");
 }

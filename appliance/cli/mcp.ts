@@ -6,7 +6,7 @@ import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { ServerFacts, ToolView } from "../../convex/model/serverView.ts";
 import type { Client } from "./client.ts";
-import { interrupted } from "./live.ts";
+import { askMcp } from "./mcpClient.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, printable, sizeOf, spanOf, table, wrap } from "./text.ts";
 
@@ -24,7 +24,7 @@ async function ask<T>(client: Client, verb: string, body: object, signal?: Abort
 }
 
 export async function runServers(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {
-  const { servers } = await ask<{ servers: ServerFacts[] }>(client, "list", {});
+  const { servers } = await askMcp<{ servers: ServerFacts[] }>(client, "list", {});
   if (json) return terminal.json(servers);
   if (servers.length === 0)
     return terminal.line(
@@ -55,7 +55,7 @@ function waiting({ tools }: ServerFacts): string {
 type NameOption = JsonOption & { readonly name: string };
 
 export async function runServer(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<void> {
-  const { servers } = await ask<{ servers: ServerFacts[] }>(client, "list", {});
+  const { servers } = await askMcp<{ servers: ServerFacts[] }>(client, "list", {});
   const server = servers.find((one) => one.name === name);
   if (!server) throw new NikaError("missing", `There is no MCP server named "${name}"; see \`nika mcp list\`.`);
   if (json) return terminal.json(server);
@@ -98,7 +98,7 @@ export async function runTest(
   client: Client,
   { name, json, signal }: NameOption & { readonly signal: AbortSignal },
 ): Promise<void> {
-  const tested = await ask<Tested>(client, "test", { name }, signal);
+  const tested = await askMcp<Tested>(client, "test", { name }, signal);
   if (json) return terminal.json(tested);
   const era = tested.era === "modern" ? "the stateless era" : "the era of handshakes";
   terminal.line(
@@ -115,7 +115,7 @@ export async function runApprove(
   client: Client,
   { name, tools, json }: NameOption & { readonly tools: readonly string[] },
 ): Promise<void> {
-  const { approved } = await ask<{ approved: number }>(client, "approve", { name, ...(tools.length > 0 && { tools }) });
+  const { approved } = await askMcp<{ approved: number }>(client, "approve", { name, ...(tools.length > 0 && { tools }) });
   if (json) return terminal.json({ name, approved });
   terminal.line(
     `${countOf(approved, "tool or prompt", "tools and prompts")} of ${name} may be used as they are now. When one changes, it waits for you again.`,
@@ -127,7 +127,7 @@ export async function runAllow(
   client: Client,
   { name, isAllowed, json }: NameOption & { readonly isAllowed: boolean },
 ): Promise<void> {
-  await ask(client, "allow", { name, isAllowed });
+  await askMcp(client, "allow", { name, isAllowed });
   if (json) return terminal.json({ name, isAllowed });
   terminal.line(
     isAllowed
@@ -155,7 +155,7 @@ export async function runToolCall(
   } catch (error) {
     throw new NikaError("invalid", `The arguments must be a JSON object, as in '{"message": "hi"}'.`, { cause: error });
   }
-  const result = await ask<Called>(client, "call", { name, arguments: given }, signal);
+  const result = await askMcp<Called>(client, "call", { name, arguments: given }, signal);
   if (json) terminal.json(result);
   else
     for (const part of result.content ?? [])
@@ -195,7 +195,7 @@ export async function runRemove(terminal: Terminal, client: Client, { name, json
 }
 
 export async function runReload(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {
-  await ask(client, "reload", {});
+  await askMcp(client, "reload", {});
   return runServers(terminal, client, { json });
 }
 

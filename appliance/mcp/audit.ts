@@ -3,6 +3,7 @@ import type { Result } from "@modelcontextprotocol/server";
 import { toNikaError } from "../../convex/model/error.ts";
 import { withoutSecrets } from "../../convex/model/scan.ts";
 import { refused, toTold } from "./answer.ts";
+import { canonicalJson, type ToolDefinition } from "../../convex/model/tool.ts";
 import type { Call } from "./call.ts";
 import { sha256 } from "./kept.ts";
 import type { Ledger } from "./ledger.ts";
@@ -10,24 +11,30 @@ import { labelsKey, warningsKey } from "./guard/guard.ts";
 import { isRecord } from "./meta.ts";
 
 /** Runs `work` and writes down what became of it; errors that are not the protocol's become refusals. */
-export type Audit = (
-  call: Call,
-  target: { readonly server: string; readonly tool: string },
-  work: () => Promise<Result>,
-) => Promise<Result>;
+export type Target = { readonly server: string; readonly tool: string; readonly definition?: ToolDefinition };
+export type Audit = (call: Call, target: Target, work: () => Promise<Result>) => Promise<Result>;
 
 export type AuditOptions = {
   readonly ledger: Ledger;
   readonly log: (line: string) => void;
   /** Takes what a server must not have shown out of a text. */
   readonly redact: (server: string, text: string) => string;
+  /** What a call costs; undefined where nobody said. */
+  readonly priceOf: (server: string, tool: string) => number | undefined;
+  /** Keeps what was answered, where it is to be kept; under which name. */
+  readonly keep?: (call: Call, target: Target, result: Result) => string | undefined;
 };
 
 /** Nothing is held here: a line is in the ledger before its call is answered. */
-export function openAudit({ ledger, log, redact }: AuditOptions): Audit {
-  return async (call, { server, tool }, work) => {
+export function openAudit({ ledger, log, redact, priceOf, keep }: AuditOptions): Audit {
+  return async (call, target, work) => {
+    const { server, tool } = target;
     const startedAt = performance.now();
     const write = (result: Result | undefined, problem: string | undefined): void => {
+      const isOver = result?.["resultType"] !== "input_required";
+      // What was only asked about went to no server.
+      const price = result && isOver ? priceOf(server, tool) : undefined;
+      const kept = result && isOver ? keep?.(call, target, result) : undefined;
       ledger.append({
         type: "call",
         server,
@@ -39,8 +46,10 @@ export function openAudit({ ledger, log, redact }: AuditOptions): Audit {
         ...(result?.["resultType"] === "input_required" && { asks: true }),
         ...(problem !== undefined && { problem: redact(server, withoutSecrets(problem)) }),
         ...saidOf(result),
-        ...weigh("args", call.args),
-        ...(result && weigh("result", result)),
+        ...(price !== undefined && { cost: price }),
+        ...(kept !== undefined && { kept }),
+        ...weigh("args", canonicalJson(call.args)),
+        ...(result && weigh("result", JSON.stringify(result))),
         shown: redacted(call.args),
       });
     };
@@ -69,8 +78,7 @@ function saidOf(result: Result | undefined): Record<string, unknown> {
   };
 }
 
-function weigh(name: "args" | "result", value: unknown): Record<string, unknown> {
-  const text = JSON.stringify(value);
+function weigh(name: "args" | "result", text: string): Record<string, unknown> {
   return { [`${name}Sha256`]: sha256(text), [`${name}Bytes`]: Buffer.byteLength(text) };
 }
 

@@ -8,12 +8,14 @@ import { NikaError } from "../../convex/model/error.ts";
 import { ownServer } from "../../convex/model/taint.ts";
 import type { Tools } from "../../functions/ports/tools.ts";
 import { invalidParams, refused } from "./answer.ts";
-import { openAudit } from "./audit.ts";
+import { openAudit, type Target } from "./audit.ts";
 import type { Call } from "./call.ts";
 import { openConversation, type Session, type Visitor } from "./conversation.ts";
 import type { Era } from "./kept.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLists } from "./lists.ts";
+import { withTexts } from "../../convex/model/scan.ts";
+import { pinnedPart } from "../../convex/model/tool.ts";
 import { isRecord } from "./meta.ts";
 import { openGuard } from "./guard/guard.ts";
 import { openKnown, type Known } from "./guard/known.ts";
@@ -22,6 +24,7 @@ import { openOwn, type OwnOptions } from "./own.ts";
 import { openPolicy } from "./policy.ts";
 import type { Pool } from "./pool.ts";
 import { openRelay } from "./relay.ts";
+import type { Recordings } from "./recordings.ts";
 import type { Routes, ToolRoute } from "./routes.ts";
 import { openSealer } from "./seal.ts";
 import { searchRoutes } from "./search.ts";
@@ -34,6 +37,8 @@ export type GatewayOptions = OwnOptions & {
   readonly now: () => number;
   /** What servers were started with; nothing when absent. */
   readonly known?: Known;
+  /** Where answers are kept; nowhere when absent. */
+  readonly recordings?: Recordings;
 };
 export type Gateway = {
   /** A server for one conversation, or for one request of the stateless era. */
@@ -64,7 +69,16 @@ export function openGateway(options: GatewayOptions): Gateway {
   const sealer = openSealer(now);
   const policy = openPolicy({ configOf: (server) => pool.configOf(server), sealer, now });
   const relay = openRelay({ pool, sealer, guard });
-  const recorded = openAudit({ ledger, log, redact: (server, text) => known.redact(server, text) });
+  const recorded = openAudit({ ledger, log, redact: (server, text) => known.redact(server, text), priceOf, keep });
+  function keep({ name, args }: Call, { server, definition }: Target, result: Result): string | undefined {
+    if (!definition || !options.recordings || !pool.configOf(server).isRecorded) return undefined;
+    const shown = withTexts(args, (text) => known.redact(server, text));
+    return options.recordings.keep({ as: name, server, tool: pinnedPart(definition), args: shown, result });
+  }
+  function priceOf(server: string, tool: string): number | undefined {
+    const price = server === ownServer ? {} : pool.configOf(server).price;
+    return Object.hasOwn(price, tool) ? price[tool] : price["*"];
+  }
   const lists = openLists({ pool, own });
 
   async function callTool(call: Call): Promise<Result> {
@@ -85,7 +99,7 @@ export function openGateway(options: GatewayOptions): Gateway {
     }
     const route = pool.routes().tools.get(name);
     if (!route) throw new ProtocolError(invalidParams, whyNot(pool.routes(), name));
-    return recorded(call, { server: route.server, tool: route.tool.name }, () => callServer(route, call));
+    return recorded(call, { server: route.server, tool: route.tool.name, definition: route.tool }, () => callServer(route, call));
   }
 
   async function callServer(route: ToolRoute, call: Call): Promise<Result> {

@@ -193,6 +193,11 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
     case "reload":
       await mcp.reload();
       return { servers: mcp.list() };
+    case "stats":
+      return mcp.stats(typeof body["days"] === "number" ? Math.min(3_660, Math.max(1, body["days"])) : 30);
+    case "acceptLog":
+      mcp.acceptLog();
+      return {};
     case "seen":
       return { seen: mcp.seen(body["isOver"] === true) };
     case "events":

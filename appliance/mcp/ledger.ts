@@ -1,6 +1,6 @@
 /**
  * What happened, in a file that only grows: each line carries the hash of the one before it, so that a line changed, taken out or moved is found.
- * Cutting off the end cannot be seen in the file alone; the control plane keeps the last number and hash for that.
+ * Cutting off the end cannot be seen in the file alone; a signed head beside it tells, and the control plane knows the last number and hash.
  */
 import { createHash } from "node:crypto";
 import {
@@ -18,14 +18,19 @@ import {
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { NikaError } from "../../convex/model/error.ts";
+import { hasSigningKey, openHeadKeeper, readSignedHead, type Head, type SignedHead } from "./signedHead.ts";
 
 export type LedgerEvent = Readonly<Record<string, unknown>> & { readonly type: string };
 export type Entry = LedgerEvent & { readonly seq: number; readonly at: number; readonly prev: string; readonly hash: string };
-export type Head = { readonly seq: number; readonly hash: string };
+/** Written when the log did not reach as far as it once did; `accepted` when the owner knows why. */
+export const brokenType = "logBroken";
+export const acceptedType = "logBreakAccepted";
 
 export type Ledger = {
   append(event: LedgerEvent): Entry;
   readonly head: () => Head;
+  /** Somebody else remembers this head: when the log does not reach that far, that is written down. */
+  expect(known: Head, who: string): void;
   onEntry(listener: (entry: Entry) => void): () => void;
   close(): Promise<void>;
 };
@@ -33,24 +38,34 @@ export type Ledger = {
 const nothing = "0".repeat(64);
 const fileBytesMax = 64 * 1024 * 1024;
 const syncMs = 1_000;
+const signMs = 5_000;
 const tailBytes = 256 * 1024;
 const nameOf = (number: number): string => `events-${String(number).padStart(6, "0")}.jsonl`;
 const isOurs = (name: string): boolean => /^events-\d{6}\.jsonl$/.test(name);
 
 const hashOf = (prev: string, body: string): string => createHash("sha256").update(prev).update(body).digest("hex");
 
+export type LedgerOptions = {
+  readonly now: () => number;
+  readonly log: (line: string) => void;
+  /** Where the key lies that signs how far it reaches; nothing is signed when absent. */
+  readonly keysDir?: string;
+};
+
 /** Goes on where the last life ended. A last line that was only half written is taken off: nobody was told that it was kept. */
-export function openLedger(
-  dir: string,
-  { now, log }: { readonly now: () => number; readonly log: (line: string) => void },
-): Ledger {
+export function openLedger(dir: string, { now, log, keysDir }: LedgerOptions): Ledger {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   let number = Number(filesIn(dir).at(-1)?.slice(7, 13) ?? 1);
   let file = openSync(join(dir, nameOf(number)), "a+", 0o600);
   let sizeBytes = fstatSync(file).size;
   let head = mend();
+  const startedFrom = head;
   let isDirty = false;
   const listeners = new Set<(entry: Entry) => void>();
+  const keeper = keysDir === undefined ? undefined : openHeadKeeper(dir, keysDir);
+  const first = head.seq;
+  let signedAt = 0;
+  let signing: Promise<void> = Promise.resolve();
   const timer = setInterval(sync, syncMs).unref();
 
   function mend(): Head {
@@ -88,12 +103,34 @@ export function openLedger(
   function sync(): void {
     if (!isDirty) return;
     isDirty = false;
+    const reached = head;
     fdatasync(file, (error) => {
       if (error) log(`mcp: events could not be synced (${error.message})`);
+      else if (now() - signedAt >= signMs) void signHead(reached);
     });
   }
 
-  return {
+  /** Only what is on disk is signed, so that a power cut is not taken for somebody's doing. */
+  function signHead(reached: Head): Promise<void> {
+    if (!keeper) return signing;
+    signedAt = now();
+    signing = signing
+      .then(() => keeper.write(reached, now()))
+      .catch((error: unknown) => log(`mcp: the head of the log could not be signed (${String(error)})`));
+    return signing;
+  }
+
+  function missed(why: string, was: number): void {
+    log(`mcp: ${why}`);
+    ledger.append({ type: brokenType, was, why, by: "nika" });
+  }
+
+  function expect({ seq, hash }: Head, who: string): void {
+    if (seq > first) missed(`${who} says that there were ${seq} events, and ${first} were here.`, seq);
+    else if (seq === first && hash !== startedFrom.hash) missed(`${who} says that event ${seq} was another one.`, seq);
+  }
+
+  const ledger: Ledger = {
     append(event) {
       const at = now();
       const seq = head.seq + 1;
@@ -119,6 +156,7 @@ export function openLedger(
       return entry;
     },
     head: () => head,
+    expect,
     onEntry(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -126,13 +164,20 @@ export function openLedger(
     close() {
       clearInterval(timer);
       return new Promise((done) => {
-        fdatasync(file, () => {
+        fdatasync(file, (error) => {
           closeSync(file);
-          done();
+          void (error ? signing : signHead(head)).then(done);
         });
       });
     },
   };
+  const signed = keeper?.read();
+  if (signed) expect(signed, "The signed head");
+  else if (signed === false) missed("The signed head of the log is not one of ours.", 0);
+  // From the first moment on there is one.
+  else if (keeper?.hasSigned === false) void signHead(head);
+  else if (keeper) missed("The signed head of the log is gone.", 0);
+  return ledger;
 }
 
 function readLast(path: string): Head | undefined {
@@ -157,12 +202,24 @@ function filesIn(dir: string): string[] {
   }
 }
 
-export type Verdict = { readonly events: number; readonly head: Head; readonly problem: string | undefined };
+export type Verdict = {
+  readonly events: number;
+  readonly head: Head;
+  readonly signed?: SignedHead;
+  readonly problem: string | undefined;
+};
 
-/** Reads all of it. `known` is the head as somebody else remembers it: what is kept must reach at least as far. */
-export async function verifyLedger(dir: string, known?: Head): Promise<Verdict> {
+/**
+ * Reads all of it. `heads` are as others remember them: what is kept must reach at least as far, and be the same there. With `keysDir` the signed
+ * head is one of them.
+ */
+export async function verifyLedger(dir: string, heads: readonly Head[] = [], keysDir?: string): Promise<Verdict> {
   let head: Head = { seq: 0, hash: nothing };
-  let knownHash: string | undefined;
+  // Taken before reading: events may be added meanwhile.
+  const signed = keysDir === undefined ? undefined : readSignedHead(dir, keysDir);
+  const expected = [...heads, ...(signed ? [signed] : [])];
+  const hashes = new Map<number, string>();
+  let broken: string | undefined;
   for (const name of filesIn(dir)) {
     let number = 0;
     for await (const line of createInterface({ input: createReadStream(join(dir, name)), crlfDelay: Infinity })) {
@@ -181,14 +238,21 @@ export async function verifyLedger(dir: string, known?: Head): Promise<Verdict> 
       if (entry.prev !== head.hash) return wrong("it does not follow from the event before it.");
       if (hashOf(entry.prev, `${body}}`) !== hash) return wrong("it was changed after it was written.");
       head = { seq: entry.seq, hash };
-      if (entry.seq === known?.seq) knownHash = hash;
+      if (expected.some(({ seq }) => seq === entry.seq)) hashes.set(entry.seq, hash);
+      if (entry.type === brokenType) broken ??= `${place}: ${String(entry["why"])}`;
+      else if (entry.type === acceptedType) broken = undefined;
     }
   }
-  if (known && known.seq > head.seq)
-    return { events: head.seq, head, problem: `The end is missing: there were ${known.seq} events, and ${head.seq} are here.` };
-  if (known && known.seq > 0 && knownHash !== known.hash)
-    return { events: head.seq, head, problem: `Event ${known.seq} is not the one that was written.` };
-  return { events: head.seq, head, problem: undefined };
+  const verdict = { events: head.seq, head, ...(signed && { signed }) };
+  const longest = Math.max(0, ...expected.map(({ seq }) => seq));
+  if (longest > head.seq)
+    return { ...verdict, problem: `The end is missing: there were ${longest} events, and ${head.seq} are here.` };
+  const other = expected.find(({ seq, hash }) => seq > 0 && hashes.get(seq) !== hash);
+  if (other) return { ...verdict, problem: `Event ${other.seq} is not the one that was written.` };
+  if (signed === false) return { ...verdict, problem: "The signed head of the log is not one of ours." };
+  if (keysDir !== undefined && signed === undefined && head.seq > 0 && hasSigningKey(keysDir))
+    return { ...verdict, problem: "The signed head of the log is gone." };
+  return { ...verdict, problem: broken };
 }
 
 /** The last events, newest first. */

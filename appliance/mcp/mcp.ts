@@ -22,11 +22,13 @@ import { openKnown } from "./guard/known.ts";
 import type { Seen } from "./guard/taints.ts";
 import { mcpRoutes, type McpRoutes } from "./http.ts";
 import { openLauncher, resolved } from "./launch.ts";
-import { openLedger, readEvents, type Entry } from "./ledger.ts";
+import { acceptedType, openLedger, readEvents, type Entry } from "./ledger.ts";
 import { ledgerDir } from "./ledgerDir.ts";
 import type { OwnPrompt, OwnResource } from "./own.ts";
 import { openPool } from "./pool.ts";
 import type { Tool } from "./server.ts";
+import { readStats, type Stats } from "./stats.ts";
+import { openRecordings, recordingsDir } from "./recordings.ts";
 import { openReporter, toFacts } from "./reporter.ts";
 
 export type McpOptions = {
@@ -64,6 +66,10 @@ export type Mcp = {
   reload(): Promise<void>;
   /** What conversations have seen, the latest first; `isOver`: they are taken to be over. */
   seen(isOver: boolean): readonly Seen[];
+  /** Of so many days back. */
+  stats(days: number): Promise<Stats>;
+  /** The owner knows why the log did not reach as far as it once did. */
+  acceptLog(): void;
   events(limit: number): readonly Entry[];
   readonly routes: McpRoutes;
   readonly port: Tools;
@@ -77,7 +83,7 @@ export function openMcp(options: McpOptions): Mcp {
   const isOnline = address.publicUrl?.startsWith("https:") === true;
   const accounts = openAccounts({ secrets, clientUrl: () => (isOnline ? `${address.publicUrl}${clientPath}` : undefined), now });
   const authServer = openAuthServer({ dataDir, ...address, fetchesDocuments: isOnline, cookieKey: options.cookieKey, log, now });
-  const ledger = openLedger(ledgerDir(dataDir), { now, log });
+  const ledger = openLedger(ledgerDir(dataDir), { now, log, keysDir: join(dataDir, "keys") });
   const known = openKnown();
   const packages = openPackages({ dataDir, log });
   const launcher = openLauncher({
@@ -93,11 +99,17 @@ export function openMcp(options: McpOptions): Mcp {
   const reserved = new Set(options.tools.map(({ name }) => name));
   const pool = openPool({ dataDir, version, launcher, accounts, log, now, reserved });
   const { tools, resources, prompts } = options;
-  const gateway = openGateway({ pool, tools, resources, prompts, ledger, known, version, log, now });
+  const recordings = openRecordings({ dir: recordingsDir(dataDir), log });
+  const gateway = openGateway({ pool, recordings, tools, resources, prompts, ledger, known, version, log, now });
   const edge = openEdge({ gateway, log, now });
   const unlisten = pool.onRoutes(() => edge.announce());
   const files = configFiles({ dataDir, sharedFile });
   const reload = (): Promise<void> => pool.apply(files.read());
+  // The control plane was told of what may be missing here.
+  const compared = state.query(internal.servers.lastHead, {}).then(
+    (head) => head && ledger.expect(head, "The control plane"),
+    (error: unknown) => log(`mcp: how far the log should reach is not known: ${String(error)}`),
+  );
   const reporter = openReporter({ pool, ledger, state, log });
   const unwatch = files.watch(() => void reload().catch((error: unknown) => log(`mcp: ${String(error)}`)));
   void reload().catch((error: unknown) => log(`mcp: ${String(error)}`));
@@ -173,6 +185,8 @@ export function openMcp(options: McpOptions): Mcp {
       }
       return gateway.taints.list();
     },
+    stats: (days) => readStats(ledgerDir(dataDir), now() - days * 86_400_000),
+    acceptLog: () => void ledger.append({ type: acceptedType, by: "owner" }),
     events: (limit) => readEvents(ledgerDir(dataDir), limit),
     routes: mcpRoutes({ mcp: () => mcp, edge: () => edge, accounts, authServer, verbs, origins, state, now, log }),
     port: gateway.port,
@@ -182,6 +196,7 @@ export function openMcp(options: McpOptions): Mcp {
       mcp.routes.close();
       await edge.close();
       await pool.close();
+      await compared;
       await reporter.close();
       await ledger.close();
       discover.close();

@@ -53,4 +53,15 @@ export function marksOf(text: string, path: string): Mark[] {
 const everySecret = secretShapes.map((shape) => new RegExp(shape.source, `${shape.flags}g`));
 
 /** For logs: what looks like a secret is not shown. */
-export const withoutSecrets = (text: string): string => everySecret.reduce((left, shape) => left.replace(shape, "•••"), text);
+export const withoutSecrets = (text: string): string =>
+  everySecret.reduce((left, shape) => left.replace(shape, "•••"), text.replace(wholeKey, "•••"));
+
+const wholeKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
+
+/** The same value with every text in it put through `change`. */
+export function withTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((one) => withTexts(one, change));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withTexts(one, change)]));
+}

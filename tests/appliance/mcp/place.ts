@@ -12,6 +12,7 @@ import { openKnown } from "../../../appliance/mcp/guard/known.ts";
 import { openLauncher, type LaunchOptions } from "../../../appliance/mcp/launch.ts";
 import { openLedger, type Ledger } from "../../../appliance/mcp/ledger.ts";
 import type { ToolMode } from "../../../appliance/mcp/lists.ts";
+import { openRecordings, recordingsDir } from "../../../appliance/mcp/recordings.ts";
 import { openPool, type Pool, type PoolOptions } from "../../../appliance/mcp/pool.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -58,8 +59,9 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
     ...wish.launch,
   });
   const pool = openPool({ dataDir: dir, version: "0", launcher, log, now, ...wish.pool });
-  const ledger = openLedger(join(dir, "mcp", "events"), { now, log });
-  const gateway = openGateway({ pool, tools: wish.tools ?? [], ledger, known, version: "0", log, now });
+  const ledger = openLedger(join(dir, "mcp", "events"), { now, log, keysDir: join(dir, "keys") });
+  const recordings = openRecordings({ dir: recordingsDir(dir), log });
+  const gateway = openGateway({ pool, tools: wish.tools ?? [], ledger, known, recordings, version: "0", log, now });
   const edge = openEdge({ gateway, log, now });
   pool.onRoutes(() => edge.announce());
   const visitorOf = ({ url = "" }: { readonly url?: string | undefined }): Visitor => ({

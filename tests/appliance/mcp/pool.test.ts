@@ -309,7 +309,7 @@ test("every call stands in the log, without secrets, and a change of the log is 
     const whole = readFileSync(file, "utf8");
     assert.doesNotMatch(whole, /hunter22/);
     const head = place.ledger.head();
-    assert.deepEqual(await verifyLedger(dir, head), { events: 2, head, problem: undefined });
+    assert.deepEqual(await verifyLedger(dir, [head]), { events: 2, head, problem: undefined });
     const lines = whole.trimEnd().split("\n");
     const broken: readonly (readonly [string, RegExp])[] = [
       [whole.replace('"tool":"a"', '"tool":"b"'), /changed after it was written/],
@@ -320,7 +320,7 @@ test("every call stands in the log, without secrets, and a change of the log is 
     ];
     for (const [text, problem] of broken) {
       writeFileSync(file, text);
-      assert.match((await verifyLedger(dir, head)).problem ?? "", problem);
+      assert.match((await verifyLedger(dir, [head])).problem ?? "", problem);
     }
     writeFileSync(file, whole);
   }));
