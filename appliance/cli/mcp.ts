@@ -28,7 +28,7 @@ export async function runServers(terminal: Terminal, client: Client, { json }: J
   if (json) return terminal.json(servers);
   if (servers.length === 0)
     return terminal.line(
-      "There is no MCP server; declare some in mcp-servers.json in the data directory. docs/mcp.md tells how.",
+      "There is no MCP server. `nika mcp search WORDS` finds some; docs/mcp.md tells how to declare your own.",
     );
   const rows = servers.map((server) => [
     server.name,
@@ -186,12 +186,6 @@ export async function runCalls(
       call.isError ? terminal.style("red", oneLine(call.problem ?? "error")) : "ok",
     ]);
   for (const line of table(rows, { width: terminal.width, give: [5, 1] })) terminal.line(line);
-}
-
-export async function runRemove(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<void> {
-  const { removed } = await ask<{ removed: string }>(client, "remove", { name });
-  if (json) return terminal.json({ name, file: removed });
-  terminal.line(`${name} is taken out of ${removed}, with what you approved of it.`);
 }
 
 export async function runReload(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {

@@ -1,6 +1,7 @@
 /** The commands about MCP servers and the log of what was called. See program.ts. */
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { addEventCommands } from "./eventsProgram.ts";
+import { addDiscoverCommands } from "./discoverProgram.ts";
 import { findingsExit } from "./exit.ts";
 import { addGuardCommands } from "./guardProgram.ts";
 import { addMcpBuildCommand } from "./mcpBuildProgram.ts";
@@ -32,7 +33,6 @@ export function addMcpCommands(program: Command, context: Context): void {
   for (const [verb, summary] of [
     ["show", "one server: its tools, how they differ from what you approved, and what looks like poison in them"],
     ["test", "start it, list it anew, and show what it offers"],
-    ["remove", "take it out of Nika's own file, with what you approved of it"],
   ] as const)
     mcp
       .command(verb)
@@ -41,9 +41,9 @@ export function addMcpCommands(program: Command, context: Context): void {
       .addOption(jsonFlag())
       .action(async (name: string, _flags: object, command: Command) => {
         const client = await clientOf(command);
-        const { runRemove, runServer, runTest } = await import("./mcp.ts");
+        const { runServer, runTest } = await import("./mcp.ts");
         const options = { name, json: isJson(command), signal };
-        await { show: runServer, test: runTest, remove: runRemove }[verb](terminal, client, options);
+        await { show: runServer, test: runTest }[verb](terminal, client, options);
       });
   mcp
     .command("approve")
@@ -116,6 +116,7 @@ export function addMcpCommands(program: Command, context: Context): void {
       await runMcpServe(client, { mode: flags.tools, signal });
     });
   addMcpBuildCommand(mcp, context);
+  addDiscoverCommands(mcp, context);
   addTokenCommands(mcp, context);
   addSignInCommands(mcp, context);
   addGuardCommands(mcp, context);
