@@ -7,23 +7,14 @@ import type { Warning } from "../../convex/model/lookalike.ts";
 import type { RegistryType } from "../../convex/model/registry.ts";
 import type { Client } from "./client.ts";
 import { canAsk, confirmed } from "./confirm.ts";
-import { interrupted, withLive } from "./live.ts";
+import { withLive } from "./live.ts";
 import { runApprove, runServer } from "./mcp.ts";
+import { askMcp } from "./mcpClient.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, printable, spanOf, table, wrap } from "./text.ts";
 
 type JsonOption = { readonly json: boolean };
 type Signal = { readonly signal: AbortSignal };
-
-/** A registry that is slow, and a package manager behind it. */
-const replyMs = 150_000;
-
-async function ask<T>(client: Client, verb: string, body: object, signal: AbortSignal): Promise<T> {
-  const authorization = `Bearer ${await client.token()}`;
-  return client.post<T>(`/nika/mcp/${verb}`, { authorization, body, timeoutMs: replyMs, signal }).catch((error: unknown) => {
-    throw signal.aborted ? interrupted() : error;
-  });
-}
 
 type Found = {
   readonly source: string;
@@ -53,7 +44,7 @@ export async function runMcpSearch(
     signal,
   }: JsonOption & Signal & { readonly words: string; readonly registry: string | undefined; readonly limit: number },
 ): Promise<void> {
-  const answer = await ask<Searched>(client, "search", { words, limit, ...(registry !== undefined && { registry }) }, signal);
+  const answer = await askMcp<Searched>(client, "search", { words, limit, ...(registry !== undefined && { registry }) }, signal);
   if (json) return terminal.json(answer);
   if (answer.isFirst)
     note(
@@ -128,7 +119,7 @@ export async function runMcpInfo(
   client: Client,
   { json, signal, ...named }: JsonOption & Signal & Named,
 ): Promise<void> {
-  const info = await ask<Info>(client, "info", wishOf(named), signal);
+  const info = await askMcp<Info>(client, "info", wishOf(named), signal);
   if (json) return terminal.json(info);
   showInfo(terminal, info);
   note(terminal, `Install it with \`nika mcp install ${named.name}\`; it would be "${info.alias}" here.`);
@@ -146,7 +137,7 @@ function showInfo(
 ): void {
   const { name, title, description, repository, website } = entry;
   terminal.line(`${terminal.style("bold", oneLine(title ?? name))} ${oneLine(offer.version)} · ${source}`);
-  for (const line of wrap(printable(description), terminal.width - 2)) terminal.line(`  ${line}`);
+  if (description !== "") for (const line of wrap(printable(description), terminal.width - 2)) terminal.line(`  ${line}`);
   const facts = [
     ["name", name],
     [offer.type === "remote" ? "runs elsewhere" : "package", offer.what],
@@ -195,7 +186,7 @@ export type InstallOptions = JsonOption &
 export async function runMcpInstall(terminal: Terminal, client: Client, options: InstallOptions): Promise<void> {
   const { json, signal, despiteWarnings, approves } = options;
   const named = wishOf(options);
-  const info = await ask<Info>(client, "info", named, signal);
+  const info = await askMcp<Info>(client, "info", named, signal);
   if (!json) showInfo(terminal, info);
   const grave = info.warnings.filter(({ isGrave }) => isGrave);
   if (grave.length > 0 && !despiteWarnings)
@@ -218,7 +209,7 @@ export async function runMcpInstall(terminal: Terminal, client: Client, options:
   const id = await (await client.http()).mutation(api.installs.begin, { wish });
   const result = await follow(terminal, client, { id, json, signal });
   if (json) {
-    if (approves && result.waiting > 0) await runApproveQuietly(client, result.alias);
+    if (approves && result.waiting > 0) await askMcp(client, "approve", { name: result.alias });
     return terminal.json(result);
   }
   showResult(terminal, result);
@@ -235,9 +226,6 @@ export async function runMcpInstall(terminal: Terminal, client: Client, options:
   if (isMeant) await runApprove(terminal, client, { name: result.alias, tools: [], json: false });
   else note(terminal, `Nobody can use it before you approve it: \`nika mcp approve ${result.alias}\`.`);
 }
-
-const runApproveQuietly = async (client: Client, name: string): Promise<unknown> =>
-  client.post("/nika/mcp/approve", { authorization: `Bearer ${await client.token()}`, body: { name }, timeoutMs: replyMs });
 
 type View = NonNullable<FunctionReturnType<typeof api.installs.get>>;
 
@@ -301,7 +289,7 @@ export async function runTurn(
   client: Client,
   { name, isOn, json, signal }: JsonOption & Signal & { readonly name: string; readonly isOn: boolean },
 ): Promise<void> {
-  await ask(client, "turn", { name, isOn }, signal);
+  await askMcp(client, "turn", { name, isOn }, signal);
   if (json) return terminal.json({ name, isOn });
   terminal.line(isOn ? `${name} is on again, with what you approved of it.` : `${name} is off; what you approved of it is kept.`);
 }
@@ -319,7 +307,7 @@ export async function runMcpRemove(
       signal,
     }));
   if (!isMeant) throw new NikaError("cancelled", "Nothing was removed.");
-  const { removed } = await ask<{ removed: string }>(client, "remove", { name }, signal);
+  const { removed } = await askMcp<{ removed: string }>(client, "remove", { name }, signal);
   if (json) return terminal.json({ name, file: removed });
   terminal.line(`${oneLine(name)} is removed: taken out of ${removed}, with what you approved of it.`);
 }
