@@ -74,7 +74,15 @@ export function makePlan(api: Api, origin: Origin, wishes: PlanWishes): Plan {
 }
 
 function nameOf({ title }: Api, wished: string | undefined): string {
-  const name = toAlias(wished ?? (toSnake(title).replaceAll("_", "-").slice(0, 20).replace(/-+$/u, "") || "service"));
+  const said = toSnake(title).split("_");
+  const telling = said.filter((word) => !/^(?:the|a|an|of|for|de|la|le|les|du|des|d|l|api|rest|service)$/u.test(word));
+  const words = telling.length > 0 ? telling : said;
+  let made = words.shift()?.slice(0, 20) ?? "";
+  // Whole words, as many as there is room for.
+  for (const word of words)
+    if (`${made}-${word}`.length <= 20) made += `-${word}`;
+    else break;
+  const name = toAlias(wished ?? (made || "service"));
   if (name === undefined)
     throw new NikaError(
       "invalid",
@@ -250,7 +258,7 @@ function toTool(operation: Operation, { api, auth, base, once, told }: Making): 
       explode: parameter.isExploded,
       json: parameter.isJson,
     });
-    const example = parameter.example ?? sampleOf(parameter.schema, api.root);
+    const example = harmless(parameter.example ?? sampleOf(parameter.schema, api.root), cleaned, schemas.defs);
     if (example !== null && example !== undefined) examples[argument] = example;
   }
   const placed = [...path.matchAll(/\{([^{}]+)\}/gu)].map(([, name = ""]) => name);
@@ -262,7 +270,7 @@ function toTool(operation: Operation, { api, auth, base, once, told }: Making): 
     const about = toLine(operation.body.description, 200, () => undefined);
     properties[body.argument] = { ...cleaned, ...(about !== undefined && { description: about }) };
     if (operation.body.isRequired) required.push(body.argument);
-    examples[body.argument] = bodyExample(body, operation.body.example ?? sampleOf(cleaned, { $defs: schemas.defs }));
+    examples[body.argument] = bodyExample(body, harmless(operation.body.example, cleaned, schemas.defs));
   }
   const input: Json = {
     type: "object",
@@ -272,6 +280,7 @@ function toTool(operation: Operation, { api, auth, base, once, told }: Making): 
     ...(Object.keys(schemas.defs).length > 0 && { $defs: schemas.defs }),
   };
   if (JSON.stringify(input).length > inputCharsMax) return leave("what it takes is too large for a tool");
+  if (fits(input, examples) === undefined) return leave("what it takes is described by a schema that cannot be used");
   const name = once((poisonIn(operation.id ?? "").length === 0 && toSnake(operation.id ?? "")) || pathName(method, path));
   const toolClass = classOf(method, name);
   const page = pageOf(parameters);
@@ -460,18 +469,29 @@ function describe(operation: Operation, { title, page, said, told }: Described):
   return sentences.join(" ");
 }
 
+/** The document's example, or one made of the cleaned schema where that has none or speaks to models. */
+const harmless = (example: unknown, schema: Json, defs: Json): unknown =>
+  example === undefined ||
+  example === null ||
+  poisonIn(typeof example === "string" ? example : JSON.stringify(example)).length > 0
+    ? sampleOf(schema, { $defs: defs })
+    : example;
+
 type Exampled = { readonly input: Json; readonly examples: Json; readonly api: Api };
+
+/** Whether arguments fit a schema; undefined when the schema itself cannot be used. */
+function fits(input: Json, args: Json): boolean | undefined {
+  try {
+    const verdict = fromJsonSchema(input as Parameters<typeof fromJsonSchema>[0])["~standard"].validate(args);
+    return !(verdict instanceof Promise) && verdict.issues === undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 function exampleFor(operation: Operation, { input, examples, api }: Exampled): PlannedTool["example"] {
   const required = new Set(listOf(own(input, "required")));
-  const isFitting = (args: Json): boolean => {
-    try {
-      const verdict = fromJsonSchema(input as Parameters<typeof fromJsonSchema>[0])["~standard"].validate(args);
-      return !(verdict instanceof Promise) && verdict.issues === undefined;
-    } catch {
-      return false;
-    }
-  };
+  const isFitting = (args: Json): boolean => fits(input, args) === true;
   // An example of the document may not fit its own schema; then fewer are given.
   const least = Object.fromEntries(Object.entries(examples).filter(([key]) => required.has(key)));
   const args = [examples, least].find(isFitting);

@@ -44,7 +44,8 @@ type Draft = {
 
 /** `from` is where it stands, for a service whose address it never says in whole. */
 export async function toApi(text: string, from: URL | undefined): Promise<Api> {
-  const { blocks, title } = await markdownBlocks(text);
+  // A place written <id> would be taken for a tag.
+  const { blocks, title } = await markdownBlocks(text.replace(/(?<=\w\/|\s\/|[`"']\/)<([A-Za-z_][\w-]{0,40})>/gu, "{$1}"));
   const drafts = new Map<string, Draft>();
   const servers = new Map<string, number>();
   const notes = new Set<string>();
@@ -95,7 +96,8 @@ export async function toApi(text: string, from: URL | undefined): Promise<Api> {
         if (found && isMention) {
           const about = without(block.text, found[0]) || (endpoint.test(said) ? "" : said);
           current = open(found[1] ?? "", found[2] ?? "", about) ?? current;
-        } else if (current && current.description === "" && !isLabel(block.text)) current.description = block.text;
+        } else if (current && current.description === "" && !isLabel(block.text) && !/:\s*$/u.test(block.text))
+          current.description = block.text;
         if (
           current &&
           /\b(?:no auth|without authentication|public endpoint|sans authentification|point d['’]acc[èe]s public)\b/iu.test(
@@ -142,7 +144,7 @@ export async function toApi(text: string, from: URL | undefined): Promise<Api> {
     version: "",
     servers: server === undefined ? [] : [server],
     schemes,
-    operations: merged([...drafts.values()]).map((draft) => toOperation(draft, server, schemes)),
+    operations: merged([...drafts.values()], server).map((draft) => toOperation(draft, server, schemes)),
     perMinute: findRate(text),
     notes: [...notes],
     root: {},
@@ -186,7 +188,15 @@ const without = (text: string, part: string): string =>
     .trim();
 
 /** "Response:" and the like say what follows, not what it is about. */
-const isLabel = (text: string): boolean => text.length < 60 && /:\s*$/u.test(text);
+const isLabel = (text: string): boolean =>
+  text.length < 60 &&
+  /^\W*(?:example|sample|response|request|returns|body|output|result|usage|curl|param|query|headers?|exemple|r[ée]ponse|requ[êe]te|corps|r[ée]sultat|en-t[êe]tes?)/iu.test(
+    text,
+  );
+
+/** What stands before code, when it says what the code is about. */
+const aboutCode = (said: string): string =>
+  isLabel(said) || endpoint.test(said) ? "" : said.replace(/\s*:\s*$/u, "").slice(0, 120);
 
 function placeIn(text: string): Parameter["in"] | "body" | undefined {
   if (text.length > 120) return undefined;
@@ -339,7 +349,7 @@ function readCode(code: string, current: Draft | undefined, { said, open }: Codi
   let last = current;
   const curls = curlsIn(code);
   for (const curl of curls) {
-    const draft = open(curl.method, decode(curl.url.href), isLabel(said) || endpoint.test(said) ? "" : said.slice(0, 120));
+    const draft = open(curl.method, decode(curl.url.href), aboutCode(said));
     if (!draft) continue;
     last = draft;
     draft.body ??= bodyOf(curl);
@@ -351,8 +361,7 @@ function readCode(code: string, current: Draft | undefined, { said, open }: Codi
     .map((line) => new RegExp(`^\\s*(${methodWord})\\s+((?:https?://|/)\\S*)`, "u").exec(line))
     .filter((one) => one !== null);
   if (named.length > 0 && !code.trimStart().startsWith("{")) {
-    for (const found of named)
-      last = open(found[1] ?? "", found[2] ?? "", endpoint.test(said) || isLabel(said) ? "" : said.slice(0, 120)) ?? last;
+    for (const found of named) last = open(found[1] ?? "", found[2] ?? "", aboutCode(said)) ?? last;
     const below = jsonIn(code.slice(code.search(/[\r\n]\s*[{[]/u)));
     if (last && named.length === 1 && below !== undefined) last.body ??= toBody(below);
     return last;
@@ -436,40 +445,61 @@ function baseIn(text: string): string | undefined {
   return found?.[1]?.replace(/[.,;]+$/u, "");
 }
 
-/** Without such words: the host that commands name most, with what all of its paths begin with only where endpoints leave it out. */
+/** Without such words: the host that commands name most, with what its paths begin with where endpoints leave that out ("/api", "/v2"). */
 function prefixOf(servers: readonly string[], drafts: readonly Draft[]): string | undefined {
   const [server] = servers;
   if (server === undefined) return undefined;
-  const relative = drafts.filter((one) => one.server === undefined).map(({ path }) => shapeOf(path));
+  const relative = new Set(drafts.filter((one) => one.server === undefined).map(({ path }) => path.split("/")[1] ?? ""));
   for (const { server: host, path } of drafts) {
-    if (host !== server) continue;
-    const found = relative.find((one) => one !== "/" && shapeOf(path).endsWith(one) && shapeOf(path) !== one);
-    if (found !== undefined) return server + shapeOf(path).slice(0, -found.length);
+    const [, prefix, first] = /^((?:\/(?:api|rest|services?|v\d[\d.]*))+)\/([^/?]+)/iu.exec(path) ?? [];
+    if (host === server && first !== undefined && relative.has(first)) return server + prefix;
   }
   return server;
 }
 
-/** Examples name values where templates name places: "/pets/7" is "/pets/{id}" when both are there. */
-function merged(drafts: readonly Draft[]): Draft[] {
-  const templates = drafts
+/** Below the service's address, each endpoint once. Examples name values where templates name places: "/pets/7" is "/pets/{id}" when both are there. */
+function merged(found: readonly Draft[], server: string | undefined): Draft[] {
+  const prefix = server === undefined ? "" : (URL.parse(server)?.pathname ?? "").replace(/\/+$/u, "");
+  const drafts = new Map<string, Draft>();
+  for (const one of found) {
+    // An address written out has the base in it already.
+    const path = prefix !== "" && one.path.startsWith(`${prefix}/`) ? one.path.slice(prefix.length) : one.path;
+    const key = `${one.method} ${shapeOf(path)}`;
+    const known = drafts.get(key);
+    if (known) fill(known, one);
+    else drafts.set(key, { ...one, path });
+  }
+  const templates = [...drafts.values()]
     .filter(({ path }) => path.includes("{"))
     .map((draft) => ({
       draft,
-      pattern: new RegExp(`${escaped(shapeOf(draft.path)).replaceAll(String.raw`\{\}`, "[^/]+")}$`, "u"),
+      pattern: new RegExp(`^${escaped(shapeOf(draft.path)).replaceAll(String.raw`\{\}`, "[^/]+")}$`, "u"),
     }));
-  return drafts.filter((one) => {
+  return [...drafts.values()].flatMap((one) => {
     // "/pets/search" and "/pets/{id}" are two; values have a digit or an @ in them.
-    const isValue = /[\d@][^/]*$|\d[^/]*\//u.test(one.path.replace(/\/v\d+(?=\/)/u, ""));
-    if (one.path.includes("{") || !isValue) return true;
+    const isValue = !one.path.includes("{") && /[\d@]/u.test(one.path.replace(/\/v\d+(?=\/)/u, ""));
+    if (!isValue) return [one];
     const template = templates.find(
       ({ draft, pattern }) => draft.method === one.method && pattern.test(shapeOf(one.path)),
     )?.draft;
-    if (!template) return true;
-    template.body ??= one.body;
-    template.answer ??= one.answer;
-    for (const [key, parameter] of one.parameters) if (!template.parameters.has(key)) template.parameters.set(key, parameter);
-    return false;
+    if (!template)
+      return [
+        { ...one, path: one.path.replace(/\/([A-Za-z][\w-]*)\/(?:\d+|[0-9a-f]{8}-[0-9a-f-]{27})(?=\/|$)/gu, "/$1/{$1_id}") },
+      ];
+    fill(template, one);
+    return [];
   });
+}
+
+/** What one mention of an endpoint leaves out, another may say. */
+function fill(known: Draft, more: Draft): void {
+  known.summary ||= more.summary;
+  known.description ||= more.description;
+  known.body ??= more.body;
+  known.answer ??= more.answer;
+  known.isPublic ||= more.isPublic;
+  for (const [key, parameter] of more.parameters) if (!known.parameters.has(key)) known.parameters.set(key, parameter);
+  for (const [name, field] of more.fields) if (!known.fields.has(name)) known.fields.set(name, field);
 }
 
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/gu, String.raw`\$&`);
@@ -496,12 +526,9 @@ function schemesIn(text: string): Map<string, Scheme> {
 }
 
 function toOperation(draft: Draft, server: string | undefined, schemes: ReadonlyMap<string, Scheme>): Operation {
-  const prefix = server === undefined ? "" : (URL.parse(server)?.pathname ?? "").replace(/\/+$/u, "");
-  // An address written out has the base in it already.
-  const path = prefix !== "" && draft.path.startsWith(`${prefix}/`) ? draft.path.slice(prefix.length) : draft.path;
   return {
     method: draft.method,
-    path,
+    path: draft.path,
     id: undefined,
     group: draft.group,
     summary: draft.summary,

@@ -127,7 +127,7 @@ function problemIn({ name, tools, auth, baseUrl }: Plan): string | undefined {
   const base = URL.parse(baseUrl);
   if (!base || base.search !== "" || base.hash !== "" || base.username !== "")
     return "its service has an address with more than a host and a path";
-  const names = new Set<string>();
+  const names = new Set(Object.getOwnPropertyNames(Object.prototype));
   const ways = new Set(auth.map((way) => way.id));
   for (const tool of tools) {
     if (names.has(tool.name)) return `two tools are named ${tool.name}`;

@@ -118,6 +118,11 @@ export function openSchemas({ root, told, isRequest }: SchemasOptions): Schemas 
         told(`${at}: it points to ${reference.slice(0, 100)}, which is not there; anything is taken there.`);
         return {};
       }
+      const onward = own(target, "$ref");
+      if (typeof onward === "string" && onward.startsWith("#/") && !followed(root, target)) {
+        told(`${at}: it points round in circles (${reference.slice(0, 100)}); anything is taken there.`);
+        return {};
+      }
       names.set(reference, name);
       // Here first, so that a cycle finds it.
       defs[name] = {};

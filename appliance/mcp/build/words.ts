@@ -36,9 +36,9 @@ export function toArgument(name: string): string | undefined {
   return plain === "" || plain === "__proto__" ? undefined : plain;
 }
 
-/** Gives each name once: the second "get_pet" is "get_pet_2". */
+/** Gives each name once: the second "get_pet" is "get_pet_2". What every object has is taken: the SDK looks tools up in plain ones. */
 export function namesOnce(): (name: string) => string {
-  const taken = new Set<string>();
+  const taken = new Set(Object.getOwnPropertyNames(Object.prototype));
   return (name) => {
     let free = name;
     for (let number = 2; taken.has(free); number++) free = `${name}_${number}`;
