@@ -24,6 +24,7 @@ const paths = {
   trash: "M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7M10.3 10.5v5.5M13.7 10.5v5.5",
   retry: "M19 12a7 7 0 1 1-2.2-5.1M19 4v4h-4",
   chevron: "M7 10l5 5 5-5",
+  pencil: "M5 19l.8-3.8L16 5l3 3L8.8 18.2ZM13.8 7.2l3 3",
   copy: "M9 9h10v10.5H9ZM5 15V4.5h10",
   drop: "M12 4v11M7 10.5l5 5 5-5M5 20h14",
 } as const;

@@ -6,6 +6,7 @@ import { groupings, type BatchSummary, type BatchView, type GroupView, type Only
 import { BatchCard } from "../components/batchCard.tsx";
 import { DocumentName } from "../components/documentName.tsx";
 import { Empty } from "../components/empty.tsx";
+import { GroupDialog, type Refiled } from "../components/groupDialog.tsx";
 import { groupName } from "../components/groupName.ts";
 import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
@@ -119,6 +120,7 @@ function RejectDialog({ batch, asked, onClose }: { batch: BatchView; asked: Aske
 function Groups({ summary: { batch, groups } }: { summary: BatchSummary }) {
   const { words } = useSpeech();
   const [rejecting, setRejecting] = useState<Asked>();
+  const [refiling, setRefiling] = useState<Refiled>();
   const sorts = groupings.filter((by) => groups.some((group) => group.by === by));
   return (
     <div className="group-sorts">
@@ -129,19 +131,25 @@ function Groups({ summary: { batch, groups } }: { summary: BatchSummary }) {
             {groups
               .filter((group) => group.by === by)
               .map((group) => (
-                <Group key={group.value} batch={batch} group={group} onReject={setRejecting} />
+                <Group key={group.value} batch={batch} group={group} onReject={setRejecting} onRefile={setRefiling} />
               ))}
           </ul>
         </section>
       ))}
       <RejectDialog batch={batch} asked={rejecting} onClose={() => setRejecting(undefined)} />
+      <GroupDialog batch={batch} group={refiling} onClose={() => setRefiling(undefined)} />
     </div>
   );
 }
 
-type GroupProps = { readonly batch: BatchView; readonly group: GroupView; readonly onReject: (asked: Asked) => void };
+type GroupProps = {
+  readonly batch: BatchView;
+  readonly group: GroupView;
+  readonly onReject: (asked: Asked) => void;
+  readonly onRefile: (group: Refiled) => void;
+};
 
-function Group({ batch, group, onReject }: GroupProps) {
+function Group({ batch, group, onReject, onRefile }: GroupProps) {
   const { words, number, bytes, languageName } = useSpeech();
   const decide = useMutation(api.batches.decide);
   const attempt = useAttempt();
@@ -158,30 +166,44 @@ function Group({ batch, group, onReject }: GroupProps) {
       <span className="group-share" aria-hidden="true">
         <span style={{ inlineSize: `${Math.min(100, (100 * group.documents) / all)}%` }} />
       </span>
-      {canDecide && (
-        <span className="group-actions">
+      <span className="group-actions">
+        {only !== undefined && (
           <button
             type="button"
             className="icon-button"
-            aria-label={words.batches.acceptOf(name)}
-            title={words.batches.accept}
-            data-testid="group-accept"
-            onClick={() => attempt(() => decide({ id: batch.id, isAccepted: true, only }))}
+            aria-label={words.batches.refileOf(name)}
+            title={words.batches.refile}
+            data-testid="group-refile"
+            onClick={() => onRefile({ only, name, documents: group.documents })}
           >
-            <Icon name="check" />
+            <Icon name="pencil" />
           </button>
-          <button
-            type="button"
-            className="icon-button"
-            aria-label={words.batches.rejectOf(name)}
-            title={words.batches.reject}
-            data-testid="group-reject"
-            onClick={() => onReject({ only, documents: group.staged })}
-          >
-            <Icon name="close" />
-          </button>
-        </span>
-      )}
+        )}
+        {canDecide && (
+          <>
+            <button
+              type="button"
+              className="icon-button"
+              aria-label={words.batches.acceptOf(name)}
+              title={words.batches.accept}
+              data-testid="group-accept"
+              onClick={() => attempt(() => decide({ id: batch.id, isAccepted: true, only }))}
+            >
+              <Icon name="check" />
+            </button>
+            <button
+              type="button"
+              className="icon-button"
+              aria-label={words.batches.rejectOf(name)}
+              title={words.batches.reject}
+              data-testid="group-reject"
+              onClick={() => onReject({ only, documents: group.staged })}
+            >
+              <Icon name="close" />
+            </button>
+          </>
+        )}
+      </span>
     </li>
   );
 }
