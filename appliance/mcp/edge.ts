@@ -122,6 +122,8 @@ export function openEdge({ gateway, log, now }: EdgeOptions): Edge {
       if (!bytes) throw new NikaError("full", `A request has at most ${bodyBytesMax / 1024 / 1024} MB.`);
       const request = toRequest(incoming, bytes, gone.signal);
       const body = toJson(bytes, incoming);
+      const wrong = gateway.disagreement(request.headers, body);
+      if (wrong !== undefined) return send(problem(400, headerMismatch, wrong, (body as { id?: unknown }).id), response);
       let reply: Response;
       try {
         const isOld = incoming.method !== "POST" || body === undefined || (await isLegacyRequest(request, body));
@@ -172,8 +174,9 @@ export function openEdge({ gateway, log, now }: EdgeOptions): Edge {
   };
 }
 
-const problem = (status: number, code: number, message: string): Response =>
-  Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status });
+const headerMismatch = -32020;
+const problem = (status: number, code: number, message: string, id: unknown = null): Response =>
+  Response.json({ jsonrpc: "2.0", error: { code, message }, id }, { status });
 
 /** What clients do wrong every day is told to them, and is no news here. */
 const isEveryday = (message: string): boolean =>

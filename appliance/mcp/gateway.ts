@@ -20,6 +20,7 @@ import { isRecord } from "./meta.ts";
 import { openGuard } from "./guard/guard.ts";
 import { openKnown, type Known } from "./guard/known.ts";
 import { openTaints, type Taints } from "./guard/taints.ts";
+import { disagreement } from "./paramHeaders.ts";
 import { openOwn, type OwnOptions } from "./own.ts";
 import { openPolicy } from "./policy.ts";
 import type { Pool } from "./pool.ts";
@@ -51,6 +52,8 @@ export type Gateway = {
   ): Promise<Result>;
   /** What conversations have seen. */
   readonly taints: Taints;
+  /** How the headers of a stateless call differ from its arguments; undefined when they do not. */
+  disagreement(headers: { get(name: string): string | null }, message: unknown): string | undefined;
   /** The same for functions. */
   readonly port: Tools;
 };
@@ -126,6 +129,12 @@ export function openGateway(options: GatewayOptions): Gateway {
   return {
     open: (visitor, era) => openConversation({ pool, own, lists, relay, callTool, taints, version }, visitor, era),
     call,
+    disagreement(headers, message) {
+      if (!isRecord(message) || message["method"] !== "tools/call" || headers.get("mcp-method") === null) return undefined;
+      const { name, arguments: args } = isRecord(message["params"]) ? message["params"] : {};
+      const route = typeof name === "string" ? pool.routes().tools.get(name) : undefined;
+      return route && disagreement(route.tool, args, headers);
+    },
     taints,
     port: {
       list: () =>

@@ -14,6 +14,7 @@ import {
 import { NikaError, toNikaError } from "../../convex/model/error.ts";
 import type { Era, Listing, Prompt, Resource, Template } from "./kept.ts";
 import type { Launched } from "./launch.ts";
+import { faultIn } from "./paramHeaders.ts";
 import type { ToolDefinition } from "../../convex/model/tool.ts";
 
 /** Answers what a server asks of whoever uses it. */
@@ -39,6 +40,8 @@ export type RequestWish = {
   readonly onProgress?: (progress: Progress) => void;
   /** The asker speaks the stateless era and answers questions himself. */
   readonly isInputRelayed?: boolean;
+  /** Of the message, where it travels by HTTP and the server is of the stateless era. */
+  readonly headers?: Readonly<Record<string, string>>;
 };
 
 export type Peer = {
@@ -127,7 +130,7 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
 
   const request: Peer["request"] = async (method, params, wish) => {
     try {
-      const { timeoutMs, timeoutMsMax, signal: gone, onProgress, isInputRelayed } = wish;
+      const { timeoutMs, timeoutMsMax, signal: gone, onProgress, isInputRelayed, headers } = wish;
       return await client.request({ method, ...(params && { params }) }, untouched, {
         timeout: timeoutMs,
         maxTotalTimeout: timeoutMsMax,
@@ -135,6 +138,7 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
         signal: gone,
         ...(onProgress && { onprogress: onProgress }),
         ...(isInputRelayed === true && isModern && { allowInputRequired: true }),
+        ...(headers && isModern && { headers }),
       });
     } catch (error) {
       if (hasEnded) throw new NikaError("unavailable", `The server stopped: ${await ended}.`, { cause: error });
@@ -181,7 +185,8 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
         serverInfo: { name, version: itsVersion },
         capabilities: { ...offers },
         ...(instructions !== undefined && { instructions }),
-        tools: tools.filter(isTool),
+        // One whose headers cannot be made is left out alone.
+        tools: tools.filter((tool) => isTool(tool) && !(isModern && launched.way === "remote" && faultIn(tool) !== undefined)),
         prompts,
         resources,
         templates,

@@ -1,12 +1,13 @@
 /**
- * The protocol's own conformance suite, against its reference server alone and then through the gateway in front of it: no scenario may be worse
- * through the gateway. Both are others' and are named, not carried: `--runner` is dist/index.js of @modelcontextprotocol/conformance 0.1.16,
- * `--fixture` the server of the same version that its repository has under examples/servers/typescript. What a later revision requires is asked
- * with its alpha: `--requirements 2026-07-28`.
+ * The protocol's own conformance suite. Of servers: against its reference server alone and then through the gateway in front of it; no scenario may be
+ * worse through the gateway. Of clients (`--client`): every scenario against Nika's pool and accounts (mcpClient.ts), one after the other. Runner and
+ * fixture are others' and are named, not carried: `--runner` is dist/index.js of @modelcontextprotocol/conformance 0.1.16, `--fixture` the server of the same
+ * version that its repository has under examples/servers/typescript. What a later revision requires is asked with its alpha: `--requirements 2026-07-28`.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createServer, type IncomingMessage } from "node:http";
 import { connect, type AddressInfo } from "node:net";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openEdge } from "../../appliance/mcp/edge.ts";
 import { openMcpPlace } from "../../tests/appliance/mcp/place.ts";
@@ -17,12 +18,16 @@ const { values } = parseArgs({
     fixture: { type: "string" },
     suite: { type: "string", default: "active" },
     requirements: { type: "string" },
+    client: { type: "boolean", default: false },
+    only: { type: "string" },
   },
 });
 const { runner, fixture, suite, requirements } = values;
+if (runner !== undefined && values.client) process.exit(await runClients(runner));
 if (runner === undefined || fixture === undefined) {
   console.error(
-    "Usage: node scripts/conformance/mcp.ts --runner FILE --fixture FILE [--suite active|all|pending | --requirements REVISION]",
+    "Usage: node scripts/conformance/mcp.ts --runner FILE --fixture FILE [--suite active|all|pending | --requirements REVISION]\n" +
+      "       node scripts/conformance/mcp.ts --runner FILE --client [--requirements REVISION] [--only WORD]",
   );
   process.exit(64);
 }
@@ -75,6 +80,40 @@ try {
   await edge.close();
   await place.close();
   server.kill();
+}
+
+/** Exit code 0 when every scenario passed whole. Those that only a revision has are run in it; extensions are told apart. */
+async function runClients(file: string): Promise<number> {
+  const listed = await textOf(spawn(process.execPath, [file, "list", "--client"], { stdio: ["ignore", "pipe", "inherit"] }));
+  const wanted = [...listed.matchAll(/^\s+- (\S+) \[([^\]]*)\]/gm)].filter(
+    ([, name = "", versions = ""]) =>
+      (values.only === undefined || name.includes(values.only)) &&
+      (requirements === undefined || versions.split(",").includes(requirements) || versions === "extension"),
+  );
+  const driver = join(import.meta.dirname, "mcpClient.ts");
+  let [passed, failed, whole] = [0, 0, 0];
+  for (const [, name = "", versions = ""] of wanted) {
+    const isStated = requirements !== undefined && versions !== "extension";
+    const args = [
+      "client",
+      "--command",
+      `${process.execPath} ${driver}`,
+      "--scenario",
+      name,
+      ...(isStated ? ["--spec-version", requirements] : []),
+    ];
+    const text = await textOf(spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "ignore"] }));
+    const [, good = "0", bad = "?"] = /^Passed: (\d+)\/\d+, (\d+) failed/m.exec(text) ?? [];
+    const isWhole = /OVERALL: PASSED/.test(text);
+    passed += Number(good);
+    failed += bad === "?" ? 1 : Number(bad);
+    if (isWhole) whole += 1;
+    console.log(
+      `${isWhole ? "ok   " : "FAILS"} ${name}: ${good} passed, ${bad} failed${versions === "extension" ? " (extension)" : ""}`,
+    );
+  }
+  console.log(`${whole} of ${wanted.length} client scenarios; ${passed} checks passed, ${failed} failed`);
+  return whole === wanted.length && whole > 0 ? 0 : 1;
 }
 
 type Result = { readonly passed: number; readonly failed: number };
