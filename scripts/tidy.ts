@@ -126,8 +126,8 @@ const bucketNames = new Set([
 const environmentReaders = new Set([
   "appliance/config.ts",
   "convex/auth.config.ts",
-  // A program of its own once it is copied into a server that was made.
-  "appliance/mcp/build/template/src/server.ts",
+  // Inside a sandbox: the environment is that of the program it becomes.
+  "appliance/docker/guest/enter.ts",
 ]);
 
 type Import = { readonly from: string; readonly to: string; readonly isTypeOnly: boolean };

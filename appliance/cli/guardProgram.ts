@@ -1,5 +1,5 @@
 /** The commands about what conversations have seen, and about new forms of servers that wait for the owner. See program.ts. */
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { clientOf, isJson, jsonFlag, type Context } from "./context.ts";
 
 export function addGuardCommands(mcp: Command, { terminal }: Context): void {
@@ -16,5 +16,22 @@ export function addGuardCommands(mcp: Command, { terminal }: Context): void {
       const client = await clientOf(command);
       const { runSeen } = await import("./guard.ts");
       await runSeen(terminal, client, { isOver: flags.clear === true, json: isJson(command) });
+    });
+  mcp
+    .command("upgrade")
+    .summary("a new form of a server that answers otherwise: how, and whether it takes the old one's place")
+    .description(
+      "When the command of a server changes, its latest calls that only read are made once more of the new form. Where the answers are the same, it takes " +
+        "the old one's place by itself; otherwise the old one goes on until you say so here.",
+    )
+    .argument("<name>", "its name")
+    .addOption(new Option("--accept", "the new one takes the old one's place").conflicts("refuse"))
+    .option("--refuse", "the old one goes on")
+    .addOption(jsonFlag())
+    .action(async (name: string, flags: { accept?: true; refuse?: true }, command: Command) => {
+      const client = await clientOf(command);
+      const { runUpgrade } = await import("./guard.ts");
+      const isAccepted = flags.accept === true ? true : flags.refuse === true ? false : undefined;
+      await runUpgrade(terminal, client, { name, isAccepted, json: isJson(command) });
     });
 }

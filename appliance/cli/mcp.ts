@@ -4,24 +4,13 @@ import { request as httpRequest } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
-import type { ServerFacts, ToolView } from "../../convex/model/serverView.ts";
+import { seenOf, type ServerFacts, type ToolView } from "../../convex/model/serverView.ts";
 import type { Client } from "./client.ts";
 import { askMcp } from "./mcpClient.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, printable, sizeOf, spanOf, table, wrap } from "./text.ts";
 
 type JsonOption = { readonly json: boolean };
-
-/** A server that is started for the first time, under the slowest sandbox, and then listed. */
-const replyMs = 120_000;
-
-async function ask<T>(client: Client, verb: string, body: object, signal?: AbortSignal): Promise<T> {
-  const authorization = `Bearer ${await client.token()}`;
-  const options = { authorization, body, timeoutMs: replyMs, ...(signal && { signal }) };
-  return client.post<T>(`/nika/mcp/${verb}`, options).catch((error: unknown) => {
-    throw signal?.aborted === true ? interrupted() : error;
-  });
-}
 
 export async function runServers(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {
   const { servers } = await askMcp<{ servers: ServerFacts[] }>(client, "list", {});
@@ -65,6 +54,7 @@ export async function runServer(terminal: Terminal, client: Client, { name, json
   if (server.isBare) terminal.line(terminal.style("red", "  It runs without a sandbox: it may do whatever you may."));
   if (server.problem !== undefined)
     for (const line of wrap(printable(server.problem), terminal.width - 2)) terminal.line(`  ${line}`);
+  if (server.upgrade) terminal.line(`  A new form waits, because it answers otherwise: \`nika mcp upgrade ${name}\`.`);
   showOffers(terminal, server.tools);
 }
 
@@ -79,6 +69,7 @@ function showOffers(terminal: Terminal, tools: readonly ToolView[]): void {
     for (const line of tool.diff) terminal.line(`    ${terminal.style("bold", "differs")} ${printable(line)}`);
     for (const line of tool.warnings) terminal.line(`    ${terminal.style("red", "careful:")} ${printable(line)}`);
     if (tool.hidden !== undefined) terminal.line(`    ${tool.hidden}`);
+    if (tool.standing !== "approved" && tool.sha256 !== undefined) terminal.line(`    sha256 ${tool.sha256.slice(0, 16)}…`);
   }
 }
 
@@ -110,12 +101,29 @@ export async function runTest(
   showOffers(terminal, tested.offers);
 }
 
+/** What is about to be approved, with its digests: approved is that, and nothing that came since. */
+function showApproved(terminal: Terminal, server: ServerFacts, only: readonly string[]): void {
+  const waiting = server.tools.filter(({ name, standing }) =>
+    only.length === 0 ? standing !== "approved" : only.includes(name),
+  );
+  showOffers(terminal, waiting);
+  if (only.length > 0 || !server.instructions) return;
+  terminal.line("It says of itself, to models:");
+  for (const line of wrap(printable(server.instructions.text), terminal.width - 4).slice(0, 8)) terminal.line(`    ${line}`);
+  for (const warning of server.instructions.warnings) terminal.line(`    ${terminal.style("red", "careful:")} ${warning}`);
+}
+
 export async function runApprove(
   terminal: Terminal,
   client: Client,
   { name, tools, json }: NameOption & { readonly tools: readonly string[] },
 ): Promise<void> {
-  const { approved } = await askMcp<{ approved: number }>(client, "approve", { name, ...(tools.length > 0 && { tools }) });
+  const { servers } = await askMcp<{ servers: ServerFacts[] }>(client, "list", {});
+  const server = servers.find((one) => one.name === name);
+  const seen = server && seenOf(server);
+  if (server && !json) showApproved(terminal, server, tools);
+  const body = { name, ...(tools.length > 0 && { tools }), ...(seen && { seen }) };
+  const { approved } = await askMcp<{ approved: number }>(client, "approve", body);
   if (json) return terminal.json({ name, approved });
   terminal.line(
     `${countOf(approved, "tool or prompt", "tools and prompts")} of ${name} may be used as they are now. When one changes, it waits for you again.`,
@@ -183,9 +191,14 @@ export async function runCalls(
       oneLine(call.by),
       spanOf(call.ms),
       sizeOf(call.resultBytes),
-      call.isError ? terminal.style("red", oneLine(call.problem ?? "error")) : "ok",
+      call.labels === undefined ? "" : call.labels.map((label) => (label === "untrusted" ? "outside" : label)).join(" "),
+      call.isError
+        ? terminal.style("red", oneLine(call.problem ?? "error"))
+        : call.warnings === undefined
+          ? "ok"
+          : terminal.style("red", oneLine(`careful: ${call.warnings.join("; ")}`)),
     ]);
-  for (const line of table(rows, { width: terminal.width, give: [5, 1] })) terminal.line(line);
+  for (const line of table(rows, { width: terminal.width, give: [6, 1] })) terminal.line(line);
 }
 
 export async function runReload(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {

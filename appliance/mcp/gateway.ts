@@ -71,7 +71,7 @@ export function openGateway(options: GatewayOptions): Gateway {
   const own = openOwn(options);
   const sealer = openSealer(now);
   const policy = openPolicy({ configOf: (server) => pool.configOf(server), sealer, now });
-  const relay = openRelay({ pool, sealer, guard });
+  const relay = openRelay({ pool, sealer, guard, recent: pool.recent });
   const recorded = openAudit({ ledger, log, redact: (server, text) => known.redact(server, text), priceOf, keep });
   function keep({ name, args }: Call, { server, definition }: Target, result: Result): string | undefined {
     if (!definition || !options.recordings || !pool.configOf(server).isRecorded) return undefined;

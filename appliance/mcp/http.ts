@@ -14,6 +14,8 @@ import type { Edge } from "./edge.ts";
 import type { Visitor } from "./conversation.ts";
 import type { ToolMode } from "./lists.ts";
 import type { Mcp } from "./mcp.ts";
+import { isRecord } from "./meta.ts";
+import type { SeenDigests } from "./pins.ts";
 
 export const gatewayPath = "/mcp";
 export const pipePath = "/mcp/pipe";
@@ -174,8 +176,15 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
       const { tools } = body;
       if (tools !== undefined && !(Array.isArray(tools) && tools.every((one) => typeof one === "string")))
         throw new NikaError("invalid", '"tools" must be a list of names.');
-      return { approved: mcp.approve(name(), tools) };
+      const { seen } = body;
+      if (seen !== undefined && !(isRecord(seen) && Object.values(seen).every((one) => typeof one === "string")))
+        throw new NikaError("invalid", '"seen" must be the digests of what you looked at.');
+      return { approved: mcp.approve(name(), tools, seen as SeenDigests | undefined) };
     }
+    case "upgrade":
+      if (typeof body["isAccepted"] !== "boolean") throw new NikaError("invalid", 'Say "isAccepted": true or false.');
+      await mcp.upgrade(name(), body["isAccepted"]);
+      return { name: name(), isAccepted: body["isAccepted"] };
     case "allow":
       await mcp.allow(name(), body["isAllowed"] !== false);
       return { name: name(), isAllowed: body["isAllowed"] !== false };

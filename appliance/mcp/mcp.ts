@@ -24,6 +24,7 @@ import { mcpRoutes, type McpRoutes } from "./http.ts";
 import { openLauncher, resolved } from "./launch.ts";
 import { acceptedType, openLedger, readEvents, type Entry } from "./ledger.ts";
 import { ledgerDir } from "./ledgerDir.ts";
+import type { SeenDigests } from "./pins.ts";
 import type { OwnPrompt, OwnResource } from "./own.ts";
 import { openPool } from "./pool.ts";
 import type { Tool } from "./server.ts";
@@ -55,7 +56,9 @@ export type Mcp = {
   list(): readonly ServerFacts[];
   /** Starts a server and says what it offers. */
   test(name: string, signal: AbortSignal): Promise<object>;
-  approve(name: string, tools?: readonly string[]): number;
+  approve(name: string, tools?: readonly string[], seen?: SeenDigests): number;
+  /** The new form that waits takes the old one's place, or is let go. */
+  upgrade(name: string, isAccepted: boolean): Promise<void>;
   allow(name: string, isAllowed: boolean): Promise<void>;
   call(name: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<object>;
   /** Takes it out of Nika's own files, with what was approved and installed of it; the name of the file. */
@@ -164,8 +167,12 @@ export function openMcp(options: McpOptions): Mcp {
             .find((one) => one.name === name)?.tools ?? [],
       };
     },
-    approve(name, only) {
-      const count = pool.approve(name, only);
+    async upgrade(name, isAccepted) {
+      await pool.upgrade(name, isAccepted);
+      decide(isAccepted ? "upgradeAccepted" : "upgradeRefused", name);
+    },
+    approve(name, only, seen) {
+      const count = pool.approve(name, only, seen);
       decide("approved", name, only ? { tools: only } : {});
       return count;
     },

@@ -1,14 +1,22 @@
 /** What the owner approved: each tool and prompt word for word, and which commands may run without a sandbox. */
 import { NikaError } from "../../convex/model/error.ts";
 import type { ServerConfig } from "../../convex/model/server.ts";
-import { canonicalJson, pinnedPart, type ToolDefinition } from "../../convex/model/tool.ts";
-import { sha256, type Pin } from "./kept.ts";
+import { canonicalJson, diffOf, pinnedPart, type ToolDefinition } from "../../convex/model/tool.ts";
+import { sha256, type Listing, type Pin } from "./kept.ts";
 import type { Registry } from "./registry.ts";
 import { digestOf, toDefinition } from "./routes.ts";
 
+/** SHA-256 of what the owner looked at, by `tool NAME` and `prompt NAME`; of what the server says of itself under `instructions`. */
+export type SeenDigests = Readonly<Record<string, string>>;
+
+const shownMax = 4_000;
+
 export type Pins = {
-  /** Pins what is listed now, or only the named of it; says how many. */
-  approve(server: string, only?: readonly string[]): number;
+  /**
+   * Pins what is listed now, or only the named of it; says how many. With `seen` only what is still as it was then: fails with `conflict` and the
+   * difference otherwise.
+   */
+  approve(server: string, only?: readonly string[], seen?: SeenDigests): number;
   isBareAllowed(config: ServerConfig): boolean;
   /** Consent is for the command as it is now. Fails with `invalid` for what runs elsewhere. */
   allowBare(config: ServerConfig, isAllowed: boolean): void;
@@ -22,6 +30,7 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
 
   function share(server: string): void {
     const [listing, pins] = [catalog.value[server], lock.value[server]];
+    if (listing) remember([...listing.tools, ...listing.prompts.map(toDefinition)]);
     if (!listing || !pins) return;
     const once = (tools: readonly ToolDefinition[], old: Readonly<Record<string, Pin>>): Record<string, Pin> => {
       const shared = { ...old };
@@ -35,7 +44,47 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
   }
   for (const server of Object.keys(lock.value)) share(server);
 
-  function approve(server: string, only?: readonly string[]): number {
+  /** What was listed lately, by its digest, so that a difference to what somebody looked at can be told. */
+  const shown = new Map<string, ToolDefinition>();
+  function remember(tools: readonly ToolDefinition[]): void {
+    for (const tool of tools) {
+      const { sha256: digest } = digestOf(tool);
+      shown.delete(digest);
+      shown.set(digest, pinnedPart(tool));
+    }
+    for (const digest of shown.keys()) {
+      if (shown.size <= shownMax) break;
+      shown.delete(digest);
+    }
+  }
+
+  function mustBeAsSeen(listing: Listing, seen: SeenDigests, only: readonly string[] | undefined): void {
+    const lines: string[] = [];
+    for (const [kind, definitions] of [
+      ["tool", listing.tools],
+      ["prompt", listing.prompts.map(toDefinition)],
+    ] as const)
+      for (const now of definitions) {
+        if (only && !only.includes(now.name)) continue;
+        const was = Object.hasOwn(seen, `${kind} ${now.name}`) ? seen[`${kind} ${now.name}`] : undefined;
+        if (was === digestOf(now).sha256) continue;
+        const before = was === undefined ? undefined : shown.get(was);
+        if (was === undefined) lines.push(`${now.name} is new`);
+        else
+          lines.push(
+            ...(before ? diffOf(before, pinnedPart(now)).map((line) => `${now.name}: ${line}`) : [`${now.name} is another now`]),
+          );
+      }
+    if (!only && (seen["instructions"] ?? sha256("")) !== sha256(listing.instructions ?? ""))
+      lines.push("what it says of itself is another now");
+    if (lines.length > 0)
+      throw new NikaError(
+        "conflict",
+        `Something changed since you looked, so nothing was approved. ${lines.slice(0, 10).join("; ")}.`,
+      );
+  }
+
+  function approve(server: string, only?: readonly string[], seen?: SeenDigests): number {
     registry.get(server);
     const listing = catalog.value[server];
     if (!listing) throw new NikaError("conflict", `Nobody knows yet what "${server}" offers; see \`nika mcp test ${server}\`.`);
@@ -44,6 +93,7 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
       (name) => !listing.tools.some((one) => one.name === name) && !listing.prompts.some((one) => one.name === name),
     );
     if (unknown !== undefined) throw new NikaError("missing", `"${server}" has no tool or prompt named "${unknown}".`);
+    if (seen) mustBeAsSeen(listing, seen, only);
     const pin = (definitions: readonly ToolDefinition[], old: Readonly<Record<string, Pin>>): Record<string, Pin> => {
       const pins: Record<string, Pin> = {};
       for (const listed of definitions) {

@@ -10,7 +10,9 @@ import { openConnections, type Connections } from "./connections.ts";
 import type { Installed, Listing, Lock } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
 import { openLister, type Lister } from "./listing.ts";
-import { openPins } from "./pins.ts";
+import { openPins, type SeenDigests } from "./pins.ts";
+import { toCompare } from "./compare.ts";
+import { openRecent, type Recent } from "./recent.ts";
 import { openRegistry } from "./registry.ts";
 import { openReload } from "./reload.ts";
 import { openRoom, type Room } from "./room.ts";
@@ -58,7 +60,7 @@ export type Pool = {
   /** Starts it and lists it anew. */
   refresh(server: string, signal: AbortSignal): Promise<Listing>;
   /** Pins what is listed now, or only the named of it; says how many. */
-  approve(server: string, only?: readonly string[]): number;
+  approve(server: string, only?: readonly string[], seen?: SeenDigests): number;
   /** Forgets what was wrong with it: something outside changed. Resolves when it was looked at. */
   revive(server: string): Promise<void>;
   /** Lets this very command run without a sandbox, or no more. */
@@ -69,6 +71,10 @@ export type Pool = {
   off(): readonly OffServer[];
   /** Remembers where a server comes from, and what it offered in the form `config` when it was tried. */
   adopt(server: string, installed: Installed, tried?: { readonly config: ServerConfig; readonly listing: Tried }): void;
+  /** The latest calls that only read are kept for when its form changes. */
+  readonly recent: Recent;
+  /** The new form that waits takes the old one's place, or is let go. */
+  upgrade(server: string, isAccepted: boolean): Promise<void>;
   /** What is pinned and known of a server that is no more. */
   forget(server: string): void;
   close(): Promise<void>;
@@ -97,8 +103,16 @@ export function openPool(options: PoolOptions): Pool {
     now,
   });
   const room: Room = openRoom({ registry, drop: connections.drop, now, memoryBytesMax, pauseMs, stopMs });
+  const recent = openRecent();
   const lister: Lister = openLister({ registry, connections, kept: pins.share, log, now });
-  const reload = openReload({ registry, connections, lister, log, now });
+  const reload = openReload({
+    registry,
+    connections,
+    lister,
+    compare: toCompare({ connections, recent: recent.of, signal: stopped.signal }),
+    log,
+    now,
+  });
   const unlisten = options.accounts?.onChange(registry.changed);
   async function revive(server: string): Promise<void> {
     const slot = registry.get(server);
@@ -124,7 +138,7 @@ export function openPool(options: PoolOptions): Pool {
     routes: registry.routes,
     onRoutes: registry.onRoutes,
     onStanding: registry.onStanding,
-    standings: () => toStandings(registry, pins, (server) => options.accounts?.signIn(server)),
+    standings: () => toStandings(registry, { ...pins, waiting: reload.waiting }, (server) => options.accounts?.signIn(server)),
     configOf: (server) => registry.get(server).config,
     isBare: (server) => pins.isBareAllowed(registry.get(server).config),
     eraOf: (server) => catalog.value[server]?.era,
@@ -157,7 +171,10 @@ export function openPool(options: PoolOptions): Pool {
       }
       registry.reroute();
     },
+    recent,
+    upgrade: reload.decide,
     forget(server) {
+      recent.forget(server);
       delete lock.value[server];
       delete catalog.value[server];
       lock.save();

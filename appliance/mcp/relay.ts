@@ -1,19 +1,21 @@
 /** Carries a call to its server and the answer back: progress and cancellation on the way, questions through to whoever asked. */
 import { setImmediate } from "node:timers/promises";
 import type { Result } from "@modelcontextprotocol/server";
-import type { ToolDefinition } from "../../convex/model/tool.ts";
 import type { Call } from "./call.ts";
 import type { Guard } from "./guard/guard.ts";
 import { cleaned, withoutOurs } from "./meta.ts";
+import { headersFor } from "./paramHeaders.ts";
 import type { Peer } from "./peer.ts";
 import { approvalKey } from "./policy.ts";
 import type { Pool } from "./pool.ts";
 import type { ToolRoute } from "./routes.ts";
+import type { Recent } from "./recent.ts";
 import type { Sealer } from "./seal.ts";
 
+type SentRoute = Pick<ToolRoute, "server" | "tool" | "ruling">;
 export type Relay = {
   /** The same for a tool, whose answer must be what it promised. */
-  sendTo(call: Call, route: Pick<ToolRoute, "server" | "tool">): Promise<Result>;
+  sendTo(call: Call, route: SentRoute): Promise<Result>;
   /** `params` as the server is to see them. Fails as the server, the pool or the guard does. */
   send(call: Call, server: string, method: string, params: Record<string, unknown>): Promise<Result>;
   /** What goes on to the server besides name and arguments: what the asker answered, and what he says about the call. */
@@ -24,17 +26,20 @@ export type RelayOptions = {
   readonly pool: Pick<Pool, "configOf" | "use">;
   readonly sealer: Sealer;
   readonly guard: Pick<Guard, "take" | "told">;
+  /** Told of what only read, as it was answered. */
+  readonly recent?: Pick<Recent, "note">;
 };
 
 /** Of the pool it needs connections, and how long they may take. */
-export function openRelay({ pool, sealer, guard }: RelayOptions): Relay {
-  type Message = { readonly method: string; readonly params: Record<string, unknown>; readonly tool?: ToolDefinition };
-  async function carry(call: Call, server: string, { method, params, tool }: Message): Promise<Result> {
+export function openRelay({ pool, sealer, guard, recent }: RelayOptions): Relay {
+  type Message = { readonly method: string; readonly params: Record<string, unknown>; readonly route?: SentRoute };
+  async function carry(call: Call, server: string, { method, params, route }: Message): Promise<Result> {
     const { context } = call;
     const { callMs, callMsMax } = pool.configOf(server);
     const token = call.meta?.["progressToken"];
     const isTold = context !== undefined && (typeof token === "string" || typeof token === "number");
     const sending = new Set<Promise<void>>();
+    const headers = route && headersFor(route.tool, params["arguments"]);
     const work = async (peer: Peer): Promise<Result> => {
       await call.prepare(peer, server);
       return peer.request(method, params, {
@@ -42,6 +47,7 @@ export function openRelay({ pool, sealer, guard }: RelayOptions): Relay {
         timeoutMsMax: callMsMax,
         signal: call.signal,
         isInputRelayed: true,
+        ...(headers && { headers }),
         ...(isTold && {
           onProgress: (progress) => {
             const params = { ...progress, progressToken: token };
@@ -64,7 +70,9 @@ export function openRelay({ pool, sealer, guard }: RelayOptions): Relay {
     }
     const meta = cleaned(answer);
     const { _meta: _dropped, ...rest } = answer;
-    const result = guard.take(call, server, { ...rest, ...(meta && { _meta: meta }) }, tool);
+    const result = guard.take(call, server, { ...rest, ...(meta && { _meta: meta }) }, route?.tool);
+    if (route?.ruling.class === "read" && rest["isError"] !== true && rest["resultType"] !== "input_required")
+      recent?.note(server, { tool: route.tool.name, args: call.args, result: rest });
     const state = rest["requestState"];
     return {
       ...result,
@@ -91,9 +99,10 @@ export function openRelay({ pool, sealer, guard }: RelayOptions): Relay {
   return {
     beside,
     send: (call, server, method, params) => carry(call, server, { method, params }),
-    sendTo(call, { server, tool }) {
+    sendTo(call, route) {
+      const { server, tool } = route;
       const params = { ...beside(call, "tools/call"), name: tool.name, arguments: { ...call.args } };
-      return carry(call, server, { method: "tools/call", params, tool });
+      return carry(call, server, { method: "tools/call", params, route });
     },
   };
 }

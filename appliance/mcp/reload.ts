@@ -2,9 +2,12 @@
  * A change of configuration, carried out server by server: the new one is started and listed, then it takes the old one's place. One that cannot be
  * started in its new form goes on in its old one.
  */
-import { toNikaError } from "../../convex/model/error.ts";
+import { NikaError, toNikaError } from "../../convex/model/error.ts";
 import { planReload, type ParsedServers } from "../../convex/model/server.ts";
+import { canonicalJson } from "../../convex/model/tool.ts";
+import type { Compare, Comparison } from "./compare.ts";
 import type { Connections } from "./connections.ts";
+import type { Listing } from "./kept.ts";
 import type { Lister } from "./listing.ts";
 import { settleMs, type Registry } from "./registry.ts";
 import { sharedKey } from "./scope.ts";
@@ -15,6 +18,10 @@ export type Reload = {
   apply(parsed: ParsedServers): Promise<void>;
   /** Tries to start and list one that was not listed in this form yet. Nothing is begun twice. */
   take(slot: Slot): Promise<void>;
+  /** The new form that waits for the owner's word takes its place, or is let go. Fails with `missing` when none waits. */
+  decide(server: string, isAccepted: boolean): Promise<void>;
+  /** What waits, and how it differs. */
+  waiting(server: string): Comparison | undefined;
   /** Resolves when nothing is under way. */
   settled(): Promise<void>;
 };
@@ -22,6 +29,7 @@ export type ReloadOptions = {
   readonly registry: Registry;
   readonly connections: Pick<Connections, "drop">;
   readonly lister: Lister;
+  readonly compare: Compare;
   readonly log: (line: string) => void;
   readonly now: () => number;
 };
@@ -30,9 +38,12 @@ export type ReloadOptions = {
 const startsMax = 3;
 
 /** One change after the other. */
-export function openReload({ registry, connections, lister, log, now }: ReloadOptions): Reload {
+export function openReload({ registry, connections, lister, compare, log, now }: ReloadOptions): Reload {
   const { slots } = registry;
   const draining = new Set<Promise<void>>();
+  const candidates = new Map<string, { readonly slot: Slot; readonly comparison: Comparison }>();
+  /** Forms that the owner did not want, by server. */
+  const rejected = new Map<string, string>();
   let applying: Promise<void> = Promise.resolve();
 
   async function applyNow(parsed: ParsedServers): Promise<void> {
@@ -45,6 +56,11 @@ export function openReload({ registry, connections, lister, log, now }: ReloadOp
     const wanted = new Map(parsed.servers.map((config) => [config.name, config]));
     const hashes = new Map(parsed.servers.map((config) => [config.name, hashOf(config)]));
     const plan = planReload(new Map([...slots].map(([name, { hash }]) => [name, hash])), hashes, broken);
+    for (const name of [...plan.removed, ...plan.kept, ...plan.changed]) {
+      const waiting = candidates.get(name);
+      if (waiting && waiting.slot.hash !== hashes.get(name)) candidates.delete(name);
+      if (rejected.get(name) !== hashes.get(name)) rejected.delete(name);
+    }
     for (const name of plan.removed) retire(name);
     // The same process will do; what is said about its tools may have changed.
     for (const name of plan.kept) {
@@ -55,6 +71,8 @@ export function openReload({ registry, connections, lister, log, now }: ReloadOp
     }
     const fresh: Slot[] = [];
     for (const name of [...plan.added, ...plan.changed]) {
+      // It waits, or was not wanted.
+      if (candidates.has(name) || rejected.has(name)) continue;
       const config = wanted.get(name);
       if (config) fresh.push(toSlot(config, hashes.get(name) ?? "", (slots.get(name)?.generation ?? 0) + 1));
     }
@@ -81,6 +99,7 @@ export function openReload({ registry, connections, lister, log, now }: ReloadOp
   async function take(slot: Slot): Promise<void> {
     const { name } = slot.config;
     const old = slots.get(name);
+    const listed = registry.catalog.value[name];
     try {
       await lister.list(slot, registry.stopped.signal);
       // Many servers change their lists as soon as they know whom they speak to.
@@ -96,10 +115,48 @@ export function openReload({ registry, connections, lister, log, now }: ReloadOp
         return;
       }
     }
+    if (old && old !== slot && listed && (await isHeldBack(old, slot, listed))) return;
     const wasRunning = old !== undefined && old !== slot && old.held.has(sharedKey);
     replace(slot);
     if (!wasRunning) await dropIdle(slot);
     registry.reroute();
+  }
+
+  /** Whether another program in its place answers otherwise, so that the owner has to say whether it may. */
+  async function isHeldBack(old: Slot, slot: Slot, listed: Listing): Promise<boolean> {
+    const { name } = slot.config;
+    const found = registry.catalog.value[name];
+    if (old.isDraining || found?.hash !== slot.hash || listed.hash !== old.hash || !isOtherProgram(old, slot)) return false;
+    const comparison = await compare(old, slot, new Set(found.tools.map((tool) => tool.name)));
+    if (comparison.lines.length === 0 || slots.get(name) !== old) return false;
+    candidates.set(name, { slot, comparison });
+    // What is offered is still the old one's.
+    registry.catalog.value[name] = listed;
+    registry.catalog.save();
+    old.problem = `${notTaken} ${comparison.lines.length === 1 ? "An answer differs" : `${comparison.lines.length} things differ in its answers`}; see \`nika mcp upgrade ${name}\`.`;
+    log(`mcp ${name}: the new form answers otherwise and waits: ${comparison.lines.join("; ")}`);
+    await dropIdle(slot);
+    registry.reroute();
+    registry.changed();
+    return true;
+  }
+
+  async function decide(server: string, isAccepted: boolean): Promise<void> {
+    const waiting = candidates.get(server);
+    if (!waiting) throw new NikaError("missing", `No new form of "${server}" waits for your word.`);
+    candidates.delete(server);
+    const { slot } = waiting;
+    if (isAccepted) {
+      await lister.list(slot, registry.stopped.signal);
+      replace(slot);
+    } else {
+      rejected.set(server, slot.hash);
+      const old = slots.get(server);
+      if (old) old.problem = `${notTaken} You kept the old form; edit its entry to try another.`;
+      await Promise.all([...slot.held.keys()].map((key) => connections.drop(slot, key)));
+    }
+    registry.reroute();
+    registry.changed();
   }
 
   async function dropIdle(slot: Slot): Promise<void> {
@@ -141,11 +198,17 @@ export function openReload({ registry, connections, lister, log, now }: ReloadOp
       return applying;
     },
     take: takeOnce,
+    decide,
+    waiting: (server) => candidates.get(server)?.comparison,
     async settled() {
       await Promise.all([applying.catch(() => undefined), ...draining]);
     },
   };
 }
+
+/** Another sandbox around the same program changes none of its answers that matter. */
+const isOtherProgram = ({ config: left }: Slot, { config: right }: Slot): boolean =>
+  canonicalJson(left.transport) !== canonicalJson(right.transport);
 
 async function eachOf<T>(items: readonly T[], sideBySide: number, work: (item: T) => Promise<void>): Promise<void> {
   const rest = [...items];

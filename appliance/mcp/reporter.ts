@@ -2,13 +2,17 @@
 import { internal } from "../../convex/_generated/api.js";
 import { textCharsMax, toolsShownMax, type ServerFacts, type ToolCallView } from "../../convex/model/serverView.ts";
 import type { State } from "../../functions/ports/state.ts";
+import { lint } from "../../convex/model/tool.ts";
+import { sha256 } from "./kept.ts";
 import type { Entry, Ledger } from "./ledger.ts";
+import { digestOf } from "./routes.ts";
 import type { Pool } from "./pool.ts";
 import type { ServerStanding } from "./standings.ts";
 
 const callsEveryMs = 400;
 const callsAtOnceMax = 200;
 const serversAtOnceMax = 50;
+const instructionsShownMax = 2_000;
 
 export type Reporter = { close(): Promise<void> };
 export type ReporterOptions = {
@@ -74,6 +78,8 @@ export function openReporter({ pool, ledger, state, log }: ReporterOptions): Rep
   };
 }
 
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((one) => typeof one === "string");
+
 function toCall(entry: Entry): ToolCallView | undefined {
   if (entry.type !== "call") return undefined;
   const { seq, at, problem } = entry;
@@ -86,6 +92,8 @@ function toCall(entry: Entry): ToolCallView | undefined {
     ms: Number(entry["ms"]),
     isError: entry["isError"] === true,
     ...(typeof problem === "string" && { problem: problem.slice(0, textCharsMax) }),
+    ...(isTexts(entry["labels"]) && { labels: entry["labels"] }),
+    ...(isTexts(entry["warnings"]) && { warnings: entry["warnings"].slice(0, 5).map((one) => one.slice(0, textCharsMax)) }),
     argsBytes: Number(entry["argsBytes"] ?? 0),
     resultBytes: Number(entry["resultBytes"] ?? 0),
   };
@@ -104,7 +112,9 @@ export function toFacts({
   offers,
   peers,
   signIn,
+  upgrade,
 }: ServerStanding): ServerFacts {
+  const instructions = listing?.instructions ?? "";
   const transport = config?.transport;
   const target = !transport ? "" : transport.type === "stdio" ? [transport.command, ...transport.args].join(" ") : transport.url;
   const order = { changed: 0, renamed: 1, new: 2, approved: 3 };
@@ -120,6 +130,14 @@ export function toFacts({
     isBare: isBareAllowed,
     ...(listing && { era: listing.era, listedAt: listing.listedAt }),
     ...(signIn !== undefined && { signIn }),
+    ...(upgrade && { upgrade: { calls: upgrade.calls, lines: upgrade.lines.map((line) => line.slice(0, textCharsMax)) } }),
+    ...(instructions !== "" && {
+      instructions: {
+        text: instructions.slice(0, instructionsShownMax),
+        sha256: sha256(instructions),
+        warnings: lint({ instructions }).map(({ what }) => what),
+      },
+    }),
     resources: listing?.resources.length ?? 0,
     peers,
     tools: tools.map(({ kind, name: tool, publicName, definition, ruling, standing, diff, findings, before, hidden }) => ({
@@ -133,6 +151,7 @@ export function toFacts({
       diff: [...(before === undefined ? [] : [`it was called ${before}`]), ...diff],
       warnings: findings.slice(0, 10).map(({ path, what }) => `${path} ${what}`),
       ...(hidden !== undefined && { hidden }),
+      sha256: digestOf(definition).sha256,
     })),
   };
 }

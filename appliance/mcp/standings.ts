@@ -4,6 +4,8 @@ import type { SignIn } from "./auth/account.ts";
 import type { Installed, Listing } from "./kept.ts";
 import type { Peer } from "./peer.ts";
 import type { Pins } from "./pins.ts";
+import type { Comparison } from "./compare.ts";
+import type { Reload } from "./reload.ts";
 import type { Registry } from "./registry.ts";
 import type { Offer } from "./routes.ts";
 import { notTaken, type Held, type Slot } from "./slot.ts";
@@ -25,12 +27,14 @@ export type ServerStanding = {
   /** Connections to it now. */
   readonly peers: number;
   readonly signIn: SignIn;
+  /** How a new form that waits for the owner answers otherwise. */
+  readonly upgrade?: Comparison | undefined;
 };
 
 /** In the order of their names. */
 export function toStandings(
   { slots, catalog, lock, problems, off, routes }: Registry,
-  { isBareAllowed }: Pick<Pins, "isBareAllowed">,
+  { isBareAllowed, waiting }: Pick<Pins, "isBareAllowed"> & Pick<Reload, "waiting">,
   signInOf: (server: string) => SignIn,
 ): readonly ServerStanding[] {
   const standing = [...slots.values()].map((slot): ServerStanding => {
@@ -55,6 +59,7 @@ export function toStandings(
       offers: routes().offers.get(config.name) ?? [],
       peers: held.length,
       signIn: signInOf(config.name),
+      upgrade: waiting(config.name),
     };
   });
   const named = new Set(standing.map(({ name }) => name));

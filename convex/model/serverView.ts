@@ -15,6 +15,8 @@ export const vToolView = v.object({
   /** What looks like poison in its texts. */
   warnings: v.array(v.string()),
   hidden: v.optional(v.string()),
+  /** Of all a model sees of it; what is approved is what has this. */
+  sha256: v.optional(v.string()),
 });
 export type ToolView = Infer<typeof vToolView>;
 
@@ -46,8 +48,21 @@ export const vServerFacts = v.object({
   resources: v.number(),
   peers: v.number(),
   tools: v.array(vToolView),
+  /** What it says of itself to models, cut, and the digest of all of it. */
+  instructions: v.optional(v.object({ text: v.string(), sha256: v.string(), warnings: v.array(v.string()) })),
+  /** How a new form of it, which waits for the owner, answers otherwise than the one that goes on. */
+  upgrade: v.optional(v.object({ calls: v.number(), lines: v.array(v.string()) })),
 });
 export type ServerFacts = Infer<typeof vServerFacts>;
+
+/** Digests of what is shown of a server, which are sent along with an approval; undefined where not all of it is shown. */
+export function seenOf({ tools, instructions }: ServerFacts): Record<string, string> | undefined {
+  if (tools.length >= toolsShownMax || tools.some(({ sha256 }) => sha256 === undefined)) return undefined;
+  return {
+    ...Object.fromEntries(tools.map(({ kind, name, sha256 = "" }) => [`${kind} ${name}`, sha256])),
+    ...(instructions && { instructions: instructions.sha256 }),
+  };
+}
 
 /** One call of a tool, as the log has it. */
 export const vToolCall = v.object({
@@ -59,6 +74,10 @@ export const vToolCall = v.object({
   ms: v.number(),
   isError: v.boolean(),
   problem: v.optional(v.string()),
+  /** What the answer was; see taint.ts. */
+  labels: v.optional(v.array(v.string())),
+  /** What was odd in it. */
+  warnings: v.optional(v.array(v.string())),
   argsBytes: v.number(),
   resultBytes: v.number(),
 });

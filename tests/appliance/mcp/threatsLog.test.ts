@@ -138,7 +138,7 @@ test("what was recorded is answered again without its server, by who asks with t
       const replay = await openReplay(place.dir, "one");
       assert.deepEqual([...replay.tools.keys()], ["mcp_one__a", "mcp_one__env"]);
       const said = [1, 2, 3].map(() => textOf(replay.answer("mcp_one__a", { n: 1, m: 2 }) as never));
-      assert.deepEqual(said, ["first •••", "second", "second"]);
+      assert.deepEqual(said, ["first Bearer •••", "second", "second"]);
       assert.throws(() => replay.answer("mcp_two__b", {}), /Nothing was recorded/);
       // The same over a pipe, as `nika events replay` serves it.
       const program = `import { serveReplay } from ${JSON.stringify(join(import.meta.dirname, "../../../appliance/mcp/replay.ts"))};
@@ -148,7 +148,7 @@ await serveReplay({ dataDir: ${JSON.stringify(place.dir)}, version: "0", server:
       assert.match(client.getInstructions() ?? "", /recorded/);
       assert.match((await client.listTools()).tools[0]?.description ?? "", /^\(recorded\)/);
       const again = (await client.callTool({ name: "mcp_one__a", arguments: { n: 1, m: 2 } })) as Said;
-      assert.equal(textOf(again), "first •••");
+      assert.equal(textOf(again), "first Bearer •••");
       assert.ok(again._meta?.["nika/recorded"]);
       const unknown = (await client.callTool({ name: "mcp_one__a", arguments: { n: 9 } })) as Said;
       assert.deepEqual([unknown.isError, /only answers from recordings/.test(textOf(unknown))], [true, true]);
