@@ -217,6 +217,18 @@ const askPython =
 /** Of the standard library, what a sandbox has no use for: its own tests, windows on a screen, and what installs. */
 const leftOut = /\/(?:test|tests|idlelib|tkinter|turtledemo|ensurepip|lib2to3|dist-packages|site-packages|config-[^/]+)(?:\/|$)/;
 
+/** What compiled packages may count on wherever they run (PEP 600), beside what Python itself loads. */
+const countedOn = [
+  "librt.so.1",
+  "libpthread.so.0",
+  "libdl.so.2",
+  "libutil.so.1",
+  "libm.so.6",
+  "libresolv.so.2",
+  "libgcc_s.so.1",
+  "libstdc++.so.6",
+];
+
 /** Python's program, its standard library and the libraries of both, where Python looks for them beneath /usr/local. */
 async function pythonFiles(): Promise<[from: string, to: string][]> {
   let program: string, stdlib: string, version: [number, number];
@@ -242,7 +254,15 @@ async function pythonFiles(): Promise<[from: string, to: string][]> {
     files.push([real, home + inside]);
     if (inside.endsWith(".so")) binaries.push(real);
   }
-  for (const library of await librariesOf(binaries)) files.push([await realpath(library), library]);
+  const libraries = await librariesOf(binaries);
+  const near = posix.dirname(libraries.find((path) => /\/libc\.so\.6$/.test(path)) ?? "/lib/libc.so.6");
+  for (const library of [
+    ...libraries,
+    ...countedOn.map((name) => posix.join(near, name)).filter((path) => !libraries.includes(path)),
+  ]) {
+    const real = await realpath(library).catch(() => undefined);
+    if (real !== undefined) files.push([real, library]);
+  }
   const authorities = "/etc/ssl/certs/ca-certificates.crt";
   if (await stat(authorities).catch(() => undefined))
     files.push([authorities, "/etc/ssl/certs/ca-certificates.crt"], [authorities, "/usr/lib/ssl/cert.pem"]);

@@ -1,6 +1,7 @@
 /** MCP as a whole: files, pool, gateway and log, joined and begun; and what the owner may do about them. */
 import { internal } from "../../convex/_generated/api.js";
 import { join } from "node:path";
+import { ProtocolError } from "@modelcontextprotocol/server";
 import { NikaError } from "../../convex/model/error.ts";
 import type { ServerFacts } from "../../convex/model/serverView.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
@@ -180,7 +181,12 @@ export function openMcp(options: McpOptions): Mcp {
       decide(isAllowed ? "allowedBare" : "refusedBare", name);
       await pool.allowBare(name, isAllowed);
     },
-    call: (name, args, signal) => gateway.call(name, args, { principal: "owner", isApproved: true, signal }),
+    call: (name, args, signal) =>
+      gateway.call(name, args, { principal: "owner", isApproved: true, signal }).catch((error: unknown) => {
+        // What a client is told in the protocol's own way.
+        if (error instanceof ProtocolError) throw new NikaError("missing", error.message, { cause: error });
+        throw error;
+      }),
     remove: declared.remove,
     turn: declared.turn,
     discover,

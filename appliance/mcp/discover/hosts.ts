@@ -1,5 +1,5 @@
 /** Which hosts a package's own code names: what it may want to reach, for the owner to allow or not. A hint; a host can be put together. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const filesMax = 400;
@@ -29,7 +29,8 @@ export function hostsNamed(dir: string): string[] {
         }
     }
   };
-  look(dir);
+  // A package of a single file has no folder.
+  if (existsSync(dir)) look(dir);
   return [...counts]
     .toSorted((left, right) => right[1] - left[1] || (left[0] < right[0] ? -1 : 1))
     .slice(0, shownMax)

@@ -17,7 +17,7 @@ import {
 } from "../../../convex/model/entry.ts";
 import type { InstallResult, InstallStep, InstallWish } from "../../../convex/model/install.ts";
 import type { Warning } from "../../../convex/model/lookalike.ts";
-import { toAlias, type ServerConfig } from "../../../convex/model/server.ts";
+import { aliasCharsMax, toAlias, type ServerConfig } from "../../../convex/model/server.ts";
 import { lint } from "../../../convex/model/tool.ts";
 import type { Installed, Listing, PackagePin, ServerLock } from "../kept.ts";
 import type { Launcher } from "../launch.ts";
@@ -26,7 +26,7 @@ import { hostsNamed } from "./hosts.ts";
 import { recordOf, textOf } from "./json.ts";
 import { isNpmName, type Npm } from "./npm.ts";
 import type { Packages } from "./packages.ts";
-import type { Pypi } from "./pypi.ts";
+import { pypiProgram, type Pypi } from "./pypi.ts";
 import type { Shelf } from "./shelf.ts";
 import type { Sources } from "./sources.ts";
 import { listApart } from "./trial.ts";
@@ -162,7 +162,7 @@ export function openInstaller(options: InstallerOptions): Installer {
     }
     const locks = ground.locks();
     const own = Object.entries(locks).find(([, { installed }]) => installed?.entry.name === raw.name);
-    const alias = toAlias(wish.alias ?? own?.[0] ?? aliasOf(raw.name));
+    const alias = toAlias(wish.alias ?? own?.[0] ?? freeAlias(aliasOf(raw.name)));
     if (alias === undefined)
       throw new NikaError("invalid", `"${wish.alias}" cannot be part of a tool's name; use 1 to 20 letters, digits and hyphens.`);
     const before = locks[alias]?.installed;
@@ -175,6 +175,16 @@ export function openInstaller(options: InstallerOptions): Installer {
     const version = isDirect ? (found?.facts.version ?? raw.version) : raw.version;
     const entry: Entry = { ...raw, version, ...(isDirect && { packages: raw.packages.map((one) => ({ ...one, version })) }) };
     return { source, entry, isDirect, offer, found, alias, before };
+  }
+
+  /** The first of `name`, `name-2`, … that nobody has. */
+  function freeAlias(name: string): string {
+    const taken = new Set(ground.names());
+    for (let count = 1; ; count++) {
+      const tail = count === 1 ? "" : `-${count}`;
+      const alias = `${name.slice(0, aliasCharsMax - tail.length).replace(/-+$/, "")}${tail}`;
+      if (!taken.has(alias)) return alias;
+    }
   }
 
   async function factsOf(offer: Offer, signal: AbortSignal): Promise<Found | undefined> {
@@ -238,8 +248,7 @@ export function openInstaller(options: InstallerOptions): Installer {
       ...(type === "npm" && facts.publisher !== undefined && { publisher: facts.publisher }),
     };
     const dir = packages.dirOf(name);
-    const program =
-      type === "npm" ? npmProgram(dir, facts.name) : { command: "python3", file: join(dir, "main.py"), own: join(dir, "site") };
+    const program = type === "npm" ? npmProgram(dir, facts.name) : pypiProgram(dir);
     const same = before?.package?.version === pin.version;
     return { pin: same && before?.package ? { ...pin, at: before.package.at } : pin, program, notes };
   }

@@ -82,11 +82,17 @@ export function openNpm({ dataDir, variables }: NpmOptions): Npm {
     return stdout;
   }
 
+  // Asking npm for one setting takes as long as asking a registry; it is not changed while Nika runs.
+  const registries = new Map<string, string>();
   async function registryOf(name: string, signal: AbortSignal): Promise<string> {
-    const scope = name.startsWith("@") ? name.slice(0, name.indexOf("/")) : undefined;
-    for (const key of scope === undefined ? ["registry"] : [`${scope}:registry`, "registry"]) {
+    const scope = name.startsWith("@") ? name.slice(0, name.indexOf("/")) : "";
+    const known = registries.get(scope);
+    if (known !== undefined) return known;
+    for (const key of scope === "" ? ["registry"] : [`${scope}:registry`, "registry"]) {
       const text = (await npm(["config", "get", key], dataDir, signal, viewMs)).trim().replace(/^"|"$/g, "");
-      if (/^https?:/.test(text)) return text;
+      if (!/^https?:/.test(text)) continue;
+      registries.set(scope, text);
+      return text;
     }
     throw new NikaError("unavailable", "npm has no registry on this machine; see `npm config get registry`.");
   }
@@ -156,7 +162,10 @@ export function openNpm({ dataDir, variables }: NpmOptions): Npm {
     },
     async fetch({ name, version, integrity }, dir, { signal, step }) {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
-      writeFileSync(join(dir, "package.json"), JSON.stringify({ private: true, dependencies: { [name]: version } }));
+      writeFileSync(
+        join(dir, "package.json"), // Without a name it would have that of its folder, and no two trees would be the same.
+        JSON.stringify({ name: "installed", private: true, dependencies: { [name]: version } }),
+      );
       step("looking up what it needs");
       await npm(["install", "--package-lock-only"], dir, signal, fetchMs);
       const tree = checkLock(JSON.parse(readFileSync(join(dir, "package-lock.json"), "utf8")), { name, version, integrity });

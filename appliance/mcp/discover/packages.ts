@@ -3,7 +3,7 @@
  * that is not the one that was locked is not run.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { ServerConfig } from "../../../convex/model/server.ts";
@@ -87,8 +87,10 @@ export function openPackages({ dataDir, log }: { readonly dataDir: string; reado
     async check({ name, transport }, lock) {
       if (transport.type !== "stdio") return;
       const used = [transport.command, ...transport.args].filter((text) => text.startsWith(root + sep));
-      const pins = new Map(expected);
+      const pins = new Map<string, string>();
       for (const pin of [lock?.installed?.package, lock?.installed?.previous]) if (pin) pins.set(dirOf(pin), pin.tree);
+      // What was just fetched anew takes the place of what was locked.
+      for (const [dir, tree] of expected) pins.set(dir, tree);
       for (const path of used) {
         const found = [...pins].find(([dir]) => path.startsWith(dir + sep));
         if (!found)
@@ -114,12 +116,18 @@ export function openPackages({ dataDir, log }: { readonly dataDir: string; reado
       for (const dir of placed(root)) {
         if (kept.has(dir) || expected.has(dir)) continue;
         rmSync(dir, { recursive: true, force: true });
+        dropEmpty(dirname(dir), root);
         seen.delete(dir);
         gone.push(dir);
       }
       return gone;
     },
   };
+}
+
+/** Folders of names of which nothing is left. */
+function dropEmpty(dir: string, root: string): void {
+  for (let at = dir; at.startsWith(root + sep) && readdirSync(at).length === 0; at = dirname(at)) rmdirSync(at);
 }
 
 /** Inside a sandbox a server runs as nobody. */

@@ -48,14 +48,30 @@ export function openPypi({ dataDir, variables }: { readonly dataDir: string; rea
     "--cache-dir",
     join(dataDir, "cache", "pip"),
   ];
+  let version: Promise<string> | undefined;
+  /** Of the Python that runs in sandboxes, which may be another than the one that has pip. */
+  const sandboxPython = (signal: AbortSignal): Promise<string> =>
+    (version ??= (async () => {
+      const ask = ["-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"];
+      const wish = { cwd: dataDir, variables, signal, limitMs: 30_000 };
+      const { stdout } = await runProgram("/usr/bin/python3", ask, wish).catch(() => runProgram("python3", ask, wish));
+      return stdout.trim();
+    })().catch((error: unknown) => {
+      version = undefined;
+      throw error;
+    }));
   async function pip(args: readonly string[], signal: AbortSignal): Promise<string> {
     mkdirSync(dataDir, { recursive: true });
-    const { code, stdout, stderr } = await runProgram("python3", ["-m", "pip", ...args, ...common], {
-      cwd: dataDir,
-      variables,
-      signal,
-      limitMs: pipMs,
-    });
+    const { code, stdout, stderr } = await runProgram(
+      "python3",
+      ["-m", "pip", ...args, ...common, "--python-version", await sandboxPython(signal)],
+      {
+        cwd: dataDir,
+        variables,
+        signal,
+        limitMs: pipMs,
+      },
+    );
     if (code !== 0) throw toError(stderr);
     return stdout;
   }
@@ -65,7 +81,10 @@ export function openPypi({ dataDir, variables }: { readonly dataDir: string; rea
       if (version !== undefined && !/^[\w.+!-]{1,100}$/.test(version))
         throw new NikaError("invalid", `"${version}" is no version; give one such as 1.2.3.`);
       const wish = version === undefined ? name : `${name}==${version}`;
-      const report = await pip(["install", "--dry-run", "--ignore-installed", "--report", "-", wish], signal);
+      const report = await pip(
+        ["install", "--dry-run", "--ignore-installed", "--report", "-", "--target", join(dataDir, "cache", "none"), wish],
+        signal,
+      );
       const items = listOf(recordOf(JSON.parse(report))["install"]);
       if (items.length > packagesMax)
         throw new NikaError("full", `${name} needs ${items.length} packages; ${packagesMax} are the most.`);
@@ -105,6 +124,13 @@ export function openPypi({ dataDir, variables }: { readonly dataDir: string; rea
       writeFileSync(join(dir, "pyproject.toml"), "");
     },
   };
+}
+
+/** How it is started, and where its own code is. */
+export function pypiProgram(dir: string): { readonly command: string; readonly file: string; readonly own: string } {
+  const file = join(dir, "main.py");
+  const module = /^from (\w+)/m.exec(readFileSync(file, "utf8"))?.[1] ?? "";
+  return { command: "python3", file, own: join(dir, "site", module) };
 }
 
 /** The console script named like the package, or its only one. */
