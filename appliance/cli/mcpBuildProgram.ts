@@ -1,6 +1,6 @@
 /** The command that makes MCP servers from documents. See mcpProgram.ts. */
 import type { Command } from "commander";
-import { configOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+import { clientOf, configOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
 import { findingsExit } from "./exit.ts";
 
 type BuildFlags = {
@@ -19,7 +19,57 @@ type BuildFlags = {
 /** More would crowd every model's view. */
 const toolsMax = 400;
 
-export function addMcpBuildCommand(mcp: Command, { terminal, signal, exit }: Context): void {
+export function addMcpBuildCommands(mcp: Command, context: Context): void {
+  addBuildCommand(mcp, context);
+  addGrantCommand(mcp, context);
+  mcp
+    .command("restart")
+    .summary("stop it; it starts anew with its next call, with its secrets as they are now")
+    .argument("<name>", "its name")
+    .addOption(jsonFlag())
+    .action(async (name: string, _flags: object, command: Command) => {
+      const client = await clientOf(command);
+      const { runMcpRestart } = await import("./mcpGrant.ts");
+      await runMcpRestart(context.terminal, client, { name, json: isJson(command) });
+    });
+}
+
+type GrantFlags = {
+  readonly clientId: string;
+  readonly clientSecret?: true;
+  readonly clientSecretFile?: string;
+  readonly port?: number;
+  readonly folder?: string;
+};
+
+function addGrantCommand(mcp: Command, { terminal, signal }: Context): void {
+  mcp
+    .command("grant")
+    .summary("sign in at the service behind a server that was made (OAuth)")
+    .argument("<name>", "its name")
+    .requiredOption("--client-id <id>", "what the service knows Nika by: you register it there")
+    .option("--client-secret", "it has a secret of its own; asked for without showing it, or read from a pipe")
+    .option("--client-secret-file <file>", "the same, from a file")
+    .option("--port <n>", "where your browser comes back to on this machine; any that is free unless said", countFlag(65_535))
+    .option("--folder <folder>", "where the server stands, if not in the data directory")
+    .addOption(jsonFlag())
+    .action(async (name: string, flags: GrantFlags, command: Command) => {
+      const client = await clientOf(command);
+      const { runMcpGrant } = await import("./mcpGrant.ts");
+      await runMcpGrant(terminal, client, configOf(command), {
+        name,
+        folder: flags.folder,
+        clientId: flags.clientId,
+        hasSecret: flags.clientSecret === true,
+        secretFile: flags.clientSecretFile,
+        port: flags.port ?? 0,
+        json: isJson(command),
+        signal,
+      });
+    });
+}
+
+function addBuildCommand(mcp: Command, { terminal, signal, exit }: Context): void {
   mcp
     .command("build")
     .summary("make a server from an OpenAPI document, a README or other prose")

@@ -4,7 +4,7 @@ import { addEventCommands } from "./eventsProgram.ts";
 import { addDiscoverCommands } from "./discoverProgram.ts";
 import { findingsExit } from "./exit.ts";
 import { addGuardCommands } from "./guardProgram.ts";
-import { addMcpBuildCommand } from "./mcpBuildProgram.ts";
+import { addMcpBuildCommands } from "./mcpBuildProgram.ts";
 import { clientOf, jsonFlag, isJson, type Context } from "./context.ts";
 import { addSignInCommands } from "./mcpSignInProgram.ts";
 
@@ -115,7 +115,7 @@ export function addMcpCommands(program: Command, context: Context): void {
       const { runMcpServe } = await import("./mcp.ts");
       await runMcpServe(client, { mode: flags.tools, signal });
     });
-  addMcpBuildCommand(mcp, context);
+  addMcpBuildCommands(mcp, context);
   addDiscoverCommands(mcp, context);
   addTokenCommands(mcp, context);
   addSignInCommands(mcp, context);

@@ -24,6 +24,8 @@ export type ConnectionsOptions = {
   readonly room: () => Room;
   readonly launcher: Launcher;
   readonly isBareAllowed: (config: ServerConfig) => boolean;
+  /** From when on what it was started with is no longer good. */
+  readonly staleAt?: ((server: string) => number | undefined) | undefined;
   /** Told of every notification of a server, before whoever has it to himself. */
   readonly heard: (slot: Slot, notification: Notification) => void;
   readonly version: string;
@@ -53,7 +55,11 @@ export function openConnections(options: ConnectionsOptions): Connections {
   /** Single-flight for each scope: two calls at once start one server. */
   async function acquire(slot: Slot, scope: Scope | undefined, signal: AbortSignal): Promise<Held> {
     const key = scope?.key ?? sharedKey;
-    const known = slot.held.get(key);
+    let known = slot.held.get(key);
+    if (known?.peer && known.inFlight === 0 && now() >= (options.staleAt?.(slot.config.name) ?? Number.POSITIVE_INFINITY)) {
+      void drop(slot, key);
+      known = undefined;
+    }
     if (known && !known.peer?.hasEnded()) {
       known.inFlight += 1;
       try {

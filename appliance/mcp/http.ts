@@ -188,6 +188,9 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
     case "allow":
       await mcp.allow(name(), body["isAllowed"] !== false);
       return { name: name(), isAllowed: body["isAllowed"] !== false };
+    case "restart":
+      await mcp.restart(name());
+      return { name: name() };
     case "call": {
       const { arguments: args = {} } = body;
       if (typeof args !== "object" || args === null || Array.isArray(args))

@@ -240,7 +240,7 @@ type SandboxTools = {
 };
 
 /** Of Nika's own folder: copies of what is the owner's anyway, and packages, which anybody can have. */
-const shown = ["cache", "mcp/packages"];
+const shown = ["cache", "mcp/packages", "mcp/servers"];
 
 async function startSandboxed(
   config: ServerConfig,

@@ -12,6 +12,7 @@ import { openAccounts } from "./auth/accounts.ts";
 import { openAuthServer } from "./auth/authServer.ts";
 import { clientPath } from "./auth/callback.ts";
 import { openVerbs } from "./auth/verbs.ts";
+import { openTokens } from "./build/tokens.ts";
 import { configFiles } from "./configFiles.ts";
 import { openDeclared } from "./declared.ts";
 import { openDiscover, type Discover } from "./discover/discover.ts";
@@ -40,7 +41,7 @@ export type McpOptions = {
   readonly version: string;
   readonly state: State;
   readonly sandboxes: Sandboxes | undefined;
-  readonly secrets: Pick<Secrets, "find" | "set" | "remove">;
+  readonly secrets: Pick<Secrets, "find" | "set" | "remove" | "renew">;
   /** Where Nika is reached: by browsers and programs elsewhere (its public address, when it has one), and its port on this machine. */
   readonly address: { readonly origin: string; readonly port: number; readonly publicUrl: string | undefined };
   /** Seals what a browser carries during a sign-in of others. */
@@ -61,6 +62,8 @@ export type Mcp = {
   /** The new form that waits takes the old one's place, or is let go. */
   upgrade(name: string, isAccepted: boolean): Promise<void>;
   allow(name: string, isAllowed: boolean): Promise<void>;
+  /** Ends what runs of it; its next call starts it anew. */
+  restart(name: string): Promise<void>;
   call(name: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<object>;
   /** Takes it out of Nika's own files, with what was approved and installed of it; the name of the file. */
   remove(name: string): Promise<string>;
@@ -90,18 +93,19 @@ export function openMcp(options: McpOptions): Mcp {
   const ledger = openLedger(ledgerDir(dataDir), { now, log, keysDir: join(dataDir, "keys") });
   const known = openKnown();
   const packages = openPackages({ dataDir, log });
+  const tokens = openTokens({ secrets, now });
   const launcher = openLauncher({
     dataDir,
     sandboxes,
     variables,
     known,
-    secret: (name, reader) => secrets.find(name, reader),
+    secret: tokens.find,
     log,
     accounts,
     check: (config) => packages.check(config, pool.locks()[config.name]),
   });
   const reserved = new Set(options.tools.map(({ name }) => name));
-  const pool = openPool({ dataDir, version, launcher, accounts, log, now, reserved });
+  const pool = openPool({ dataDir, version, launcher, accounts, staleAt: tokens.staleAt, log, now, reserved });
   const { tools, resources, prompts } = options;
   const recordings = openRecordings({ dir: recordingsDir(dataDir), log });
   const gateway = openGateway({ pool, recordings, tools, resources, prompts, ledger, known, version, log, now });
@@ -177,6 +181,7 @@ export function openMcp(options: McpOptions): Mcp {
       decide("approved", name, only ? { tools: only } : {});
       return count;
     },
+    restart: (name) => pool.revive(name),
     async allow(name, isAllowed) {
       decide(isAllowed ? "allowedBare" : "refusedBare", name);
       await pool.allowBare(name, isAllowed);

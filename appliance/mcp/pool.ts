@@ -26,6 +26,8 @@ export type PoolOptions = {
   readonly launcher: Launcher;
   /** Whether remote servers want the owner to sign in. */
   readonly accounts?: Pick<Accounts, "signIn" | "onChange">;
+  /** From when on what a server was started with is no longer good; milliseconds since 1970. */
+  readonly staleAt?: (server: string) => number | undefined;
   readonly log: (line: string) => void;
   readonly now: () => number;
   /** Names that servers without a prefix may not take. */
@@ -97,6 +99,7 @@ export function openPool(options: PoolOptions): Pool {
     room: () => room,
     launcher,
     isBareAllowed: pins.isBareAllowed,
+    staleAt: options.staleAt,
     heard: (slot, notification) => lister.heard(slot, notification),
     version,
     log,

@@ -23,7 +23,12 @@ const mcp = openMcp({
   version: "0",
   state,
   sandboxes: undefined,
-  secrets: { find: () => Promise.resolve(undefined), set: () => Promise.resolve(), remove: () => Promise.resolve() },
+  secrets: {
+    find: () => Promise.resolve(undefined),
+    set: () => Promise.resolve(),
+    remove: () => Promise.resolve(),
+    renew: (_name, renew) => renew(""),
+  },
   address: { origin: "http://127.0.0.1:1", port: 1, publicUrl: undefined },
   cookieKey: "0",
   variables: process.env,
