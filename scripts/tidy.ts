@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 /** Inside a shelf, folders do not know each other; these are the words and seams that all of a shelf may use. */
 const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
   convex: ["*"],
-  ml: ["ml/parse/", "ml/chunk/", "ml/retrieve/", "ml/embed/", "ml/time/"],
+  ml: ["ml/parse/", "ml/chunk/", "ml/retrieve/", "ml/embed/", "ml/time/", "ml/dataset/", "ml/evaluate/"],
   functions: ["functions/define.ts", "functions/defineRun.ts", "functions/ports/"],
   // The command line starts the appliance, so it may know main.
   appliance: [
@@ -128,6 +128,8 @@ const environmentReaders = new Set([
   "convex/auth.config.ts",
   // Inside a sandbox: the environment is that of the program it becomes.
   "appliance/docker/guest/enter.ts",
+  // A program of its own once it is copied into a server that was made.
+  "appliance/mcp/build/template/src/server.ts",
 ]);
 
 type Import = { readonly from: string; readonly to: string; readonly isTypeOnly: boolean };

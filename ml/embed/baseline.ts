@@ -75,14 +75,53 @@ function makeRow(word: Word): Float32Array {
   const row = new Float32Array(dimensions);
   addSigns(row, `t:${word.form}`, 1);
   addSigns(row, `s:${word.stem}`, 1);
-  const padded = `^${word.form}$`;
-  const grams = [3, 4].flatMap((length) => gramsOf(padded, length));
+  const grams = allGramsOf(word);
   for (const gram of grams) addSigns(row, `g:${gram}`, gramWeight / Math.sqrt(grams.length));
   const own = unit(row) ?? nothing();
   const idea = ideaOf(word.stem);
   // Signs of one idea together have the length of `ideaWeight`.
   if (idea !== undefined) addSigns(own, `i:${idea}`, ideaWeight / Math.sqrt(dimensions));
   return own;
+}
+
+export type WordFeature = {
+  readonly name: string;
+  readonly kind: "word" | "stem" | "gram" | "idea";
+  /** What its signs count in the word's row, the word's own weight included. */
+  readonly coefficient: number;
+  /** Its direction: +1 or -1 a dimension. */
+  readonly signs: () => Float32Array;
+};
+
+/** A word's row taken apart, for who trains the parts: the sum of its features is the row times the word's weight. */
+export function wordFeatures(word: Word, size: number): WordFeature[] {
+  const grams = allGramsOf(word);
+  const parts: Pick<WordFeature, "name" | "kind" | "coefficient">[] = [
+    { name: `t:${word.form}`, kind: "word", coefficient: 1 },
+    { name: `s:${word.stem}`, kind: "stem", coefficient: 1 },
+    ...grams.map((gram) => ({ name: `g:${gram}`, kind: "gram" as const, coefficient: gramWeight / Math.sqrt(grams.length) })),
+  ];
+  const sum = new Float32Array(size);
+  for (const { name, coefficient } of parts) addSigns(sum, name, coefficient);
+  const scale = weightOf(word) / Math.hypot(...sum);
+  const idea = ideaOf(word.stem);
+  const meant = { name: `i:${idea}`, kind: "idea" as const, coefficient: (weightOf(word) * ideaWeight) / Math.sqrt(size) };
+  return [
+    ...parts.map((part) => ({ ...part, coefficient: part.coefficient * scale })),
+    ...(idea === undefined ? [] : [meant]),
+  ].map((part) => ({ ...part, signs: () => signsOf(part.name, size) }));
+}
+
+function signsOf(name: string, size: number): Float32Array {
+  const signs = new Float32Array(size);
+  addSigns(signs, name, 1);
+  return signs;
+}
+
+/** A word's letters by threes and fours. */
+function allGramsOf(word: Word): string[] {
+  const padded = `^${word.form}$`;
+  return [3, 4].flatMap((length) => gramsOf(padded, length));
 }
 
 function gramsOf(padded: string, length: number): string[] {
@@ -93,7 +132,7 @@ function gramsOf(padded: string, length: number): string[] {
 /** Adds a row of ±`weight` drawn from the text's hash: 12 random 32-bit words, one bit a dimension. */
 function addSigns(row: Float32Array, text: string, weight: number): void {
   let state = hashOf(text);
-  for (let block = 0; block < dimensions; block += 32) {
+  for (let block = 0; block < row.length; block += 32) {
     state = (state + 0x9e3779b9) >>> 0;
     let bits = state;
     bits = Math.imul(bits ^ (bits >>> 16), 0x21f0aaad);
@@ -114,7 +153,7 @@ function unit(vector: Float32Array): Float32Array | undefined {
 }
 
 /** What stands for a text without words: a zero vector has no direction, and stores refuse or misrank it. */
-function nothing(): Float32Array {
+export function nothing(): Float32Array {
   const vector = new Float32Array(dimensions);
   addSigns(vector, "nothing", 1 / Math.sqrt(dimensions));
   return vector;

@@ -334,3 +334,6 @@ for (const line of lines.trim().split("\n")) {
 export function ideaOf(stem: string): string | undefined {
   return ideas.get(stem);
 }
+
+/** The words of the table, so that a model whose vocabulary is fixed knows them too. */
+export const ideaWords: readonly string[] = lines.trim().split(/\s+/u);
