@@ -34,7 +34,7 @@ import { openVisual } from "./embedder/visual.ts";
 import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
-import { openFunctions, routesOf } from "./functions.ts";
+import { answerOf, openFunctions, routesOf } from "./functions.ts";
 import { openCrontab } from "./host/crontab.ts";
 import { openHostSchedules, type HostSchedules } from "./host/hostSchedules.ts";
 import { openRoom } from "./host/load.ts";
@@ -138,6 +138,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),
+      call: (name, prompt, signal) => answerOf(name, prompt, { ports, signal }),
     },
   };
   const sandboxes = dockerSandboxes({ dataDir: config.dataDir, mountRoots: [join(config.dataDir, "cache")] });

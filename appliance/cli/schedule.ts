@@ -2,7 +2,7 @@
 import { api } from "../../convex/_generated/api.js";
 import { recurrenceLabel, type LabelLanguage } from "../../convex/model/recurrenceLabel.ts";
 import { NikaError } from "../../convex/model/error.ts";
-import type { ScheduleView } from "../../convex/model/schedule.ts";
+import type { ScheduleView, Task } from "../../convex/model/schedule.ts";
 import type { Said } from "../../functions/schedules/say.ts";
 import type { Preview } from "../../functions/schedules/understand.ts";
 import { languageOf } from "../../ml/phrase/parse.ts";
@@ -60,6 +60,11 @@ function saidLines(said: Said, reader: Reader): string[] {
   return [`${oneLine(schedule.name)}: ${reader.isDryRun ? "would be " : ""}${became}${label}`];
 }
 
+function doing(action: Task["action"]): string {
+  if (action.type === "message") return `message to ${action.target}`;
+  return action.type === "function" ? `function ${action.name}` : action.type;
+}
+
 export function previewLines(preview: Preview, reader: Reader): string[] {
   if (preview.type !== "rule") return [];
   const { spec, label, next, assumptions, warnings, stopWhen } = preview;
@@ -67,10 +72,7 @@ export function previewLines(preview: Preview, reader: Reader): string[] {
     `${oneLine(spec.name)} · ${label}`,
     `  next: ${next.map((at) => whenOf(at, reader)).join(" · ")}`,
     ...(spec.action.type === "run"
-      ? spec.action.tasks.map(
-          ({ text, action }, i) =>
-            `  ${i + 1}. ${oneLine(text)} (${action.type === "message" ? `message to ${action.target}` : action.type})`,
-        )
+      ? spec.action.tasks.map(({ text, action }, i) => `  ${i + 1}. ${[oneLine(text), `(${doing(action)})`].join(" ").trim()}`)
       : []),
     ...(spec.backend === "session" ? ["  kept with this session, and ends with it"] : []),
     ...(stopWhen === undefined ? [] : [`  until: ${oneLine(stopWhen)}`]),

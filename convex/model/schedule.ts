@@ -22,6 +22,7 @@ export const vTask = v.object({
     v.object({ type: v.literal("remind") }),
     v.object({ type: v.literal("ask") }),
     v.object({ type: v.literal("message"), target: v.string() }),
+    v.object({ type: v.literal("function"), name: v.string() }),
   ),
 });
 export type Task = Infer<typeof vTask>;

@@ -11,7 +11,7 @@ export type FunctionCall = {
   readonly name: string;
   /** JSON text. */
   readonly input: string;
-  readonly trigger: Extract<Trigger, "call" | "agent">;
+  readonly trigger: Extract<Trigger, "call" | "agent" | "schedule">;
 };
 
 /** What who waited for it gets. */

@@ -29,5 +29,7 @@ export async function doTask(
     }
     case "ask":
       return (await answers.ask(text, signal)) ?? "Nothing in the vault bears on it.";
+    case "function":
+      return `${action.name}: ${await answers.call(action.name, text, signal)}`;
   }
 }

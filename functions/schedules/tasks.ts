@@ -17,13 +17,13 @@ export const runTasks = defineRun(
     const one = async (scope: RunContext, task: Task, i: number): Promise<Outcome> => {
       try {
         const text = await scope.step(`task ${i + 1}`, ({ signal, key }) => doTask(task, { signal, name, onceKey: key }, ports), {
-          label: task.text.slice(0, 200),
+          label: saidOf(task).slice(0, 200),
           input: { text: task.text, action: task.action },
           ...(task.action.type === "message" && { effect: "idempotent" }),
         });
         return { isDone: true, text };
       } catch (error) {
-        return { isDone: false, text: `${task.text}: ${toNikaError(error).message}` };
+        return { isDone: false, text: `${saidOf(task)}: ${toNikaError(error).message}` };
       }
     };
     const outcomes: Outcome[] = [];
@@ -40,6 +40,8 @@ export const runTasks = defineRun(
   { needs: ["state", "answers"], parse: toArgs },
 );
 
+const saidOf = ({ text, action }: Task): string => (action.type === "function" ? `${action.name} ${text}`.trim() : text);
+
 function toArgs(given: unknown): Args {
   const { name, tasks, isInTurn = false } = (typeof given === "object" && given !== null ? given : {}) as Record<string, unknown>;
   if (!Array.isArray(tasks) || tasks.length === 0 || tasks.length > tasksMax)
@@ -54,13 +56,14 @@ function toArgs(given: unknown): Args {
 /** A task as somebody wrote it: a text alone is to be told. Fails with `invalid`. */
 export function toTask(given: unknown): Task {
   const { text, action } = (typeof given === "object" && given !== null ? given : { text: given }) as Record<string, unknown>;
-  if (typeof text !== "string" || text.trim() === "" || text.length > promptCharsMax)
+  const told = typeof action === "object" && action !== null ? action : { type: action ?? "remind" };
+  const { type, target, name } = told as Record<string, unknown>;
+  if (type === "function" && typeof name === "string" && name !== "" && text === undefined)
+    return { text: "", action: { type, name } };
+  if (typeof text !== "string" || (text.trim() === "" && type !== "function") || text.length > promptCharsMax)
     throw new NikaError("invalid", `A task has a "text" of 1 to ${promptCharsMax} characters.`);
-  const { type, target } = (typeof action === "object" && action !== null ? action : { type: action ?? "remind" }) as Record<
-    string,
-    unknown
-  >;
+  if (type === "function" && typeof name === "string" && name !== "") return { text, action: { type, name } };
   if (type === "remind" || type === "ask") return { text, action: { type } };
   if (type === "message" && typeof target === "string" && target !== "") return { text, action: { type, target } };
-  throw new NikaError("invalid", `A task's "action" is remind, ask, or message with a "target".`);
+  throw new NikaError("invalid", `A task's "action" is remind, ask, message with a "target", or function with a "name".`);
 }

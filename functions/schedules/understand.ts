@@ -83,17 +83,10 @@ type Aim = {
  */
 function actionFor(task: string, aim: Aim): { readonly action: Action; readonly prompt?: string } {
   if (task === "") return { action: { type: "remind" } };
-  const call = readCall(task, aim.functions);
-  if (call) return { action: { type: "function", name: call.name }, prompt: call.given };
   const one = actionForOne(task, aim);
   const { tasks, isInTurn } = splitTasks(task);
-  // What follows the name of an agent is its message to the end, and a function of the owner's is called alone.
-  if (
-    one.action.type !== "message" &&
-    tasks.length > 1 &&
-    tasks.length <= tasksMax &&
-    !tasks.some((text) => readCall(text, aim.functions))
-  )
+  // What follows the name of an agent is its message to the end.
+  if (one.action.type !== "message" && tasks.length > 1 && tasks.length <= tasksMax)
     return { action: { type: "run", isInTurn, tasks: tasks.map((text) => toTask(text, aim)) }, prompt: task };
   return one;
 }
@@ -104,6 +97,8 @@ function toTask(text: string, aim: Aim): Task {
 }
 
 function actionForOne(task: string, aim: Aim): { readonly action: Task["action"]; readonly prompt?: string } {
+  const call = readCall(task, aim.functions);
+  if (call) return { action: { type: "function", name: call.name }, prompt: call.given };
   const { queryClass, target, message = "" } = route(task, aim);
   const known = aim.targets.find((name) => name === target);
   if (queryClass === "bridge_send" && known !== undefined && message.trim() !== "")

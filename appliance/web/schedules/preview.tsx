@@ -24,9 +24,10 @@ export function PreviewView({ preview, isNew = false }: { preview: Preview; isNe
       {isNew && spec.prompt !== "" && <p className="schedule-wish">{spec.name}</p>}
       {isNew && spec.action.type === "run" && (
         <ol className="schedule-tasks" data-testid="schedule-tasks">
-          {spec.action.tasks.map(({ text, action }) => (
-            <li key={text}>
-              {text} <span className="row-facts">{schedules.actions[action.type]}</span>
+          {spec.action.tasks.map(({ text, action }, i) => (
+            <li key={i}>
+              {action.type === "function" ? `${action.name} ${text}` : text}{" "}
+              <span className="row-facts">{schedules.actions[action.type]}</span>
             </li>
           ))}
         </ol>

@@ -38,7 +38,7 @@ function portsWith(changes: Partial<Ports> & { file?: File; content?: string | U
     embedder: fakeEmbedder(),
     vectors: fakeVectors(),
     clock: { now: () => 0 },
-    answers: { ask: async () => undefined },
+    answers: { ask: async () => undefined, call: async () => "" },
     ...ports,
   };
 }

@@ -52,7 +52,7 @@ async function openPorts(changes: Partial<Ports> = {}) {
     embedder: fakeEmbedder(),
     vectors: fakeVectors(),
     clock: { now: () => Date.now() },
-    answers: { ask: async () => undefined },
+    answers: { ask: async () => undefined, call: async () => "" },
     ...changes,
   };
   return { state, ports, writes: () => writes };

@@ -6,6 +6,7 @@ import { NikaError } from "../../../convex/model/error.ts";
 import type { Action, ScheduleSpec, ScheduleView } from "../../../convex/model/schedule.ts";
 import type { Ports } from "../../../functions/define.ts";
 import type { AnyRunDefinition } from "../../../functions/defineRun.ts";
+import type { Answers } from "../../../functions/ports/answers.ts";
 import { runTasks } from "../../../functions/schedules/tasks.ts";
 import { understand } from "../../../functions/schedules/understand.ts";
 import { only } from "../../contracts/lab.ts";
@@ -14,7 +15,13 @@ import { openStage, start, through, type Stage } from "../runs/stage.ts";
 after(() => mock.timers.reset());
 
 const read = (text: string): { action: Action; spec: ScheduleSpec } => {
-  const preview = understand({ text, zone: "Europe/Paris", now: start, targets: ["homelab"] });
+  const preview = understand({
+    text,
+    zone: "Europe/Paris",
+    now: start,
+    targets: ["homelab"],
+    functions: ["invoice-sums", "report"],
+  });
   assert(preview.type === "rule", preview.type);
   return { action: preview.spec.action, spec: preview.spec };
 };
@@ -39,14 +46,26 @@ test("words that ask for several things become a run of them, each understood by
   });
 });
 
+test("a part may be a function of the owner's, with what it is to be given", () => {
+  assert.deepEqual(read("every Monday at 8 AM run invoice sums with March; then tell homelab: summed").action, {
+    type: "run",
+    isInTurn: true,
+    tasks: [
+      { text: "March", action: { type: "function", name: "invoice-sums" } },
+      { text: "summed", action: { type: "message", target: "homelab" } },
+    ],
+  });
+  assert.deepEqual(read("chaque jour à 7h lance report").action, { type: "function", name: "report" });
+});
+
 test("a message stays whole, and one thing stays one thing", () => {
   assert.equal(read("every day at 7 AM tell homelab: pull; then build").action.type, "message");
   assert.equal(read("every day at 7 AM read the news and the mail").action.type, "remind");
 });
 
 /** The stage with the ports that tasks need. */
-function openTasks(ask: (question: string) => Promise<string | undefined>): Stage {
-  const answers = { ask };
+function openTasks(ask: Answers["ask"], call: Answers["call"] = () => Promise.reject(new NikaError("missing", "None."))): Stage {
+  const answers = { ask, call };
   const withPorts: AnyRunDefinition = {
     ...runTasks,
     handler: (context, args, ports) => runTasks.handler(context, args, { ...(ports as Pick<Ports, "state">), answers }),
@@ -81,6 +100,32 @@ test("at its time each part is done, with a state and an outcome of its own, and
   const event = only(await stage.state.owner.query(api.events.list, {}));
   assert.deepEqual([event.type, event.name], ["scheduled", run.label]);
   only(await stage.state.owner.query(api.bridge.messages, {}));
+});
+
+test("a function's part says what it returned, or why it failed", async () => {
+  const asked: string[] = [];
+  const stage = openTasks(
+    async () => undefined,
+    async (name, prompt) => {
+      asked.push(`${name}(${prompt})`);
+      if (name === "report") throw new NikaError("conflict", "No paper.");
+      return "42 euros";
+    },
+  );
+  const { id } = await schedule(stage, "every day at 7 AM run invoice-sums with March; run report");
+  await stage.state.mutation(internal.schedules.start, { id });
+  const { runId } = only(await stage.state.owner.query(api.schedules.occurrences, { id }));
+  const run = await through(stage, runId!);
+  assert.deepEqual(asked.toSorted(), ["invoice-sums(March)", "report()"]);
+  assert.deepEqual(
+    run.steps.map(({ label, state }) => [label, state]),
+    [
+      ["invoice-sums March", "done"],
+      ["report", "failed"],
+    ],
+  );
+  const { text } = only(await stage.state.owner.query(api.schedules.occurrences, { id }));
+  assert.equal(text, "1 of 2 were done.\n• invoice-sums: 42 euros\n• (failed) report: No paper.");
 });
 
 test("a part that fails does not keep the others from being done, and the time says so", async () => {
