@@ -618,6 +618,23 @@ export const en = {
     consentNothing: "Nothing is asked in this browser now; begin again in the program that wants to connect.",
     calls: "Calls",
     noCalls: "No tool has been called yet.",
+    labels: { private: "private", untrusted: "from outside" } as Readonly<Record<string, string>>,
+    upgradeWhy: (count: number) =>
+      `Its new form waits: ${formatCount(count, "en", { one: "earlier call was", other: "earlier calls were" })} made again, and it answers otherwise. The old form goes on.`,
+    upgradeAccept: "Use the new form",
+    upgradeRefuse: "Keep the old one",
+    saysOfItself: "What it says of itself to models",
+    sums: "The last 30 days",
+    sumsOf: (calls: number, errors: number, warned: number) =>
+      `${formatCount(calls, "en", { one: "call", other: "calls" })}, ${formatNumber(errors, "en")} failed, ${formatNumber(warned, "en")} with something odd in the answer`,
+    sumOf: (calls: number, errors: number, ms: string) =>
+      `${formatNumber(calls, "en")} × ${ms} ms${errors === 0 ? "" : ` · ${formatNumber(errors, "en")} failed`}`,
+    cost: (sum: string) => `cost ${sum}`,
+    conversations: "What conversations have seen",
+    conversationsWhy: "One that has read private content and content from outside is asked before a tool may send anything out.",
+    conversationsClear: "All of them are over",
+    privateFrom: (servers: string) => `private from ${servers}`,
+    outsideFrom: (servers: string) => `outside content from ${servers}`,
     took: (ms: string, by: string) => `${ms} ms, ${by}`,
   },
   owned: {

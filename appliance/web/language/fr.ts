@@ -654,6 +654,24 @@ export const fr: Words = {
     consentNothing: "Rien n’est demandé dans ce navigateur ; recommencez dans le programme qui veut se connecter.",
     calls: "Appels",
     noCalls: "Aucun outil n’a encore été appelé.",
+    labels: { private: "privé", untrusted: "de l’extérieur" },
+    upgradeWhy: (count) =>
+      `Sa nouvelle forme attend : ${formatCount(count, "fr", { one: "appel antérieur a été refait", other: "appels antérieurs ont été refaits" })}, et elle répond autrement. L’ancienne continue.`,
+    upgradeAccept: "Prendre la nouvelle",
+    upgradeRefuse: "Garder l’ancienne",
+    saysOfItself: "Ce qu’il dit de lui-même aux modèles",
+    sums: "Les 30 derniers jours",
+    sumsOf: (calls, errors, warned) =>
+      `${formatCount(calls, "fr", { one: "appel", other: "appels" })}, ${formatNumber(errors, "fr")} en échec, ${formatNumber(warned, "fr")} dont la réponse a quelque chose d’étrange`,
+    sumOf: (calls, errors, ms) =>
+      `${formatNumber(calls, "fr")} × ${ms} ms${errors === 0 ? "" : ` · ${formatNumber(errors, "fr")} en échec`}`,
+    cost: (sum) => `coût ${sum}`,
+    conversations: "Ce que les conversations ont vu",
+    conversationsWhy:
+      "À celle qui a lu du privé et du contenu de l’extérieur, on demande avant qu’un outil puisse faire sortir quoi que ce soit.",
+    conversationsClear: "Toutes sont terminées",
+    privateFrom: (servers) => `privé de ${servers}`,
+    outsideFrom: (servers) => `contenu extérieur de ${servers}`,
     took: (ms, by) => `${ms} ms, ${by}`,
   },
   owned: {

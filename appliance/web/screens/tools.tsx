@@ -7,6 +7,7 @@ import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { useConsent } from "../route.ts";
 import { Clients, Consent } from "../tools/clients.tsx";
+import { CallSums } from "../tools/callSums.tsx";
 import { ServerRow } from "../tools/serverRow.tsx";
 
 const callsShown = 40;
@@ -37,6 +38,7 @@ export function ToolsScreen() {
         <div>
           <Clients />
           <Calls calls={calls} />
+          <CallSums newest={calls?.[0]?.seq} />
         </div>
       </div>
     </div>
@@ -59,6 +61,13 @@ function Calls({ calls }: { calls: readonly ToolCallView[] | undefined }) {
               </span>{" "}
               {words.tools.took(number(Math.round(call.ms * 10) / 10), call.by)}
               {call.problem !== undefined && ` · ${call.problem}`}
+              {call.labels !== undefined && ` · ${call.labels.map((label) => words.tools.labels[label] ?? label).join(", ")}`}
+              {call.warnings !== undefined && (
+                <span className="owned-problem" data-testid="call-warning">
+                  {" "}
+                  {words.tools.careful}: {call.warnings.join("; ")}
+                </span>
+              )}
             </span>
           </li>
         ))}

@@ -1,10 +1,11 @@
 import { memo, useId, useState } from "react";
-import type { ServerFacts, ToolView } from "../../../convex/model/serverView.ts";
+import { seenOf, type ServerFacts, type ToolView } from "../../../convex/model/serverView.ts";
 import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { askAppliance } from "../session/requests.ts";
 import { SignIn } from "./signIn.tsx";
+import { Upgrade } from "./upgrade.tsx";
 
 const ask = (verb: string, body: object): Promise<unknown> => askAppliance("POST", `/nika/mcp/${verb}`, { body });
 const waits = ({ standing }: ToolView): boolean => standing !== "approved";
@@ -86,6 +87,7 @@ function Panel({ server, waiting }: { server: ServerFacts; waiting: number }) {
         </div>
       )}
       <SignIn server={server} />
+      <Upgrade server={server} />
       {waiting > 0 && (
         <div className="bare-choice">
           <p className="fine">{tools.approveWhy}</p>
@@ -93,7 +95,7 @@ function Panel({ server, waiting }: { server: ServerFacts; waiting: number }) {
             type="button"
             className="button small"
             data-testid="server-approve"
-            onClick={() => attempt(() => ask("approve", { name }))}
+            onClick={() => attempt(() => ask("approve", { name, seen: seenOf(server) }))}
           >
             {tools.approveAll(waiting)}
           </button>
@@ -111,7 +113,7 @@ function Panel({ server, waiting }: { server: ServerFacts; waiting: number }) {
 function Tool({ server, tool }: { server: string; tool: ToolView }) {
   const { tools } = useSpeech().words;
   const attempt = useAttempt();
-  const { kind, name, publicName, description, standing, approval, diff, warnings, hidden } = tool;
+  const { kind, name, publicName, description, standing, approval, diff, warnings, hidden, sha256 } = tool;
   const facts = [
     kind === "prompt" ? tools.prompt : tools.classes[tool.class],
     approval === "never" ? "" : tools.approvals[approval],
@@ -137,7 +139,15 @@ function Tool({ server, tool }: { server: string; tool: ToolView }) {
         <button
           type="button"
           className="button small"
-          onClick={() => attempt(() => ask("approve", { name: server, tools: [name] }))}
+          onClick={() =>
+            attempt(() =>
+              ask("approve", {
+                name: server,
+                tools: [name],
+                ...(sha256 !== undefined && { seen: { [`${kind} ${name}`]: sha256 } }),
+              }),
+            )
+          }
         >
           {tools.approve}
         </button>
