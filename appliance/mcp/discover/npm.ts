@@ -69,6 +69,8 @@ export function openNpm({ dataDir, variables }: NpmOptions): Npm {
   const common = [
     ...["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--no-bin-links", "--omit=dev", "--no-progress"],
     ...["--loglevel=error", "--json", `--cache=${cacheDir}`, "--fetch-retry-maxtimeout=10000", "--no-workspaces"],
+    // Nothing but registries is asked, not even to find out which version it would be.
+    ...["git", "remote", "file", "directory"].map((kind) => `--allow-${kind}=none`),
   ];
   async function npm(args: readonly string[], cwd: string, signal: AbortSignal, limitMs: number): Promise<string> {
     mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
@@ -230,6 +232,10 @@ function toError(stdout: string, stderr: string): NikaError {
   const cause = new Error(stderr.slice(-2_000));
   if (code === "E404" || code === "ETARGET")
     return new NikaError("missing", `npm's registry has no such package or version: ${summary}`, { cause });
+  if (code.startsWith("EALLOW"))
+    return new NikaError("denied", `It takes something from where no registry is, so nothing was installed: ${summary}`, {
+      cause,
+    });
   if (code === "EINTEGRITY")
     return new NikaError("denied", `A package is not what its registry said it is, so nothing was installed: ${summary}`, {
       cause,
