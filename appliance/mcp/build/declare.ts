@@ -40,7 +40,8 @@ export function toDeclaration(dir: string, manifest: string): Declared {
     args: ["--permission", "--allow-fs-read=*", join(dir, "src/server.ts")],
     // Another build is another server, so that it is started anew.
     env: { ...env, BUILD: digestOf(dir) },
-    sandbox: { egress: listOf(own(root, "egress")) },
+    // With half a processor, as others get, its first answer takes twice as long.
+    sandbox: { egress: listOf(own(root, "egress")), cpus: 1 },
     policy,
     timeout: typeof timeoutMs === "number" ? timeoutMs + 10_000 : undefined,
   };

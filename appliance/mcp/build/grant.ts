@@ -163,7 +163,7 @@ function toSentence(error: unknown, tokenUrl: string): NikaError {
   if (isNikaError(error)) return error;
   const { host } = new URL(tokenUrl);
   if (error instanceof OAuthError && error.code !== "server_error" && error.code !== "temporarily_unavailable")
-    return new NikaError("denied", `${host} gives no token (${String(error.code).slice(0, 60)}); sign in again.`, {
+    return new NikaError("denied", `${host} gives no token (${error.code.slice(0, 60)}); sign in again.`, {
       cause: error,
     });
   return new NikaError("unavailable", `${host} could not be asked for a token.`, { cause: error });
