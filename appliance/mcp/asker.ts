@@ -10,7 +10,7 @@ import type { Scope } from "./scope.ts";
 
 export type Asker = {
   /** What of a call depends on who has the conversation. */
-  partOf(context: ServerContext): Pick<Call, "capabilities" | "scopeFor" | "prepare" | "during">;
+  partOf(context: ServerContext): Pick<Call, "capabilities" | "scopeFor" | "prepare" | "during" | "asks">;
   subscribe(server: string, uri: string): void;
   unsubscribe(server: string, uri: string): void;
   /** Also told to those that run already. */
@@ -106,6 +106,11 @@ export function openAsker({ id, era, server, eraOf }: AskerOptions): Asker {
       scopeFor: scopeFor(context),
       prepare,
       during: during(context),
+      asks(name) {
+        const { elicitation, sampling, roots } = capabilitiesOf(context) ?? {};
+        if (era !== "modern" || eraOf(name) === "modern" || (!elicitation && !sampling && !roots)) return undefined;
+        return { ...(elicitation && { elicitation }), ...(sampling && { sampling }), ...(roots && { roots }) };
+      },
     }),
     subscribe(name, uri) {
       subscribed.set(name, (subscribed.get(name) ?? new Set()).add(uri));
@@ -126,7 +131,7 @@ export function openAsker({ id, era, server, eraOf }: AskerOptions): Asker {
 }
 
 /** Whoever is asked sees which server wants to know. */
-function named(server: string, method: string, params: Record<string, unknown>): Record<string, unknown> {
+export function named(server: string, method: string, params: Record<string, unknown>): Record<string, unknown> {
   if (method !== "elicitation/create" || typeof params["message"] !== "string") return params;
   return { ...params, message: `${server}: ${params["message"]}` };
 }

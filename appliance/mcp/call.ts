@@ -17,6 +17,8 @@ export type Call = {
   readonly context?: ServerContext;
   readonly capabilities?: ClientCapabilities | undefined;
   readonly scopeFor: (server: string) => Scope | undefined;
+  /** What a server with handshakes may ask a stateless caller in the middle of this call; undefined when nothing. */
+  readonly asks: (server: string) => ClientCapabilities | undefined;
   readonly prepare: (peer: Peer, server: string) => Promise<void>;
   /** Begins and ends the time in which a server may ask about this call. */
   readonly during: <T>(server: string, work: () => Promise<T>) => Promise<T>;

@@ -22,6 +22,7 @@ import { openKnown, type Known } from "./guard/known.ts";
 import { openTaints, type Taints } from "./guard/taints.ts";
 import { disagreement } from "./paramHeaders.ts";
 import { openOwn, type OwnOptions } from "./own.ts";
+import { openParking } from "./parked.ts";
 import { openPolicy } from "./policy.ts";
 import type { Pool } from "./pool.ts";
 import { openRelay } from "./relay.ts";
@@ -71,7 +72,7 @@ export function openGateway(options: GatewayOptions): Gateway {
   const own = openOwn(options);
   const sealer = openSealer(now);
   const policy = openPolicy({ configOf: (server) => pool.configOf(server), sealer, now });
-  const relay = openRelay({ pool, sealer, guard, recent: pool.recent });
+  const relay = openRelay({ pool, sealer, parking: openParking(), guard, recent: pool.recent });
   const recorded = openAudit({ ledger, log, redact: (server, text) => known.redact(server, text), priceOf, keep });
   function keep({ name, args }: Call, { server, definition }: Target, result: Result): string | undefined {
     if (!definition || !options.recordings || !pool.configOf(server).isRecorded) return undefined;
@@ -123,6 +124,7 @@ export function openGateway(options: GatewayOptions): Gateway {
       isApproved,
       signal,
       scopeFor: () => undefined,
+      asks: () => undefined,
       prepare: () => Promise.resolve(),
       during: (_server, work) => work(),
     });

@@ -5,6 +5,7 @@ import type { Call } from "./call.ts";
 import type { Guard } from "./guard/guard.ts";
 import { cleaned, withoutOurs } from "./meta.ts";
 import { headersFor } from "./paramHeaders.ts";
+import type { Parking } from "./parked.ts";
 import type { Peer } from "./peer.ts";
 import { approvalKey } from "./policy.ts";
 import type { Pool } from "./pool.ts";
@@ -25,13 +26,17 @@ export type Relay = {
 export type RelayOptions = {
   readonly pool: Pick<Pool, "configOf" | "use">;
   readonly sealer: Sealer;
+  readonly parking: Parking;
   readonly guard: Pick<Guard, "take" | "told">;
   /** Told of what only read, as it was answered. */
   readonly recent?: Pick<Recent, "note">;
 };
 
+/** What may be answered with a question. */
+const askable = new Set(["tools/call", "prompts/get", "resources/read"]);
+
 /** Of the pool it needs connections, and how long they may take. */
-export function openRelay({ pool, sealer, guard, recent }: RelayOptions): Relay {
+export function openRelay({ pool, sealer, parking, guard, recent }: RelayOptions): Relay {
   type Message = { readonly method: string; readonly params: Record<string, unknown>; readonly route?: SentRoute };
   async function carry(call: Call, server: string, { method, params, route }: Message): Promise<Result> {
     const { context } = call;
@@ -40,12 +45,16 @@ export function openRelay({ pool, sealer, guard, recent }: RelayOptions): Relay 
     const isTold = context !== undefined && (typeof token === "string" || typeof token === "number");
     const sending = new Set<Promise<void>>();
     const headers = route && headersFor(route.tool, params["arguments"]);
-    const work = async (peer: Peer): Promise<Result> => {
+    const { inputResponses: answers, requestState, ...plain } = params;
+    const brought = typeof requestState === "string" ? requestState : undefined;
+    // Calls that were parked are taken up again whatever is known of the server now.
+    const asks = askable.has(method) && (brought === undefined || parking.isOurs(brought)) ? call.asks(server) : undefined;
+    const work = async (peer: Peer, signal = call.signal): Promise<Result> => {
       await call.prepare(peer, server);
-      return peer.request(method, params, {
-        timeoutMs: callMs,
+      return peer.request(method, asks ? plain : params, {
+        timeoutMs: asks ? callMsMax : callMs,
         timeoutMsMax: callMsMax,
-        signal: call.signal,
+        signal,
         isInputRelayed: true,
         ...(headers && { headers }),
         ...(isTold && {
@@ -58,11 +67,22 @@ export function openRelay({ pool, sealer, guard, recent }: RelayOptions): Relay 
         }),
       });
     };
-    const answer = await call
-      .during(server, () => pool.use(server, call.scopeFor(server), call.signal, work))
-      .catch((error: unknown) => {
-        throw guard.told(server, error);
-      });
+    const use = (): Promise<Result> =>
+      asks
+        ? parking.carry({
+            principal: call.principal,
+            server,
+            capabilities: asks,
+            signal: call.signal,
+            callMs,
+            state: brought,
+            answers: (answers ?? {}) as Record<string, unknown>,
+            begin: (scope, signal) => pool.use(server, scope, signal, (peer) => work(peer, signal)),
+          })
+        : pool.use(server, call.scopeFor(server), call.signal, work);
+    const answer = await call.during(server, use).catch((error: unknown) => {
+      throw guard.told(server, error);
+    });
     // Progress goes before the answer that ends it, and not in the same breath: clients would lose it.
     if (sending.size > 0) {
       await Promise.all(sending);

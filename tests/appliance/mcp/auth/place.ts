@@ -61,7 +61,6 @@ export async function openAuthPlace(
       find: (name) => Promise.resolve(secrets.get(name)),
       set: (name, value) => Promise.resolve(void secrets.set(name, value)),
       remove: (name) => Promise.resolve(void secrets.delete(name)),
-      renew: async (name, renew) => renew(secrets.get(name) ?? ""),
       renew: (name, renew) => renew(secrets.get(name) ?? ""),
     },
     address: { origin, port, publicUrl: undefined },
