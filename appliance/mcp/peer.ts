@@ -126,7 +126,8 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
   }
   const isModern = client.getProtocolEra() === "modern";
   const offers = client.getServerCapabilities() ?? {};
-  if (isModern) await listen(client, offers);
+  // Not waited for: servers may leave it unanswered, and calls need none of it.
+  if (isModern) void listen(client, offers);
 
   const request: Peer["request"] = async (method, params, wish) => {
     try {
@@ -142,6 +143,8 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
       });
     } catch (error) {
       if (hasEnded) throw new NikaError("unavailable", `The server stopped: ${await ended}.`, { cause: error });
+      if (error instanceof SyntaxError)
+        throw new NikaError("unavailable", "The server answered with something that is no JSON.", { cause: error });
       throw refusedRights(error, launched) ?? error;
     }
   };
