@@ -93,7 +93,7 @@ const confusable: Readonly<Record<string, string>> = {
 /** What a name looks like at a glance: names that are taken for each other have the same. */
 export function skeleton(name: string): string {
   const plain = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  return [...plain]
+  return Array.from(plain)
     .map((letter) => confusable[letter] ?? letter)
     .join("")
     .replace(/rn/g, "m")

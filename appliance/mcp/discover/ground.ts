@@ -4,7 +4,7 @@ import type { Ground } from "./install.ts";
 
 export const groundOf = (pool: Pool, reload: () => Promise<void>): Ground => ({
   locks: () => pool.locks(),
-  names: () => [...pool.standings().map(({ name }) => name)],
+  names: () => pool.standings().map(({ name }) => name),
   adopt: (server, installed, tried) => pool.adopt(server, installed, tried),
   reload,
   standing(server) {

@@ -67,8 +67,18 @@ export type Npm = {
 export function openNpm({ dataDir, variables }: NpmOptions): Npm {
   const cacheDir = join(dataDir, "cache", "npm");
   const common = [
-    ...["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--no-bin-links", "--omit=dev", "--no-progress"],
-    ...["--loglevel=error", "--json", `--cache=${cacheDir}`, "--fetch-retry-maxtimeout=10000", "--no-workspaces"],
+    "--ignore-scripts",
+    "--no-bin-links",
+    "--omit=dev",
+    "--no-workspaces",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--no-progress",
+    "--loglevel=error",
+    "--json",
+    "--fetch-retry-maxtimeout=10000",
+    `--cache=${cacheDir}`,
     // Nothing but registries is asked, not even to find out which version it would be.
     ...["git", "remote", "file", "directory"].map((kind) => `--allow-${kind}=none`),
   ];

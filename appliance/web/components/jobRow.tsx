@@ -48,7 +48,7 @@ function useFacts({ kind, state, attempts, progress, readyAt, endedAt, isParked,
   if (state !== "leased" || !progress) facts.push(words.activity.states[state]);
   switch (state) {
     case "leased":
-      if (progress) facts.push(words.documents.passagesDone(progress.done, progress.total));
+      if (progress && !kind.startsWith("servers.")) facts.push(words.documents.passagesDone(progress.done, progress.total));
       if (attempts > 1) facts.push(words.activity.attempt(attempts));
       break;
     case "ready":

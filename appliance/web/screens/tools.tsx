@@ -9,6 +9,7 @@ import { useConsent } from "../route.ts";
 import { Clients, Consent } from "../tools/clients.tsx";
 import { CallSums } from "../tools/callSums.tsx";
 import { ServerRow } from "../tools/serverRow.tsx";
+import { Shelf } from "../tools/shelf.tsx";
 
 const callsShown = 40;
 
@@ -34,6 +35,7 @@ export function ToolsScreen() {
               <ServerRow key={server.name} server={server} />
             ))}
           </ul>
+          <Shelf />
         </div>
         <div>
           <Clients />

@@ -4,6 +4,7 @@ import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { askAppliance } from "../session/requests.ts";
+import { ServerActions } from "./serverActions.tsx";
 import { SignIn } from "./signIn.tsx";
 import { Upgrade } from "./upgrade.tsx";
 
@@ -101,6 +102,7 @@ function Panel({ server, waiting }: { server: ServerFacts; waiting: number }) {
           </button>
         </div>
       )}
+      <ServerActions server={server} />
       <ul className="tool-list">
         {server.tools.map((tool) => (
           <Tool key={`${tool.kind} ${tool.name}`} server={name} tool={tool} />

@@ -179,7 +179,7 @@ test("a server goes all the way: fetched without running anything, listed apart,
       (published[0] as { server: Record<string, unknown> }).server = {
         ...published[0]?.server,
         version: "1.1.0",
-        packages: [{ ...(published[0]?.server["packages"] as object[])[0], version: "1.1.0" }],
+        packages: (published[0]?.server["packages"] as object[] | undefined)?.map((one) => ({ ...one, version: "1.1.0" })),
       };
       const second = await place.install("weather", wish);
       assert.deepEqual([second.before, second.version, second.waiting], ["1.0.0", "1.1.0", 2]);
