@@ -57,6 +57,7 @@ import { openState } from "./state.ts";
 import { openStore } from "./store.ts";
 import { openTelegram } from "./telegram/telegram.ts";
 import { ownTools } from "./tools.ts";
+import { openUses } from "./uses.ts";
 import { openWatch } from "./watch/watch.ts";
 
 const rootDir = fileURLToPath(new URL("..", import.meta.url));
@@ -167,6 +168,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     log,
   });
   opened.defer(() => mcp.close());
+  const uses = openUses(state, log);
   const bridgeFind = bridgeRoutes({ bridge, state, version: config.version, log });
   const routes = nikaRoutes({
     version: config.version,
@@ -175,13 +177,18 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     sessionKey: keys.session,
     origin: server.origin,
     convexUrl: convex.publicUrl,
-    ask: (args, signal) => ask(args, ports, { signal, log }),
-    search: (args, signal) => runCall(searchVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
+    ask: async (args, signal) => uses.answered(await ask(args, ports, { signal, log }), args.session ?? ""),
+    search: async (args, signal) =>
+      uses.answered(await runCall(searchVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }), args.session ?? ""),
     pictures: async (args, signal) => {
       const search = await toPictureSearch(args, ports, signal);
       return runCall(searchPictures, { args: { tenantId: ownerTenant, ...search }, ports, signal });
     },
-    open: (args, signal) => runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }),
+    open: async ({ useKey, ...args }, signal) => {
+      const opened = await runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal });
+      uses.opened(useKey, args);
+      return opened;
+    },
     media: mediaOf(ports),
     schedules: schedulesOf(ports, hostOf(config)),
     secrets,

@@ -18,6 +18,7 @@ import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vLedgerHead, vServerFacts, vToolCall } from "./model/serverView.ts";
 import { vSettings } from "./model/setting.ts";
 import { vPostState } from "./model/telegram.ts";
+import { vPassageName, vReactionType } from "./model/use.ts";
 import { vFunctionReport, vInvocationState, vRunFacts, vTrigger } from "./model/userFunction.ts";
 import { vSeen, vWatchMode, vWatchReport } from "./model/watch.ts";
 
@@ -568,4 +569,24 @@ export default defineSchema({
 
   // Who else than the owner may use the tools of all servers. Only hashes of secrets; deleted when they are revoked.
   serverTokens: defineTable({ name: v.string(), hash: v.string(), createdAt: v.number() }),
+
+  // At most one row: of which documents the use may be remembered. Written by uses.ts alone.
+  learning: defineTable({ scopes: v.array(v.string()) }),
+
+  // Questions that were asked, and what was shown, where the owner lets Nika learn. Written by uses.ts; dropped by age, by the owner's
+  // word, and with a document that answered (turn/use.ts).
+  uses: defineTable({
+    key: v.string(),
+    at: v.number(),
+    session: v.string(),
+    question: v.string(),
+    shown: v.array(vPassageName),
+  })
+    .index("by_key", ["key"])
+    .index("by_at", ["at"]),
+
+  // What was done with what was shown. Lives and goes with its use.
+  reactions: defineTable({ useId: v.id("uses"), at: v.number(), type: vReactionType, ...vPassageName.fields })
+    .index("by_use", ["useId"])
+    .index("by_documentId", ["documentId"]),
 });

@@ -9,6 +9,7 @@ import { isOfInvocation } from "./turn/invocation.ts";
 import { isOfRun, sweepRuns } from "./turn/runSweep.ts";
 import { findSums } from "./turn/sum.ts";
 import { readTally } from "./turn/tally.ts";
+import { sweepUses } from "./turn/use.ts";
 
 const uploadKeptMs = 24 * 3_600_000;
 const batchesKeptMax = 500;
@@ -26,6 +27,7 @@ export const sweep = systemMutation({
       await sweepBatches(turn),
       await sweepBridge(turn),
       await sweepRuns(turn),
+      await sweepUses(turn),
     ].includes(true);
     if (isMore) await sweepAgain(turn);
     return null;

@@ -13,6 +13,7 @@ import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addJobCommands } from "./jobsProgram.ts";
 import { addMcpCommands } from "./mcpProgram.ts";
+import { addModelCommands } from "./modelProgram.ts";
 import { addRunCommands } from "./runsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
 import { addSandboxCommand } from "./sandboxProgram.ts";
@@ -52,6 +53,7 @@ export function buildProgram(context: Context): Command {
   addSecretCommands(program, context);
   addWorkerCommands(program, context);
   addMcpCommands(program, context);
+  addModelCommands(program, context);
   addSandboxCommand(program, context);
   addLookCommands(program, context);
   return program;

@@ -8,6 +8,8 @@ export type SearchRequest = {
   readonly filter?: SearchFilter;
   readonly weights?: SearchWeights;
   readonly explain?: boolean;
+  /** Who asks in one go: a visit of the page, a conversation. */
+  readonly session?: string;
 };
 /** Exactly one of `question`, `imageId` (a picture that is kept) and `image` (bytes) is there. */
 export type PictureRequest = {
@@ -18,7 +20,13 @@ export type PictureRequest = {
   readonly imageId?: string;
   readonly image?: Uint8Array;
 };
-export type OpenRequest = { readonly documentId: string; readonly ordinal: number; readonly language?: "en" | "fr" };
+export type OpenRequest = {
+  readonly documentId: string;
+  readonly ordinal: number;
+  readonly language?: "en" | "fr";
+  /** The answer that it was shown in. */
+  readonly useKey?: string;
+};
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -31,7 +39,7 @@ const textCharsMax = 1_000;
 
 /** Fails with `invalid` and a sentence about the first thing that is wrong. */
 export function toSearchRequest(body: Body): SearchRequest {
-  const { question, limit = 5, filter, weights: asked, explain } = body;
+  const { question, limit = 5, filter, weights: asked, explain, session } = body;
   if (typeof question !== "string" || question.trim() === "" || question.length > questionCharsMax)
     throw new NikaError("invalid", `A question has 1 to ${questionCharsMax} characters.`);
   if (!Number.isInteger(limit) || (limit as number) < 1 || (limit as number) > passagesPerAnswerMax)
@@ -42,6 +50,7 @@ export function toSearchRequest(body: Body): SearchRequest {
     ...(filter !== undefined && { filter: toFilter(filter) }),
     ...(asked !== undefined && { weights: toWeights(asked) }),
     ...(explain === true && { explain }),
+    ...(typeof session === "string" && session.length <= textCharsMax && { session }),
   };
 }
 
@@ -67,12 +76,17 @@ export function toPictureRequest(body: Body): PictureRequest {
   return { ...shared, image: new Uint8Array(Buffer.from(image, "base64")) };
 }
 
-export function toOpenRequest({ documentId, ordinal = 0, language }: Body): OpenRequest {
+export function toOpenRequest({ documentId, ordinal = 0, language, useKey }: Body): OpenRequest {
   if (typeof documentId !== "string" || documentId === "" || documentId.length > textCharsMax)
     throw new NikaError("invalid", "Say which document to open, by its id.");
   if (!Number.isSafeInteger(ordinal) || (ordinal as number) < 0)
     throw new NikaError("invalid", "A passage is named by its number, from 0.");
-  return { documentId, ordinal: ordinal as number, language: language === "fr" ? "fr" : "en" };
+  return {
+    documentId,
+    ordinal: ordinal as number,
+    language: language === "fr" ? "fr" : "en",
+    ...(typeof useKey === "string" && useKey.length <= textCharsMax && { useKey }),
+  };
 }
 
 function toFilter(given: unknown): SearchFilter {

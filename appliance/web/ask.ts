@@ -22,6 +22,8 @@ export type Asking = {
   stop(): void;
 };
 
+/** Questions of one visit belong together: who asks again in other words meant the same. */
+const session = Math.random().toString(36).slice(2);
 const passagesPerAnswer = 8;
 const earlierMax = 5;
 
@@ -83,7 +85,7 @@ async function post({ question, limits }: Asked, signal: AbortSignal, forceRefre
   return fetch("/nika/ask", {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-    body: JSON.stringify({ question, limit: passagesPerAnswer, ...(filter && { filter }) }),
+    body: JSON.stringify({ question, limit: passagesPerAnswer, session: `page ${session}`, ...(filter && { filter }) }),
     signal,
   });
 }

@@ -24,6 +24,7 @@ import type * as sources from "../sources.ts";
 import type * as telegram from "../telegram.ts";
 import type * as themes from "../themes.ts";
 import type * as upkeep from "../upkeep.ts";
+import type * as uses from "../uses.ts";
 import type * as watches from "../watches.ts";
 import type * as workers from "../workers.ts";
 
@@ -52,6 +53,7 @@ declare const fullApi: ApiFromModules<{
   telegram: typeof telegram;
   themes: typeof themes;
   upkeep: typeof upkeep;
+  uses: typeof uses;
   watches: typeof watches;
   workers: typeof workers;
 }>;

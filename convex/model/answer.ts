@@ -152,6 +152,8 @@ export type Answer = {
   /** The cross-encoder that had the last word, if there is one. */
   readonly reranker?: string;
   readonly tookMs: number;
+  /** Names this answer when it is said what was done with it; see uses.ts. */
+  readonly useKey?: string;
 };
 
 /** A passage with what stands around it in its document. */

@@ -27,3 +27,33 @@ export type Asked = {
 };
 
 export type Reaction = { readonly askId: string; readonly at: number; readonly type: ReactionType } & PassageName;
+
+/** A use as it is handed on: what was asked, and everything that was done with what was shown. */
+export const vUse = v.object({
+  key: v.string(),
+  at: v.number(),
+  session: v.string(),
+  question: v.string(),
+  shown: v.array(vPassageName),
+  reactions: v.array(v.object({ type: vReactionType, at: v.number(), ...vPassageName.fields })),
+});
+export type Use = Infer<typeof vUse>;
+
+export const vLearning = v.object({
+  /** Of documents, what may be learned from; none means that nothing is remembered. */
+  scopes: v.array(v.string()),
+  questions: v.number(),
+  reactions: v.number(),
+});
+
+/** Enough for years of one firm; the oldest go first. */
+export const usesKeptMax = 50_000;
+export const usesKeptMs = 2 * 365 * 24 * 3_600_000;
+export const shownMax = 50;
+export const scopesKnown = ["private", "team", "tenant", "public"] as const;
+const sessionCharsMax = 80;
+const keyCharsMax = 80;
+
+/** What names a use or a session came from outside: short and plain, or nothing. */
+export const isKey = (key: string): boolean => key !== "" && key.length <= keyCharsMax && /^[\w .,:-]+$/u.test(key);
+export const toSession = (session: string): string => (isKey(session) ? session.slice(0, sessionCharsMax) : "");

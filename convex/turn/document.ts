@@ -89,6 +89,7 @@ export async function startForgetting(turn: Turn, document: Document): Promise<v
     documentId: document._id,
   });
   await replaceDocument(turn, document, { ...document, state: "forgetting", jobId });
+  await turn.scheduler.runAfter(0, internal.uses.forget, { documentId: document._id });
   if (document.reading?.entries !== undefined) await dropEntries(turn, document._id);
 }
 

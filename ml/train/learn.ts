@@ -21,7 +21,7 @@ import { embedTexts, type StaticModel } from "./model.ts";
 import { dequantised } from "./quantise.ts";
 import { composeTable, firstFeatures, type Features } from "./rows.ts";
 import { openTrainer, recipeDefault, type Example, type Recipe, type TrainerState } from "./trainer.ts";
-import { learnVocabulary, toPieces, type Vocabulary } from "./vocabulary.ts";
+import { learnVocabulary, type Vocabulary } from "./vocabulary.ts";
 
 export type LearnOptions = {
   readonly seed: number;
@@ -37,12 +37,11 @@ export const learnDefault: LearnOptions = {
   seed: 1,
   grid: [
     { temperature: 0.1, rate: 0.05, negatives: 0 },
-    { temperature: 0.05, rate: 0.05, negatives: 0 },
-    { temperature: 0.1, rate: 0.1, negatives: 0 },
+    { temperature: 0.05, rate: 0.03, negatives: 0 },
     // Negatives that look like answers often are some: they are used where they are seen to help.
     { temperature: 0.1, rate: 0.05, negatives: 2 },
   ],
-  epochsMax: 5,
+  epochsMax: 4,
   patience: 1,
   dimensions: 384,
 };
@@ -206,13 +205,7 @@ function lay({ split, passages, live }: LearnInput, options: LearnOptions): Grou
   // What people call things is often in no document.
   const asked = split.training.pairs.filter(({ origin }) => isReal(origin) || origin === "written").map(({ query }) => query);
   const vocabulary = learnVocabulary([...texts, ...asked], { also: ideaWords });
-  const counts = new Uint32Array(vocabulary.pieces.length);
-  for (const text of texts) for (const id of new Set(toPieces(text, vocabulary))) counts[id]! += 1;
-  const features = firstFeatures(vocabulary, {
-    dimensions: options.dimensions,
-    documents: texts.length,
-    documentsOf: (id) => counts[id]!,
-  });
+  const features = firstFeatures(vocabulary, options.dimensions);
   const lexical = wordsOver(passages);
   const pairs = split.training.pairs.filter(({ passage }) => passage.documentId !== "");
   const mined = minedFor(pairs, { split, passages, live, lexical, options });

@@ -1,6 +1,7 @@
 /**
  * What a model knows before it has learned anything: each piece points where the offline baseline points (its letters, its stem, the idea
- * that a table knows for it), and weighs the more the rarer it is in the vault. What is trained are these features, not the pieces, so a
+ * that a table knows for it). How rare it is in the vault does not count at first: tried, and worse for questions in other words than the
+ * text's, where the rare word is the one that misleads; training finds what matters. What is trained are these features, not the pieces, so a
  * word that no example had moves with the words that share its stem, its idea or its letters.
  */
 import { wordFeatures } from "../embed/baseline.ts";
@@ -22,27 +23,19 @@ export type Features = {
 /** Endings say little; single letters of a word nobody has seen say next to nothing. */
 const continuationWeight = { long: 0.3, short: 0.03 };
 const shortContinuation = 3;
-/** Rarity counts, but not as much as in BM25, which has nothing else to go by. */
-const rarityPower = 0.3;
 /** Letters are shared by words that have nothing to do with each other. */
 const paces = { word: 1, stem: 1, gram: 0.2, idea: 0.7 } as const;
 
-/** `documentsOf`: in how many of the `documents` passages a piece stands. */
-export function firstFeatures(
-  vocabulary: Vocabulary,
-  { dimensions, documents, documentsOf }: { dimensions: number; documents: number; documentsOf: (id: number) => number },
-): Features {
+export function firstFeatures(vocabulary: Vocabulary, dimensions: number): Features {
   const known = new Map<string, number>();
   const [starts, features, coefficients]: [number[], number[], number[]] = [[0], [], []];
   const rows: Float32Array[] = [];
   const pace: number[] = [];
-  const rarest = rarity(0, documents);
   for (const [id, piece] of vocabulary.pieces.entries()) {
     if (id !== padId && id !== unknownId) {
       const isContinuation = piece.startsWith("##");
       const plain = isContinuation ? piece.slice(2) : piece;
       const place = isContinuation ? (plain.length > shortContinuation ? continuationWeight.long : continuationWeight.short) : 1;
-      const share = (rarity(documentsOf(id), documents) / rarest) ** rarityPower;
       const mine = new Map<number, number>();
       for (const word of words(plain)) {
         for (const { name, kind, coefficient, signs } of wordFeatures(word, dimensions)) {
@@ -53,7 +46,7 @@ export function firstFeatures(
             rows.push(signs());
             pace.push(paces[kind]);
           }
-          mine.set(feature, (mine.get(feature) ?? 0) + coefficient * place * (word.isStop ? 1 : share));
+          mine.set(feature, (mine.get(feature) ?? 0) + coefficient * place);
         }
       }
       for (const [feature, coefficient] of mine) {
@@ -74,8 +67,6 @@ export function firstFeatures(
     coefficients: Float32Array.from(coefficients),
   };
 }
-
-const rarity = (count: number, documents: number): number => Math.log(1 + (documents - count + 0.5) / (count + 0.5));
 
 type Composing = { readonly values: Float32Array; readonly out: Float32Array; readonly at: number };
 

@@ -1,4 +1,6 @@
-import { useId, useState } from "react";
+import { useMutation } from "convex/react";
+import { useCallback, useId, useState } from "react";
+import { api } from "../../../convex/_generated/api.js";
 import type { CitedPassage } from "../../../convex/model/answer.ts";
 import { placeLabel } from "../../../convex/model/place.ts";
 import { useSpeech } from "../language/language.tsx";
@@ -8,9 +10,24 @@ import { toDocumentHref } from "../route.ts";
 import { DocumentName } from "./documentName.tsx";
 import { PageImage } from "./pageImage.tsx";
 
+type PassageViewProps = {
+  readonly passage: CitedPassage;
+  /** Of the answer that it is in. */
+  readonly useKey: string | undefined;
+};
+
 /** One quotation: the sentences that answer marked, with where they stand. */
-export function PassageView({ passage }: { passage: CitedPassage }) {
+export function PassageView({ passage, useKey }: PassageViewProps) {
   const { words, language } = useSpeech();
+  const react = useMutation(api.uses.react);
+  const note = useCallback(
+    (type: "opened" | "copied") => {
+      const { documentId, ordinal } = passage;
+      // Whether it is remembered is decided there; that it was not is no trouble of the reader's.
+      if (useKey !== undefined) void react({ key: useKey, type, documentId, ordinal }).catch(() => undefined);
+    },
+    [passage, react, useKey],
+  );
   const [isOpen, setOpen] = useState(false);
   const [hasPage, setHasPage] = useState(false);
   const text = useId();
@@ -19,7 +36,7 @@ export function PassageView({ passage }: { passage: CitedPassage }) {
   const segments = isOpen ? toSegments(passage.text, passage.highlights) : excerpt.segments;
   const place = placeLabel(passage.place, language);
   return (
-    <li className="passage" data-testid="passage" data-document-id={passage.documentId}>
+    <li className="passage" data-testid="passage" data-document-id={passage.documentId} onCopy={() => note("copied")}>
       <header className="passage-head">
         <span className="passage-source">
           <DocumentName name={passage.documentName} />
@@ -48,7 +65,9 @@ export function PassageView({ passage }: { passage: CitedPassage }) {
         <p className="fine">{words.ask.alike(passage.alike.map(({ documentName }) => documentName).join(", "))}</p>
       )}
       <p className="passage-ways">
-        <a href={toDocumentHref(passage.documentId, passage.ordinal)}>{words.ask.open}</a>
+        <a href={toDocumentHref(passage.documentId, passage.ordinal)} onClick={() => note("opened")}>
+          {words.ask.open}
+        </a>
         {passage.place.page !== undefined && (
           <button type="button" className="passage-more" aria-expanded={hasPage} onClick={() => setHasPage((was) => !was)}>
             {hasPage ? words.ask.hidePage : words.ask.showPage}

@@ -135,7 +135,7 @@ function Answered({ answer }: { answer: Answer }) {
       {sight && <PictureStrip pictures={pictures} sight={sight} />}
       <ol className="passages">
         {passages.map((passage) => (
-          <PassageView key={`${passage.documentId} ${passage.ordinal}`} passage={passage} />
+          <PassageView key={`${passage.documentId} ${passage.ordinal}`} passage={passage} useKey={answer.useKey} />
         ))}
       </ol>
       <p className="fine">

@@ -48,12 +48,12 @@ type Firm = {
 const isHeldOut = (documentId: string): boolean => createHash("sha256").update(documentId).digest()[0]! % 2 !== 0;
 
 /**
- * Our collection, with 500 further papers of the same firm that only the log is about. The log is about the tuning half of the documents and
+ * Our collection, with 300 further papers of the same firm that only the log is about. The log is about the tuning half of the documents and
  * the further papers; the exam is the questions of the held-out half, word for word, among the collection's documents.
  */
 async function ownFirm(): Promise<Firm> {
   const { documents, queries } = readCollection(fileURLToPath(new URL("../../../tests/fixtures/collection", import.meta.url)));
-  const further = papers(500, 21);
+  const further = papers(300, 21);
   const searched = await passagesOf(documents);
   const passages = [
     ...searched,
@@ -63,14 +63,14 @@ async function ownFirm(): Promise<Firm> {
   const own: Ask[] = [...topics, ...papers(documents.length - topics.length, 11)].flatMap((paper, at) =>
     paper.asks.map((question) => ({ question, documentId: documents[at]!.id })),
   );
-  const asks: Ask[] = [
-    ...own.filter(({ documentId }) => !isHeldOut(documentId)),
-    ...further.flatMap((paper, at) => paper.asks.map((question) => ({ question, documentId: `f${at}` }))),
-  ];
+  const asks = own.filter(({ documentId }) => !isHeldOut(documentId));
+  const aside = further.flatMap((paper, at) => paper.asks.map((question) => ({ question, documentId: `f${at}` })));
   const handWritten = new Set(documents.slice(0, topics.length).map(({ id }) => id));
   return {
     ...firmOf("own collection", passages, [
-      ...pairsOf(asks, passages, { seed: 3, jargonShare: 0, times: 1 }),
+      // Three people ask of what the collection holds for each one who asks of the further papers.
+      ...pairsOf(asks, passages, { seed: 3, jargonShare: 0, times: 3 }),
+      ...pairsOf(aside, passages, { seed: 31, jargonShare: 0, times: 1 }),
       // The exam as it stands: nobody shortens it, and what answers it is judged by hand.
       ...exam
         .filter(({ documentId }) => isHeldOut(documentId))

@@ -24,7 +24,7 @@ const texts = [
 
 function modelOf(): StaticModel {
   const vocabulary = learnVocabulary(texts.slice(0, 4));
-  const features = firstFeatures(vocabulary, { dimensions: 384, documents: 4, documentsOf: () => 1 });
+  const features = firstFeatures(vocabulary, 384);
   return { vocabulary, dimensions: 384, table: dequantised(composeTable(features, features.values), 384) };
 }
 

@@ -1,0 +1,41 @@
+/** How remembered use is let go: by the owner's word, by age, and with the documents it was about. */
+import type { Doc } from "../_generated/dataModel.js";
+import { shownMax, usesKeptMax, usesKeptMs } from "../model/use.ts";
+import type { Turn } from "./guard.ts";
+import { readTally } from "./tally.ts";
+
+const batchMax = 100;
+
+export async function dropUse(turn: Turn, use: Doc<"uses">): Promise<void> {
+  const reactions = await turn.db
+    .query("reactions")
+    .withIndex("by_use", (q) => q.eq("useId", use._id))
+    .take(shownMax);
+  for (const { _id } of reactions) await turn.db.delete(_id);
+  turn.tally.add("uses", "reaction", -reactions.length);
+  turn.tally.add("uses", "question", -1);
+  await turn.db.delete(use._id);
+}
+
+/** What is too old or too much; whether there is more. */
+export async function sweepUses(turn: Turn): Promise<boolean> {
+  const count = await readTally(turn.db, "uses");
+  const excess = count("question") - usesKeptMax;
+  const oldest = await turn.db.query("uses").withIndex("by_at").take(batchMax);
+  const gone = oldest.filter(({ at }, place) => place < excess || at < turn.now - usesKeptMs);
+  for (const use of gone) await dropUse(turn, use);
+  return gone.length === batchMax;
+}
+
+/** Questions that the document answered are about it: they go with it. Whether there is more. */
+export async function forgetUsesOf(turn: Turn, documentId: string): Promise<boolean> {
+  const reactions = await turn.db
+    .query("reactions")
+    .withIndex("by_documentId", (q) => q.eq("documentId", documentId))
+    .take(batchMax);
+  for (const useId of new Set(reactions.map((reaction) => reaction.useId))) {
+    const use = await turn.db.get(useId);
+    if (use) await dropUse(turn, use);
+  }
+  return reactions.length === batchMax;
+}
