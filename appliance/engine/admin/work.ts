@@ -5,7 +5,7 @@ import { asText, type JsonObject } from "../codec/value.ts";
 import { diffSchema } from "../deploy/schemaDiff.ts";
 import type { Store } from "../store/store.ts";
 import type { Run } from "../txn/syscalls.ts";
-import { schemaMismatch } from "../txn/transaction.ts";
+import { schemaMismatch, withoutSystemFields } from "../txn/transaction.ts";
 
 export type AdminWork =
   /** Settings of the deployment; null removes one. */
@@ -103,7 +103,7 @@ function findSchemaBreach(store: Store, text: string): SchemaBreach | undefined 
         });
         for (const { key, json } of rows) {
           const document = JSON.parse(json) as JsonObject;
-          const wrong = schemaMismatch(store, table, document);
+          const wrong = schemaMismatch(store, table, withoutSystemFields(document));
           if (wrong !== undefined)
             return {
               tableName: table.name,

@@ -14,7 +14,7 @@ import type { VectorIndex } from "../search/vectors.ts";
 import type { Jobs } from "../store/jobs.ts";
 import type { Store } from "../store/store.ts";
 import { canonicalPath } from "../txn/functions.ts";
-import { entryKey, schemaMismatch } from "../txn/transaction.ts";
+import { entryKey, schemaMismatch, withoutSystemFields } from "../txn/transaction.ts";
 import { firstRunMs } from "./schedule.ts";
 
 type Apply = {
@@ -127,7 +127,7 @@ function checkAndFill(
     const rows = store.rows.scanById(table.id, { lower, upper, isDescending: false, limit: slice });
     for (const { key, json } of rows) {
       const document = JSON.parse(json) as JsonObject;
-      const wrong = schemaMismatch(store, table, document);
+      const wrong = schemaMismatch(store, table, withoutSystemFields(document));
       if (wrong !== undefined)
         throw new DeveloperError(
           `Document with ID "${asText(document["_id"])}" in table "${table.name}" does not match the schema: ${wrong}`,

@@ -7,6 +7,7 @@ import type { DueJob } from "../model/job.ts";
 import type { RunNote } from "../model/run.ts";
 import type { CronDefinition } from "../deploy/schedule.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
+import type { PassedReply } from "./brief.ts";
 import type { PackedKeys } from "./packed.ts";
 import type { Seen } from "./readLog.ts";
 
@@ -94,7 +95,7 @@ export type GroupMessage = {
   readonly type: "group";
   /** It is durable already, and so is all before it. */
   readonly isSynced: boolean;
-  readonly replies: readonly { readonly id: number; readonly reply: Reply }[];
+  readonly replies: readonly PassedReply[];
   readonly commits: readonly { readonly ts: bigint; readonly count: number }[];
   readonly writes: PackedKeys;
   readonly hasScheduled: boolean;

@@ -2,6 +2,7 @@
 /* oxlint-disable unicorn/require-post-message-target-origin -- that rule is about windows; these are threads */
 import { Worker } from "node:worker_threads";
 import { NikaError } from "../../../convex/model/error.ts";
+import { passTask, takeReply } from "./brief.ts";
 import { clientMessage } from "./driver.ts";
 import { databasePath } from "../store/database.ts";
 import { openDurable, type Durable } from "./durable.ts";
@@ -154,7 +155,8 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
           return resolve(message);
         }
         const ones: { one: Waiting; reply: Reply }[] = [];
-        for (const { id, reply } of message.replies) {
+        for (const passed of message.replies) {
+          const { id, reply } = takeReply(passed);
           const one = waiting.get(id);
           waiting.delete(id);
           if (reply.type === "jobs") for (const job of reply.jobs) held.add(job.id);
@@ -197,7 +199,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
         failure = undefined;
         outbox.length = 0;
         if (isInDoubt) options.onGap(ts);
-        live?.worker.postMessage(isClosing ? "close" : [...waiting.values()].map((one) => one.message));
+        live?.worker.postMessage(isClosing ? "close" : [...waiting.values()].map((one) => passTask(one.message)));
         if (waiting.size > 0) live?.guard.start();
       },
       (error: Error) => {
@@ -212,7 +214,7 @@ export async function openTxnThread(options: Options): Promise<TxnThread> {
   const flush = (): void => {
     const messages = outbox.splice(0);
     if (messages.length === 0 || !live) return;
-    live.worker.postMessage(messages);
+    live.worker.postMessage(messages.map(passTask));
     live.guard.start();
   };
   const send = (message: TaskMessage): void => {

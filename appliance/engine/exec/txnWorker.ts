@@ -4,7 +4,8 @@
  */
 import { closeSync, existsSync, fdatasyncSync, openSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import type { WorkerSetup, Reply, TaskMessage, GroupMessage } from "./message.ts";
+import type { WorkerSetup, TaskMessage, GroupMessage } from "./message.ts";
+import { passReply, takeTask, type IdentifiedReply, type PassedTask } from "./brief.ts";
 import { databasePath } from "../store/database.ts";
 import { packKeys } from "./packed.ts";
 import { openTasks, tableNames, type Committed } from "./tasks.ts";
@@ -23,7 +24,7 @@ const queue: TaskMessage[] = [];
 let isPumping = false;
 let isClosing = false;
 
-type Group = { replies: { id: number; reply: Reply }[]; commits: Committed[]; hasScheduled: boolean };
+type Group = { replies: IdentifiedReply[]; commits: Committed[]; hasScheduled: boolean };
 
 try {
   const tasks = openTasks(setup, watch);
@@ -71,7 +72,7 @@ try {
     const message: GroupMessage = {
       type: "group",
       isSynced: sync(),
-      replies: group.replies,
+      replies: group.replies.map(passReply),
       commits,
       writes,
       hasScheduled: group.hasScheduled,
@@ -140,13 +141,13 @@ try {
     port.close();
   };
 
-  port.on("message", (messages: readonly TaskMessage[] | "close") => {
+  port.on("message", (messages: readonly PassedTask[] | "close") => {
     if (messages === "close") {
       isClosing = true;
       if (!isPumping) close();
       return;
     }
-    queue.push(...messages);
+    queue.push(...messages.map(takeTask));
     if (isPumping) return;
     isPumping = true;
     setImmediate(() => {

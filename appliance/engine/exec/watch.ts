@@ -23,13 +23,11 @@ function monotonicMs(): number {
 export function watched(memory: SharedArrayBuffer) {
   const words = new Int32Array(memory, 0, 4);
   const start = new Float64Array(memory, startSlot * 8, 1);
-  const text = new Uint8Array(memory, textAt);
+  const text = Buffer.from(memory, textAt);
   return {
     /** A run begins; the clock of its budget starts. `unit` names the job when the task runs several. */
     begin(task: number, unit = ""): void {
-      const bytes = Buffer.from(unit).subarray(0, textBytes);
-      text.set(bytes);
-      words[slots.unitLength] = bytes.length;
+      words[slots.unitLength] = unit === "" ? 0 : text.write(unit);
       words[slots.task] = task;
       start[0] = monotonicMs();
       Atomics.add(words, slots.unit, 1);

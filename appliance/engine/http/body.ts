@@ -16,8 +16,10 @@ function readShort(request: IncomingMessage): Promise<Buffer> {
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", () => resolve(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)));
     request.on("error", reject);
-    // Nothing happens any more when it has ended.
-    request.on("close", () => reject(new Error("The request was broken off.")));
+    // Every request closes; to make an error for each would cost a tenth of what a query takes.
+    request.on("close", () => {
+      if (!request.readableEnded) reject(new Error("The request was broken off."));
+    });
   });
 }
 

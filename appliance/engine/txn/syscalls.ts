@@ -26,7 +26,7 @@ import type { Store } from "../store/store.ts";
 import { addressedPath, canonicalPath, modulePath, toHandle, type FunctionEntry } from "./functions.ts";
 import { readPage, type PageRequest } from "./paginate.ts";
 import { Stream, type Query } from "./stream.ts";
-import { locate, type Transaction } from "./transaction.ts";
+import { locate, withoutSystemFields, type Transaction } from "./transaction.ts";
 
 /** What outlives a run and is the same for all of a thread. */
 export type Surroundings = {
@@ -89,6 +89,9 @@ export function identityOf(identity: Identity): Json {
   if (identity.type === "admin" && identity.actingAs) return identity.actingAs as JsonObject;
   return null;
 }
+
+/** The original answers changes with the document; npm `convex` drops it, so it is not put into words. */
+const unread = "null";
 
 type Handler = (run: Run, request: JsonObject, asker: Asker) => string;
 
@@ -194,14 +197,15 @@ function change(
   const { table, id, old } = mustFind(run, request, method, method === "patch" ? "Update" : "Replace");
   const fields = merge(old, value);
   refuseSystemFields(fields);
-  return JSON.stringify(run.txn.replace(table, id, old, fields));
+  run.txn.replace(table, id, old, fields);
+  return unread;
 }
 
 function remove(run: Run, request: JsonObject, asker: Asker): string {
   mustWrite(asker);
   const { table, id, old } = mustFind(run, request, "delete", "Delete");
   run.txn.remove(table, id, old);
-  return JSON.stringify(old);
+  return unread;
 }
 
 function mustFind(
@@ -232,11 +236,6 @@ function mustBeSame(key: string, value: Json | undefined, old: JsonObject): void
       ? `Provided \`_id\` field value ${given} does not match the document ID ${kept}`
       : `Provided \`${key}\` field value ${given} does not match the document's \`${key}\` ${kept}`,
   );
-}
-
-function withoutSystemFields(document: JsonObject): JsonObject {
-  const { _id, _creationTime, ...fields } = document;
-  return fields;
 }
 
 function refuseSystemFields(fields: JsonObject): void {

@@ -113,8 +113,9 @@ export class Transaction {
     const table = this.store.catalog.table(tableName) ?? this.#makeTable(tableName);
     const id = newInternalId(this.nowMs);
     const _id = encodeId(table.number, id);
-    const document = inOrder(this.#withCommitTime(fields), _id, this.store.nextCreationTime(this.nowMs));
-    const json = this.#checked(table, document);
+    const own = this.#withCommitTime(fields);
+    const document = inOrder(own, _id, this.store.nextCreationTime(this.nowMs));
+    const json = this.#checked(table, document, own);
     this.store.rows.insert(table.id, id, json);
     this.#writeEntries(table, id, undefined, document);
     return _id;
@@ -122,18 +123,18 @@ export class Transaction {
 
   /** A whole document, with the id and creation time it has had before. */
   restore(table: Table, id: Uint8Array, document: JsonObject): void {
-    const json = this.#checked(table, document);
+    const json = this.#checked(table, document, withoutSystemFields(document));
     this.store.rows.insert(table.id, id, json);
     this.#writeEntries(table, id, undefined, document);
   }
 
   /** The caller has read `old`; `fields` holds no system field. */
-  replace(table: Table, id: Uint8Array, old: JsonObject, fields: JsonObject): JsonObject {
-    const document = inOrder(this.#withCommitTime(fields), old["_id"] as Json, old["_creationTime"] as Json);
-    const json = this.#checked(table, document);
+  replace(table: Table, id: Uint8Array, old: JsonObject, fields: JsonObject): void {
+    const own = this.#withCommitTime(fields);
+    const document = inOrder(own, old["_id"] as Json, old["_creationTime"] as Json);
+    const json = this.#checked(table, document, own);
     this.store.rows.update(table.id, id, json);
     this.#writeEntries(table, id, old, document);
-    return document;
   }
 
   remove(table: Table, id: Uint8Array, old: JsonObject): void {
@@ -158,18 +159,19 @@ export class Transaction {
       throw new DeveloperError(`Table \`${name}\` not found: it is not in the schema.`);
   }
 
-  #checked(table: Table, document: JsonObject): string {
+  /** `fields` are those of the document that are not the system's. */
+  #checked(table: Table, document: JsonObject, fields: JsonObject): string {
     const size = checkedSize(document, limits.documentNestingMax);
     if (size > limits.documentBytesMax)
       throw new DeveloperError(`Value is too large (${size} bytes > maximum size ${limits.documentBytesMax} bytes)`);
-    if (!table.name.startsWith("_")) this.#checkSchema(table, document);
+    if (!table.name.startsWith("_")) this.#checkSchema(table, fields);
     this.budget.write(size);
     return JSON.stringify(document);
   }
 
-  #checkSchema(table: Table, document: JsonObject): void {
+  #checkSchema(table: Table, fields: JsonObject): void {
     this.#checkDeclared(table.name);
-    const wrong = schemaMismatch(this.store, table, document);
+    const wrong = schemaMismatch(this.store, table, fields);
     if (wrong === undefined) return;
     throw new DeveloperError(
       `Failed to insert or update a document in table "${table.name}" because it does not match the schema: ${wrong}`,
@@ -224,11 +226,15 @@ export function entryKey(fields: readonly string[], document: JsonObject, id: Ui
   );
 }
 
-/** What a document's schema says against it; undefined when it fits or there is none. */
-export function schemaMismatch(store: Store, table: Table, document: JsonObject): string | undefined {
+export function withoutSystemFields(document: JsonObject): JsonObject {
+  const { _id, _creationTime, ...fields } = document;
+  return fields;
+}
+
+/** What a document's schema says against its own fields; undefined when they fit or there is none. */
+export function schemaMismatch(store: Store, table: Table, fields: JsonObject): string | undefined {
   const validator = store.schema.isEnforced ? store.documentValidator(table.name) : undefined;
   if (!validator) return undefined;
-  const { _id, _creationTime, ...fields } = document;
   const tableOf = (number: number) => store.catalog.tableOfNumber(number)?.name;
   return findMismatch(validator, fields, tableOf);
 }
