@@ -86,7 +86,7 @@ export type LearnInput = {
   readonly live: (texts: readonly string[]) => readonly Float32Array[];
 };
 
-type Watching = {
+export type Watching = {
   /** Awaited between batches: here others get their turn, and a stop is heard by throwing. */
   readonly breathe?: () => Promise<void>;
   readonly onProgress?: (done: number, total: number, trial: Trial | undefined) => void;

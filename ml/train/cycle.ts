@@ -1,0 +1,154 @@
+/**
+ * One round of learning, from what was remembered to a verdict: pairs, sets, the check whether they may be learned from, training, and the
+ * live model and the new one on questions that neither was chosen by. What it comes to is all there is to know of the model.
+ */
+import { createHash } from "node:crypto";
+import { fusionDefault, type Fusion } from "../../convex/model/model.ts";
+import type { Asked, Reaction, Use } from "../../convex/model/use.ts";
+import { checkDataset, countsOf, type Counts, type Refusal } from "../dataset/check.ts";
+import { distinct, pairsFromHistory } from "../dataset/history.ts";
+import { headingPairs, spanPairs } from "../dataset/made.ts";
+import { nameOf, type DatasetPassage, type Pair } from "../dataset/pair.ts";
+import { scrub } from "../dataset/scrub.ts";
+import { splitByDocument, type Split } from "../dataset/split.ts";
+import { decide, type Evidence, type Probe, type Verdict } from "../evaluate/gate.ts";
+import { fused, rankAll, scoresOf, type Ranked } from "../evaluate/measure.ts";
+import { flat, nearest } from "../evaluate/ranking.ts";
+import { learn, toQuestions, wordsOver, type Learned, type LearnOptions, type Watching } from "./learn.ts";
+import { embedTexts } from "./model.ts";
+import { modelFiles } from "./modelFiles.ts";
+
+export type CycleInput = {
+  readonly passages: readonly DatasetPassage[];
+  readonly uses: readonly Use[];
+  /** Whose use may be learned from. */
+  readonly scopes: readonly string[];
+  /** Questions that have to stay answered. */
+  readonly pinned: readonly string[];
+  /** Whether addresses, accounts and numbers are taken out of questions first. */
+  readonly isScrubbed: boolean;
+  readonly live: { readonly embed: (texts: readonly string[]) => readonly Float32Array[]; readonly fusion: Fusion };
+};
+
+export type CycleOptions = {
+  readonly learn: LearnOptions;
+  /** Milliseconds that some work took; who has no clock is told. */
+  readonly timed: (work: () => unknown) => number;
+};
+
+/** Where a model comes from: enough to make it again. */
+export type Lineage = {
+  readonly dataSha256: string;
+  readonly counts: Counts;
+  readonly options: LearnOptions;
+};
+
+export type CycleResult =
+  | { readonly type: "refused"; readonly refusal: Refusal; readonly lineage: Lineage }
+  | {
+      readonly type: "trained";
+      readonly lineage: Lineage;
+      readonly verdict: Verdict;
+      readonly fusion: Fusion;
+      readonly chosen: Learned["chosen"];
+      readonly share: number;
+      readonly files: ReadonlyMap<string, Uint8Array>;
+      /** Of all its files. */
+      readonly sha256: string;
+    };
+
+/** Near enough to a question, by words or by vectors, to have something to do with it. */
+const reachMax = 100;
+
+export async function runCycle(
+  input: CycleInput,
+  { learn: options, timed }: CycleOptions,
+  watching: Watching = {},
+): Promise<CycleResult> {
+  const { passages, live, pinned } = input;
+  const pairs = await pairsOf(input, options.seed);
+  const split = splitByDocument(pairs, passages);
+  const lineage = { dataSha256: digestOf(pairs, passages), counts: countsOf(split), options };
+  const known = new Map(passages.map((passage) => [nameOf(passage), passage]));
+  const refusal = checkDataset(split, { passages: known, isReached: reaching(split, input) });
+  if (refusal) return { type: "refused", refusal, lineage };
+  const learned = await learn({ split, passages, live: live.embed }, options, watching);
+
+  const questions = toQuestions(split.test, passages, { pinned: new Set(pinned) });
+  const lexical = wordsOver(passages);
+  const texts = passages.map(({ text }) => text);
+  const documentOf = (at: number): string => passages[at]!.documentId;
+  const judge = (embed: CycleInput["live"]["embed"], fusion: Fusion): Omit<Evidence, "sizeBytes"> => {
+    const ranked: readonly Ranked[] = rankAll(questions, { embed, texts, lexical });
+    const times = questions.map(({ text }) => timed(() => embed([text]))).toSorted((one, other) => one - other);
+    return {
+      dense: scoresOf(questions, (at) => ranked[at]!.dense, documentOf),
+      hybrid: scoresOf(questions, (at) => fused(ranked[at]!, fusion), documentOf),
+      latencyMs: times[Math.floor(times.length * 0.95)] ?? 0,
+    };
+  };
+  const files = modelFiles(learned.model);
+  const embed = (some: readonly string[]): Float32Array[] => embedTexts(learned.model, some);
+  const verdict = decide(questions, {
+    live: { ...judge(live.embed, live.fusion), sizeBytes: 0 },
+    candidate: { ...judge(embed, learned.fusion), sizeBytes: files.values().reduce((sum, { length }) => sum + length, 0) },
+    probes: probe(embed),
+  });
+  const { fusion, chosen, share } = learned;
+  const hash = createHash("sha256");
+  for (const [path, bytes] of files) hash.update(path).update(bytes);
+  return { type: "trained", lineage, verdict, fusion, chosen, share, files, sha256: hash.digest("hex") };
+}
+
+async function pairsOf({ uses, passages, scopes, isScrubbed }: CycleInput, seed: number): Promise<Pair[]> {
+  const asked: Asked[] = [];
+  for (const { key, at, session, question, shown } of uses)
+    asked.push({ id: key, at, session, question: isScrubbed ? (await scrub(question)).text : question, shown });
+  const reactions = uses.flatMap(({ key, reactions: mine }) => mine.map((one): Reaction => ({ ...one, askId: key })));
+  const may = passages.filter(({ scope }) => scopes.includes(scope));
+  const known = new Map(may.map((passage) => [nameOf(passage), passage]));
+  return distinct([
+    ...pairsFromHistory(asked, reactions, { passages: known, scopes: new Set(scopes) }),
+    ...headingPairs(may),
+    ...spanPairs(may, { perPassage: 1, seed }),
+  ]);
+}
+
+/** The same pairs and passages, whatever order they came in, have the same digest. */
+function digestOf(pairs: readonly Pair[], passages: readonly DatasetPassage[]): string {
+  const lines = [
+    ...pairs.map(({ query, passage, weight, origin }) => JSON.stringify([query, nameOf(passage), weight, origin])),
+    ...passages.map((passage) => JSON.stringify([nameOf(passage), passage.text])),
+  ];
+  return createHash("sha256").update(lines.toSorted().join("\n")).digest("hex");
+}
+
+function reaching({ training }: Split, { passages, live }: CycleInput): (pair: Pair) => boolean {
+  const vectors = flat(live.embed(passages.map(({ text }) => text)));
+  const queries = [
+    ...new Set(training.pairs.filter(({ origin }) => origin === "used" || origin === "reformulated").map(({ query }) => query)),
+  ];
+  const asked = new Map(live.embed(queries).map((vector, at) => [queries[at]!, vector]));
+  const lexical = wordsOver(passages);
+  // Of a small vault a hundred would be most of it.
+  const limit = Math.min(reachMax, Math.ceil(passages.length / 10));
+  return ({ query, passage }) => {
+    const vector = asked.get(query);
+    const isIt = ({ at }: { at: number }): boolean => passages[at]!.documentId === passage.documentId;
+    return lexical(query).slice(0, limit).some(isIt) || (vector !== undefined && nearest(vectors, vector, limit).some(isIt));
+  };
+}
+
+const probes: readonly (readonly [string, string])[] = [
+  ["an empty text", ""],
+  ["a text of ten thousand words", "word ".repeat(10_000)],
+  ["signs of all kinds", "🙂 \u0000\u0007\u200d ⁂ ﷽ \ud800"],
+];
+
+function probe(embed: (texts: readonly string[]) => Float32Array[]): Probe[] {
+  return probes.map(([name, text]) => {
+    const [vector] = embed([text]);
+    const length = Math.hypot(...(vector ?? []));
+    return { name, passed: Math.abs(length - 1) < 1e-3 };
+  });
+}
