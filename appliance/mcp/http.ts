@@ -215,7 +215,7 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
     case "events":
       return { events: mcp.events(typeof body["limit"] === "number" ? Math.min(1_000, Math.max(1, body["limit"])) : 50) };
     default: {
-      const answer = mcp.discover.answer(verb, body, signal);
+      const answer = mcp.discover.answer(verb, body, signal) ?? mcp.builder.answer(verb, body, signal);
       if (answer) return answer;
       throw new NikaError("missing", `There is no /nika/mcp/${verb} here.`);
   }

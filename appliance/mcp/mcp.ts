@@ -13,6 +13,7 @@ import { openAuthServer } from "./auth/authServer.ts";
 import { clientPath } from "./auth/callback.ts";
 import { openVerbs } from "./auth/verbs.ts";
 import { openTokens } from "./build/tokens.ts";
+import { openBuilder, type Builder } from "./build/verbs.ts";
 import { configFiles } from "./configFiles.ts";
 import { openDeclared } from "./declared.ts";
 import { openDiscover, type Discover } from "./discover/discover.ts";
@@ -62,6 +63,8 @@ export type Mcp = {
   /** The new form that waits takes the old one's place, or is let go. */
   upgrade(name: string, isAccepted: boolean): Promise<void>;
   allow(name: string, isAllowed: boolean): Promise<void>;
+  /** Makes servers from documents. */
+  readonly builder: Builder;
   /** Ends what runs of it; its next call starts it anew. */
   restart(name: string): Promise<void>;
   call(name: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<object>;
@@ -153,6 +156,7 @@ export function openMcp(options: McpOptions): Mcp {
   const discover = openDiscover({ dataDir, version, state, secrets, variables, packages, launcher, ground, log, now });
   const declared = openDeclared({ dataDir, pool, discover, packages, reload, decide });
   const mcp: Mcp = {
+    builder: openBuilder({ dataDir, sharedFile, sandboxes }),
     list: () => pool.standings().map(toFacts),
     async test(name, signal) {
       const startedAt = performance.now();

@@ -6,6 +6,7 @@ import { Empty } from "../components/empty.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
 import { useConsent } from "../route.ts";
+import { BuildServer } from "../tools/buildServer.tsx";
 import { Clients, Consent } from "../tools/clients.tsx";
 import { CallSums } from "../tools/callSums.tsx";
 import { ServerRow } from "../tools/serverRow.tsx";
@@ -36,6 +37,7 @@ export function ToolsScreen() {
             ))}
           </ul>
           <Shelf />
+          <BuildServer />
         </div>
         <div>
           <Clients />

@@ -269,7 +269,7 @@ function Outcome({ result }: { result: InstallResult }) {
 }
 
 /** A value goes in once and never comes back. */
-function SecretForm({ name }: { name: string }) {
+export function SecretForm({ name }: { name: string }) {
   const { words } = useSpeech();
   const attempt = useAttempt();
   const id = useId();

@@ -17,6 +17,7 @@ import { after, test } from "node:test";
 import { openMock } from "../../../../appliance/mcp/build/template/tests/mock.ts";
 import { build, planFor, rebuild, type BuildOptions, type Built } from "../../../../appliance/mcp/build/build.ts";
 import type { PlanWishes } from "../../../../appliance/mcp/build/makePlan.ts";
+import { openBuilder } from "../../../../appliance/mcp/build/verbs.ts";
 import { toHanded } from "../../../../appliance/mcp/build/source.ts";
 import { isNikaError } from "../../../../convex/model/error.ts";
 import { openMcpPlace } from "../place.ts";
@@ -180,4 +181,19 @@ test("what stands somewhere is not overwritten unasked, and names of others are 
   assert.ok(!existsSync(join(dataDir, "mcp", "servers", "kennel")));
   mkdirSync(join(dataDir, "empty"));
   await assert.rejects(rebuild(join(dataDir, "empty"), optionsFor(dataDir)), failsWith("missing", /no mcp\.toml/u));
+});
+
+test("the page brings a document, gets a plan, and hands it back to have it made", async () => {
+  const dataDir = scratch();
+  const builder = openBuilder({ dataDir, sharedFile: join(dataDir, "shared.json"), sandboxes: undefined });
+  const signal = new AbortController().signal;
+  const plan = await builder.answer("plan", { text: kennel, name: "dogs", server: "" }, signal);
+  const built = (await builder.answer("build", { plan }, signal)) as Built;
+  assert.equal(built.declaredIn, join(dataDir, "mcp.d", "dogs.json"));
+  assert.throws(
+    () => builder.answer("build", { plan: { ...plan, name: "../x" } }, signal),
+    failsWith("invalid", /plan cannot be used/u),
+  );
+  assert.throws(() => builder.answer("plan", { text: 1 }, signal), failsWith("invalid", /"text" must be a text/u));
+  assert.equal(builder.answer("other", {}, signal), undefined);
 });
