@@ -12,6 +12,9 @@ const messageBytesMax = 32 * 1024 * 1024;
 const heartbeatMs = 5_000;
 const applicationPingMs = 15_000;
 const silenceMsMax = 120_000;
+/** Thousands of signs of life in one turn, and as many answers soon after, would hold up whatever comes meanwhile. */
+const beatsPerTurn = 200;
+const beatPauseMs = 20;
 /** Who lets this much pile up unread has stopped reading. */
 const unsentBytesMax = 128 * 1024 * 1024;
 
@@ -36,7 +39,7 @@ type Life = { readonly ws: WebSocket; heardMs: number; saidMs: number };
 export function openSockets(options: SocketsOptions): Sockets {
   const server = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: messageBytesMax });
   const lives = new Set<Life>();
-  const heartbeat = setInterval(() => beat(lives, performance.now()), heartbeatMs);
+  const heartbeat = setInterval(() => beat([...lives]), heartbeatMs);
   heartbeat.unref();
   return {
     upgrade(request, socket, head) {
@@ -121,10 +124,12 @@ function frameOf(text: string): Buffer {
   return frame;
 }
 
-function beat(lives: ReadonlySet<Life>, uptimeMs: number): void {
-  for (const life of lives) {
+/** Some now, the rest a little later. */
+function beat(lives: readonly Life[]): void {
+  const uptimeMs = performance.now();
+  for (const life of lives.slice(0, beatsPerTurn)) {
     if (uptimeMs - life.heardMs > silenceMsMax) life.ws.terminate();
-    else {
+    else if (life.ws.readyState === life.ws.OPEN) {
       life.ws.ping();
       if (uptimeMs - life.saidMs >= applicationPingMs) {
         life.saidMs = uptimeMs;
@@ -132,4 +137,5 @@ function beat(lives: ReadonlySet<Life>, uptimeMs: number): void {
       }
     }
   }
+  if (lives.length > beatsPerTurn) setTimeout(() => beat(lives.slice(beatsPerTurn)), beatPauseMs).unref();
 }

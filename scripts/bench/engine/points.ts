@@ -1,6 +1,6 @@
 /**
  * Point queries: one document of 10,000, through HTTP with 16 connections and through the real client's socket; beside them PocketBase's
- * view of one record. Then the first row of a long index beside that of a short one. `--ms N --rounds N --rows N` (`--full`: a million).
+ * view of one record. Then the first row of a long index beside that of a short one. `--ms N --rounds N --warm N --rows N` (`--full`: a million).
  */
 import { ConvexClient } from "convex/browser";
 import { makeFunctionReference } from "convex/server";
@@ -11,6 +11,8 @@ import { caller, startPocketBase } from "./parts/pocketbase.ts";
 const lanes = 16;
 const documents = 10_000;
 const ms = sizeOf("ms", 1500);
+/** V8 compiles what is new to it for some seconds; a server runs for weeks. */
+const warmMs = sizeOf("warm", 4000);
 const rounds = sizeOf("rounds", 2);
 const longRows = sizeOf("rows", 100_000, 1_000_000);
 const shortRows = 1000;
@@ -41,21 +43,22 @@ if (pocketBase)
   );
 
 const any = (of: readonly string[]): string => of[Math.floor(Math.random() * of.length)]!;
-const overHttp = (): Promise<Load> =>
-  load(lanes, ms, () => call("POST", "/api/query", { path: "accounts:get", format: "json", args: [{ id: any(ids) }] }));
-const overSocket = (): Promise<Load> => load(lanes, ms, (lane) => clients[lane]!.query(get, { id: any(ids) }));
-const theirs = async (): Promise<Load | undefined> => pocketBase && load(lanes, ms, () => pocketBase.get(any(records)));
+const overHttp = (forMs = ms): Promise<Load> =>
+  load(lanes, forMs, () => call("POST", "/api/query", { path: "accounts:get", format: "json", args: [{ id: any(ids) }] }));
+const overSocket = (forMs = ms): Promise<Load> => load(lanes, forMs, (lane) => clients[lane]!.query(get, { id: any(ids) }));
+const theirs = async (forMs = ms): Promise<Load | undefined> =>
+  pocketBase && load(lanes, forMs, () => pocketBase.get(any(records)));
 // Each question is a new one, or the answer would come from memory.
 const takeOne = (size: number) => (): Promise<Load> =>
   load(1, ms / 3, () =>
     call("POST", "/api/query", { path: "rows:first", format: "json", args: [{ size, salt: Math.random() }] }),
   );
 
-await overHttp();
+for (const warm of [overHttp, overSocket, theirs]) await warm(warmMs);
 const [http, socket, peer, short, long] = await alternating<Load | undefined>(rounds, [
-  overHttp,
-  overSocket,
-  theirs,
+  () => overHttp(),
+  () => overSocket(),
+  () => theirs(),
   takeOne(shortRows),
   takeOne(longRows),
 ]);

@@ -2,7 +2,7 @@
  * Fund transfers: fifty clients, each with one transfer in flight between two of 100,000 accounts, drawn evenly or by Zipf 1.5 (four in
  * five touch the same few), answered once durable. Ours through the real client and isolated functions; beside it a Postgres stored
  * procedure behind a WebSocket server, and the same clients against a server that answers at once, which is the most they can do.
- * `--accounts N --ms N --rounds N`.
+ * `--accounts N --ms N --rounds N --warm N`.
  */
 import { fork } from "node:child_process";
 import { join } from "node:path";
@@ -16,6 +16,8 @@ const lanes = 50;
 const accounts = sizeOf("accounts", 100_000);
 const ms = sizeOf("ms", 4000);
 const rounds = sizeOf("rounds", 2);
+/** V8 compiles what is new to it for some seconds; a server runs for weeks. */
+const warmMs = sizeOf("warm", 6000);
 const perFill = 4000; // A transaction may write 16,000 documents; smaller ones leave the thread room.
 
 const open = makeFunctionReference<"mutation", { from: number; count: number }, string[]>("accounts:open");
@@ -47,17 +49,21 @@ const clients = Array.from({ length: lanes }, () => new ConvexClient(engine.url,
 const ids: string[] = [];
 for (let from = 0; from < accounts; from += perFill)
   ids.push(...(await clients[0]!.mutation(open, { from, count: Math.min(perFill, accounts - from) })));
-const ours = (pick: () => number) => (): Promise<Load> =>
-  load(lanes, ms, async (lane) => {
-    const { from, to } = pair(pick);
-    const isDone = await clients[lane]!.mutation(transfer, { from: ids[from]!, to: ids[to]!, amount: 1 });
-    if (!isDone) throw new Error("A transfer was refused.");
-  });
+const ours =
+  (pick: () => number, forMs = ms) =>
+  (): Promise<Load> =>
+    load(lanes, forMs, async (lane) => {
+      const { from, to } = pair(pick);
+      const isDone = await clients[lane]!.mutation(transfer, { from: ids[from]!, to: ids[to]!, amount: 1 });
+      if (!isDone) throw new Error("A transfer was refused.");
+    });
 
 const postgres = await startPostgres(accounts);
 const callers = postgres ? await Promise.all(Array.from({ length: lanes }, async () => openCaller(postgres.url))) : [];
-const theirs = (pick: () => number) => async (): Promise<Load | undefined> =>
-  postgres && load(lanes, ms, (lane) => callers[lane]!.call({ ...pair(pick), amount: 1 }));
+const theirs =
+  (pick: () => number, forMs = ms) =>
+  async (): Promise<Load | undefined> =>
+    postgres && load(lanes, forMs, (lane) => callers[lane]!.call({ ...pair(pick), amount: 1 }));
 
 const nothing = fork(join(import.meta.dirname, "parts", "nullProcess.ts"));
 const { url: nothingUrl } = (await told(nothing)) as { url: string };
@@ -66,9 +72,8 @@ const most = (): Promise<Load> =>
   load(lanes, ms / 2, (lane) => idlers[lane]!.mutation(transfer, { from: ids[0]!, to: ids[1]!, amount: 1 }));
 
 await most();
-await load(lanes, ms / 4, async (lane) => {
-  await clients[lane]!.mutation(transfer, { from: ids[lane]!, to: ids[lane + 1]!, amount: 1 });
-});
+await ours(evenly, warmMs)();
+await theirs(evenly, warmMs)();
 const [even, evenPeer, zipf, zipfPeer, bound] = await alternating<Load | undefined>(rounds, [
   ours(evenly),
   theirs(evenly),
