@@ -9,6 +9,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { nodeEnvironment, nodeFlags } from "../../../appliance/nodeFlags.ts";
 import { atLeast, atMost, report, reportBeside, sizeOf } from "./parts/figure.ts";
 import { startPeers, type PeerName } from "./parts/peers.ts";
 
@@ -120,7 +121,10 @@ async function sides(mode: string, load: Load, times: number): Promise<Sides> {
 }
 
 async function alone(mode: string, { concurrency, jobs: count }: Load): Promise<Measured> {
-  const child = fork(ours, [mode, String(concurrency), String(count)], { execArgv: process.execArgv });
+  const child = fork(ours, [mode, String(concurrency), String(count)], {
+    execArgv: [...process.execArgv, ...nodeFlags],
+    env: { ...process.env, ...nodeEnvironment },
+  });
   return told(child);
 }
 

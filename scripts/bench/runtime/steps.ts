@@ -4,6 +4,7 @@
  */
 import { fork } from "node:child_process";
 import { join } from "node:path";
+import { nodeEnvironment, nodeFlags } from "../../../appliance/nodeFlags.ts";
 import { atLeast, report, sizeOf } from "./parts/figure.ts";
 
 type Measured = { readonly perSecond: number; readonly cpuUs: number };
@@ -22,7 +23,10 @@ for (const runs of [1, sizeOf("runs", 50)]) {
 }
 
 function alone(runs: number, stepsEach: number): Promise<Measured> {
-  const child = fork(script, [String(runs), String(stepsEach)], { execArgv: process.execArgv });
+  const child = fork(script, [String(runs), String(stepsEach)], {
+    execArgv: [...process.execArgv, ...nodeFlags],
+    env: { ...process.env, ...nodeEnvironment },
+  });
   return new Promise((resolve, reject) => {
     child.once("message", (message) => resolve(message as Measured));
     child.once("exit", (code) => reject(new Error(`it ended with ${code} before it said what it measured`)));
