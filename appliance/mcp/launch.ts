@@ -140,7 +140,7 @@ function collect(value: unknown, texts: string[]): void {
 }
 
 function connect({ type, url, headers }: Exclude<ServerConfig["transport"], StdioTransport>, account?: Account): Launched {
-  const { promise: ended } = Promise.withResolvers<string>();
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>();
   const requestInit = { headers: { ...headers } };
   const signedIn = account?.connect();
   const address = new URL(url);
@@ -149,7 +149,13 @@ function connect({ type, url, headers }: Exclude<ServerConfig["transport"], Stdi
       ? new SSEClientTransport(address, {
           requestInit,
           ...signedIn,
-          eventSourceInit: { fetch: (to, init) => fetch(to, { ...init, headers: { ...toRecord(init?.headers), ...headers } }) },
+          eventSourceInit: {
+            async fetch(to, init) {
+              const response = await fetch(to, { ...init, headers: { ...toRecord(init?.headers), ...headers } });
+              // The session is this stream: another one, which would be begun by itself, is unknown there.
+              return watched(response, () => end("its stream ended"));
+            },
+          },
         })
       : new StreamableHTTPClientTransport(address, { requestInit, ...signedIn });
   return {
@@ -165,6 +171,22 @@ function connect({ type, url, headers }: Exclude<ServerConfig["transport"], Stdi
       await transport.close();
     },
   };
+}
+
+/** The same response, whose end is told. */
+function watched(response: Response, ended: () => void): Response {
+  const { body, status, headers, url } = response;
+  if (!response.ok || !body) return response;
+  const stream = ReadableStream.from(
+    (async function* () {
+      try {
+        yield* body;
+      } finally {
+        ended();
+      }
+    })(),
+  );
+  return Object.defineProperty(new Response(stream, { status, headers }), "url", { value: url });
 }
 
 const toRecord = (headers: unknown): Record<string, string> =>

@@ -143,9 +143,7 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
       });
     } catch (error) {
       if (hasEnded) throw new NikaError("unavailable", `The server stopped: ${await ended}.`, { cause: error });
-      if (error instanceof SyntaxError)
-        throw new NikaError("unavailable", "The server answered with something that is no JSON.", { cause: error });
-      throw refusedRights(error, launched) ?? error;
+      throw refusedRights(error, launched) ?? unheard(error, launched) ?? error;
     }
   };
   const page = async <T>(method: string, key: string, gone: AbortSignal): Promise<T[]> => {
@@ -215,6 +213,14 @@ async function listen(client: Client, offers: Record<string, unknown>): Promise<
   };
   // One that does not answer is still good for calls.
   if (Object.keys(filter).length > 0) await client.listen(filter, { timeout: listMs }).catch(() => undefined);
+}
+
+/** What comes of a server elsewhere that is down, or answers with something that is no JSON, has no class of its own. */
+function unheard(error: unknown, { way }: Launched): NikaError | undefined {
+  if (way !== "remote" || !(error instanceof Error) || !["TypeError", "SyntaxError", "Error"].includes(error.name))
+    return undefined;
+  const why = error.cause instanceof Error ? error.cause.message : error.message;
+  return new NikaError("unavailable", `The server cannot be used now (${shorten(why)}).`, { cause: error });
 }
 
 /** The token is good, but not for this. */

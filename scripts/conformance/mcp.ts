@@ -102,7 +102,7 @@ async function runClients(file: string): Promise<number> {
       name,
       ...(isStated ? ["--spec-version", requirements] : []),
     ];
-    const text = await textOf(spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "ignore"] }));
+    const text = await textOf(spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "pipe"] }));
     const [, good = "0", bad = "?"] = /^Passed: (\d+)\/\d+, (\d+) failed/m.exec(text) ?? [];
     const isWhole = /OVERALL: PASSED/.test(text);
     passed += Number(good);
@@ -143,6 +143,9 @@ async function run(url: string): Promise<Map<string, Result>> {
 
 async function textOf(child: ChildProcess): Promise<string> {
   let text = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
   for await (const chunk of child.stdout ?? []) text += String(chunk);
   return text;
 }
