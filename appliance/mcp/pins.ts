@@ -42,8 +42,6 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
     };
     lock.value[server] = { ...pins, tools: once(listing.tools, pins.tools) };
   }
-  for (const server of Object.keys(lock.value)) share(server);
-
   /** What was listed lately, by its digest, so that a difference to what somebody looked at can be told. */
   const shown = new Map<string, ToolDefinition>();
   function remember(tools: readonly ToolDefinition[]): void {
@@ -57,6 +55,8 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
       shown.delete(digest);
     }
   }
+
+  for (const server of Object.keys(lock.value)) share(server);
 
   function mustBeAsSeen(listing: Listing, seen: SeenDigests, only: readonly string[] | undefined): void {
     const lines: string[] = [];
