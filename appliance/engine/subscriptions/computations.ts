@@ -15,8 +15,8 @@ import { openRangeIndex } from "./rangeIndex.ts";
 const timedResultMs = 17_000;
 /** A run that took its thread down costs a second of it; tried again when what it read changed, and not more often than this. */
 const fatalRestMs = 10_000;
-/** Results that nobody watches are kept for the next who asks; each takes some 2 KB besides its text. */
-const idleCountMax = 8192;
+/** Results that nobody watches are kept for the next who asks; each takes less than 2 KB besides its text. */
+const idleCountMax = 10_240;
 const idleCharsMax = 8 * 1024 * 1024;
 /** Callers may name functions that do not exist; what is remembered by path must not grow for that. */
 const pathsMax = 4096;
@@ -47,7 +47,8 @@ export type Computation = {
   result: QueryResult | undefined;
   settledAtMs: number;
   running: Promise<void> | undefined;
-  readonly watchers: Set<Watcher>;
+  /** Made with the first: most results are kept for who may ask next. */
+  watchers: Set<Watcher> | undefined;
 };
 
 export type Computations = {
@@ -108,15 +109,16 @@ export function openComputations(uptimeMs: () => number): Computations {
     if (!computation.result) return;
     computation.result.untilTs = ts;
     forget(computation);
-    for (const watcher of computation.watchers) watcher.onStale();
+    for (const watcher of computation.watchers ?? []) watcher.onStale();
   }
 
   function find(question: Question): Computation {
-    const { identityKey, shared, own } = keysOf(question);
-    for (const key of [shared, own]) {
-      const found = filed.get(key);
-      if (found && fits(found, identityKey) && !isDated(found)) return found;
-    }
+    const { identityKey, shared } = keysOf(question);
+    const common = filed.get(shared);
+    if (common && fits(common, identityKey) && !isDated(common)) return common;
+    const own = ownKey(question);
+    const personal = filed.get(own);
+    if (personal && fits(personal, identityKey) && !isDated(personal)) return personal;
     const key = usesIdentity.get(question.path) === false ? shared : own;
     const made = {
       question,
@@ -125,7 +127,7 @@ export function openComputations(uptimeMs: () => number): Computations {
       result: undefined,
       settledAtMs: 0,
       running: undefined,
-      watchers: new Set<Watcher>(),
+      watchers: undefined,
     };
     filed.set(key, made);
     return made;
@@ -168,8 +170,8 @@ export function openComputations(uptimeMs: () => number): Computations {
   return {
     find,
     known(question) {
-      const { identityKey, shared, own } = keysOf(question);
-      const found = filed.get(shared) ?? filed.get(own);
+      const { identityKey, shared } = keysOf(question);
+      const found = filed.get(shared) ?? filed.get(ownKey(question));
       if (!found?.result || found.result.untilTs !== undefined || !fits(found, identityKey) || isDated(found)) return undefined;
       // Used last, so forgotten last.
       if (idle.delete(found)) idle.add(found);
@@ -177,16 +179,19 @@ export function openComputations(uptimeMs: () => number): Computations {
     },
     count: () => filed.size,
     watch(computation, watcher) {
-      computation.watchers.add(watcher);
+      (computation.watchers ??= new Set()).add(watcher);
       wakeUp(computation);
     },
     unwatch(computation, watcher) {
-      computation.watchers.delete(watcher);
-      if (computation.watchers.size === 0) retire(computation);
+      computation.watchers?.delete(watcher);
+      if (computation.watchers?.size === 0) {
+        computation.watchers = undefined;
+        retire(computation);
+      }
     },
     rest(computation) {
       computation.running = undefined;
-      if (computation.watchers.size === 0) retire(computation);
+      if (!computation.watchers) retire(computation);
     },
     settle(computation, run, overtakenTs) {
       // Without a time nobody knows what it saw: true for who waited, nothing for others to share.
@@ -206,8 +211,7 @@ export function openComputations(uptimeMs: () => number): Computations {
         touch(computation, overtakenTs);
         wakeRested();
       }
-      const { shared, own } = keysOf(question);
-      computation.key = run.usedIdentity ? own : shared;
+      computation.key = run.usedIdentity ? ownKey(question) : keysOf(question).shared;
       if (isFiled && !filed.has(computation.key)) filed.set(computation.key, computation);
     },
     takeIn({ ts, writes, isGap }) {
@@ -230,7 +234,7 @@ export function identityKeyOf(identity: Identity): string {
   return JSON.stringify(identity);
 }
 
-type Keys = { readonly identityKey: string; readonly shared: string; readonly own: string };
+type Keys = { readonly identityKey: string; readonly shared: string };
 const keys = new WeakMap<Question, Keys>();
 
 function keysOf(question: Question): Keys {
@@ -238,9 +242,15 @@ function keysOf(question: Question): Keys {
   if (!known) {
     const identityKey = identityKeyOf(question.identity);
     const shared = sharedKey(question);
-    keys.set(question, (known = { identityKey, shared, own: `${shared}\0${identityKey}` }));
+    keys.set(question, (known = { identityKey, shared }));
   }
   return known;
+}
+
+/** Not kept: few questions are filed under it. */
+function ownKey(question: Question): string {
+  const { identityKey, shared } = keysOf(question);
+  return `${shared}\0${identityKey}`;
 }
 
 /** Admins see internal functions and others do not, so they never share. */

@@ -5,8 +5,10 @@
 import type { ReadRange } from "../model/commit.ts";
 import { openIntervals, type Intervals } from "./intervals.ts";
 
-type PerIndex<T> = { readonly points: Map<string, Set<T>>; readonly ranges: Intervals<T> };
+/** Most keys have one reader; a Set for it would weigh as much as the rest of its entry. */
+type PerIndex<T> = { readonly points: Map<string, T | Set<T>>; readonly ranges: Intervals<T> };
 
+/** An owner may be anything but undefined and a Set. */
 export type RangeIndex<T> = {
   add(reads: readonly ReadRange[], owner: T): void;
   /** With the same reads it was added with. */
@@ -31,8 +33,9 @@ export function openRangeIndex<T>(): RangeIndex<T> {
         }
         const key = textOf(lower);
         const owners = points.get(key);
-        if (owners) owners.add(owner);
-        else points.set(key, new Set([owner]));
+        if (owners instanceof Set) owners.add(owner);
+        else if (owners === undefined) points.set(key, owner);
+        else if (owners !== owner) points.set(key, new Set([owners, owner]));
       }
     },
     remove(reads, owner) {
@@ -42,8 +45,8 @@ export function openRangeIndex<T>(): RangeIndex<T> {
         if (isPoint(lower, upper)) {
           const key = textOf(lower);
           const owners = found.points.get(key);
-          owners?.delete(owner);
-          if (owners?.size === 0) found.points.delete(key);
+          if (owners instanceof Set) owners.delete(owner);
+          if (owners === owner || (owners instanceof Set && owners.size === 0)) found.points.delete(key);
         } else found.ranges.remove(lower, upper, owner);
         if (found.points.size === 0 && found.ranges.isEmpty()) indexes.delete(index);
       }
@@ -51,7 +54,9 @@ export function openRangeIndex<T>(): RangeIndex<T> {
     visit({ index, key }, visit) {
       const found = indexes.get(index);
       if (!found) return;
-      for (const owner of found.points.get(textOf(key)) ?? []) visit(owner);
+      const owners = found.points.get(textOf(key));
+      if (owners instanceof Set) for (const owner of owners) visit(owner);
+      else if (owners !== undefined) visit(owners);
       found.ranges.visit(key, visit);
     },
   };

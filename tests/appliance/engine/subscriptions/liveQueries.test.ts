@@ -103,18 +103,18 @@ test("a result that looked at the clock is not given to newcomers for long, and 
 test("results that nobody watches are kept for the next, and not without bound", async () => {
   const made = core();
   const queries = opened(made);
-  for (let i = 0; i < 9000; i++) await queries.ask(question("q:get", { key: `k${i}` }));
-  assert.equal(queries.stats().computations, 8192);
+  for (let i = 0; i < 11_000; i++) await queries.ask(question("q:get", { key: `k${i}` }));
+  assert.equal(queries.stats().computations, 10_240);
 
-  await queries.ask(question("q:get", { key: "k8999" }));
+  await queries.ask(question("q:get", { key: "k10999" }));
   // The oldest that is left, so that the next one is forgotten instead of it.
-  await queries.ask(question("q:get", { key: `k${9000 - 8192}` }));
-  assert.equal(made.ran.length, 9000);
+  await queries.ask(question("q:get", { key: `k${11_000 - 10_240}` }));
+  assert.equal(made.ran.length, 11_000);
   await queries.ask(question("q:get", { key: "another" }));
-  await queries.ask(question("q:get", { key: `k${9000 - 8192}` }));
-  assert.equal(made.ran.length, 9001);
-  await put(made, "k8999", 1);
-  assert.equal(queries.stats().computations, 8191);
+  await queries.ask(question("q:get", { key: `k${11_000 - 10_240}` }));
+  assert.equal(made.ran.length, 11_001);
+  await put(made, "k10999", 1);
+  assert.equal(queries.stats().computations, 10_239);
 });
 
 test("what was true at a time is known while it is remembered", async () => {
