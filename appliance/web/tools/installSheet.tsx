@@ -247,7 +247,7 @@ function Outcome({ result }: { result: InstallResult }) {
   const { shelf } = useSpeech().words;
   const { alias, version, tools, waiting, marked, secrets, hosts, notes } = result;
   return (
-    <div data-testid="install-result">
+    <div className="install-form" data-testid="install-result">
       <p className="sheet-text">{shelf.installed(alias, version, tools)}</p>
       {waiting > 0 && <p className="sheet-text">{shelf.waiting(waiting)}</p>}
       {marked > 0 && <p className="sheet-text owned-problem">{shelf.marked(marked)}</p>}

@@ -51,25 +51,27 @@ export function Shelf() {
     });
   };
   return (
-    <section className="section shelf" data-testid="shelf">
-      <h2>{shelf.title}</h2>
-      <form className="shelf-form" role="search" onSubmit={search}>
-        <label htmlFor={field} className="unseen">
-          {shelf.label}
-        </label>
-        <input id={field} name="words" type="search" className="field" placeholder={shelf.placeholder} maxLength={200} />
-        <button type="submit" className="button" disabled={isAsking} data-testid="shelf-search">
-          <Icon name="search" />
-          {shelf.search}
-        </button>
-      </form>
-      {isAsking && <ProgressBar label={shelf.searching} />}
-      {searched && <Results searched={searched} onChoose={setChosen} />}
-      {!searched && !isAsking && <p className="fine">{shelf.hint}</p>}
-      <Installs onChoose={setChosen} />
-      <Registries />
+    <>
+      <section className="section shelf" data-testid="shelf">
+        <h2>{shelf.title}</h2>
+        <form className="shelf-form" role="search" onSubmit={search}>
+          <label htmlFor={field} className="unseen">
+            {shelf.label}
+          </label>
+          <input id={field} name="words" type="search" className="field" placeholder={shelf.placeholder} maxLength={200} />
+          <button type="submit" className="button" disabled={isAsking} data-testid="shelf-search">
+            <Icon name="search" />
+            {shelf.search}
+          </button>
+        </form>
+        {isAsking && <ProgressBar label={shelf.searching} />}
+        {searched && <Results searched={searched} onChoose={setChosen} />}
+        {!searched && !isAsking && <p className="fine">{shelf.hint}</p>}
+        <Installs onChoose={setChosen} />
+        <Registries />
+      </section>
       <InstallSheet chosen={chosen} onClose={() => setChosen(undefined)} />
-    </section>
+    </>
   );
 }
 
