@@ -12,10 +12,11 @@ import {
   isLegacyRequest,
   WebStandardStreamableHTTPServerTransport,
 } from "@modelcontextprotocol/server";
-import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Session, Visitor } from "./conversation.ts";
 import type { Gateway } from "./gateway.ts";
+import { strictPipe } from "./guard/strictPipe.ts";
 
 export type Edge = {
   answer(request: IncomingMessage, response: ServerResponse, visitor: Visitor): Promise<void>;
@@ -37,6 +38,7 @@ type OldSession = {
 
 const bodyBytesMax = 4 * 1024 * 1024;
 const drainedBytesMax = 64 * 1024 * 1024;
+const flushMs = 5;
 const sessionsMax = 256;
 const idleMs = 60 * 60_000;
 
@@ -148,7 +150,7 @@ export function openEdge({ gateway, log, now }: EdgeOptions): Edge {
           opened.push(session);
           return session.server;
         },
-        { transport: new StdioServerTransport(socket, socket), onerror },
+        { transport: strictPipe(socket), onerror },
       );
       const stop = async (): Promise<void> => {
         pipes.delete(stop);
@@ -228,12 +230,23 @@ async function send(reply: Response, response: ServerResponse): Promise<void> {
     response.end();
     return;
   }
-  // A stream that waits for news must be known to be there.
-  response.flushHeaders();
+  // A stream that waits for news must be known to be there; an answer that is ready goes out with what stands before it.
+  const flush = setTimeout(() => response.flushHeaders(), flushMs);
   const reader = reply.body.getReader();
-  response.once("close", () => void reader.cancel().catch(() => undefined));
-  for (let piece = await reader.read(); !piece.done; piece = await reader.read())
+  response.once("close", () => {
+    clearTimeout(flush);
+    void reader.cancel().catch(() => undefined);
+  });
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    clearTimeout(flush);
+    // What is written in one turn, its end too, is one write of the socket.
+    response.cork();
+    setImmediate(() => {
+      if (!response.writableEnded) response.uncork();
+    });
     // Who does not read holds up whoever writes, unless he goes away.
     if (!response.write(piece.value)) await Promise.race([once(response, "drain"), once(response, "close")]);
+  }
+  clearTimeout(flush);
   response.end();
 }

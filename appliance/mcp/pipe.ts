@@ -7,6 +7,12 @@ export const lineBytesMax = 10 * 1024 * 1024;
 
 const lineFeed = 0x0a;
 
+/** `check` fails for what is no message; `refuse` is told of it, and of what is no JSON as undefined. */
+export type Strictness = {
+  readonly check: (value: unknown) => JSONRPCMessage;
+  readonly refuse: (value: unknown) => void;
+};
+
 /**
  * Messages go both ways until either stream ends; `close` ends `input` and runs `onClose`. Lines that are no JSON are reported and skipped: servers
  * print things they should not.
@@ -14,6 +20,7 @@ const lineFeed = 0x0a;
 export function pipeTransport(
   { input, output }: { readonly input: Writable; readonly output: Readable },
   onClose: () => Promise<void> = () => Promise.resolve(),
+  strictness?: Strictness,
 ): Transport {
   let chunks: Buffer[] = [];
   let heldBytes = 0;
@@ -85,10 +92,20 @@ export function pipeTransport(
     try {
       message = JSON.parse(line.toString("utf8"));
     } catch {
+      strictness?.refuse(undefined);
       transport.onerror?.(new Error("It wrote something that is no JSON."));
       return;
     }
-    if (isMessage(message)) transport.onmessage?.(message);
+    if (strictness) {
+      let checked: JSONRPCMessage;
+      try {
+        checked = strictness.check(message);
+      } catch {
+        strictness.refuse(message);
+        return;
+      }
+      transport.onmessage?.(checked);
+    } else if (isMessage(message)) transport.onmessage?.(message);
     else transport.onerror?.(new Error("It wrote something that is no JSON-RPC."));
   }
 
