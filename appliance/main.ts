@@ -57,6 +57,7 @@ import { openState } from "./state.ts";
 import { openStore } from "./store.ts";
 import { openTelegram } from "./telegram/telegram.ts";
 import { ownTools } from "./tools.ts";
+import { openTrainer } from "./trainer/trainer.ts";
 import { openUses } from "./uses.ts";
 import { openWatch } from "./watch/watch.ts";
 
@@ -113,6 +114,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => eyes.close());
   const reader = openReader({ log, ocr: eyes.ocr, ...(eyes.converter && { converter: eyes.converter }) });
   opened.defer(() => reader.close());
+  const trainer = openTrainer({ modelsDir: config.models.dir, embedder });
+  opened.defer(() => trainer.close());
 
   const ended = Promise.withResolvers<void>();
   const ports: Ports = {
@@ -136,6 +139,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     get servers() {
       return mcp.discover.port;
     },
+    trainer,
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),

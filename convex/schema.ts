@@ -18,6 +18,7 @@ import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vLedgerHead, vServerFacts, vToolCall } from "./model/serverView.ts";
 import { vSettings } from "./model/setting.ts";
 import { vPostState } from "./model/telegram.ts";
+import { vModelResult } from "./model/model.ts";
 import { vPassageName, vReactionType } from "./model/use.ts";
 import { vFunctionReport, vInvocationState, vRunFacts, vTrigger } from "./model/userFunction.ts";
 import { vSeen, vWatchMode, vWatchReport } from "./model/watch.ts";
@@ -572,6 +573,16 @@ export default defineSchema({
 
   // At most one row: of which documents the use may be remembered. Written by uses.ts alone.
   learning: defineTable({ scopes: v.array(v.string()) }),
+
+  // Models trained on use. Written by models.ts, which drops the oldest; the files of those that were made lie in the data folder.
+  models: defineTable({
+    at: v.number(),
+    seed: v.number(),
+    /** Whether addresses, accounts and numbers were taken out of questions first. */
+    isScrubbed: v.boolean(),
+    jobId: v.optional(v.id("jobs")),
+    result: v.optional(vModelResult),
+  }),
 
   // Questions that were asked, and what was shown, where the owner lets Nika learn. Written by uses.ts; dropped by age, by the owner's
   // word, and with a document that answered (turn/use.ts).

@@ -9,6 +9,7 @@ import type { Reader } from "./ports/reader.ts";
 import type { Reranker } from "./ports/reranker.ts";
 import type { Servers } from "./ports/servers.ts";
 import type { State } from "./ports/state.ts";
+import type { Trainer } from "./ports/trainer.ts";
 import type { UserFunctions } from "./ports/userFunctions.ts";
 import type { Vectors } from "./ports/vectors.ts";
 import type { VisualEmbedder } from "./ports/visual.ts";
@@ -26,6 +27,8 @@ export type Ports = {
   readonly userFunctions?: UserFunctions | undefined;
   /** Absent on a worker that runs none. */
   readonly servers?: Servers | undefined;
+  /** Absent on a worker elsewhere: what was asked stays on this machine. */
+  readonly trainer?: Trainer | undefined;
   /** Absent where there is no such model. */
   readonly reranker?: Reranker | undefined;
   /** Absent, together, where pictures are kept and not looked for. */

@@ -6,6 +6,7 @@ import { labelDocuments } from "./documents/label.ts";
 import { lookAtPictures } from "./documents/look.ts";
 import { invokeFunction } from "./functions/invoke.ts";
 import { checkJobs } from "./jobs/check.ts";
+import { trainModel } from "./models/train.ts";
 import { advanceRuns } from "./runs/advance.ts";
 import { planSchedule } from "./schedules/plan.ts";
 import { runSchedule } from "./schedules/run.ts";
@@ -27,6 +28,7 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   runSchedule,
   advanceRuns([runTasks], (line) => console.error(line)),
   findDocumentThemes,
+  trainModel,
   invokeFunction,
   installServer,
   mirrorServers,

@@ -1,9 +1,11 @@
-/** `nika model`: what Nika may learn from how it is used. */
+/** `nika model`: what Nika learns from how it is used. */
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
+import type { ModelResult, ModelView } from "../../convex/model/model.ts";
 import type { Client } from "./client.ts";
+import { withLive } from "./live.ts";
 import type { Terminal } from "./terminal.ts";
-import { countOf } from "./text.ts";
+import { countOf, oneLine, table, wrap } from "./text.ts";
 
 export type ModelUseOptions = {
   readonly allow?: readonly string[];
@@ -33,4 +35,87 @@ export async function runModelUse(
   if (erase) terminal.line("What was remembered is being forgotten.");
   else
     terminal.line(`Remembered: ${countOf(questions, "question")}, ${countOf(reactions, "use of an answer", "uses of answers")}.`);
+}
+
+export type ModelTrainOptions = {
+  readonly seed: number | undefined;
+  readonly keepNumbers: boolean;
+  readonly wait: boolean;
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+};
+
+export async function runModelTrain(
+  terminal: Terminal,
+  client: Client,
+  { seed, keepNumbers, wait, json, signal }: ModelTrainOptions,
+): Promise<void> {
+  const http = await client.http();
+  const id = await http.mutation(api.models.train, { keepsNumbers: keepNumbers, ...(seed !== undefined && { seed }) });
+  if (!wait) {
+    if (json) return terminal.json({ id });
+    return terminal.line("It is being trained; `nika model list` says what it came to.");
+  }
+  const model = await withLive<ModelView>(await client.live(), signal, (watch, done) => {
+    watch(api.models.list, {}, (models) => {
+      const mine = models.find((one) => one.id === id);
+      if (mine && mine.state !== "waiting" && mine.state !== "running") done(mine);
+    });
+  });
+  show(terminal, model, json);
+}
+
+export async function runModelList(terminal: Terminal, client: Client, { json }: { json: boolean }): Promise<void> {
+  const models = await (await client.http()).query(api.models.list, {});
+  if (json) return terminal.json(models);
+  if (models.length === 0) return terminal.line("No model was trained yet; `nika model train` does.");
+  const rows = models.map((model) => [
+    model.id.slice(0, 8),
+    new Date(model.at).toISOString().slice(0, 16).replace("T", " "),
+    model.result?.verdict ?? model.state,
+    oneLine(model.result?.says ?? model.problem ?? ""),
+  ]);
+  for (const line of table(rows, { width: terminal.width, give: [3] })) terminal.line(line);
+}
+
+export async function runModelShow(
+  terminal: Terminal,
+  client: Client,
+  { id, json }: { id: string | undefined; json: boolean },
+): Promise<void> {
+  const models = await (await client.http()).query(api.models.list, {});
+  const found = models.filter((model) => id === undefined || model.id.startsWith(id));
+  const [first] = found;
+  if (!first) throw new NikaError("missing", "There is no such model; `nika model list` shows those there are.");
+  if (id !== undefined && found.length > 1)
+    throw new NikaError("invalid", "Several models begin like that; give more of the id.");
+  show(terminal, first, json);
+}
+
+function show(terminal: Terminal, model: ModelView, json: boolean): void {
+  if (json) return terminal.json(model);
+  for (const line of modelLines(model)) for (const part of wrap(line, terminal.width)) terminal.line(part);
+}
+
+/** The record as lines. */
+function modelLines({ id, state, problem, result, seed }: ModelView): string[] {
+  if (!result) return [`Model ${id.slice(0, 8)}: ${state}.`, ...(problem === undefined ? [] : [oneLine(problem)])];
+  const verdicts: Record<ModelResult["verdict"], string> = {
+    refused: "not trained",
+    rejected: "trained, not better",
+    better: "better than the live one",
+  };
+  const { trained, checks } = result;
+  return [
+    `Model ${id.slice(0, 8)}: ${verdicts[result.verdict]}. ${oneLine(result.says)}`,
+    `Data ${result.dataSha256.slice(0, 12)}: ${countOf(result.trainingPairs, "pair")} of ${countOf(result.documents, "document")}, ${result.askedPairs} of them asked by people; ` +
+      `judged by ${countOf(result.testQuestions, "question")}, ${result.madeTestQuestions} of them made. Seed ${seed}.`,
+    ...(trained
+      ? [
+          `Recipe: temperature ${trained.temperature}, rate ${trained.rate}, ${countOf(trained.epochs, "epoch")}, ${Math.round(trained.share * 100)} % of what was learned; ` +
+            `vectors ${trained.fusion.dense} to words ${trained.fusion.lexical}, by ${trained.fusion.method}. Files ${trained.sha256.slice(0, 12)}, ${(trained.sizeBytes / 2 ** 20).toFixed(1)} MiB.`,
+        ]
+      : []),
+    ...checks.map(({ name, passed, says }) => `${passed ? "  ok" : "FAIL"}  ${oneLine(name)}: ${oneLine(says)}`),
+  ];
 }

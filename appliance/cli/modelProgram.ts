@@ -1,11 +1,13 @@
 /** The commands about what Nika learns from how it is used. See program.ts. */
 import type { Command } from "commander";
-import { clientOf, isJson, jsonFlag, type Context } from "./context.ts";
+import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
 
 type UseFlags = { readonly allow?: readonly string[]; readonly nothing?: true; readonly erase?: true };
 
+type TrainFlags = { readonly seed?: number; readonly keepNumbers?: true; readonly wait?: true };
+
 export function addModelCommands(program: Command, context: Context): void {
-  const model = program.command("model").summary("what Nika may learn from how you use it");
+  const model = program.command("model").summary("what Nika learns from how you use it");
   model
     .command("use")
     .summary("what is remembered of your questions, and whether it may be")
@@ -20,5 +22,39 @@ export function addModelCommands(program: Command, context: Context): void {
     .action(async (flags: UseFlags, command: Command) => {
       const { runModelUse } = await import("./model.ts");
       await runModelUse(context.terminal, await clientOf(command), { ...flags, json: isJson(command) });
+    });
+  model
+    .command("train")
+    .summary("train an embedding of your own on what was remembered, and judge it")
+    .description(
+      "Trains on your questions and what you used of the answers, with headings and passages of your documents beside them, and compares the " +
+        "result with the embedder in force on documents it has not seen. Nothing is put in force: `nika model list` says what it came to.",
+    )
+    .option("--seed <n>", "the same seed and data give the same model (default: 1)", countFlag(2 ** 31 - 1))
+    .option("--keep-numbers", "leave addresses, accounts and phone numbers in questions")
+    .option("--wait", "wait until it is trained, and show what it came to")
+    .addOption(jsonFlag())
+    .action(async (flags: TrainFlags, command: Command) => {
+      const { runModelTrain } = await import("./model.ts");
+      const { seed, keepNumbers = false, wait = false } = flags;
+      const options = { seed, keepNumbers, wait, json: isJson(command), signal: context.signal };
+      await runModelTrain(context.terminal, await clientOf(command), options);
+    });
+  model
+    .command("list")
+    .summary("the models trained here, newest first")
+    .addOption(jsonFlag())
+    .action(async (_flags: object, command: Command) => {
+      const { runModelList } = await import("./model.ts");
+      await runModelList(context.terminal, await clientOf(command), { json: isJson(command) });
+    });
+  model
+    .command("show")
+    .summary("what a model was made of, and every condition it was judged by")
+    .argument("[id]", "its id, or the beginning of it; the newest unless given")
+    .addOption(jsonFlag())
+    .action(async (id: string | undefined, _flags: object, command: Command) => {
+      const { runModelShow } = await import("./model.ts");
+      await runModelShow(context.terminal, await clientOf(command), { id, json: isJson(command) });
     });
 }

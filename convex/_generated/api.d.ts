@@ -12,6 +12,7 @@ import type * as functions from "../functions.ts";
 import type * as installs from "../installs.ts";
 import type * as jobs from "../jobs.ts";
 import type * as joined from "../joined.ts";
+import type * as models from "../models.ts";
 import type * as occurrences from "../occurrences.ts";
 import type * as pictures from "../pictures.ts";
 import type * as registries from "../registries.ts";
@@ -41,6 +42,7 @@ declare const fullApi: ApiFromModules<{
   installs: typeof installs;
   jobs: typeof jobs;
   joined: typeof joined;
+  models: typeof models;
   occurrences: typeof occurrences;
   pictures: typeof pictures;
   registries: typeof registries;

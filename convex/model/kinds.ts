@@ -15,6 +15,8 @@ export const kinds = {
   "documents.label": v.object({ documentIds: v.array(v.id("documents")) }),
   "batches.decide": v.object({ batchId: v.id("batches") }),
   "themes.find": v.object({}),
+  /** Trains an embedding on how searches were used, and judges it. */
+  "models.train": v.object({ modelId: v.id("models") }),
   /** A function that the owner wrote. */
   "functions.invoke": v.object({ invocationId: v.id("invocations") }),
   /** Fetches, verifies and declares an MCP server. */
@@ -40,6 +42,7 @@ export const vKind = v.union(
   v.literal("documents.look"),
   v.literal("batches.decide"),
   v.literal("themes.find"),
+  v.literal("models.train"),
   v.literal("functions.invoke"),
   v.literal("servers.install"),
   v.literal("servers.mirror"),
@@ -57,6 +60,7 @@ export const ranks: Record<JobKind, number> = {
   "documents.label": 0,
   "batches.decide": 0,
   "themes.find": 1,
+  "models.train": 2,
   "servers.install": 0,
   "servers.mirror": 2,
   "runs.advance": 0,

@@ -38,6 +38,7 @@ const common: Omit<Policy, "rank"> = { lane: "work", timeLimitMs: hourMs, attemp
 const policies: { readonly [K in JobKind]?: Partial<Policy> } = {
   "documents.ingest": { lane: "bulk", timeLimitMs: 12 * hourMs },
   "documents.look": { lane: "bulk" },
+  "models.train": { lane: "bulk", timeLimitMs: 4 * hourMs },
   "batches.decide": { timeLimitMs: 6 * hourMs },
   // Many in the life of one run, which keeps its own story. Its steps have limits of their own, none longer than this.
   "runs.advance": { timeLimitMs: 12 * hourMs, isKept: false },

@@ -13,3 +13,60 @@ export type Fusion = Infer<typeof vFusion>;
 
 /** What holds until a model brings its own. */
 export const fusionDefault: Fusion = { method: "ranks", k: 2, dense: 1, lexical: 2 };
+
+export const vCheck = v.object({
+  name: v.string(),
+  passed: v.boolean(),
+  /** What was found and what it takes. */
+  says: v.string(),
+});
+
+/** What training came to, with all that it takes to make the same model again. */
+export const vModelResult = v.object({
+  /** Not trained, because of its data; trained, and not better; trained, and better than the live one by the gate. */
+  verdict: v.union(v.literal("refused"), v.literal("rejected"), v.literal("better")),
+  /** Why, in a sentence. */
+  says: v.string(),
+  checks: v.array(vCheck),
+  dataSha256: v.string(),
+  trainingPairs: v.number(),
+  /** Of these, what somebody really asked; the others were made of headings and passages. */
+  askedPairs: v.number(),
+  testQuestions: v.number(),
+  madeTestQuestions: v.number(),
+  documents: v.number(),
+  /** The embedder that it was compared with. */
+  against: v.string(),
+  trained: v.optional(
+    v.object({
+      sha256: v.string(),
+      sizeBytes: v.number(),
+      fusion: vFusion,
+      temperature: v.number(),
+      rate: v.number(),
+      negatives: v.number(),
+      epochs: v.number(),
+      /** How much of what was learned is in it, 0 to 1. */
+      share: v.number(),
+      /** Relative gain in NDCG@10 by vectors; the difference in NDCG@10, by vectors and by both, with its 95 % interval. */
+      gain: v.number(),
+      denseDifference: v.object({ mean: v.number(), from: v.number(), to: v.number() }),
+      hybridDifference: v.object({ mean: v.number(), from: v.number(), to: v.number() }),
+    }),
+  ),
+});
+export type ModelResult = Infer<typeof vModelResult>;
+
+export const vModelView = v.object({
+  id: v.id("models"),
+  at: v.number(),
+  seed: v.number(),
+  /** "waiting", "running", or, without a result, how its work ended. */
+  state: v.union(v.literal("waiting"), v.literal("running"), v.literal("done"), v.literal("failed"), v.literal("cancelled")),
+  problem: v.optional(v.string()),
+  result: v.optional(vModelResult),
+});
+export type ModelView = Infer<typeof vModelView>;
+
+/** Records of more than these are dropped, oldest first. */
+export const modelsKeptMax = 50;

@@ -3,7 +3,7 @@
  * live model and the new one on questions that neither was chosen by. What it comes to is all there is to know of the model.
  */
 import { createHash } from "node:crypto";
-import { fusionDefault, type Fusion } from "../../convex/model/model.ts";
+import type { Fusion } from "../../convex/model/model.ts";
 import type { Asked, Reaction, Use } from "../../convex/model/use.ts";
 import { checkDataset, countsOf, type Counts, type Refusal } from "../dataset/check.ts";
 import { distinct, pairsFromHistory } from "../dataset/history.ts";

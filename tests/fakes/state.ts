@@ -10,7 +10,7 @@ import type { Lab } from "../contracts/lab.ts";
 const convexDir = new URL("../../convex/", import.meta.url);
 const modules = Object.fromEntries(
   readdirSync(convexDir, { recursive: true, encoding: "utf8" })
-    .filter((path) => /^(?!model|turn)[^.]+\.(?:ts|js)$/u.test(path))
+    .filter((path) => /^(?!(?:model|turn)\/)[^.]+\.(?:ts|js)$/u.test(path))
     .map((path) => [`./convex/${path}`, () => import(new URL(path, convexDir).href) as Promise<unknown>]),
 );
 

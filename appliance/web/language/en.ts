@@ -455,6 +455,7 @@ export const en = {
       "documents.label": "Labelling",
       "documents.look": "Looking at pictures",
       "batches.decide": "Accepting or rejecting",
+      "models.train": "Training a model",
       "themes.find": "Finding themes",
       "functions.invoke": "Your function",
       "servers.install": "Installing a server",

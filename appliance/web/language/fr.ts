@@ -480,6 +480,7 @@ export const fr: Words = {
       "documents.label": "Étiquetage",
       "documents.look": "Examen des images",
       "batches.decide": "Acceptation ou rejet",
+      "models.train": "Entraînement d'un modèle",
       "themes.find": "Recherche des thèmes",
       "functions.invoke": "Votre fonction",
       "servers.install": "Installation d’un serveur",
