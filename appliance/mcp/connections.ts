@@ -133,8 +133,8 @@ export function openConnections(options: ConnectionsOptions): Connections {
     try {
       return await attempt(undefined, 0);
     } catch (error) {
-      // Some servers end when the first thing they hear is not the handshake they know.
-      if (config.transport.type !== "stdio" || !isNikaError(error) || error.code !== "unavailable") throw error;
+      // Some servers end when the first thing they hear is not the handshake they know; some take longer to start than one waits for an answer to it.
+      if (config.transport.type !== "stdio" || !isHandshakeShy(error)) throw error;
       return attempt("legacy", 1).catch((second: unknown) => {
         throw isNikaError(second) && second.code !== "unavailable" ? second : error;
       });
@@ -213,6 +213,10 @@ export function openConnections(options: ConnectionsOptions): Connections {
 
   return { use, useSlot, drop };
 }
+
+/** Whether asking for the newer era may be what went wrong. */
+export const isHandshakeShy = (error: unknown): boolean =>
+  isNikaError(error) && (error.code === "unavailable" || error.code === "timeout");
 
 const isTimeout = (error: unknown): boolean => error instanceof SdkError && error.code === SdkErrorCode.RequestTimeout;
 

@@ -2,7 +2,8 @@
 import type { ServerConfig } from "../../../convex/model/server.ts";
 import type { Listing } from "../kept.ts";
 import type { Launcher } from "../launch.ts";
-import { openPeer } from "../peer.ts";
+import { isHandshakeShy } from "../connections.ts";
+import { openPeer, type Peer } from "../peer.ts";
 import { everything, nobody } from "../scope.ts";
 
 /** Stands where a secret would: many servers end at once when they have none. */
@@ -21,16 +22,22 @@ export async function listApart(
     Object.entries(transport.env).map(([name, text]) => [name, text.replace(/\$\{secret:[^}]*\}/g, placeholder)]),
   );
   const alone: ServerConfig = { ...config, transport: { ...transport, env }, sandbox: { ...sandbox, egress: [] } };
-  const id = `nika-mcp-trial-${config.name}-${process.pid}-${trials++}`;
-  const launched = await launcher(alone, { id, isBareAllowed: false }, signal);
-  const peer = await openPeer({
-    version,
-    launched,
-    era: undefined,
-    capabilities: everything,
-    asked: nobody,
-    told: () => undefined,
-    signal,
+  const start = async (era: "legacy" | undefined): Promise<Peer> => {
+    const id = `nika-mcp-trial-${config.name}-${process.pid}-${trials++}`;
+    const launched = await launcher(alone, { id, isBareAllowed: false }, signal);
+    return openPeer({
+      version,
+      launched,
+      era,
+      capabilities: everything,
+      asked: nobody,
+      told: () => undefined,
+      signal,
+    });
+  };
+  const peer = await start(undefined).catch((error: unknown) => {
+    if (signal.aborted || !isHandshakeShy(error)) throw error;
+    return start("legacy");
   });
   try {
     return await peer.list(signal);
