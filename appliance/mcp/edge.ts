@@ -38,7 +38,6 @@ type OldSession = {
 
 const bodyBytesMax = 4 * 1024 * 1024;
 const drainedBytesMax = 64 * 1024 * 1024;
-const flushMs = 5;
 const sessionsMax = 256;
 const idleMs = 60 * 60_000;
 
@@ -230,23 +229,12 @@ async function send(reply: Response, response: ServerResponse): Promise<void> {
     response.end();
     return;
   }
-  // A stream that waits for news must be known to be there; an answer that is ready goes out with what stands before it.
-  const flush = setTimeout(() => response.flushHeaders(), flushMs);
+  // A stream that waits for news must be known to be there.
+  response.flushHeaders();
   const reader = reply.body.getReader();
-  response.once("close", () => {
-    clearTimeout(flush);
-    void reader.cancel().catch(() => undefined);
-  });
-  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-    clearTimeout(flush);
-    // What is written in one turn, its end too, is one write of the socket.
-    response.cork();
-    setImmediate(() => {
-      if (!response.writableEnded) response.uncork();
-    });
+  response.once("close", () => void reader.cancel().catch(() => undefined));
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read())
     // Who does not read holds up whoever writes, unless he goes away.
     if (!response.write(piece.value)) await Promise.race([once(response, "drain"), once(response, "close")]);
-  }
-  clearTimeout(flush);
   response.end();
 }
