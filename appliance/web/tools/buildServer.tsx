@@ -186,8 +186,8 @@ function PlanView({ plan, isBusy, onMake }: { plan: Plan; isBusy: boolean; onMak
           </div>
         ))}
       </dl>
-      <h3>{build.tools(tools.length)}</h3>
-      <ul className="rows">
+      <p className="sheet-text">{build.tools(tools.length)}</p>
+      <ul className="install-steps">
         {tools.map((tool) => (
           <li key={tool.name} className="row-facts" data-testid="build-tool">
             <span className="function-name">{tool.name}</span> {tool.title} · {tool.class}
