@@ -14,7 +14,7 @@ import { readLog } from "./readLog.ts";
 import { readRecording, recordingsDir } from "./recordings.ts";
 
 /** In `_meta` of each answer. */
-export const recordedKey = "nika/recorded";
+const recordedKey = "nika/recorded";
 
 type Kept = { readonly name: string; readonly seq: number; readonly at: number };
 export type Replay = {

@@ -31,4 +31,4 @@ try {
   process.stderr.write(`there is no program "${name}"\n`);
   process.exit(127);
 }
-process.execve?.(program, [name, ...rest], { ...process.env, ...secrets } as NodeJS.ProcessEnv);
+process.execve?.(program, [name, ...rest], { ...process.env, ...secrets });

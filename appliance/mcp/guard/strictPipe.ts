@@ -24,5 +24,5 @@ export function strictPipe(socket: Duplex): Transport {
       socket.write(`${JSON.stringify({ jsonrpc: "2.0", id: isNamed ? id : null, error })}\n`);
     },
   });
-  return transport as Transport;
+  return transport;
 }

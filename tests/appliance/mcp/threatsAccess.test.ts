@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { call, talk, textOf, withEvil, type Said } from "./evil.ts";
+import { talk, textOf, withEvil, type Said } from "./evil.ts";
 
 const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
 
