@@ -10,7 +10,18 @@ test("servers are read from the nested and from the flat shape", () => {
   const flat = parse({ one: entry });
   assert.deepEqual(nested, flat);
   assert.deepEqual(nested.servers[0]?.transport, { type: "stdio", ...entry });
-  assert.deepEqual(parseServers("", "f.json"), { servers: [], problems: [] });
+  assert.deepEqual(parseServers("", "f.json"), { servers: [], problems: [], off: [] });
+});
+
+test("one that is turned off is known as such, by the last file that speaks of it", () => {
+  const file = (name: string, value: object) => parseServers(JSON.stringify(value), name);
+  const off = file("a.json", { one: { command: "x", disabled: true }, two: { command: "x", enabled: false } });
+  assert.deepEqual(off.off, [
+    { name: "one", origin: "a.json" },
+    { name: "two", origin: "a.json" },
+  ]);
+  const joined = joinServers([off, file("b.json", { one: { command: "y" } })]);
+  assert.deepEqual([joined.servers.map(({ name }) => name), joined.off.map(({ name }) => name)], [["one"], ["two"]]);
 });
 
 test("names become part of tools' names, and two that would be the same are told apart by an error", () => {
