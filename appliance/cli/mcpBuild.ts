@@ -133,7 +133,9 @@ function told(terminal: Terminal, built: Built, { json }: McpBuildOptions, plan?
   terminal.line(`${name} stands in ${dir} and is declared in ${declaredIn}.`);
   const secrets = plan?.auth ?? [];
   for (const { kind, secret } of secrets)
-    terminal.line(kind === "oauth2" ? `  Sign in:   nika mcp grant ${name}` : `  Sign in:   nika secrets set ${secret}`);
+    terminal.line(
+      kind === "oauth2" ? `  Sign in:   nika mcp grant ${name} --client-id ID` : `  Sign in:   nika secrets set ${secret}`,
+    );
   terminal.line(`  See it:    nika mcp test ${name}`);
   terminal.line(`  Let it be used: nika mcp approve ${name}`);
   return true;

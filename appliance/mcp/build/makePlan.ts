@@ -30,7 +30,6 @@ export type Origin = { readonly from: string; readonly sha256: string };
 
 /** More tools than this crowd a model's view; the rest is shown by group. */
 export const toolsMaxDefault = 40;
-export const toolsMaxCeiling = 400;
 const limits = { callsPerMinute: 60, timeoutMs: 20_000, answerBytes: 256 * 1024 };
 const inputCharsMax = 60_000;
 const notesMax = 100;
