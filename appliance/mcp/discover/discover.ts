@@ -11,7 +11,7 @@ import { keep, type ServerLock } from "../kept.ts";
 import type { Launcher } from "../launch.ts";
 import { retryAfterOf } from "./ask.ts";
 import { dropInFile, removeDropIn } from "./dropIn.ts";
-import { openInstaller, type Ground, type InstallerOptions } from "./install.ts";
+import { openInstaller, type Ground } from "./install.ts";
 import { mirrorRegistry } from "./mirror.ts";
 import { openNpm } from "./npm.ts";
 import type { Packages } from "./packages.ts";
@@ -30,7 +30,6 @@ export type DiscoverOptions = {
   readonly packages: Packages;
   readonly launcher: Launcher;
   readonly ground: Ground;
-  readonly compare?: InstallerOptions["compare"];
   readonly log: (line: string) => void;
   readonly now: () => number;
 };
@@ -60,7 +59,7 @@ const withdrawnKept = 1_000;
 
 /** Asks nobody anything by itself. */
 export function openDiscover(options: DiscoverOptions): Discover {
-  const { dataDir, version, state, secrets, variables, packages, launcher, ground, compare, log, now } = options;
+  const { dataDir, version, state, secrets, variables, packages, launcher, ground, log, now } = options;
   // Most starts never look into it.
   let opened: Shelf | undefined;
   const shelfFile = join(dataDir, "mcp", "registries.sqlite");
@@ -79,7 +78,6 @@ export function openDiscover(options: DiscoverOptions): Discover {
     launcher,
     ground,
     hasSecret: async (name) => (await secrets.find(name, "mcp install")) !== undefined,
-    ...(compare && { compare }),
     now,
   });
 

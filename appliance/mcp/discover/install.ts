@@ -63,8 +63,6 @@ export type InstallerOptions = {
   readonly launcher: Launcher;
   readonly ground: Ground;
   readonly hasSecret: (name: string) => Promise<boolean>;
-  /** Compares an upgrade with what runs, before the swap; what it finds is told. */
-  readonly compare?: (server: string, candidate: ServerConfig, signal: AbortSignal) => Promise<readonly string[]>;
   readonly now: () => number;
 };
 
@@ -104,7 +102,7 @@ type Resolved = {
 };
 
 export function openInstaller(options: InstallerOptions): Installer {
-  const { dataDir, version: nika, sources, shelf, npm, pypi, packages, launcher, ground, hasSecret, compare, now } = options;
+  const { dataDir, version: nika, sources, shelf, npm, pypi, packages, launcher, ground, hasSecret, now } = options;
 
   async function entryOf(
     { name: given, version, registry }: Named,
@@ -325,11 +323,12 @@ export function openInstaller(options: InstallerOptions): Installer {
         step("try", "listing it in a sandbox without network");
         trial = await tried(dropIn.config, got.pin, signal, notes);
       }
-      if (compare && before && ground.standing(alias)) notes.push(...(await compare(alias, dropIn.config, signal)));
       signal.throwIfAborted();
       step("place", "declaring it");
       const previous = before?.package && got && before.package.tree !== got.pin.tree ? before.package : before?.previous;
-      ground.adopt(alias, { source, entry, at: now(), ...(got && { package: got.pin }), ...(previous && { previous }) }, trial);
+      const installed = { source, entry, at: now(), ...(got && { package: got.pin }), ...(previous && { previous }) };
+      // What takes the place of another is listed and compared with it when it does; a first one need not be started twice.
+      ground.adopt(alias, installed, before ? undefined : trial);
       writeDropIn(file, dropIn.text);
       await ground.reload();
       packages.sweep(Object.values(ground.locks()));

@@ -190,6 +190,8 @@ test("a server goes all the way: fetched without running anything, listed apart,
 
       const main = join(place.dir, "mcp/packages/npm/@acme/weather/1.1.0/node_modules/@acme/weather/index.js");
       appendFileSync(main, "// and more\n");
+      // What runs already was looked at when it began.
+      await place.pool.revive("weather");
       await assert.rejects(place.pool.refresh("weather", new AbortController().signal), /not the one that was installed/);
       await place.install("weather", wish);
       assert.equal((await place.pool.refresh("weather", new AbortController().signal)).tools.length, 2);
