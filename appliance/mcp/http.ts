@@ -218,5 +218,6 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
       const answer = mcp.discover.answer(verb, body, signal) ?? mcp.builder.answer(verb, body, signal);
       if (answer) return answer;
       throw new NikaError("missing", `There is no /nika/mcp/${verb} here.`);
+    }
   }
 }
