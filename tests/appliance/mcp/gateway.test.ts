@@ -36,7 +36,12 @@ await place.configure({
   mcpServers: {
     everything: { ...everything, policy },
     files: { command: node, args: [packagePath("server-filesystem"), folder], policy },
-    memory: { command: node, args: [packagePath("server-memory")], env: { MEMORY_FILE_PATH: join(folder, "memory.json") }, policy },
+    memory: {
+      command: node,
+      args: [packagePath("server-memory")],
+      env: { MEMORY_FILE_PATH: join(folder, "memory.json") },
+      policy,
+    },
     thinking: { command: node, args: [packagePath("server-sequential-thinking")], policy },
   },
 });
