@@ -68,7 +68,8 @@ export function questionsOf(pairs: readonly Pair[]): Map<string, Pair[]> {
 function tiny(split: Split): Refusal | undefined {
   const { training, tuning, test, groupOf } = split;
   const refuse = (says: string): Refusal => ({ reason: "tiny", says });
-  if (groupOf.size < documentsMin) return refuse(`There are ${groupOf.size} documents to learn from; it takes ${documentsMin}.`);
+  if (groupOf.size < documentsMin)
+    return refuse(`Of documents to learn from there are ${groupOf.size}; it takes ${documentsMin}.`);
   if (training.pairs.length < trainingPairsMin)
     return refuse(`There are ${training.pairs.length} questions with their answers to learn from; it takes ${trainingPairsMin}.`);
   const questions = questionsOf(test.pairs).size;
