@@ -175,7 +175,7 @@ export function openLedger(dir: string, { now, log, keysDir }: LedgerOptions): L
   if (signed) expect(signed, "The signed head");
   else if (signed === false) missed("The signed head of the log is not one of ours.", 0);
   // From the first moment on there is one.
-  else if (keeper?.hasSigned === false) void signHead(head);
+  else if (keeper?.hasSigned === false) keeper.writeFirst(head, now());
   else if (keeper) missed("The signed head of the log is gone.", 0);
   return ledger;
 }

@@ -22,6 +22,8 @@ export type HeadKeeper = {
   /** Undefined where nothing was signed yet, `false` for what is not ours or cannot be read. */
   read(): SignedHead | undefined | false;
   write(head: Head, at: number): Promise<void>;
+  /** The same at once, for the first, so that a key is never without a head. */
+  writeFirst(head: Head, at: number): void;
   /** Whether the key was there before: then a head must be there, too. */
   readonly hasSigned: boolean;
 };
@@ -44,16 +46,19 @@ export function openHeadKeeper(dir: string, keysDir: string): HeadKeeper {
     writeWhole(keyFileOf(keysDir), generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString());
   const signing = createPrivateKey(readFileSync(keyFileOf(keysDir)));
   const key = fingerprintOf(signing);
+  const signed = ({ seq, hash }: Head, at: number): string => {
+    const head = { seq, hash, at, key };
+    return `${JSON.stringify({ ...head, signature: sign(null, textOf(head), signing).toString("base64url") })}\n`;
+  };
   return {
     hasSigned,
     read: () => readSignedHead(dir, keysDir),
-    async write({ seq, hash }, at) {
-      const head = { seq, hash, at, key };
-      const whole: SignedHead = { ...head, signature: sign(null, textOf(head), signing).toString("base64url") };
+    writeFirst: (head, at) => writeWhole(fileOf(dir), signed(head, at)),
+    async write(head, at) {
       const temporary = `${fileOf(dir)}.new`;
       const file = await open(temporary, "w", 0o600);
       try {
-        await file.writeFile(`${JSON.stringify(whole)}\n`);
+        await file.writeFile(signed(head, at));
         await file.sync();
       } finally {
         await file.close();

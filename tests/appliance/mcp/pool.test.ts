@@ -55,7 +55,7 @@ test("a bare process gets nothing of Nika's environment but what is named", () =
       await place.configure({ one: { ...offer({ name: "env" }), env: { GIVEN: "${FROM_OUTSIDE}", KEY: "${secret:hub}" } } });
       await place.trust("one");
       const env = JSON.parse(textOf(await call(place, "mcp_one__env"))) as Record<string, string>;
-      assert.deepEqual([env["GIVEN"], env["KEY"], env["CANARY"]], ["yes", "from the store", undefined]);
+      assert.deepEqual([env["GIVEN"], env["KEY"], env["CANARY"]], ["yes", "•••", undefined]);
       const events = readFileSync(join(place.dir, "mcp", "events", "events-000001.jsonl"), "utf8");
       assert.doesNotMatch(events, /from the store/);
     },
