@@ -42,6 +42,8 @@ const names: Readonly<Record<Runtime, readonly string[]>> = {
   runc: ["runc", "crun"],
 };
 const probeLimitMs = 90_000;
+/** What did not hold on a busy machine may hold on a quiet one; looking takes some seconds of the machine each time. */
+const lookedAtAgainMs = 60_000;
 const tmpBytes = 4 << 20;
 const memoryBytes = 96 << 20;
 
@@ -95,7 +97,7 @@ export function openAttestations({ docker, file, image, open }: AttestOptions): 
       return [{ name: "start", holds: false, detail: toNikaError(error).message }];
     });
     const verdict = { runtime: found.runtime, at: Date.now(), isSufficient: probes.every(({ holds }) => holds), probes };
-    // A limit that did not hold may have been a bad moment: the next start looks again.
+    // A limit that did not hold may have been a bad moment: after a while it is looked at again.
     if (verdict.isSufficient) await keep(file, key, verdict);
     return verdict;
   }
@@ -108,7 +110,10 @@ export function openAttestations({ docker, file, image, open }: AttestOptions): 
       if (!verdict) {
         verdict = decide(found);
         verdicts.set(key, verdict);
-        verdict.catch(() => verdicts.delete(key));
+        const forget = (): void => void verdicts.delete(key);
+        verdict.then(({ isSufficient }) => {
+          if (!isSufficient) setTimeout(forget, lookedAtAgainMs).unref();
+        }, forget);
       }
       return verdict;
     },
@@ -198,11 +203,19 @@ async function probeMemory(start: Start): Promise<Probe> {
   return { name: "memory", holds, detail };
 }
 
+/** Where others leave a program less than its limit anyway, it is not held back by that: then it is asked again. */
+const cpuLooksMax = 3;
+
 async function probeCpu(start: Start): Promise<Probe> {
-  // A tenth of a processor is a tenth of each 100 ms, so that pauses last 90.
-  const sandbox = await start("cpu", { ms: 2_000, pauseMs: 45 }, { cpus: 0.1 });
-  const { spunMs, pausedMs } = await answerOf<{ spunMs: number; pausedMs: number }>(sandbox);
-  return { name: "processor", holds: pausedMs > spunMs / 2, detail: `a tenth of one: held back for ${pausedMs} of ${spunMs} ms` };
+  let told = "";
+  for (let look = 0; look < cpuLooksMax; look += 1) {
+    // A tenth of a processor is a tenth of each 100 ms, so that pauses last 90.
+    const sandbox = await start("cpu", { ms: 2_000, pauseMs: 45 }, { cpus: 0.1 });
+    const { spunMs, pausedMs } = await answerOf<{ spunMs: number; pausedMs: number }>(sandbox);
+    told = `a tenth of one: held back for ${pausedMs} of ${spunMs} ms`;
+    if (pausedMs > spunMs / 2) return { name: "processor", holds: true, detail: told };
+  }
+  return { name: "processor", holds: false, detail: told };
 }
 
 async function probeProcesses(start: Start, { runtime }: Found): Promise<Probe> {
