@@ -54,7 +54,7 @@ export function labelsOf({ transport, sandbox }: Pick<ServerConfig, "transport" 
   const isTrusted =
     transport.type === "stdio"
       ? sandbox.mounts.length > 0 || filesIn(transport.args) || refers(Object.values(transport.env))
-      : Object.keys(transport.headers).length > 0 || refers([transport.url]);
+      : Object.keys(transport.headers).length > 0 || transport.oauth !== undefined || refers([transport.url]);
   return isTrusted ? ["private", "untrusted"] : ["untrusted"];
 }
 
