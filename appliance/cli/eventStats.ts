@@ -1,7 +1,7 @@
 /** `nika events stats`: sums over the log, read from its files, so also while Nika does not run. */
 import type { Config } from "../config.ts";
-import { ledgerDir } from "../mcp/ledgerDir.ts";
-import { readStats, type CallSums, type NamedSums } from "../mcp/stats.ts";
+import { ledgerDir } from "../mcp/log/ledgerDir.ts";
+import { readStats, type CallSums, type NamedSums } from "../mcp/log/stats.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, sizeOf, spanOf, table } from "./text.ts";
 

@@ -46,7 +46,7 @@ export function addEventCommands(program: Command, context: Context): void {
     )
     .argument("[server]", "what this server answered; all unless said")
     .action(async (server: string | undefined, _flags: object, command: Command) => {
-      const { serveReplay } = await import("../mcp/replay.ts");
+      const { serveReplay } = await import("../mcp/log/replay.ts");
       const { dataDir, version } = configOf(command);
       await serveReplay({ dataDir, version, server, stdin: process.stdin, stdout: process.stdout, signal });
     });

@@ -45,7 +45,8 @@ const probeLimitMs = 90_000;
 /** What did not hold on a busy machine may hold on a quiet one; looking takes some seconds of the machine each time. */
 const lookedAtAgainMs = 60_000;
 const tmpBytes = 4 << 20;
-const memoryBytes = 96 << 20;
+/** With room: the probe is TypeScript, and taking its types out takes Node some 90 MiB for a moment. */
+const memoryBytes = 160 << 20;
 
 export function openAttestations({ docker, file, image, open }: AttestOptions): Attestations {
   const verdicts = new Map<string, Promise<Attestation>>();

@@ -255,7 +255,7 @@ async function pythonFiles(): Promise<[from: string, to: string][]> {
     if (inside.endsWith(".so")) binaries.push(real);
   }
   const libraries = await librariesOf(binaries);
-  const near = posix.dirname(libraries.find((path) => /\/libc\.so\.6$/.test(path)) ?? "/lib/libc.so.6");
+  const near = posix.dirname(libraries.find((path) => path.endsWith("/libc.so.6")) ?? "/lib/libc.so.6");
   for (const library of [
     ...libraries,
     ...countedOn.map((name) => posix.join(near, name)).filter((path) => !libraries.includes(path)),

@@ -3,9 +3,9 @@ import type { ClientCapabilities, Server, ServerContext } from "@modelcontextpro
 import type { Notification } from "@modelcontextprotocol/client";
 import { canonicalJson } from "../../convex/model/tool.ts";
 import type { Call } from "./call.ts";
-import { sha256, type Era } from "./kept.ts";
+import { sha256, type Era } from "./pool/kept.ts";
 import { ours } from "./meta.ts";
-import { untouched, type Asked, type Peer, type RequestWish } from "./peer.ts";
+import { untouched, type Asked, type Peer, type RequestWish } from "./pool/peer.ts";
 import type { Scope } from "./scope.ts";
 
 export type Asker = {

@@ -1,6 +1,6 @@
 /** One call on its way through the gateway: what is asked for, by whom, and how whoever asked can be asked back. */
 import type { ClientCapabilities, ServerContext } from "@modelcontextprotocol/server";
-import type { Peer } from "./peer.ts";
+import type { Peer } from "./pool/peer.ts";
 import type { Scope } from "./scope.ts";
 
 export type Call = {

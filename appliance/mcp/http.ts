@@ -15,7 +15,7 @@ import type { Visitor } from "./conversation.ts";
 import type { ToolMode } from "./lists.ts";
 import type { Mcp } from "./mcp.ts";
 import { isRecord } from "./meta.ts";
-import type { SeenDigests } from "./pins.ts";
+import type { SeenDigests } from "./pool/pins.ts";
 
 export const gatewayPath = "/mcp";
 export const pipePath = "/mcp/pipe";

@@ -1,6 +1,6 @@
 /** What a visitor is shown: Nika's own and what the servers' routes hold, all of it or as much as a model can read. */
 import type { Own } from "./own.ts";
-import type { Pool } from "./pool.ts";
+import type { Pool } from "./pool/pool.ts";
 import { isRecord, withoutOurs } from "./meta.ts";
 import type { Routes } from "./routes.ts";
 import { metaTools } from "./search.ts";

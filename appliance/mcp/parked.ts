@@ -9,8 +9,8 @@ import { NikaError } from "../../convex/model/error.ts";
 import { canonicalJson } from "../../convex/model/tool.ts";
 import { invalidParams } from "./answer.ts";
 import { named } from "./asker.ts";
-import { sha256 } from "./kept.ts";
-import type { Asked, AskedMethod } from "./peer.ts";
+import { sha256 } from "./pool/kept.ts";
+import type { Asked, AskedMethod } from "./pool/peer.ts";
 import { nobody, type Scope } from "./scope.ts";
 
 export type Parkable = {

@@ -6,11 +6,11 @@ import type { Guard } from "./guard/guard.ts";
 import { cleaned, withoutOurs } from "./meta.ts";
 import { headersFor } from "./paramHeaders.ts";
 import type { Parking } from "./parked.ts";
-import type { Peer } from "./peer.ts";
+import type { Peer } from "./pool/peer.ts";
 import { approvalKey } from "./policy.ts";
-import type { Pool } from "./pool.ts";
+import type { Pool } from "./pool/pool.ts";
 import type { ToolRoute } from "./routes.ts";
-import type { Recent } from "./recent.ts";
+import type { Recent } from "./pool/recent.ts";
 import type { Sealer } from "./seal.ts";
 
 type SentRoute = Pick<ToolRoute, "server" | "tool" | "ruling">;

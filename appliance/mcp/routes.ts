@@ -13,7 +13,7 @@ import {
   type ToolDefinition,
 } from "../../convex/model/tool.ts";
 import type { ServerConfig } from "../../convex/model/server.ts";
-import { sha256, type Catalog, type Lock, type Pin, type Prompt, type Resource, type Template } from "./kept.ts";
+import { sha256, type Catalog, type Lock, type Pin, type Prompt, type Resource, type Template } from "./pool/kept.ts";
 
 /** One tool or prompt of a server, seen from outside. */
 export type Offer = Judged & {

@@ -1,6 +1,6 @@
 /** Who uses a server: a session that can answer its questions has it to itself, everybody else shares one. */
 import type { ClientCapabilities, Notification } from "@modelcontextprotocol/client";
-import type { Asked } from "./peer.ts";
+import type { Asked } from "./pool/peer.ts";
 
 /** Who uses a server. Everybody without questions to answer shares one; a session of the old era that answers has its own. */
 export type Scope = {

@@ -4,7 +4,7 @@ import { ProtocolError } from "@modelcontextprotocol/server";
 import { canonicalJson } from "../../convex/model/tool.ts";
 import { invalidParams } from "./answer.ts";
 import type { Call } from "./call.ts";
-import { sha256 } from "./kept.ts";
+import { sha256 } from "./pool/kept.ts";
 
 const stateMs = 10 * 60_000;
 

@@ -18,9 +18,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { openEdge } from "../../appliance/mcp/edge.ts";
 import { openGateway } from "../../appliance/mcp/gateway.ts";
-import { openLauncher } from "../../appliance/mcp/launch.ts";
-import { openLedger, verifyLedger } from "../../appliance/mcp/ledger.ts";
-import { openPool } from "../../appliance/mcp/pool.ts";
+import { openLauncher } from "../../appliance/mcp/pool/launch.ts";
+import { openLedger, verifyLedger } from "../../appliance/mcp/log/ledger.ts";
+import { openPool } from "../../appliance/mcp/pool/pool.ts";
 import { parseServers } from "../../convex/model/server.ts";
 
 const { values } = parseArgs({

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Adapter, AdapterPayload } from "oidc-provider";
-import { keep, sha256 } from "../kept.ts";
+import { keep, sha256 } from "../pool/kept.ts";
 
 type Row = { readonly payload: AdapterPayload; readonly until: number | undefined; readonly at: number };
 type Rows = Record<string, Row>;

@@ -7,7 +7,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { Sandboxes } from "../../../functions/ports/sandboxes.ts";
-import { configFiles } from "../configFiles.ts";
+import { configFiles } from "../pool/configFiles.ts";
 import { toDeclaration } from "./declare.ts";
 import { readDocument } from "./document.ts";
 import { generate, runtimePackages } from "./generate.ts";

@@ -1,5 +1,5 @@
 /** What installing has to do with the pool. */
-import type { Pool } from "../pool.ts";
+import type { Pool } from "../pool/pool.ts";
 import type { Ground } from "./install.ts";
 
 export const groundOf = (pool: Pool, reload: () => Promise<void>): Ground => ({

@@ -19,8 +19,8 @@ import type { InstallResult, InstallStep, InstallWish } from "../../../convex/mo
 import type { Warning } from "../../../convex/model/lookalike.ts";
 import { aliasCharsMax, toAlias, type ServerConfig } from "../../../convex/model/server.ts";
 import { lint } from "../../../convex/model/tool.ts";
-import type { Installed, Listing, PackagePin, ServerLock } from "../kept.ts";
-import type { Launcher } from "../launch.ts";
+import type { Installed, Listing, PackagePin, ServerLock } from "../pool/kept.ts";
+import type { Launcher } from "../pool/launch.ts";
 import { dropInFile, toDropIn, writeDropIn } from "./dropIn.ts";
 import { hostsNamed } from "./hosts.ts";
 import { recordOf, textOf } from "./json.ts";

@@ -7,7 +7,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, r
 import { dirname, join, sep } from "node:path";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { ServerConfig } from "../../../convex/model/server.ts";
-import type { PackagePin, ServerLock } from "../kept.ts";
+import type { PackagePin, ServerLock } from "../pool/kept.ts";
 import { hashTree, sealTree, type Tree } from "./tree.ts";
 
 export type PackageName = Pick<PackagePin, "type" | "name" | "version">;

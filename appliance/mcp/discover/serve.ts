@@ -1,7 +1,7 @@
 /** Nika as a registry: what its owner installed and approved, by the read API that the official registry speaks (v0.1). */
 import { NikaError } from "../../../convex/model/error.ts";
 import { fromEntry, type Entry } from "../../../convex/model/entry.ts";
-import type { ServerLock } from "../kept.ts";
+import type { ServerLock } from "../pool/kept.ts";
 
 export type Withdrawn = Record<string, { readonly entry: Entry; readonly at: number }>;
 export type ServeOptions = {

@@ -1,9 +1,9 @@
 /** Starts a server that nobody approved yet, with no network and no secrets, only to hear what it offers. */
 import type { ServerConfig } from "../../../convex/model/server.ts";
-import type { Listing } from "../kept.ts";
-import type { Launcher } from "../launch.ts";
-import { isHandshakeShy } from "../connections.ts";
-import { openPeer, type Peer } from "../peer.ts";
+import type { Listing } from "../pool/kept.ts";
+import type { Launcher } from "../pool/launch.ts";
+import { isHandshakeShy } from "../pool/connections.ts";
+import { openPeer, type Peer } from "../pool/peer.ts";
 import { everything, nobody } from "../scope.ts";
 
 /** Stands where a secret would: many servers end at once when they have none. */

@@ -1,7 +1,7 @@
 /** What an owner should know before something is installed: names that look like others, how young it is, whether both sides say the same. */
 import type { Entry } from "../../../convex/model/entry.ts";
 import { lookalikes, wellKnown, type Warning } from "../../../convex/model/lookalike.ts";
-import type { PackagePin } from "../kept.ts";
+import type { PackagePin } from "../pool/kept.ts";
 import type { NpmFacts } from "./npm.ts";
 import type { PypiFacts } from "./pypi.ts";
 

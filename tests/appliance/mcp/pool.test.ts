@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { isAlive } from "../../../appliance/cli/running.ts";
-import { verifyLedger } from "../../../appliance/mcp/ledger.ts";
+import { verifyLedger } from "../../../appliance/mcp/log/ledger.ts";
 import { openMcpPlace, type McpPlace } from "./place.ts";
 
 const odd = join(import.meta.dirname, "../../fixtures/oddServer.ts");

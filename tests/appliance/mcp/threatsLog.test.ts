@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { acceptedType, openLedger, verifyLedger } from "../../../appliance/mcp/ledger.ts";
-import { openRecordings, readRecording } from "../../../appliance/mcp/recordings.ts";
-import { openReplay } from "../../../appliance/mcp/replay.ts";
-import { readStats } from "../../../appliance/mcp/stats.ts";
+import { acceptedType, openLedger, verifyLedger } from "../../../appliance/mcp/log/ledger.ts";
+import { openRecordings, readRecording } from "../../../appliance/mcp/log/recordings.ts";
+import { openReplay } from "../../../appliance/mcp/log/replay.ts";
+import { readStats } from "../../../appliance/mcp/log/stats.ts";
 import { call, textOf, withEvil, type Said } from "./evil.ts";
 
 const event = { type: "call", server: "s", tool: "t", by: "owner", ms: 1 };
@@ -141,7 +141,7 @@ test("what was recorded is answered again without its server, by who asks with t
       assert.deepEqual(said, ["first Bearer •••", "second", "second"]);
       assert.throws(() => replay.answer("mcp_two__b", {}), /Nothing was recorded/);
       // The same over a pipe, as `nika events replay` serves it.
-      const program = `import { serveReplay } from ${JSON.stringify(join(import.meta.dirname, "../../../appliance/mcp/replay.ts"))};
+      const program = `import { serveReplay } from ${JSON.stringify(join(import.meta.dirname, "../../../appliance/mcp/log/replay.ts"))};
 await serveReplay({ dataDir: ${JSON.stringify(place.dir)}, version: "0", server: undefined, stdin: process.stdin, stdout: process.stdout, signal: new AbortController().signal });`;
       const client = new Client({ name: "t", version: "1" });
       await client.connect(new StdioClientTransport({ command: process.execPath, args: ["--input-type=module", "-e", program] }));

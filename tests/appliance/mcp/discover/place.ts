@@ -2,13 +2,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { configFiles } from "../../../../appliance/mcp/configFiles.ts";
-import { openDeclared, type Declared } from "../../../../appliance/mcp/declared.ts";
+import { configFiles } from "../../../../appliance/mcp/pool/configFiles.ts";
+import { openDeclared, type Declared } from "../../../../appliance/mcp/pool/declared.ts";
 import { openDiscover, type Discover } from "../../../../appliance/mcp/discover/discover.ts";
 import { groundOf } from "../../../../appliance/mcp/discover/ground.ts";
 import { openPackages } from "../../../../appliance/mcp/discover/packages.ts";
-import { openLauncher, type LaunchOptions } from "../../../../appliance/mcp/launch.ts";
-import { openPool, type Pool } from "../../../../appliance/mcp/pool.ts";
+import { openLauncher, type LaunchOptions } from "../../../../appliance/mcp/pool/launch.ts";
+import { openPool, type Pool } from "../../../../appliance/mcp/pool/pool.ts";
 import type { InstallResult, InstallWish } from "../../../../convex/model/install.ts";
 import type { RegistrySetting } from "../../../../convex/model/registry.ts";
 import type { Sandboxes } from "../../../../functions/ports/sandboxes.ts";

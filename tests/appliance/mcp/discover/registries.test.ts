@@ -9,7 +9,7 @@ import { serveRegistry, type Withdrawn } from "../../../../appliance/mcp/discove
 import { openShelf } from "../../../../appliance/mcp/discover/shelf.ts";
 import { openSources, shelfKey } from "../../../../appliance/mcp/discover/sources.ts";
 import type { RegistrySetting } from "../../../../convex/model/registry.ts";
-import type { ServerLock } from "../../../../appliance/mcp/kept.ts";
+import type { ServerLock } from "../../../../appliance/mcp/pool/kept.ts";
 import { toEntry } from "../../../../convex/model/entry.ts";
 import { officialRegistry, openStandIn, type Published, type StandIn } from "./standIn.ts";
 

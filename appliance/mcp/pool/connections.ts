@@ -1,13 +1,13 @@
 /** Connections to servers: one for each scope, started at its first call, shared by all calls of that scope, given up when it dies or hangs. */
 import { SdkError, SdkErrorCode, SdkHttpError, type Notification } from "@modelcontextprotocol/client";
-import { isNikaError, NikaError, toNikaError } from "../../convex/model/error.ts";
-import type { ServerConfig } from "../../convex/model/server.ts";
+import { isNikaError, NikaError, toNikaError } from "../../../convex/model/error.ts";
+import type { ServerConfig } from "../../../convex/model/server.ts";
 import type { Listing } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
 import { openPeer, type Peer } from "./peer.ts";
 import type { Registry } from "./registry.ts";
 import type { Room } from "./room.ts";
-import { everything, nobody, sharedKey, type Scope } from "./scope.ts";
+import { everything, nobody, sharedKey, type Scope } from "../scope.ts";
 import { holdBack, type Held, type Slot } from "./slot.ts";
 
 export type Connections = {

@@ -3,7 +3,7 @@ import type { Notification } from "@modelcontextprotocol/client";
 import type { Connections } from "./connections.ts";
 import type { Listing } from "./kept.ts";
 import { settleMs, type Registry } from "./registry.ts";
-import { sharedKey } from "./scope.ts";
+import { sharedKey } from "../scope.ts";
 import type { Slot } from "./slot.ts";
 
 export type Lister = {

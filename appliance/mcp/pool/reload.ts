@@ -2,15 +2,15 @@
  * A change of configuration, carried out server by server: the new one is started and listed, then it takes the old one's place. One that cannot be
  * started in its new form goes on in its old one.
  */
-import { NikaError, toNikaError } from "../../convex/model/error.ts";
-import { planReload, type ParsedServers } from "../../convex/model/server.ts";
-import { canonicalJson } from "../../convex/model/tool.ts";
+import { NikaError, toNikaError } from "../../../convex/model/error.ts";
+import { planReload, type ParsedServers } from "../../../convex/model/server.ts";
+import { canonicalJson } from "../../../convex/model/tool.ts";
 import type { Compare, Comparison } from "./compare.ts";
 import type { Connections } from "./connections.ts";
 import type { Listing } from "./kept.ts";
 import type { Lister } from "./listing.ts";
 import { settleMs, type Registry } from "./registry.ts";
-import { sharedKey } from "./scope.ts";
+import { sharedKey } from "../scope.ts";
 import { hashOf, notTaken, toSlot, type Slot } from "./slot.ts";
 
 export type Reload = {

@@ -1,9 +1,9 @@
 /** Which servers there are and what is known of them, running or not; whoever wants to know is told a moment after it changed. */
 import { join } from "node:path";
-import { NikaError } from "../../convex/model/error.ts";
-import type { ConfigProblem, OffServer } from "../../convex/model/server.ts";
+import { NikaError } from "../../../convex/model/error.ts";
+import type { ConfigProblem, OffServer } from "../../../convex/model/server.ts";
 import { keep, type Catalog, type Kept, type Lock } from "./kept.ts";
-import { toRoutes, type Routes } from "./routes.ts";
+import { toRoutes, type Routes } from "../routes.ts";
 import type { Slot } from "./slot.ts";
 
 export type Registry = {

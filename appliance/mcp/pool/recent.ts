@@ -1,6 +1,6 @@
 /** The latest calls that only read, of each server: what a new form of it is tried with. In memory, few, and small. */
 import type { Result } from "@modelcontextprotocol/server";
-import { canonicalJson } from "../../convex/model/tool.ts";
+import { canonicalJson } from "../../../convex/model/tool.ts";
 
 export type RecentCall = {
   readonly tool: string;

@@ -3,15 +3,15 @@ import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, isAbsolute, join, posix, relative, resolve, sep } from "node:path";
 import { SSEClientTransport, StreamableHTTPClientTransport, type Transport } from "@modelcontextprotocol/client";
-import { NikaError, toNikaError } from "../../convex/model/error.ts";
-import { isSecretName, referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../convex/model/server.ts";
-import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
-import type { Account } from "./auth/account.ts";
-import type { Accounts } from "./auth/accounts.ts";
-import { mustNotBeAGrant } from "./auth/grants.ts";
-import type { Known } from "./guard/known.ts";
+import { NikaError, toNikaError } from "../../../convex/model/error.ts";
+import { isSecretName, referencesIn, resolveText, type ServerConfig, type StdioTransport } from "../../../convex/model/server.ts";
+import type { Sandboxes } from "../../../functions/ports/sandboxes.ts";
+import type { Account } from "../auth/account.ts";
+import type { Accounts } from "../auth/accounts.ts";
+import { mustNotBeAGrant } from "../auth/grants.ts";
+import type { Known } from "../guard/known.ts";
 import { openOrphans, type Orphans } from "./orphans.ts";
-import { pipeTransport } from "./pipe.ts";
+import { pipeTransport } from "../pipe.ts";
 
 export type Launched = {
   readonly transport: Transport;

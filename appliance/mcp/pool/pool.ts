@@ -3,9 +3,9 @@
  * are joined: the registry (what is known), connections (what runs), room (what may run), the lister, reload, and pins (the owner's word).
  */
 import { totalmem } from "node:os";
-import { NikaError } from "../../convex/model/error.ts";
-import type { OffServer, ParsedServers, ServerConfig } from "../../convex/model/server.ts";
-import type { Accounts } from "./auth/accounts.ts";
+import { NikaError } from "../../../convex/model/error.ts";
+import type { OffServer, ParsedServers, ServerConfig } from "../../../convex/model/server.ts";
+import type { Accounts } from "../auth/accounts.ts";
 import { openConnections, type Connections } from "./connections.ts";
 import type { Installed, Listing, Lock } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
@@ -16,7 +16,7 @@ import { openRecent, type Recent } from "./recent.ts";
 import { openRegistry } from "./registry.ts";
 import { openReload } from "./reload.ts";
 import { openRoom, type Room } from "./room.ts";
-import type { Routes } from "./routes.ts";
+import type { Routes } from "../routes.ts";
 import { hashOf } from "./slot.ts";
 import { toStandings, type ServerStanding } from "./standings.ts";
 

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Entry } from "../../convex/model/entry.ts";
-import type { ToolDefinition } from "../../convex/model/tool.ts";
+import type { Entry } from "../../../convex/model/entry.ts";
+import type { ToolDefinition } from "../../../convex/model/tool.ts";
 
 export type Era = "legacy" | "modern";
 export type Prompt = { readonly name: string; readonly description?: string } & Readonly<Record<string, unknown>>;

@@ -1,10 +1,10 @@
 /** What the owner does to servers' declarations: turns one off and on, takes it out. Only files of Nika's own are written. */
 import { dirname, join } from "node:path";
-import { NikaError } from "../../convex/model/error.ts";
-import { toAlias } from "../../convex/model/server.ts";
-import type { Discover } from "./discover/discover.ts";
-import { editEntry } from "./discover/dropIn.ts";
-import type { Packages } from "./discover/packages.ts";
+import { NikaError } from "../../../convex/model/error.ts";
+import { toAlias } from "../../../convex/model/server.ts";
+import type { Discover } from "../discover/discover.ts";
+import { editEntry } from "../discover/dropIn.ts";
+import type { Packages } from "../discover/packages.ts";
 import type { Pool } from "./pool.ts";
 
 export type Declared = {

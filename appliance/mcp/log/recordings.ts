@@ -6,9 +6,9 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, wri
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import type { Result } from "@modelcontextprotocol/server";
-import { withoutSecrets, withTexts } from "../../convex/model/scan.ts";
-import { canonicalJson, type ToolDefinition } from "../../convex/model/tool.ts";
-import { sha256 } from "./kept.ts";
+import { withoutSecrets, withTexts } from "../../../convex/model/scan.ts";
+import { canonicalJson, type ToolDefinition } from "../../../convex/model/tool.ts";
+import { sha256 } from "../pool/kept.ts";
 
 /** One answer as it is kept. */
 export type Recording = {

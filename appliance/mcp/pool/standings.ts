@@ -1,13 +1,13 @@
 /** How each server stands, for whoever looks: also those that are only named in a file that cannot be read. */
-import type { ServerConfig } from "../../convex/model/server.ts";
-import type { SignIn } from "./auth/account.ts";
+import type { ServerConfig } from "../../../convex/model/server.ts";
+import type { SignIn } from "../auth/account.ts";
 import type { Installed, Listing } from "./kept.ts";
 import type { Peer } from "./peer.ts";
 import type { Pins } from "./pins.ts";
 import type { Comparison } from "./compare.ts";
 import type { Reload } from "./reload.ts";
 import type { Registry } from "./registry.ts";
-import type { Offer } from "./routes.ts";
+import type { Offer } from "../routes.ts";
 import { notTaken, type Held, type Slot } from "./slot.ts";
 
 export type ServerState = "cold" | "starting" | "running" | "paused" | "failed" | "off";

@@ -1,5 +1,5 @@
 /** Memory and sleep: servers that nobody uses are paused, then stopped, and make room for those that are needed. */
-import { NikaError } from "../../convex/model/error.ts";
+import { NikaError } from "../../../convex/model/error.ts";
 import type { Registry } from "./registry.ts";
 import { isLocal, type Slot } from "./slot.ts";
 

@@ -6,8 +6,8 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sig
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { writeWhole } from "../secrets/whole.ts";
-import { isRecord } from "./meta.ts";
+import { writeWhole } from "../../secrets/whole.ts";
+import { isRecord } from "../meta.ts";
 
 export type Head = { readonly seq: number; readonly hash: string };
 export type SignedHead = Head & {

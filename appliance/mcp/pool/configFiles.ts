@@ -1,7 +1,7 @@
 /** Where servers are declared: Nika's own file, the one other programs share, and drop-ins. Read whole, and again when one changes. */
 import { readFileSync, readdirSync, watch, type FSWatcher } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { joinServers, parseServers, type ParsedServers } from "../../convex/model/server.ts";
+import { joinServers, parseServers, type ParsedServers } from "../../../convex/model/server.ts";
 
 export type ConfigFiles = {
   /** All files, joined, the later ones winning: ours, the shared one, drop-ins by name. */

@@ -1,10 +1,10 @@
 /** What the owner approved: each tool and prompt word for word, and which commands may run without a sandbox. */
-import { NikaError } from "../../convex/model/error.ts";
-import type { ServerConfig } from "../../convex/model/server.ts";
-import { canonicalJson, diffOf, pinnedPart, type ToolDefinition } from "../../convex/model/tool.ts";
+import { NikaError } from "../../../convex/model/error.ts";
+import type { ServerConfig } from "../../../convex/model/server.ts";
+import { canonicalJson, diffOf, pinnedPart, type ToolDefinition } from "../../../convex/model/tool.ts";
 import { sha256, type Listing, type Pin } from "./kept.ts";
 import type { Registry } from "./registry.ts";
-import { digestOf, toDefinition } from "./routes.ts";
+import { digestOf, toDefinition } from "../routes.ts";
 
 /** SHA-256 of what the owner looked at, by `tool NAME` and `prompt NAME`; of what the server says of itself under `instructions`. */
 export type SeenDigests = Readonly<Record<string, string>>;

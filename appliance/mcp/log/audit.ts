@@ -1,14 +1,14 @@
 /** The owner's log has every call, whatever became of it: who, what, how long, and what it weighed, with secrets left out. */
 import type { Result } from "@modelcontextprotocol/server";
-import { toNikaError } from "../../convex/model/error.ts";
-import { withoutSecrets } from "../../convex/model/scan.ts";
-import { refused, toTold } from "./answer.ts";
-import { canonicalJson, type ToolDefinition } from "../../convex/model/tool.ts";
-import type { Call } from "./call.ts";
-import { sha256 } from "./kept.ts";
+import { toNikaError } from "../../../convex/model/error.ts";
+import { withoutSecrets } from "../../../convex/model/scan.ts";
+import { refused, toTold } from "../answer.ts";
+import { canonicalJson, type ToolDefinition } from "../../../convex/model/tool.ts";
+import type { Call } from "../call.ts";
+import { sha256 } from "../pool/kept.ts";
 import type { Ledger } from "./ledger.ts";
-import { labelsKey, warningsKey } from "./guard/guard.ts";
-import { isRecord } from "./meta.ts";
+import { labelsKey, warningsKey } from "../guard/guard.ts";
+import { isRecord } from "../meta.ts";
 
 /** Runs `work` and writes down what became of it; errors that are not the protocol's become refusals. */
 export type Target = { readonly server: string; readonly tool: string; readonly definition?: ToolDefinition };

@@ -2,7 +2,7 @@
 import { createReadStream, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { NikaError } from "../../convex/model/error.ts";
+import { NikaError } from "../../../convex/model/error.ts";
 import type { Entry } from "./ledger.ts";
 
 /** Fails with `unreadable` at a line that is no event, but for a last one that is still being written. */

@@ -1,11 +1,11 @@
 /** Tells the control plane how servers stand and what was called, a moment later and many at once: the page looks at rows, not at us. */
-import { internal } from "../../convex/_generated/api.js";
-import { textCharsMax, toolsShownMax, type ServerFacts, type ToolCallView } from "../../convex/model/serverView.ts";
-import type { State } from "../../functions/ports/state.ts";
-import { lint } from "../../convex/model/tool.ts";
+import { internal } from "../../../convex/_generated/api.js";
+import { textCharsMax, toolsShownMax, type ServerFacts, type ToolCallView } from "../../../convex/model/serverView.ts";
+import type { State } from "../../../functions/ports/state.ts";
+import { lint } from "../../../convex/model/tool.ts";
 import { sha256 } from "./kept.ts";
-import type { Entry, Ledger } from "./ledger.ts";
-import { digestOf } from "./routes.ts";
+import type { Entry, Ledger } from "../log/ledger.ts";
+import { digestOf } from "../routes.ts";
 import type { Pool } from "./pool.ts";
 import type { ServerStanding } from "./standings.ts";
 

@@ -3,8 +3,8 @@
  * where the answer is another than it was. What varies by itself need only keep its shape.
  */
 import type { Result } from "@modelcontextprotocol/server";
-import { toNikaError } from "../../convex/model/error.ts";
-import { canonicalJson, diffOf } from "../../convex/model/tool.ts";
+import { toNikaError } from "../../../convex/model/error.ts";
+import { canonicalJson, diffOf } from "../../../convex/model/tool.ts";
 import type { Connections } from "./connections.ts";
 import type { RecentCall } from "./recent.ts";
 import type { Slot } from "./slot.ts";

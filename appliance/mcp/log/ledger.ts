@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { NikaError } from "../../convex/model/error.ts";
+import { NikaError } from "../../../convex/model/error.ts";
 import { hasSigningKey, openHeadKeeper, readSignedHead, type Head, type SignedHead } from "./signedHead.ts";
 
 export type LedgerEvent = Readonly<Record<string, unknown>> & { readonly type: string };

@@ -11,11 +11,11 @@ import {
   type Result,
   type StandardSchemaV1,
 } from "@modelcontextprotocol/client";
-import { NikaError, toNikaError } from "../../convex/model/error.ts";
+import { NikaError, toNikaError } from "../../../convex/model/error.ts";
 import type { Era, Listing, Prompt, Resource, Template } from "./kept.ts";
 import type { Launched } from "./launch.ts";
-import { faultIn } from "./paramHeaders.ts";
-import type { ToolDefinition } from "../../convex/model/tool.ts";
+import { faultIn } from "../paramHeaders.ts";
+import type { ToolDefinition } from "../../../convex/model/tool.ts";
 
 /** Answers what a server asks of whoever uses it. */
 export type Asked = (method: AskedMethod, params: Record<string, unknown>, signal: AbortSignal) => Promise<Result>;

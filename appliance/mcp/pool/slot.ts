@@ -1,6 +1,6 @@
 /** One server as the pool holds it: its configuration, its connections, and what went wrong with it lately. */
-import type { ServerConfig } from "../../convex/model/server.ts";
-import { canonicalJson } from "../../convex/model/tool.ts";
+import type { ServerConfig } from "../../../convex/model/server.ts";
+import { canonicalJson } from "../../../convex/model/tool.ts";
 import { sha256 } from "./kept.ts";
 import type { Peer } from "./peer.ts";
 

@@ -5,11 +5,11 @@
 import type { Readable, Writable } from "node:stream";
 import { ProtocolError, Server, type Result } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
-import { canonicalJson, type ToolDefinition } from "../../convex/model/tool.ts";
-import { invalidParams, refused } from "./answer.ts";
-import { sha256 } from "./kept.ts";
+import { canonicalJson, type ToolDefinition } from "../../../convex/model/tool.ts";
+import { invalidParams, refused } from "../answer.ts";
+import { sha256 } from "../pool/kept.ts";
 import { ledgerDir } from "./ledgerDir.ts";
-import { isRecord } from "./meta.ts";
+import { isRecord } from "../meta.ts";
 import { readLog } from "./readLog.ts";
 import { readRecording, recordingsDir } from "./recordings.ts";
 
