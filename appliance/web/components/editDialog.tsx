@@ -1,8 +1,9 @@
 import { useMutation } from "convex/react";
 import { useId, type FormEvent } from "react";
 import { api } from "../../../convex/_generated/api.js";
-import { entityTypes, scopes, type DocumentView } from "../../../convex/model/document.ts";
+import type { DocumentView } from "../../../convex/model/document.ts";
 import { useSpeech } from "../language/language.tsx";
+import { LabelFields, labelsIn, textIn } from "./labelFields.tsx";
 import { useAttempt } from "./notice.tsx";
 import { Sheet } from "./sheet.tsx";
 
@@ -17,17 +18,7 @@ export function EditDialog({ document, isOpen, onClose }: Props) {
   const submit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    const text = (name: string): string => {
-      const value = form.get(name);
-      return typeof value === "string" ? value.trim() : "";
-    };
-    const labels = {
-      title: text("title"),
-      entityType: text("entityType"),
-      language: text("language").toLowerCase(),
-      domain: text("domain"),
-      scope: text("scope"),
-    };
+    const labels = { title: textIn(form, "title"), ...labelsIn(form) };
     attempt(() => edit({ ids: [document.id], labels }));
     onClose();
   };
@@ -67,44 +58,15 @@ function Fields({ document: { labels, reading } }: { document: DocumentView }) {
           autoComplete="off"
         />
       </label>
-      <label>
-        {say.type}
-        <select className="field" name="entityType" defaultValue={labels?.entityType ?? ""} data-testid="edit-type">
-          <option value="">{say.asFound(foundName)}</option>
-          {entityTypes.map((type) => (
-            <option key={type} value={type}>
-              {say.types[type]}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        {say.theme}
-        <input className="field" name="domain" defaultValue={labels?.domain ?? ""} autoComplete="off" />
-      </label>
-      <label>
-        {words.documents.language}
-        <input
-          className="field"
-          name="language"
-          defaultValue={labels?.language ?? ""}
-          placeholder={reading?.language}
-          maxLength={3}
-          autoComplete="off"
-          autoCapitalize="off"
-        />
-      </label>
-      <label>
-        {say.scope}
-        <select className="field" name="scope" defaultValue={labels?.scope ?? ""}>
-          <option value="">{say.asFound(say.scopes.private)}</option>
-          {scopes.map((scope) => (
-            <option key={scope} value={scope}>
-              {say.scopes[scope]}
-            </option>
-          ))}
-        </select>
-      </label>
+      <LabelFields
+        labels={labels ?? {}}
+        unset={{
+          entityType: say.asFound(foundName),
+          scope: say.asFound(say.scopes.private),
+          ...(reading && { language: reading.language }),
+        }}
+        testId="edit"
+      />
     </>
   );
 }
