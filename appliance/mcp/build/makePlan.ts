@@ -2,19 +2,13 @@
 import { fromJsonSchema } from "@modelcontextprotocol/server";
 import { NikaError } from "../../../convex/model/error.ts";
 import { toAlias, type ToolClass } from "../../../convex/model/server.ts";
-import type { Api, Operation, Parameter, Scheme } from "./api.ts";
-import { isObject, listOf, own, type Json } from "./json.ts";
-import {
-  styles,
-  type Auth,
-  type LeftGroup,
-  type Plan,
-  type PlannedBody,
-  type PlannedParameter,
-  type PlannedTool,
-} from "./plan.ts";
+import type { Api, Operation, Parameter } from "./api.ts";
+import { bodyExample, bodyOf, bodySchema, toPlannedBody } from "./body.ts";
+import { listOf, own, type Json } from "./json.ts";
+import { styles, type LeftGroup, type Plan, type PlannedParameter, type PlannedTool } from "./plan.ts";
 import { sampleOf } from "./sample.ts";
 import { openSchemas } from "./schema.ts";
+import { isOfAuth, isScope, toAuth, warningsAbout, waysOf, type Ways } from "./ways.ts";
 import { isServicePath, namesOnce, poisonIn, toArgument, toLine, toSnake } from "./words.ts";
 
 export type PlanWishes = {
@@ -136,68 +130,6 @@ function choose(operations: readonly Operation[], { tags, toolsMax = toolsMaxDef
 const namesSome = (operations: readonly Operation[]): string =>
   [...new Set(operations.map(({ group }) => toSnake(group)))].slice(0, 12).join(", ");
 
-type Ways = {
-  readonly all: readonly Auth[];
-  readonly byScheme: ReadonlyMap<string, Auth>;
-  readonly schemes: ReadonlyMap<string, Scheme>;
-};
-
-function toAuth({ schemes }: Api, name: string, operations: readonly Operation[], told: (note: string) => void): Ways {
-  const once = namesOnce();
-  const byScheme = new Map<string, Auth>();
-  const used = new Set(operations.flatMap(({ security }) => security.flatMap((all) => all.map(({ scheme }) => scheme))));
-  for (const [key, scheme] of schemes) {
-    if (!used.has(key)) continue;
-    if (scheme.kind === "unknown") {
-      told(`The way in "${toSnake(key)}" (${scheme.what}) is not understood.`);
-      continue;
-    }
-    if (scheme.kind === "apiKey" && !/^[\w!#$%&'*+.^`|~-]{1,100}$/u.test(scheme.parameter)) {
-      told(`The way in "${toSnake(key)}" was left out, because the name of its ${scheme.in} is none.`);
-      continue;
-    }
-    const id = once(toSnake(key) || "auth");
-    const stem = `${name.replaceAll("-", "_")}_${id}`.toUpperCase();
-    const { kind } = scheme;
-    const common = { id, secret: `${name}.${id}`.slice(0, 64), variable: /^\d/u.test(stem) ? `API_${stem}` : stem };
-    if (kind === "apiKey") byScheme.set(key, { ...common, kind, in: scheme.in, parameter: scheme.parameter });
-    else if (kind === "oauth2") {
-      const { authorizationUrl, tokenUrl, scopes } = scheme;
-      const isSafe = [authorizationUrl, tokenUrl].every((url) => url === undefined || isSecure(new URL(url)));
-      if (!isSafe) told(`The way in "${id}" asks for tokens without encryption; a token of yours is taken instead.`);
-      if (isSafe && authorizationUrl !== undefined) {
-        const used = scopesOf(operations, key).filter((scope) => scopes.length === 0 || scopes.includes(scope));
-        byScheme.set(key, {
-          ...common,
-          kind,
-          authorizationUrl,
-          tokenUrl,
-          scopes: used.length > 0 ? used : scopes.filter(isScope).slice(0, 50),
-        });
-      } else {
-        if (isSafe) told(`The way in "${id}" is OAuth without a page where you say yes; a token of yours is taken instead.`);
-        byScheme.set(key, { ...common, kind: "bearer" });
-      }
-    } else byScheme.set(key, { ...common, kind });
-  }
-  return { all: [...byScheme.values()], byScheme, schemes };
-}
-
-const isScope = (scope: string): boolean => /^[\x21\x23-\x5B\x5D-\x7E]{1,200}$/u.test(scope) && poisonIn(scope).length === 0;
-
-/** Only what the chosen tools need. */
-const scopesOf = (operations: readonly Operation[], key: string): string[] => [
-  ...new Set(
-    operations
-      .flatMap(({ security }) => security.flat().flatMap(({ scheme, scopes }) => (scheme === key ? scopes : [])))
-      .filter(isScope),
-  ),
-];
-
-/** Encrypted, or on this very machine. */
-const isSecure = ({ protocol, hostname }: URL): boolean =>
-  protocol === "https:" || hostname === "localhost" || /^127\.|^\[::1\]$/u.test(hostname);
-
 type Making = {
   readonly api: Api;
   readonly auth: Ways;
@@ -312,20 +244,6 @@ function toTool(operation: Operation, { api, auth, base, once, told }: Making): 
   };
 }
 
-/** The first alternative whose every way is understood; one that needs nothing only when there is no other. */
-function waysOf({ security }: Operation, { byScheme }: Ways): readonly string[] | undefined {
-  if (security.length === 0) return [];
-  const known = security.filter((all) => all.every(({ scheme }) => byScheme.has(scheme)));
-  const chosen = known.find((all) => all.length > 0) ?? known[0];
-  return chosen?.flatMap(({ scheme }) => byScheme.get(scheme)?.id ?? []);
-}
-
-/** Documents often list the key among the parameters, too; it is never an argument. */
-const isOfAuth = ({ in: place, name }: Parameter, way: Auth | undefined): boolean =>
-  way !== undefined &&
-  ((way.kind === "apiKey" && way.in === place && way.parameter?.toLowerCase() === name.toLowerCase()) ||
-    (way.kind !== "apiKey" && place === "header" && name.toLowerCase() === "authorization"));
-
 /** What stands in the path and is described nowhere is a text. */
 const unsaid = (path: string, parameters: readonly Parameter[]): Parameter[] =>
   [...new Set([...path.matchAll(/\{([^{}]+)\}/gu)].map(([, name = ""]) => name))]
@@ -340,86 +258,6 @@ const unsaid = (path: string, parameters: readonly Parameter[]): Parameter[] =>
       isExploded: false,
       isJson: false,
     }));
-
-function toPlannedBody(mediaType: string, schema: unknown, root: Json, once: (name: string) => string): PlannedBody {
-  const argument = once("body");
-  const is = (pattern: RegExp): boolean => pattern.test(mediaType);
-  const kind = is(/[/+]json$/u)
-    ? "json"
-    : is(/^application\/x-www-form-urlencoded$/u)
-      ? "form"
-      : is(/^multipart\/form-data$/u)
-        ? "multipart"
-        : is(/^text\/|[/+](?:xml|yaml|graphql)$/u)
-          ? "text"
-          : "bytes";
-  const files = kind === "multipart" ? filesOf(schema, root) : [];
-  const plain = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/u.test(mediaType) ? mediaType : "application/octet-stream";
-  return { argument, kind, mediaType: plain, files };
-}
-
-function filesOf(schema: unknown, root: Json): string[] {
-  const at = resolve(schema, root);
-  const isFile = (value: unknown): boolean => {
-    const one = resolve(value, root);
-    return (
-      own(one, "format") === "binary" || own(one, "contentMediaType") !== undefined || own(one, "contentEncoding") !== undefined
-    );
-  };
-  return Object.entries((own(at, "properties") as object | undefined) ?? {}).flatMap(([name, value]: [string, unknown]) =>
-    isFile(value) || isFile(own(resolve(value, root), "items")) ? [name] : [],
-  );
-}
-
-function resolve(schema: unknown, root: Json): unknown {
-  let at = schema;
-  for (let steps = 0; steps < 10 && typeof own(at, "$ref") === "string"; steps++)
-    at = String(own(at, "$ref"))
-      .slice(2)
-      .split("/")
-      .reduce((inner: unknown, key) => own(inner, key.replaceAll("~1", "/").replaceAll("~0", "~")), root);
-  return at;
-}
-
-/** Bytes travel in arguments as base64, a file with its name. */
-const fileSchema = {
-  type: "object",
-  properties: {
-    name: { type: "string", description: "File name." },
-    type: { type: "string", description: "Media type, such as image/png." },
-    base64: { type: "string", description: "The bytes, in base64." },
-  },
-  required: ["name", "base64"],
-  additionalProperties: false,
-};
-const fileExample = { name: "example.txt", type: "text/plain", base64: "ZXhhbXBsZQ==" };
-
-function bodyOf(schema: unknown, root: Json, { kind, files }: PlannedBody): unknown {
-  if (kind !== "multipart" || files.length === 0) return schema;
-  // Written out at its top, so that files can take their own shape.
-  const top = resolve(schema, root);
-  return isObject(top) ? top : {};
-}
-
-function bodySchema({ kind, files }: PlannedBody, cleaned: Json, defs: Record<string, Json>): Json {
-  if (kind === "text") return { type: "string" };
-  if (kind === "bytes") return { type: "string", description: "The bytes, in base64." };
-  if (kind === "json") return cleaned;
-  const target = typeof own(cleaned, "$ref") === "string" ? defs[String(own(cleaned, "$ref")).slice("#/$defs/".length)] : cleaned;
-  const properties: Record<string, unknown> = { ...(own(target, "properties") as object | undefined) };
-  for (const name of files)
-    properties[name] = own(own(properties, name), "type") === "array" ? { type: "array", items: fileSchema } : fileSchema;
-  return { ...target, type: "object", properties };
-}
-
-function bodyExample({ kind, files }: PlannedBody, example: unknown): unknown {
-  if (kind === "text") return typeof example === "string" ? example : "text";
-  if (kind === "bytes") return "ZXhhbXBsZQ==";
-  if (kind !== "multipart" || !isObject(example)) return example;
-  const value: Record<string, unknown> = { ...example };
-  for (const name of files) value[name] = Array.isArray(own(value, name)) ? [fileExample] : fileExample;
-  return value;
-}
 
 function classOf(method: string, name: string): ToolClass {
   if (method === "DELETE" || destroys.test(name)) return "destructive";
@@ -513,14 +351,4 @@ function exampleFor(operation: Operation, { input, examples, api }: Exampled): P
       ? { status, mediaType: "application/json", body: kept }
       : { status, mediaType: "text/plain", body: text.slice(0, 2_000) },
   };
-}
-
-function* warningsAbout(base: URL, { all }: Ways): Generator<string> {
-  if (base.protocol === "http:" && all.length > 0 && !isSecure(base))
-    yield `The service is reached without encryption (${base.origin}): what you sign in with can be read on its way.`;
-  if (
-    /^(?:localhost$|127\.|10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.)/u.test(base.hostname) ||
-    base.hostname.endsWith(".local")
-  )
-    yield `The service is on this machine or network (${base.host}): a sandbox reaches it only because it is on the list.`;
 }
