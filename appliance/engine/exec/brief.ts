@@ -4,26 +4,7 @@
  * else goes as it is.
  */
 import type { CallRequest } from "../model/call.ts";
-import type { Reply, TaskMessage } from "./message.ts";
-
-type BriefTask = readonly [
-  id: number,
-  origin: string,
-  path: string,
-  args: string,
-  requestId: string,
-  /** Null is nobody. */
-  identity: CallRequest["identity"] | null,
-  session: string,
-  request: number,
-  ip: string | null,
-  userAgent: string | null,
-  authToken: string | null,
-];
-type BriefReply = readonly [id: number, value: string, ts: bigint, ms: number];
-export type IdentifiedReply = { readonly id: number; readonly reply: Reply };
-export type PassedTask = TaskMessage | BriefTask;
-export type PassedReply = IdentifiedReply | BriefReply;
+import type { IdentifiedReply, PassedReply, PassedTask, TaskMessage } from "./message.ts";
 
 export function passTask(message: TaskMessage): PassedTask {
   const { id, origin, task } = message;

@@ -7,7 +7,6 @@ import type { DueJob } from "../model/job.ts";
 import type { RunNote } from "../model/run.ts";
 import type { CronDefinition } from "../deploy/schedule.ts";
 import type { FunctionEntry } from "../txn/functions.ts";
-import type { PassedReply } from "./brief.ts";
 import type { PackedKeys } from "./packed.ts";
 import type { Seen } from "./readLog.ts";
 
@@ -89,6 +88,26 @@ export type Reply =
     }
   | { readonly type: "done" }
   | { readonly type: "failed"; readonly message: string; readonly data?: string; readonly isFull?: true };
+
+/** What is said most, put briefly; see brief.ts. */
+type BriefTask = readonly [
+  id: number,
+  origin: string,
+  path: string,
+  args: string,
+  requestId: string,
+  /** Null is nobody. */
+  identity: CallRequest["identity"] | null,
+  session: string,
+  request: number,
+  ip: string | null,
+  userAgent: string | null,
+  authToken: string | null,
+];
+type BriefReply = readonly [id: number, value: string, ts: bigint, ms: number];
+export type IdentifiedReply = { readonly id: number; readonly reply: Reply };
+export type PassedTask = TaskMessage | BriefTask;
+export type PassedReply = IdentifiedReply | BriefReply;
 
 /** One committed group: what it answers, and what it changed, in order of time. Nobody may hear of it before it is durable. */
 export type GroupMessage = {

@@ -4,8 +4,8 @@
  */
 import { closeSync, existsSync, fdatasyncSync, openSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import type { WorkerSetup, TaskMessage, GroupMessage } from "./message.ts";
-import { passReply, takeTask, type IdentifiedReply, type PassedTask } from "./brief.ts";
+import type { GroupMessage, IdentifiedReply, PassedTask, TaskMessage, WorkerSetup } from "./message.ts";
+import { passReply, takeTask } from "./brief.ts";
 import { databasePath } from "../store/database.ts";
 import { packKeys } from "./packed.ts";
 import { openTasks, tableNames, type Committed } from "./tasks.ts";
