@@ -5,6 +5,7 @@ import { vMessageCounts, vMessageState, vTokenRole, vUpdateType } from "./model/
 import { vBatchOrigin, vBatchSums, vDecision, vGrouping, vSample } from "./model/batch.ts";
 import { vDocumentState, vLabels, vProgress, vReading, vTrouble } from "./model/document.ts";
 import { vEventType } from "./model/event.ts";
+import { vGenerationState } from "./model/generation.ts";
 import { vInstallResult, vInstallStep, vInstallWish } from "./model/install.ts";
 import { vFailure, vJobEvent, vJobState, vLease } from "./model/job.ts";
 import { vWorkerAbout } from "./model/joined.ts";
@@ -18,7 +19,7 @@ import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vLedgerHead, vServerFacts, vToolCall } from "./model/serverView.ts";
 import { vSettings } from "./model/setting.ts";
 import { vPostState } from "./model/telegram.ts";
-import { vModelResult } from "./model/model.ts";
+import { vFusion, vModelResult } from "./model/model.ts";
 import { vPassageName, vReactionType } from "./model/use.ts";
 import { vFunctionReport, vInvocationState, vRunFacts, vTrigger } from "./model/userFunction.ts";
 import { vSeen, vWatchMode, vWatchReport } from "./model/watch.ts";
@@ -583,6 +584,29 @@ export default defineSchema({
     jobId: v.optional(v.id("jobs")),
     result: v.optional(vModelResult),
   }),
+
+  // Which vectors searches go by: one row for each space there was. At most one is "live", and at most one beside it is being filled or
+  // kept. Written by generations.ts and turn/generation.ts alone; history beyond the newest goes with upkeep.
+  generations: defineTable({
+    number: v.number(),
+    wanted: v.string(),
+    collection: v.string(),
+    embedderId: v.optional(v.string()),
+    dimensions: v.optional(v.number()),
+    fusion: vFusion,
+    state: vGenerationState,
+    by: v.string(),
+    reason: v.optional(v.string()),
+    at: v.number(),
+    liveAt: v.optional(v.number()),
+    endedAt: v.optional(v.number()),
+    jobId: v.optional(v.id("jobs")),
+    /** The next passage to copy, by its id. */
+    cursor: v.optional(v.string()),
+    done: v.optional(v.number()),
+    total: v.optional(v.number()),
+    problem: v.optional(v.string()),
+  }).index("by_state", ["state"]),
 
   // Questions that were asked, and what was shown, where the owner lets Nika learn. Written by uses.ts; dropped by age, by the owner's
   // word, and with a document that answered (turn/use.ts).

@@ -4,6 +4,7 @@ import { internal } from "./_generated/api.js";
 import { eventsKeptMax, eventsKeptMs } from "./model/event.ts";
 import { endedKeptMax, endedKeptMs } from "./model/job.ts";
 import { sweepBridge } from "./turn/bridge.ts";
+import { sweepGenerations } from "./turn/generation.ts";
 import { systemMutation, type Turn } from "./turn/guard.ts";
 import { isOfInvocation } from "./turn/invocation.ts";
 import { isOfRun, sweepRuns } from "./turn/runSweep.ts";
@@ -28,6 +29,7 @@ export const sweep = systemMutation({
       await sweepBridge(turn),
       await sweepRuns(turn),
       await sweepUses(turn),
+      await sweepGenerations(turn),
     ].includes(true);
     if (isMore) await sweepAgain(turn);
     return null;

@@ -9,6 +9,7 @@ import type * as documents from "../documents.ts";
 import type * as effects from "../effects.ts";
 import type * as events from "../events.ts";
 import type * as functions from "../functions.ts";
+import type * as generations from "../generations.ts";
 import type * as installs from "../installs.ts";
 import type * as jobs from "../jobs.ts";
 import type * as joined from "../joined.ts";
@@ -39,6 +40,7 @@ declare const fullApi: ApiFromModules<{
   effects: typeof effects;
   events: typeof events;
   functions: typeof functions;
+  generations: typeof generations;
   installs: typeof installs;
   jobs: typeof jobs;
   joined: typeof joined;

@@ -17,6 +17,12 @@ export const kinds = {
   "themes.find": v.object({}),
   /** Trains an embedding on how searches were used, and judges it. */
   "models.train": v.object({ modelId: v.id("models") }),
+  /** Moves the vault to another model, beside the one in force. */
+  "models.deploy": v.object({ generationId: v.id("generations") }),
+  /** Has the vault's public name follow, after searches went back to the last model. */
+  "models.rollback": v.object({}),
+  /** Drops vectors that nobody asks any more. */
+  "models.drop": v.object({ generationId: v.id("generations") }),
   /** A function that the owner wrote. */
   "functions.invoke": v.object({ invocationId: v.id("invocations") }),
   /** Fetches, verifies and declares an MCP server. */
@@ -43,6 +49,9 @@ export const vKind = v.union(
   v.literal("batches.decide"),
   v.literal("themes.find"),
   v.literal("models.train"),
+  v.literal("models.deploy"),
+  v.literal("models.rollback"),
+  v.literal("models.drop"),
   v.literal("functions.invoke"),
   v.literal("servers.install"),
   v.literal("servers.mirror"),
@@ -61,6 +70,9 @@ export const ranks: Record<JobKind, number> = {
   "batches.decide": 0,
   "themes.find": 1,
   "models.train": 2,
+  "models.deploy": 2,
+  "models.rollback": 0,
+  "models.drop": 1,
   "servers.install": 0,
   "servers.mirror": 2,
   "runs.advance": 0,
@@ -79,5 +91,7 @@ const unstoppable = new Set<JobKind>([
   "documents.label",
   "batches.decide",
   "schedules.plan",
+  "models.rollback",
+  "models.drop",
 ]);
 export const isStoppable = (kind: JobKind): boolean => !unstoppable.has(kind);

@@ -39,6 +39,9 @@ const policies: { readonly [K in JobKind]?: Partial<Policy> } = {
   "documents.ingest": { lane: "bulk", timeLimitMs: 12 * hourMs },
   "documents.look": { lane: "bulk" },
   "models.train": { lane: "bulk", timeLimitMs: 4 * hourMs },
+  // Beside what is read meanwhile, not in its place.
+  "models.deploy": { timeLimitMs: 48 * hourMs },
+  "models.rollback": { lane: "now" },
   "batches.decide": { timeLimitMs: 6 * hourMs },
   // Many in the life of one run, which keeps its own story. Its steps have limits of their own, none longer than this.
   "runs.advance": { timeLimitMs: 12 * hourMs, isKept: false },
