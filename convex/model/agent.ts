@@ -60,8 +60,8 @@ export const vBeat = v.object({
 });
 export type Beat = Infer<typeof vBeat>;
 
-/** `save`: write a checkpoint now. `stop`: end the work and hand over what there is. `end`: the machine is to go, at once. */
-export const vOrder = v.union(v.literal("save"), v.literal("stop"), v.literal("end"));
+/** `stop`: end the work, saving, and hand over what there is. `end`: the machine is to go, at once. */
+export const vOrder = v.union(v.literal("stop"), v.literal("end"));
 export type Order = Infer<typeof vOrder>;
 
 /** One file, known by its bytes. `path` is relative, with `/`, and leads nowhere above. */

@@ -64,6 +64,20 @@ export type Providers = {
   open(id: ProviderId): Promise<Provider>;
 };
 
+/** What is put into an intent so that the machine dials in, with a token good for one enrolment. Behind it: appliance/gpu/agent. */
+export type Boots = {
+  /** `epoch` counts the machines of one piece of work; `life` ends at `deadline`, by the appliance's clock. Keeps no state. */
+  of(machine: {
+    readonly machineId: string;
+    readonly epoch: number;
+    readonly deadline: number;
+    readonly offer: Offer;
+    readonly image?: string;
+    /** For what runs on it to end it with, where the provider has such a key. */
+    readonly endKey?: string;
+  }): Promise<Pick<MachineIntent, "boot" | "container" | "publicKey">>;
+};
+
 /** Work with files for a machine that has what it needs. */
 export type Payload = {
   /** Names the work: asked for again under the same key, what there is of it is found again. */
