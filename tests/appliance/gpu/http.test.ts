@@ -23,7 +23,9 @@ test("a create whose answer is lost, broken or empty may have worked; one that w
   let how: RequestListener = (request) => void request.socket.destroy();
   const { url, close } = await served((request, response) => how(request, response));
   const http = openHttp({ vendor: "X", url, now: () => 0 });
-  const nobody = openHttp({ vendor: "X", url: "http://127.0.0.1:9", now: () => 0 });
+  const { url: closedUrl, close: closeOther } = await served(() => undefined);
+  closeOther();
+  const nobody = openHttp({ vendor: "X", url: closedUrl, now: () => 0 });
   const create = async (at = http): Promise<string | undefined> =>
     createRefusal(await at.send({ method: "POST", path: "/", json: {} }, signal), errors, 0)?.type;
 
