@@ -100,7 +100,7 @@ export async function runCycle(
   return { type: "trained", lineage, verdict, fusion, chosen, share, files, sha256: hash.digest("hex") };
 }
 
-async function pairsOf({ uses, passages, scopes, isScrubbed }: CycleInput, seed: number): Promise<Pair[]> {
+export async function pairsOf({ uses, passages, scopes, isScrubbed }: CycleInput, seed: number): Promise<Pair[]> {
   const asked: Asked[] = [];
   for (const { key, at, session, question, shown } of uses)
     asked.push({ id: key, at, session, question: isScrubbed ? (await scrub(question)).text : question, shown });
@@ -115,7 +115,7 @@ async function pairsOf({ uses, passages, scopes, isScrubbed }: CycleInput, seed:
 }
 
 /** The same pairs and passages, whatever order they came in, have the same digest. */
-function digestOf(pairs: readonly Pair[], passages: readonly DatasetPassage[]): string {
+export function digestOf(pairs: readonly Pair[], passages: readonly DatasetPassage[]): string {
   const lines = [
     ...pairs.map(({ query, passage, weight, origin }) => JSON.stringify([query, nameOf(passage), weight, origin])),
     ...passages.map((passage) => JSON.stringify([nameOf(passage), passage.text])),
@@ -123,7 +123,7 @@ function digestOf(pairs: readonly Pair[], passages: readonly DatasetPassage[]): 
   return createHash("sha256").update(lines.toSorted().join("\n")).digest("hex");
 }
 
-function reaching({ training }: Split, { passages, live }: CycleInput): (pair: Pair) => boolean {
+export function reaching({ training }: Split, { passages, live }: CycleInput): (pair: Pair) => boolean {
   const vectors = flat(live.embed(passages.map(({ text }) => text)));
   const queries = [
     ...new Set(training.pairs.filter(({ origin }) => origin === "used" || origin === "reformulated").map(({ query }) => query)),
@@ -145,7 +145,7 @@ const probes: readonly (readonly [string, string])[] = [
   ["signs of all kinds", "🙂 \u0000\u0007\u200d ⁂ ﷽ \ud800"],
 ];
 
-function probe(embed: (texts: readonly string[]) => Float32Array[]): Probe[] {
+export function probe(embed: (texts: readonly string[]) => Float32Array[]): Probe[] {
   return probes.map(([name, text]) => {
     const [vector] = embed([text]);
     const length = Math.hypot(...(vector ?? []));
