@@ -131,8 +131,9 @@ export function blockName(offer: Place, scope: Scope): string {
 export function blockFor(offer: Place, failure: Failure, before: Block | undefined, now: number): Block {
   const { provider } = offer;
   const { kind, scope, says, retryAfterMs } = failure;
-  // A failure long after the last one is the first of its own row.
-  const failures = before && now - before.until < blockMaxMs ? before.failures + 1 : 1;
+  const isRecent = before !== undefined && now - before.until < blockMaxMs;
+  // What was asked for before it closed says nothing new.
+  const failures = !isRecent ? 1 : before.until > now ? before.failures : before.failures + 1;
   const doubling = lastingKinds.has(kind) ? blockMaxMs : Math.min(blockMaxMs, firstBlockMs * 2 ** (failures - 1));
   const waitMs = Math.min(blockMaxMs, Math.max(retryAfterMs ?? 0, doubling));
   return { name: blockName(offer, scope), provider, scope, until: now + waitMs, failures, says };
