@@ -45,6 +45,8 @@ export type Question = {
   readonly form?: Readonly<Record<string, string>>;
   readonly text?: { readonly type: string; readonly body: string };
   readonly timeoutMs?: number;
+  /** Of an answer that never ends, what came within this time. */
+  readonly readMs?: number;
   /** Without the headers of every request: for tokens and public lists. */
   readonly isBare?: boolean;
 };
@@ -66,6 +68,7 @@ export type Sent =
 export type ErrorMap = (answer: Answer) => Failure;
 
 export type Http = {
+  readonly now: () => number;
   /** Asks once; whatever status comes is an answer. Never throws. */
   send(question: Question, signal: AbortSignal): Promise<Sent>;
   /** The same, where a status of 400 and above and no answer at all are `ProviderError`. */
@@ -105,7 +108,7 @@ export function openHttp(options: HttpOptions): Http {
         signal: AbortSignal.any([signal, AbortSignal.timeout(question.timeoutMs ?? timeoutMs)]),
         ...bodyOf(question),
       });
-      const text = await readText(response, options.bytesMax ?? 32 * 1024 * 1024);
+      const text = await readText(response, options.bytesMax ?? 32 * 1024 * 1024, question.readMs);
       pace.learn(response.status, response.headers);
       note({ status: response.status });
       return { type: "answer", answer: { status: response.status, headers: response.headers, text, body: fromJson(text) } };
@@ -122,14 +125,19 @@ export function openHttp(options: HttpOptions): Http {
   };
 
   return {
+    now,
     send,
     async ask(question, signal, errors) {
-      const sent = await send(question, signal);
-      if (sent.type === "none") throw new ProviderError(sent.failure);
-      if (sent.answer.status >= 300) throw new ProviderError(withWait(errors(sent.answer), sent.answer.headers, now()));
-      return sent.answer;
+      return answered(await send(question, signal), errors, now());
     },
   };
+}
+
+/** The answer, where a status of 300 and above and no answer at all are `ProviderError`. */
+export function answered(sent: Sent, errors: ErrorMap, now: number): Answer {
+  if (sent.type === "none") throw new ProviderError(sent.failure);
+  if (sent.answer.status >= 300) throw new ProviderError(withWait(errors(sent.answer), sent.answer.headers, now));
+  return sent.answer;
 }
 
 /**
@@ -143,6 +151,16 @@ export function createRefusal(sent: Sent, errors: ErrorMap, now: number): Exclud
   const failure = withWait(errors(answer), answer.headers, now);
   const mayHaveWorked = answer.status >= 500 || answer.status === 408 || failure.kind === "transient";
   return { type: mayHaveWorked ? "unknown" : "failed", failure };
+}
+
+/** Undefined where the vendor says that there is no such thing. */
+export async function unlessMissing<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof ProviderError && error.failure.kind === "missing") return undefined;
+    throw error;
+  }
 }
 
 export function failureOf(kind: Failure["kind"], scope: Failure["scope"], says: string): Failure {
@@ -258,13 +276,19 @@ function reasonOf(error: unknown): string {
 
 class AnswerTooLong extends Error {}
 
-async function readText(response: Response, bytesMax: number): Promise<string> {
+async function readText(response: Response, bytesMax: number, readMs: number | undefined): Promise<string> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += part.byteLength;
-    if (bytes > bytesMax) throw new AnswerTooLong();
-    parts.push(part);
+  const reader = response.body?.getReader();
+  const timer = readMs === undefined ? undefined : setTimeout(() => void reader?.cancel().catch(() => undefined), readMs);
+  try {
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      bytes += part.value.byteLength;
+      if (bytes > bytesMax) throw new AnswerTooLong();
+      parts.push(part.value);
+    }
+  } finally {
+    clearTimeout(timer);
   }
   return Buffer.concat(parts).toString("utf8");
 }
