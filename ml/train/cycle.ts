@@ -139,7 +139,7 @@ export function reaching({ training }: Split, { passages, live }: CycleInput): (
   };
 }
 
-const probes: readonly (readonly [string, string])[] = [
+export const probes: readonly (readonly [string, string])[] = [
   ["an empty text", ""],
   ["a text of ten thousand words", "word ".repeat(10_000)],
   ["signs of all kinds", "🙂 \u0000\u0007\u200d ⁂ ﷽ \ud800"],
