@@ -1,5 +1,6 @@
 /** Models that were learned here: what is known of each, and which one searches go by. */
 import { v, type Infer } from "convex/values";
+import { vMoney } from "./gpu.ts";
 
 /** How the ranking by vectors and the one by words become one; see ml/retrieve/fuse.ts. Chosen with a model and in force with it. */
 export const vFusion = v.object({
@@ -20,6 +21,41 @@ export const vCheck = v.object({
   /** What was found and what it takes. */
   says: v.string(),
 });
+
+/** A LoRA: thin matrices that were learned beside the layers of a base and made one with it. */
+const vLora = v.object({
+  base: v.string(),
+  rank: v.number(),
+  alpha: v.number(),
+  /** Numbers that were learned, beside how many. */
+  trained: v.number(),
+  numbers: v.number(),
+  /** Mean of the first epoch, and of the last. */
+  firstLoss: v.number(),
+  lastLoss: v.number(),
+  /** Between torch and the graph; then cosines: the graph in bytes beside torch, and what is served here beside what the trainer said. */
+  maxAbsDifference: v.number(),
+  quantisedCosine: v.number(),
+  servedCosine: v.number(),
+  isQuantized: v.boolean(),
+  seconds: v.number(),
+  memoryMb: v.number(),
+  gpuMemoryMb: v.optional(v.number()),
+  /** "cpu", or the GPU's name. */
+  device: v.string(),
+  /** Of the machine, as whoever ran it tells them. */
+  facts: v.array(v.string()),
+  versions: v.string(),
+});
+
+/** What was wished for when a LoRA was asked for. */
+export const vLoraWish = v.object({
+  /** A folder below the models folder, or "random" for a tiny one of chance; absent: the first known one that is there. */
+  base: v.optional(v.string()),
+  /** Absent: only machines that cost nothing. */
+  costMax: v.optional(vMoney),
+});
+export type LoraWish = Infer<typeof vLoraWish>;
 
 /** What training came to, with all that it takes to make the same model again. */
 export const vModelResult = v.object({
@@ -52,6 +88,8 @@ export const vModelResult = v.object({
       gain: v.number(),
       denseDifference: v.object({ mean: v.number(), from: v.number(), to: v.number() }),
       hybridDifference: v.object({ mean: v.number(), from: v.number(), to: v.number() }),
+      /** Of one that was trained beside a base: see ml/train/lora. */
+      lora: v.optional(vLora),
     }),
   ),
 });

@@ -1,0 +1,138 @@
+/** The verdict on a model that was trained elsewhere, by the same gate as any other, and what becomes of it as a record. */
+import type { Fusion, ModelResult } from "../../../convex/model/model.ts";
+import { fusionDefault } from "../../../convex/model/model.ts";
+import { decide, type Evidence, type Verdict } from "../../evaluate/gate.ts";
+import { fused, rankedMax, scoresOf, type Question, type Ranked } from "../../evaluate/measure.ts";
+import { flat, nearest } from "../../evaluate/ranking.ts";
+import { tuneFusion } from "../../evaluate/fusion.ts";
+import type { Counts } from "../../dataset/check.ts";
+import { probe, probes } from "../cycle.ts";
+import { wordsOver } from "../learn.ts";
+import { vectorsOf, type Home } from "./prepare.ts";
+import type { Tuned } from "./result.ts";
+
+/** A model as it is asked where it is served. */
+export type Asking = {
+  /** As passages are. */
+  readonly embed: (texts: readonly string[]) => Promise<readonly Float32Array[]>;
+  /** As questions are, one after the other; with the milliseconds that each took. */
+  readonly ask: (texts: readonly string[]) => Promise<readonly { readonly vector: Float32Array; readonly ms: number }[]>;
+};
+
+export type Judged = { readonly verdict: Verdict; readonly fusion: Fusion };
+
+export async function judge(home: Home, live: Asking, candidate: Asking, sizeBytes: number): Promise<Judged> {
+  const { passages, tuning, test } = home;
+  const texts = passages.map(({ text }) => text);
+  const lexical = wordsOver(passages);
+  const documentOf = (at: number): string => passages[at]!.documentId;
+  const look = async (model: Asking, more: readonly Question[]) => {
+    const vectors = flat(await model.embed(texts));
+    const questions = [...test, ...more];
+    const asked = await model.ask(questions.map(({ text }) => text));
+    const ranked = questions.map(({ text }, at) => ({
+      dense: nearest(vectors, asked[at]!.vector, rankedMax),
+      lexical: lexical(text),
+    }));
+    const times = asked.slice(0, test.length).map(({ ms }) => ms);
+    return {
+      test: ranked.slice(0, test.length),
+      more: ranked.slice(test.length),
+      latencyMs: times.toSorted((one, other) => one - other)[Math.floor(times.length * 0.95)] ?? 0,
+    };
+  };
+  const evidence = (ranked: readonly Ranked[], fusion: Fusion): Pick<Evidence, "dense" | "hybrid"> => ({
+    dense: scoresOf(test, (at) => ranked[at]!.dense, documentOf),
+    hybrid: scoresOf(test, (at) => fused(ranked[at]!, fusion), documentOf),
+  });
+  const before = await look(live, []);
+  const after = await look(candidate, tuning);
+  const { fusion } = tuneFusion(tuning, after.more, documentOf);
+  const odd = await vectorsOf(
+    probes.map(([, text]) => text),
+    candidate.embed,
+  );
+  const verdict = decide(test, {
+    live: { ...evidence(before.test, fusionDefault), latencyMs: before.latencyMs, sizeBytes: 0 },
+    candidate: { ...evidence(after.test, fusion), latencyMs: after.latencyMs, sizeBytes },
+    probes: probe((some) => some.map((text) => odd.get(text)!)),
+  });
+  return { verdict, fusion };
+}
+
+type Shared = { readonly dataSha256: string; readonly counts: Counts; readonly against: string };
+
+function sharedOf({ dataSha256, counts, against }: Shared) {
+  const { used, reformulated, heading, span, written } = counts.training;
+  return {
+    dataSha256,
+    against,
+    trainingPairs: used + reformulated + heading + span + written,
+    askedPairs: used + reformulated,
+    testQuestions: counts.testQuestions,
+    madeTestQuestions: counts.madeTestQuestions,
+    documents: counts.documents,
+  };
+}
+
+export const toRefused = (shared: Shared, says: string): ModelResult => ({
+  ...sharedOf(shared),
+  verdict: "refused",
+  says,
+  checks: [],
+});
+
+/** `facts`: of the machine, as the port of GPU jobs tells them. `servedCosine`: here and there, on the probes. */
+export function toResult(
+  home: Home,
+  tuned: Tuned,
+  { verdict, fusion }: Judged,
+  {
+    against,
+    facts,
+    servedCosine,
+    sizeBytes,
+  }: { against: string; facts: readonly string[]; servedCosine: number; sizeBytes: number },
+): ModelResult {
+  const { recipe, base } = home;
+  const failed = verdict.checks.find(({ passed }) => !passed);
+  const [first, last] = [tuned.epochs.find(({ loss }) => loss !== null), tuned.epochs.at(-1)];
+  return {
+    ...sharedOf({ ...home, against }),
+    verdict: verdict.isBetter ? "better" : "rejected",
+    says: failed ? `Not better: ${failed.name}, ${failed.says}.` : "Better than the live one by every condition.",
+    checks: verdict.checks.map(({ name, passed, says }) => ({ name, passed, says })),
+    trained: {
+      sha256: tuned.sha256,
+      sizeBytes,
+      fusion,
+      temperature: recipe.temperature,
+      rate: recipe.rate,
+      negatives: recipe.negatives,
+      epochs: tuned.bestEpoch,
+      share: tuned.share,
+      gain: Number.isFinite(verdict.gain) ? verdict.gain : 0,
+      denseDifference: verdict.denseDifference,
+      hybridDifference: verdict.hybridDifference,
+      lora: {
+        base: base.name,
+        rank: recipe.rank,
+        alpha: recipe.alpha,
+        trained: tuned.trained,
+        numbers: tuned.numbers,
+        firstLoss: first?.loss ?? tuned.losses[0]!,
+        lastLoss: last?.loss ?? tuned.losses.at(-1)!,
+        maxAbsDifference: tuned.maxAbsDifference,
+        quantisedCosine: tuned.quantisedCosine,
+        servedCosine,
+        isQuantized: tuned.isQuantized,
+        seconds: tuned.seconds,
+        memoryMb: tuned.memoryMb,
+        ...(tuned.gpuMemoryMb !== undefined && { gpuMemoryMb: tuned.gpuMemoryMb }),
+        device: tuned.device,
+        facts: [...facts],
+        versions: tuned.versions,
+      },
+    },
+  };
+}
