@@ -130,6 +130,8 @@ const environmentReaders = new Set([
   "appliance/docker/guest/enter.ts",
   // A program of its own once it is copied into a server that was made.
   "appliance/mcp/build/template/src/server.ts",
+  // The same, on a machine that works for Nika.
+  "appliance/gpu/agent/guest/agent.ts",
 ]);
 
 type Import = { readonly from: string; readonly to: string; readonly isTypeOnly: boolean };

@@ -66,16 +66,20 @@ export type Providers = {
 
 /** What is put into an intent so that the machine dials in, with a token good for one enrolment. Behind it: appliance/gpu/agent. */
 export type Boots = {
-  /** `epoch` counts the machines of one piece of work; `life` ends at `deadline`, by the appliance's clock. Keeps no state. */
+  /**
+   * `epoch` counts the machines of one piece of work; its life ends at `deadline`, by the appliance's clock. Keeps no state: asked twice, it says
+   * the same. `secretHash` is what `machines.enrol` will be shown.
+   */
   of(machine: {
-    readonly machineId: string;
+    /** What it is known by outside: `machines.key`. */
+    readonly key: string;
     readonly epoch: number;
     readonly deadline: number;
     readonly offer: Offer;
     readonly image?: string;
     /** For what runs on it to end it with, where the provider has such a key. */
     readonly endKey?: string;
-  }): Promise<Pick<MachineIntent, "boot" | "container" | "publicKey">>;
+  }): Promise<Pick<MachineIntent, "boot" | "container" | "publicKey"> & { readonly secretHash: string }>;
 };
 
 /** Work with files for a machine that has what it needs. */

@@ -1,0 +1,241 @@
+/**
+ * Where machines dial in: enrolment, heartbeats with a signed reply, output, files, checkpoints, results. A call of an attempt that is not the
+ * current one is refused, so that a machine that was given up cannot write. The same answers on the appliance's port (by a tunnel, or from
+ * afar), and on a socket in a folder that machines on this one are given, who need no network for it.
+ */
+import { createReadStream } from "node:fs";
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Beat, MachineFacts, Order, Shipped } from "../../../convex/model/agent.ts";
+import { NikaError, toNikaError, type Code } from "../../../convex/model/error.ts";
+import type { Enrolled, Reply } from "../agent/guest/agent.ts";
+import type { Pass, Passes } from "./passes.ts";
+import type { Shelf } from "./shelf.ts";
+
+/** What is true of machines; all of it stands in the control plane. Everything fails with `denied` for a machine whose time is over. */
+export type DoorState = {
+  /** Once for each machine; again only for the same nonce, whose answer was lost. */
+  enrol(
+    pass: Pass,
+    told: { readonly nonce: string; readonly facts: MachineFacts },
+  ): Promise<{ readonly lifeMs: number; readonly jobId?: string }>;
+  beat(pass: Pass, beat: Beat): Promise<{ readonly lifeMs: number; readonly orders: readonly Order[] }>;
+  /** Which job it works on now. */
+  jobOf(pass: Pass): Promise<string>;
+  logged(pass: Pass, sizeBytes: number): Promise<void>;
+  finished(
+    pass: Pass,
+    told: { readonly exitCode: number; readonly problem?: string; readonly files: number; readonly sizeBytes: number },
+  ): Promise<void>;
+};
+
+export type DoorOptions = {
+  readonly passes: Passes;
+  readonly shelf: Shelf;
+  readonly state: DoorState;
+  readonly log: (line: string) => void;
+};
+
+export type Door = {
+  /** Answers when the path is one of its own; false otherwise. */
+  handle(path: string, request: IncomingMessage, response: ServerResponse): boolean;
+  /** Opens the socket `door.sock` in that folder, which the machines of this one are given. */
+  listen(folder: string): Promise<void>;
+  /** Whoever is muted gets no answer at all, as if this machine were gone. For the proof that machines then end themselves. */
+  mute(machineId: string): void;
+  close(): Promise<void>;
+};
+
+const prefix = "/nika/gpu/agent/";
+const jsonBytesMax = 8 << 20;
+const logBytesMax = 1 << 20;
+/** How long a machine is taken to work on what it worked on; its heartbeats and results are always asked about. */
+const knownMs = 5_000;
+const statuses: Record<Code, number> = {
+  invalid: 400,
+  missing: 404,
+  conflict: 409,
+  denied: 401,
+  unreadable: 422,
+  full: 507,
+  cancelled: 410,
+  unavailable: 503,
+  timeout: 504,
+  bug: 500,
+};
+
+export function openGpuDoor({ passes, shelf, state, log }: DoorOptions): Door {
+  const muted = new Set<string>();
+  const known = new Map<string, { readonly jobId: Promise<string>; readonly until: number }>();
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? "/", "http://nika");
+    if (!door.handle(pathname, request, response)) response.writeHead(404).end();
+  });
+
+  const jobOf = (pass: Pass): Promise<string> => {
+    const name = `${pass.machineId} ${pass.epoch}`;
+    const found = known.get(name);
+    if (found && found.until > performance.now()) return found.jobId;
+    const jobId = state.jobOf(pass);
+    known.set(name, { jobId, until: performance.now() + knownMs });
+    jobId.catch(() => known.delete(name));
+    return jobId;
+  };
+  const json = (response: ServerResponse, body: object, headers: Record<string, string> = {}): void => {
+    response
+      .writeHead(200, { "content-type": "application/json", "cache-control": "no-store", ...headers })
+      .end(JSON.stringify(body));
+  };
+
+  async function enrol(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { token, nonce, facts } = await readJson(request);
+    const pass = passes.readToken(String(token));
+    if (!pass || typeof nonce !== "string") throw refused();
+    if (muted.has(pass.machineId)) return void response.destroy();
+    const { lifeMs, jobId } = await state.enrol(pass, { nonce, facts: facts as MachineFacts });
+    const sent = jobId === undefined ? undefined : await shelf.sent(jobId);
+    const answer: Enrolled = {
+      session: passes.session(pass),
+      key: passes.key(pass),
+      epoch: pass.epoch,
+      lifeMs,
+      ...(sent &&
+        jobId !== undefined && {
+          work: {
+            command: sent.command,
+            environment: sent.environment,
+            files: sent.files,
+            checkpoints: await shelf.checkpoints(jobId),
+            graceMs: sent.graceMs,
+            runMs: Math.min(sent.runMs, lifeMs),
+          },
+        }),
+    };
+    json(response, answer);
+  }
+
+  async function beat(pass: Pass, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const told = (await readJson(request)) as unknown as Beat;
+    const { lifeMs, orders } = await state.beat(pass, { ...told, epoch: pass.epoch });
+    const reply: Reply = { epoch: pass.epoch, seq: told.seq, lifeMs, orders };
+    json(response, reply, { "x-nika-signature": passes.sign(pass, JSON.stringify(reply)) });
+  }
+
+  async function results(pass: Pass, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { files, exitCode, problem } = await readJson(request);
+    known.delete(`${pass.machineId} ${pass.epoch}`);
+    const jobId = await jobOf(pass);
+    const list = toShipped(files);
+    await shelf.finish(jobId, list);
+    await state.finished(pass, {
+      exitCode: Number(exitCode),
+      ...(typeof problem === "string" && { problem }),
+      files: list.length,
+      sizeBytes: list.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    });
+    json(response, {});
+  }
+
+  async function answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { searchParams } = new URL(request.url ?? "/", "http://nika");
+    const name = path.slice(prefix.length);
+    if (request.method === "POST" && name === "enrol") return enrol(request, response);
+    const pass = passes.readSession((request.headers.authorization ?? "").replace(/^Bearer /, ""));
+    if (!pass) throw refused();
+    if (muted.has(pass.machineId)) return void response.destroy();
+    if (request.method === "POST" && name === "beat") return beat(pass, request, response);
+    if (request.method === "POST" && name === "results") return results(pass, request, response);
+    const jobId = await jobOf(pass);
+    const offset = Number(searchParams.get("offset"));
+    if (request.method === "POST" && name === "log") {
+      const { next, isNext } = await shelf.log(jobId, {
+        epoch: pass.epoch,
+        offset,
+        bytes: await readBytes(request, logBytesMax),
+      });
+      if (isNext) await state.logged(pass, (await shelf.read(jobId, 0, 0)).size);
+      response.statusCode = isNext ? 200 : 409;
+      return void response.end(JSON.stringify({ next }));
+    }
+    if (request.method === "POST" && name === "checkpoint") {
+      const { number, files } = await readJson(request);
+      await shelf.checkpoint(jobId, { number: Number(number), files: toShipped(files) });
+      return json(response, {});
+    }
+    const [, sha256] = /^blob\/([0-9a-f]{64})$/.exec(name) ?? [];
+    if (sha256 === undefined) throw new NikaError("missing", "There is nothing here.");
+    if (request.method === "PUT") {
+      const piece = { sha256, sizeBytes: Number(searchParams.get("size")), offset, bytes: request };
+      const { next, isNext } = await shelf.take(jobId, piece);
+      response.statusCode = isNext ? 200 : 409;
+      return void response.end(JSON.stringify({ next }));
+    }
+    const found = shelf.find(jobId, sha256);
+    if (!found) throw new NikaError("missing", "That file is not here.");
+    response.writeHead(200, { "content-type": "application/octet-stream" });
+    await pipeline(createReadStream(found.file), response);
+  }
+
+  const door: Door = {
+    handle(path, request, response) {
+      if (!path.startsWith(prefix)) return false;
+      answer(path, request, response).catch((thrown: unknown) => {
+        const error = toNikaError(thrown);
+        if (error.code === "bug") log(`gpu door: ${String(error.cause instanceof Error ? error.cause.stack : error.cause)}`);
+        if (response.headersSent) response.destroy();
+        else response.writeHead(statuses[error.code]).end(error.message);
+      });
+      return true;
+    },
+    async listen(folder) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const path = join(folder, "door.sock");
+      await rm(path, { force: true });
+      await new Promise<void>((resolve, reject) => server.once("error", reject).listen(path, resolve));
+      await chmod(path, 0o600);
+    },
+    mute: (machineId) => void muted.add(machineId),
+    async close() {
+      server.closeAllConnections();
+      if (server.listening) await new Promise((resolve) => server.close(resolve));
+    },
+  };
+  return door;
+}
+
+const refused = (): NikaError => new NikaError("denied", "This machine is not known here, or its time is over.");
+
+function toShipped(value: unknown): Shipped[] {
+  if (!Array.isArray(value)) throw new NikaError("invalid", "A list of files was expected.");
+  return value.map((one: Partial<Shipped>) => {
+    const { path, sha256, sizeBytes, isProgram } = one;
+    if (typeof path !== "string" || typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256) || typeof sizeBytes !== "number")
+      throw new NikaError("invalid", "A file of the list lacks its path, hash or size.");
+    if (path.startsWith("/") || path.split("/").includes(".."))
+      throw new NikaError("invalid", `"${path}" leads out of its folder.`);
+    return { path, sha256, sizeBytes, ...(isProgram === true && { isProgram }) };
+  });
+}
+
+async function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    size += piece.length;
+    if (size > bytesMax) throw new NikaError("invalid", "That is too much at once.");
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse((await readBytes(request, jsonBytesMax)).toString("utf8"));
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch (error) {
+    if (error instanceof NikaError) throw error;
+  }
+  throw new NikaError("invalid", "A JSON object was expected.");
+}

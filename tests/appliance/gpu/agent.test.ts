@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { shipmentIn } from "../../../appliance/gpu/agent/ship.ts";
+import { openGpuDoor, type DoorState } from "../../../appliance/gpu/door/door.ts";
+import { openPasses, type Pass } from "../../../appliance/gpu/door/passes.ts";
+import { openShelf } from "../../../appliance/gpu/door/shelf.ts";
+import { localProvider } from "../../../appliance/gpu/local/local.ts";
+import { killMarked, markedProcesses } from "../../../appliance/gpu/local/marked.ts";
+import type { Beat, Order } from "../../../convex/model/agent.ts";
+import { NikaError } from "../../../convex/model/error.ts";
+import { machineName } from "../../../convex/model/gpu.ts";
+import type { Provider } from "../../../functions/ports/gpu.ts";
+
+const signal = AbortSignal.timeout(60_000);
+const root = mkdtempSync(join(tmpdir(), "nikaGpu"));
+const cache = join(root, "agents");
+const machines = new Set<string>();
+after(async () => {
+  for (const name of machines) await killMarked(name);
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A control plane of one machine and one job, in memory. */
+function openOffice(jobId: string) {
+  const beats: Beat[] = [];
+  const orders: Order[] = [];
+  const finished = Promise.withResolvers<{ exitCode: number; problem?: string }>();
+  let nonce: string | undefined;
+  let epoch = 1;
+  const current = (pass: Pass): void => {
+    if (pass.epoch !== epoch) throw new NikaError("denied", "Its time is over.");
+  };
+  const state: DoorState = {
+    async enrol(pass, told) {
+      current(pass);
+      if (nonce !== undefined && nonce !== told.nonce) throw new NikaError("denied", "This token was used.");
+      nonce = told.nonce;
+      return { lifeMs: 60_000, jobId };
+    },
+    async beat(pass, beat) {
+      current(pass);
+      beats.push(beat);
+      return { lifeMs: 60_000, orders };
+    },
+    async jobOf(pass) {
+      current(pass);
+      return jobId;
+    },
+    async logged() {},
+    async finished(pass, told) {
+      current(pass);
+      finished.resolve(told);
+    },
+  };
+  return { state, beats, orders, finished: finished.promise, supersede: () => void epoch++ };
+}
+
+type Scene = {
+  readonly script: string;
+  readonly graceMs?: number;
+  readonly runMs?: number;
+  readonly environment?: Record<string, string>;
+};
+
+/** A door, a job of one script, and a machine of processes that is to run it. */
+async function openScene({ script, graceMs = 2_000, runMs = 30_000, environment = {} }: Scene) {
+  const dataDir = mkdtempSync(join(root, "data"));
+  const source = join(dataDir, "source");
+  mkdirSync(join(source, "lib"), { recursive: true });
+  writeFileSync(join(source, "train.mjs"), script);
+  writeFileSync(join(source, "lib/input.txt"), "what is trained on");
+  mkdirSync(join(dataDir, "gpu"));
+  writeFileSync(join(dataDir, "gpu/local.json"), JSON.stringify({ backend: "process" }));
+  const jobId = `job${randomBytes(4).toString("hex")}`;
+  const office = openOffice(jobId);
+  const passes = openPasses(Buffer.from("a key of the appliance's"));
+  const shelf = openShelf({ dir: join(dataDir, "gpu/jobs") });
+  await shelf.pack(jobId, source, { command: [process.execPath, "train.mjs"], environment: {}, graceMs, runMs });
+  const door = openGpuDoor({ passes, shelf, state: office.state, log: (line) => assert.fail(line) });
+  const folder = join(dataDir, "d");
+  await door.listen(folder);
+  const provider = localProvider({
+    dataDir,
+    shipment: () => shipmentIn(cache),
+    door: { folder, socket: join(folder, "door.sock") },
+    now: () => Date.now(),
+  });
+  const machineId = randomBytes(8).toString("hex");
+  const deadline = Date.now() + 60_000;
+  const [offer] = await provider.offers({}, signal);
+  assert.ok(offer);
+  const name = machineName({ installId: "k17install0", machineId, deadline });
+  machines.add(name);
+  const made = await provider.create(
+    {
+      name,
+      installId: "k17install0",
+      machineId,
+      token: "",
+      deadline,
+      offer,
+      diskMb: 1_000,
+      publicKey: "",
+      boot: "",
+      container: {
+        image: "",
+        args: [],
+        environment: { NIKA_GPU_TOKEN: passes.token({ machineId, epoch: 1 }), NIKA_GPU_BEAT_MS: "100", ...environment },
+      },
+    },
+    signal,
+  );
+  assert.equal(made.type, "created");
+  return { ...office, provider, name, jobId, shelf, door, folder, dataDir, machineId, passes, ref: made.observed.ref };
+}
+
+async function gone(provider: Provider, name: string): Promise<void> {
+  for (let round = 0; round < 400; round++) {
+    const found = await provider.describe({ provider: "local", region: "here", id: name }, signal);
+    if (found?.state !== "running") return assert.equal(markedProcesses().get(name), undefined);
+    await delay(25);
+  }
+  assert.fail("it did not end");
+}
+
+test("a machine enrols, runs the work with its files, sends output as it comes and results by hash, and ends when told to", async () => {
+  const scene = await openScene({
+    script: `
+      import { readFileSync, writeFileSync } from "node:fs";
+      console.log("begins", Object.keys(process.env).filter((name) => name.startsWith("NIKA_GPU_")).length);
+      writeFileSync(process.env.NIKA_OUT + "/model.bin", readFileSync("lib/input.txt", "utf8").toUpperCase());
+      console.log("ends");
+    `,
+  });
+  assert.deepEqual(await scene.finished, { exitCode: 0, files: 1, sizeBytes: 18 });
+  const results = scene.shelf.results(scene.jobId);
+  assert.equal(readFileSync(join(results ?? "", "model.bin"), "utf8"), "WHAT IS TRAINED ON");
+  assert.equal((await scene.shelf.read(scene.jobId, 0, 1_000)).bytes.toString(), "begins 0\nends\n");
+  assert.equal((await scene.shelf.read(scene.jobId, 9, 1_000)).bytes.toString(), "ends\n");
+  scene.orders.push("end");
+  await gone(scene.provider, scene.name);
+  assert.deepEqual(new Set(scene.beats.map(({ work }) => work)).has("done"), true);
+  assert.equal(await scene.provider.terminate(scene.ref, signal), "gone");
+  assert.deepEqual(await Array.fromAsync(scene.provider.list(signal)), []);
+  await scene.door.close();
+});
+
+test("work goes on while nobody answers, and its results are handed over when somebody does again", async () => {
+  const scene = await openScene({
+    script: `
+      import { writeFileSync } from "node:fs";
+      console.log("one");
+      await new Promise((done) => setTimeout(done, 600));
+      console.log("two");
+      writeFileSync(process.env.NIKA_OUT + "/done", "yes");
+    `,
+  });
+  while ((await scene.shelf.read(scene.jobId, 0, 1)).size === 0) await delay(20);
+  await scene.door.close();
+  await delay(700);
+  const again = openGpuDoor({ ...scene, state: scene.state, log: (line) => assert.fail(line) });
+  await again.listen(scene.folder);
+  assert.equal((await scene.finished).exitCode, 0);
+  assert.equal((await scene.shelf.read(scene.jobId, 0, 100)).bytes.toString(), "one\ntwo\n");
+  scene.orders.push("end");
+  await gone(scene.provider, scene.name);
+  await again.close();
+});
+
+test("told to stop, work saves within its grace, and the checkpoint and what there is are handed over", async () => {
+  const scene = await openScene({
+    script: `
+      import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+      process.on("SIGTERM", () => {
+        mkdirSync(process.env.NIKA_CKPT_DIR + "/step7.tmp");
+        writeFileSync(process.env.NIKA_CKPT_DIR + "/step7.tmp/weights", "7");
+        renameSync(process.env.NIKA_CKPT_DIR + "/step7.tmp", process.env.NIKA_CKPT_DIR + "/step7");
+        process.exit(3);
+      });
+      console.log("at work", process.env.NIKA_GRACE_S);
+      setInterval(() => {}, 1_000);
+    `,
+  });
+  while ((await scene.shelf.read(scene.jobId, 0, 1)).size === 0) await delay(20);
+  scene.orders.push("stop");
+  assert.equal((await scene.finished).exitCode, 3);
+  const [last] = await scene.shelf.checkpoints(scene.jobId);
+  assert.deepEqual(
+    last?.files.map(({ path, sizeBytes }) => [path, sizeBytes]),
+    [["step7/weights", 1]],
+  );
+  scene.orders.push("end");
+  await gone(scene.provider, scene.name);
+  await scene.door.close();
+});
+
+test("a machine that was given up can write nothing any more, and ends itself", async () => {
+  const scene = await openScene({ script: "setInterval(() => console.log('still'), 50)" });
+  while ((await scene.shelf.read(scene.jobId, 0, 1)).size === 0) await delay(20);
+  scene.supersede();
+  await gone(scene.provider, scene.name);
+  await scene.door.close();
+});
+
+test("without work and without an answer a machine ends itself; so does one whose time is up, and one whose guard is killed", async () => {
+  const idle = await openScene({ script: "", environment: { NIKA_GPU_IDLE_MS: "400" } });
+  await idle.finished;
+  idle.door.mute(idle.machineId);
+  await gone(idle.provider, idle.name);
+  const late = await openScene({
+    script: "setInterval(() => {}, 1_000)",
+    environment: { NIKA_GPU_ENROL_MS: "300", NIKA_GPU_TOKEN: "nkg_no" },
+  });
+  await gone(late.provider, late.name);
+  const unguarded = await openScene({ script: "console.log('at work'); setInterval(() => {}, 1_000)" });
+  while ((await unguarded.shelf.read(unguarded.jobId, 0, 1)).size === 0) await delay(20);
+  const [guard] = (markedProcesses().get(unguarded.name) ?? []).toSorted((one, other) => one - other);
+  assert.ok(guard);
+  process.kill(guard, "SIGKILL");
+  await gone(unguarded.provider, unguarded.name);
+  for (const { door } of [idle, late, unguarded]) await door.close();
+});
+
+test("a token that nobody here made opens nothing, and neither does one session for another machine", async () => {
+  const scene = await openScene({ script: "setInterval(() => {}, 1_000)" });
+  const ask = async (path: string, session: string, body: object): Promise<number> => {
+    const { request } = await import("node:http");
+    const sent = request({
+      socketPath: join(scene.folder, "door.sock"),
+      path: `/nika/gpu/agent/${path}`,
+      method: "POST",
+      headers: { authorization: `Bearer ${session}` },
+    });
+    sent.end(JSON.stringify(body));
+    const [response] = (await once(sent, "response")) as [{ statusCode: number; resume(): void }];
+    response.resume();
+    return response.statusCode;
+  };
+  const mine = scene.passes.session({ machineId: scene.machineId, epoch: 1 });
+  assert.equal(
+    await ask("enrol", "", { token: scene.passes.token({ machineId: scene.machineId, epoch: 1 }), nonce: "other" }),
+    200,
+  );
+  assert.equal(await ask("enrol", "", { token: mine, nonce: "x" }), 401);
+  assert.equal(await ask("results", mine.replace(/_1_/, "_2_"), { files: [], exitCode: 0 }), 401);
+  assert.equal(
+    await ask("results", mine, { files: [{ path: "../up", sha256: "0".repeat(64), sizeBytes: 1 }], exitCode: 0 }),
+    400,
+  );
+  assert.equal(
+    await ask("results", mine, { files: [{ path: "never", sha256: "0".repeat(64), sizeBytes: 1 }], exitCode: 0 }),
+    404,
+  );
+  await scene.provider.terminate(scene.ref, signal);
+  await scene.door.close();
+});
