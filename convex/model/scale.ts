@@ -90,13 +90,8 @@ export type ScaleInput = {
   /** Of this machine and of all that is not rented: places for such work, and how many are taken. */
   readonly home: { readonly slots: number; readonly busy: number };
   readonly pool: readonly PoolMachine[];
-  /** Of a machine asked for now, as far as known: from asking to first work, chance of none, what is paid once begun, places. */
-  readonly next: {
-    readonly bootMs: number;
-    readonly noCapacity: number;
-    readonly quantumMs: number;
-    readonly slots: number;
-  };
+  /** Of a machine asked for now, as far as known: from asking to first work, what is paid once begun, places. */
+  readonly next: { readonly bootMs: number; readonly quantumMs: number; readonly slots: number };
   readonly memory: ScalingMemory;
 };
 
@@ -125,10 +120,10 @@ const dayWeight = 0.3;
 const forecastMax = 1.5;
 /** What is missing or too much by less than this is let be. */
 const band = 0.1;
-/** Aimed at, of the wait that is promised: what boots and durations vary by must fit into the rest. */
-const aim = 0.9;
+/** Of what waits, so much is to begin in time. */
+const share = 0.95;
 /** A machine that is taken to be of no more use is idle for at least this long, so that a hiccup of the queue ends nothing. */
-const graceMs = 20_000;
+const graceMs = 15_000;
 /** A boot beyond this many times the usual is not waited for. */
 const overdueBoots = 3;
 /** A quantum this long is not thrown away: its machine stays until shortly before the next would begin. */
@@ -167,9 +162,7 @@ export function decide(input: ScaleInput): Decision {
   const need = Math.min(settings.max, Math.max(settings.min, alive.length + missing));
   const isOpen = openedBy.length > 0 || alive.length < settings.min;
   if (isOpen && need > alive.length && (missing > band * alive.length || alive.length < settings.min)) {
-    const lost = Math.min(0.5, input.next.noCapacity);
-    const asked = Math.ceil((need - alive.length) / (1 - lost));
-    const add = Math.min(asked, settings.max - pool.length, addMax);
+    const add = Math.min(need - alive.length, settings.max - pool.length, addMax);
     if (add > 0) return { add, remove: [], need, ...said, memory: { ...memory, addedAt: now }, says: sayAdd(input, add, said) };
   }
   const remove = surplus(input, alive, expectedLoad(memory, now));
@@ -227,7 +220,7 @@ function shortfall(input: ScaleInput, alive: readonly PoolMachine[]): number {
     .filter(({ waiting }) => waiting > 0)
     .map((one) => ({
       ...one,
-      withinMs: aim * patience(one.targetWaitMs ?? settings.targetWaitMs, next) - (now - (one.oldestAt ?? now)),
+      withinMs: patience(one.targetWaitMs ?? settings.targetWaitMs, next) - (now - (one.oldestAt ?? now)),
     }))
     .toSorted((a, b) => a.withinMs - b.withinMs);
   let [most, waiting, workMs] = [0, 0, 0];
@@ -237,7 +230,7 @@ function shortfall(input: ScaleInput, alive: readonly PoolMachine[]): number {
     const meanMs = Math.max(1, workMs / waiting);
     // Nothing asked for now begins before it has booted.
     const withinMs = Math.max(one.withinMs, next.bootMs);
-    const open = waiting - startsWithin(withinMs, meanMs, input, alive);
+    const open = share * waiting - startsWithin(withinMs, meanMs, input, alive);
     most = Math.max(most, open / (next.slots * (1 + (withinMs - next.bootMs) / meanMs)));
   }
   return Math.ceil(most - 1e-9);

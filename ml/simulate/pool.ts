@@ -37,7 +37,6 @@ export type PoolView = {
   readonly machines: readonly PoolMachine[];
   /** Learned from those that came. */
   readonly bootMs: number;
-  readonly noCapacity: number;
   readonly quantumMs: number;
 };
 export type PoolMove = { readonly add: number; readonly remove: readonly string[] };
@@ -78,7 +77,9 @@ type Machine = {
 };
 type Happening =
   | { readonly type: "arrives"; readonly job: Job }
-  | { readonly type: "boots" | "refused" | "lost"; readonly machine: Machine }
+  | { readonly type: "boots"; readonly machine: Machine }
+  | { readonly type: "refused"; readonly machine: Machine }
+  | { readonly type: "lost"; readonly machine: Machine }
   | { readonly type: "ends"; readonly machine: Machine; readonly job: Job }
   | { readonly type: "tick" };
 
@@ -255,7 +256,7 @@ class Pool {
     const oldest = this.#queue[this.#queueAt];
     const machines = [...this.#machines.values()];
     const meanMs = expectedMs(this.#durations, usualJobMs);
-    const { bootMs, noCapacity, offer } = this.#next(meanMs);
+    const { bootMs, offer } = this.#next(meanMs);
     return {
       now: this.#now,
       waiting: this.#queue.length - this.#queueAt,
@@ -265,7 +266,6 @@ class Pool {
       meanMs,
       machines: machines.map((machine) => seen(machine)),
       bootMs,
-      noCapacity,
       quantumMs: offer?.quantumMs ?? 1_000,
     };
   }
@@ -274,7 +274,7 @@ class Pool {
     return oddsOf(offer, this.#evidence.get(placeOf(offer)), this.#now);
   }
 
-  #next(runMs: number): { readonly bootMs: number; readonly noCapacity: number; readonly offer?: Offer } {
+  #next(runMs: number): { readonly bootMs: number; readonly offer?: Offer } {
     const errand: Errand = { need: {}, bootMs: usualBootMs, runMs, delayHourly: { micros: 600_000, currency: "USD" } };
     // Prices stand as they are for the whole time.
     const offers = this.#world.offers.map((offer) => ({ ...offer, pricedAt: this.#now }));
@@ -283,7 +283,6 @@ class Pool {
     const best = choices[0];
     return {
       bootMs: best?.odds.bootMs ?? usualBootMs,
-      noCapacity: best?.odds.noCapacity ?? 0,
       ...(best && { offer: best.offer }),
     };
   }
@@ -306,7 +305,10 @@ class Pool {
     const isOut = outages.some(({ provider, from, to }) => provider === offer.provider && this.#now >= from && this.#now < to);
     const isRefused = this.#chance.refusal.next() < refusedShare || isOut;
     const [from, to] = isRefused ? refusalMs : bootMs;
-    this.#agenda.add(this.#now + this.#chance.boot.between(from, to), { type: isRefused ? "refused" : "boots", machine });
+    this.#agenda.add(
+      this.#now + this.#chance.boot.between(from, to),
+      isRefused ? { type: "refused", machine } : { type: "boots", machine },
+    );
   }
 
   #remove(machine: Machine): void {

@@ -7,7 +7,7 @@ const minuteMs = 60_000;
 /** Busy beyond 80 % or anything that waits: one more. Nothing to do: gone. Each tick anew. */
 export const thresholds: PoolPolicy = {
   name: "thresholds",
-  tickMs: 5_000,
+  tickMs: 6_000,
   open: () => (view) => {
     const remove = idle(view);
     return { add: isPressed(view) ? 1 : 0, remove };
@@ -17,7 +17,7 @@ export const thresholds: PoolPolicy = {
 /** The same with patience: up at most once in 5 min, down at most once in 10 min. */
 export const cooldowns: PoolPolicy = {
   name: "cooldowns",
-  tickMs: 5_000,
+  tickMs: 6_000,
   open: () => {
     let [upAt, downAt] = [-Infinity, -Infinity];
     return (view) => {
@@ -66,7 +66,7 @@ export function ours(changes: Partial<ScalingSettings> = {}): PoolPolicy {
     open: () => {
       let memory: ScalingMemory | undefined;
       return (view): PoolMove => {
-        const { now, waiting, oldestAt, running, arrived, meanMs, machines: pool, bootMs, noCapacity, quantumMs } = view;
+        const { now, waiting, oldestAt, running, arrived, meanMs, machines: pool, bootMs, quantumMs } = view;
         const work = [{ name: "all", waiting, ...(oldestAt !== undefined && { oldestAt }), running, arrived, meanMs }];
         const decision = decide({
           now,
@@ -76,7 +76,7 @@ export function ours(changes: Partial<ScalingSettings> = {}): PoolPolicy {
           work,
           home: { slots: 0, busy: 0 },
           pool,
-          next: { bootMs, noCapacity, quantumMs, slots: 1 },
+          next: { bootMs, quantumMs, slots: 1 },
           memory: memory ?? emptyMemory(now),
         });
         memory = decision.memory;

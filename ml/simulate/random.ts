@@ -27,7 +27,10 @@ export function openRandom(seed: number): Random {
     below: (count) => Math.floor(next() * count),
     normal: () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
     exponential: (mean) => -mean * Math.log(1 - next()),
-    fork: (name) =>
-      openRandom([...name].reduce((hash, char) => Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193), seed ^ 0x811c9dc5)),
+    fork(name) {
+      let hash = seed ^ 0x811c9dc5;
+      for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
+      return openRandom(hash);
+    },
   };
 }
