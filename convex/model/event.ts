@@ -17,6 +17,9 @@ export const vEventType = v.union(
   v.literal("runFailed"),
   v.literal("runParked"),
   v.literal("runAsks"),
+  v.literal("machineLeaks"),
+  v.literal("gpuJobEnded"),
+  v.literal("budgetWarning"),
 );
 export type EventType = Infer<typeof vEventType>;
 

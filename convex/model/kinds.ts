@@ -1,4 +1,5 @@
 import { v, type Infer } from "convex/values";
+import { vProviderId } from "./gpu.ts";
 
 /**
  * Every kind of work Nika can do, with what it takes: the contract between who enqueues and who does. A kind is a wire name, and
@@ -31,6 +32,14 @@ export const kinds = {
   "servers.mirror": v.object({ registry: v.string() }),
   /** Goes on with a run from where it is. */
   "runs.advance": v.object({ runId: v.id("runs") }),
+  /** Finds a machine for a job, and writes it down. */
+  "machines.place": v.object({ gpuJobId: v.id("gpuJobs") }),
+  "machines.create": v.object({ machineId: v.id("machines") }),
+  "machines.end": v.object({ machineId: v.id("machines") }),
+  /** Looks at those of a provider's machines that are to be looked at. */
+  "machines.look": v.object({ provider: vProviderId }),
+  /** Looks through a provider's whole account, and at how we stand with it. */
+  "machines.sweep": v.object({ provider: vProviderId }),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
   /** `text`: all there is to do is to say this. */
   "schedules.run": v.object({ occurrenceId: v.id("occurrences"), text: v.optional(v.string()) }),
@@ -56,6 +65,11 @@ export const vKind = v.union(
   v.literal("servers.install"),
   v.literal("servers.mirror"),
   v.literal("runs.advance"),
+  v.literal("machines.place"),
+  v.literal("machines.create"),
+  v.literal("machines.end"),
+  v.literal("machines.look"),
+  v.literal("machines.sweep"),
   v.literal("schedules.plan"),
   v.literal("schedules.run"),
   v.literal("jobs.check"),
@@ -77,6 +91,12 @@ export const ranks: Record<JobKind, number> = {
   "servers.mirror": 2,
   "runs.advance": 0,
   "schedules.run": 0,
+  // What costs money goes before what would cost more.
+  "machines.end": 0,
+  "machines.look": 0,
+  "machines.sweep": 0,
+  "machines.create": 1,
+  "machines.place": 1,
   "functions.invoke": 0,
   "jobs.check": 0,
   "schedules.plan": 1,

@@ -28,7 +28,8 @@ export type Policy = {
   readonly isKept: boolean;
 };
 
-const hourMs = 3_600_000;
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
 /** Seven tries are spread over ten minutes on average: that outlasts a restart of anything we depend on, and no more than that. */
 export const attemptsMax = 7;
 
@@ -49,6 +50,12 @@ const policies: { readonly [K in JobKind]?: Partial<Policy> } = {
   "servers.install": { limit: 1, attemptsMax: 3 },
   // Asked again within the hour anyway.
   "servers.mirror": { attemptsMax: 4 },
+  // Each asks a vendor and writes down what it said. What is lost is asked for again by the reaper.
+  "machines.place": { limit: 4, timeLimitMs: 2 * minuteMs, attemptsMax: 3, isKept: false },
+  "machines.create": { timeLimitMs: 4 * minuteMs, attemptsMax: 3, isKept: false },
+  "machines.end": { lane: "now", timeLimitMs: 2 * minuteMs, attemptsMax: 3, isKept: false },
+  "machines.look": { lane: "now", timeLimitMs: 4 * minuteMs, attemptsMax: 2, isKept: false },
+  "machines.sweep": { timeLimitMs: 5 * minuteMs, attemptsMax: 2, isKept: false },
   "jobs.check": { lane: "now", timeLimitMs: 10_000, isKept: false },
 };
 

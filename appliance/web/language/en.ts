@@ -493,6 +493,9 @@ export const en = {
     runFailed: (name: string) => `${name} failed.`,
     runParked: (name: string) => `${name} was put aside: its code is another one now.`,
     runAsks: (name: string) => `${name}: did it happen? Nobody can tell.`,
+    machineLeaks: (name: string) => `${name} should be gone and may still cost money; Nika goes on trying.`,
+    gpuJobEnded: (name: string) => `${name} on a rented machine is over.`,
+    budgetWarning: (name: string) => `Most of what ${name} may cost is spent or set aside.`,
   },
   runs: {
     title: "Runs",

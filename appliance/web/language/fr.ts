@@ -518,6 +518,9 @@ export const fr: Words = {
     runFailed: (name) => `${name} a échoué.`,
     runParked: (name) => `${name} a été mise de côté : son code a changé.`,
     runAsks: (name) => `${name} : est-ce arrivé ? Personne ne peut le dire.`,
+    machineLeaks: (name) => `${name} devrait être supprimée et coûte peut-être encore ; Nika continue d’essayer.`,
+    gpuJobEnded: (name) => `${name}, sur une machine louée, est terminé.`,
+    budgetWarning: (name) => `L’essentiel de ce que ${name} peut coûter est dépensé ou réservé.`,
   },
   runs: {
     title: "Exécutions",

@@ -1,0 +1,104 @@
+/** What is spent on rented machines, what may be, and what it could cost at worst. */
+import { v } from "convex/values";
+import type { QueryCtx } from "./_generated/server.js";
+import { dayOf, monthOf, toMicroEuro, vCaps, vSpendView, warnShare, type SpendView } from "./model/budget.ts";
+import { NikaError } from "./model/error.ts";
+import { machineStates } from "./model/machine.ts";
+import { readSettings, totalOf, writeSettings } from "./turn/budget.ts";
+import { ownerMutation, ownerQuery, systemQuery } from "./turn/guard.ts";
+
+const machinesMax = 2_500;
+const dayMs = 24 * 3_600_000;
+const daysShown = 30;
+/** A machine that deletes itself does so within this after its deadline, with nobody left but itself. */
+const selfEndMs = 2 * 60_000;
+/** One that does not is found by nobody; a day stands for "until somebody looks". */
+const nobodyMs = 24 * 3_600_000;
+const microsMax = 1e12;
+
+export const get = ownerQuery({
+  args: { now: v.number() },
+  returns: vSpendView,
+  handler: async (ctx, { now }) => spendAt(ctx, now),
+});
+
+export const view = systemQuery({
+  args: { now: v.number() },
+  returns: vSpendView,
+  handler: async (ctx, { now }) => spendAt(ctx, now),
+});
+
+async function spendAt(ctx: QueryCtx, now: number): Promise<SpendView> {
+  const { caps, usdPerEur, rateAt, stoppedAt } = await readSettings(ctx);
+  const live = await totalOf(ctx, "live");
+  const today = await totalOf(ctx, `all/day/${dayOf(now)}`);
+  const month = await totalOf(ctx, `all/month/${monthOf(now)}`);
+  let [machines, suspects, orphanWorst] = [0, 0, 0];
+  for (const state of machineStates) {
+    if (state === "gone" || machines >= machinesMax) continue;
+    const rows = await ctx.db
+      .query("machines")
+      .withIndex("by_state", (q) => q.eq("life.state", state))
+      .take(machinesMax - machines);
+    machines += rows.length;
+    if (state === "leakSuspect") suspects += rows.length;
+    for (const { offer, capability, deadline } of rows) {
+      const endsItself = capability.hasTtl || capability.deletesItself !== "no" || capability.shutdownEndsBill === "yes";
+      const ms = Math.max(0, deadline - now) + (endsItself ? selfEndMs : nobodyMs);
+      orphanWorst += Math.ceil((toMicroEuro(offer.hourly, usdPerEur) * ms) / 3_600_000);
+    }
+  }
+  const days = [];
+  for (let at = now; at > now - daysShown * dayMs; at -= dayMs) {
+    const { spent } = await totalOf(ctx, `all/day/${dayOf(at)}`);
+    if (spent > 0) days.push({ day: dayOf(at), spent });
+  }
+  const near = (what: string, total: { reserved: number; spent: number }, cap: number): string[] => {
+    const share = (total.reserved + total.spent) / cap;
+    return share >= warnShare ? [`${Math.round(share * 100)} % of what ${what} may cost is spent or set aside.`] : [];
+  };
+  return {
+    hourly: live.hourly,
+    reserved: live.reserved,
+    spentToday: today.spent,
+    orphanWorst,
+    spentMonth: month.spent,
+    machines,
+    suspects,
+    caps,
+    usdPerEur,
+    ...(rateAt !== undefined && { rateAt }),
+    warnings: [...near("a day", today, caps.day), ...near("a month", month, caps.month)],
+    ...(stoppedAt !== undefined && { stoppedAt }),
+    days,
+  };
+}
+
+/** What may be spent, in micro-EUR; what is not given stays. Holds for what is rented from now on. */
+export const setCaps = ownerMutation({
+  args: { caps: vCaps.partial() },
+  returns: v.null(),
+  handler: async (turn, { caps: changes }) => {
+    const { caps } = await readSettings(turn);
+    const { providerDay = {}, ...amounts } = changes;
+    if (
+      [...Object.values(amounts), ...Object.values(providerDay)].some(
+        (one) => !Number.isInteger(one) || one < 0 || one > microsMax,
+      )
+    )
+      throw new NikaError("invalid", "A cap is an amount from 0 to a million euros.");
+    await writeSettings(turn, { caps: { ...caps, ...changes } });
+    return null;
+  },
+});
+
+/** How many dollars a euro is worth, as the owner says; with it amounts are compared. */
+export const setRate = ownerMutation({
+  args: { usdPerEur: v.number() },
+  returns: v.null(),
+  handler: async (turn, { usdPerEur }) => {
+    if (!(usdPerEur >= 0.2 && usdPerEur <= 5)) throw new NikaError("invalid", "A euro is worth 0.2 to 5 dollars.");
+    await writeSettings(turn, { usdPerEur, rateAt: turn.now });
+    return null;
+  },
+});
