@@ -102,6 +102,8 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   yaml: ["appliance/mcp/build/"],
   "smol-toml": ["appliance/mcp/build/"],
   "oidc-provider": ["appliance/mcp/"],
+  "@aws-sdk/client-ec2": ["appliance/gpu/aws/"],
+  "@smithy/signature-v4": ["appliance/gpu/aws/"],
   grammy: ["appliance/telegram/"],
   systeminformation: ["appliance/cli/", "appliance/host/"],
   react: ["appliance/web/"],
