@@ -17,12 +17,26 @@ export type HttpTransport = {
 };
 /** What its sign-in needs that cannot be found out: as whom Nika is registered there already. Keys are references until they are used. */
 export type OAuthWish = {
-  readonly grant: "authorization_code" | "client_credentials";
+  /**
+   * Who signs in: the owner in a browser; a program by its own key; whom the firm's sign-in knows (`idToken`, exchanged there); a workload by what its
+   * platform says of it (`assertion`).
+   */
+  readonly grant: "authorization_code" | "client_credentials" | "enterprise" | "workload";
   readonly clientId?: string;
   readonly clientSecret?: string;
   /** Signs in the place of a secret, in PEM, with `algorithm` (ES256 unless said). */
   readonly privateKey?: string;
   readonly algorithm?: string;
+  /** The one sign-in that keys and words are shown to; without it, whichever the server names. */
+  readonly issuer?: string;
+  /** Of `enterprise`: the firm's sign-in (or where it gives tokens, when it does not say so itself), as whom Nika is known there, and its word on who asks. */
+  readonly idpUrl?: string;
+  readonly idpTokenUrl?: string;
+  readonly idpClientId?: string;
+  readonly idpClientSecret?: string;
+  readonly idToken?: string;
+  /** Of `workload`: a JWT that the platform signed. */
+  readonly assertion?: string;
   readonly scope?: string;
 };
 
@@ -304,7 +318,16 @@ function toTransport(value: Json, problem: Problem): ServerConfig["transport"] |
   return { type: "stdio", command, args, env, ...(typeof cwd === "string" && { cwd }) };
 }
 
-const oauthKeys = ["grant", "clientId", "clientSecret", "privateKey", "algorithm", "scope"];
+const oauthSecrets = ["clientSecret", "privateKey", "idpClientSecret", "idToken", "assertion"];
+const oauthKeys = ["grant", "clientId", "algorithm", "issuer", "idpUrl", "idpTokenUrl", "idpClientId", "scope", ...oauthSecrets];
+/** What signing in without anybody at a browser takes. */
+const oauthNeeds: Readonly<Record<OAuthWish["grant"], readonly string[]>> = {
+  authorization_code: [],
+  client_credentials: ["clientId"],
+  enterprise: ["clientId", "clientSecret", "idpClientId", "idToken"],
+  workload: ["clientId", "assertion"],
+};
+const isGrant = (text: string): text is OAuthWish["grant"] => Object.hasOwn(oauthNeeds, text);
 
 function toOAuth(value: unknown, problem: Problem): OAuthWish | undefined {
   if (value === undefined) return undefined;
@@ -312,14 +335,17 @@ function toOAuth(value: unknown, problem: Problem): OAuthWish | undefined {
   const { grant = "authorization_code" } = wish;
   const unknown = Object.keys(wish).find((key) => !oauthKeys.includes(key));
   if (unknown !== undefined) return problem(`oauth.${unknown}`, `It is none of ${oauthKeys.join(", ")}.`);
-  if (grant !== "authorization_code" && grant !== "client_credentials")
-    return problem("oauth.grant", "It must be authorization_code or client_credentials.");
-  if (
-    grant === "client_credentials" &&
-    (wish["clientId"] === undefined || (wish["clientSecret"] ?? wish["privateKey"]) === undefined)
-  )
+  if (!isGrant(grant)) return problem("oauth.grant", `It must be one of ${Object.keys(oauthNeeds).join(", ")}.`);
+  const missing = oauthNeeds[grant].filter((key) => wish[key] === undefined);
+  if (missing.length > 0) return problem("oauth", `To sign in as ${grant} it needs ${missing.join(", ")} too.`);
+  if (grant === "client_credentials" && (wish["clientSecret"] ?? wish["privateKey"]) === undefined)
     return problem("oauth", "To sign in by itself it needs a clientId and a clientSecret or privateKey.");
-  for (const key of ["clientSecret", "privateKey"]) {
+  if (grant === "enterprise" && (wish["idpUrl"] ?? wish["idpTokenUrl"]) === undefined)
+    return problem("oauth", "To sign in as enterprise it needs the idpUrl of the firm's sign-in, or its idpTokenUrl.");
+  for (const key of ["issuer", "idpUrl", "idpTokenUrl"])
+    if (wish[key] !== undefined && !/^https?:$/.test(URL.parse(wish[key])?.protocol ?? ""))
+      return problem(`oauth.${key}`, "It must be the address of a sign-in.");
+  for (const key of oauthSecrets) {
     const text = wish[key];
     if (text !== undefined && text.replace(referencePattern, "") !== "")
       problem(`oauth.${key}`, "Write ${VAR} or ${secret:NAME} here, and keep the secret itself out of the file.");

@@ -13,6 +13,10 @@ type Context = {
   readonly client_secret?: string;
   readonly private_key_pem?: string;
   readonly signing_algorithm?: string;
+  readonly idp_client_id?: string;
+  readonly idp_token_endpoint?: string;
+  readonly idp_id_token?: string;
+  readonly valid_jwt?: string;
   readonly toolCalls?: readonly { readonly name: string; readonly arguments: Record<string, unknown> }[];
 };
 
@@ -35,7 +39,12 @@ const accounts = openAccounts({
   clientUrl: () => clientUrl,
   now: () => Date.now(),
 });
-const variables = { clientSecret: context.client_secret, privateKey: context.private_key_pem };
+const variables = {
+  clientSecret: context.client_secret,
+  privateKey: context.private_key_pem,
+  idToken: context.idp_id_token,
+  assertion: context.valid_jwt,
+};
 const place = await openMcpPlace({ launch: { accounts, variables }, pool: { accounts }, mode: "all" });
 let signIns = 0;
 // Timers of the pool keep no process alive.
@@ -106,6 +115,10 @@ function credentials(): object {
   const { client_id: clientId, client_secret: clientSecret, private_key_pem: privateKey, signing_algorithm: algorithm } = context;
   if (clientId === undefined) return {};
   const secret = clientSecret === undefined ? {} : { clientSecret: "${clientSecret}" };
+  if (context.valid_jwt !== undefined) return { oauth: { grant: "workload", clientId, assertion: "${assertion}" } };
+  const { idp_token_endpoint: idpTokenUrl, idp_client_id: idpClientId } = context;
+  if (idpTokenUrl !== undefined)
+    return { oauth: { grant: "enterprise", clientId, ...secret, idpTokenUrl, idpClientId, idToken: "${idToken}" } };
   if (!scenario.startsWith("auth/client-credentials")) return { oauth: { clientId, ...secret } };
   const key = privateKey === undefined ? secret : { privateKey: "${privateKey}", algorithm: algorithm ?? "ES256" };
   return { oauth: { grant: "client_credentials", clientId, ...key } };

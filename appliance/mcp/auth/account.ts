@@ -4,21 +4,23 @@
  */
 import {
   auth,
-  ClientCredentialsProvider,
   computeScopeUnion,
   discoverOAuthServerInfo,
   extractWWWAuthenticateParams,
   OAuthError,
-  PrivateKeyJwtProvider,
   refreshAuthorization,
   selectResourceURL,
+  withDpop,
   type AuthProvider,
+  type DpopSession,
   type FetchLike,
   type OAuthClientProvider,
 } from "@modelcontextprotocol/client";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
 import type { OAuthWish } from "../../../convex/model/server.ts";
+import { isAlone, providerAlone } from "./alone.ts";
 import type { Grant, Grants } from "./grants.ts";
+import { isBound, makeBoundKey, openProof } from "./proof.ts";
 
 /** What a server said when it refused. */
 export type Challenge = { readonly scope?: string | undefined; readonly resourceMetadataUrl?: URL | undefined };
@@ -37,6 +39,8 @@ export type Account = {
   /** What it last refused with. */
   challenge(): Challenge | undefined;
   grant(): Promise<Grant>;
+  /** What signs requests with the key that tokens are bound to; made when there is none yet. */
+  proof(): Promise<DpopSession>;
   /** Takes what a sign-in brought. */
   accept(grant: Grant): Promise<void>;
   forget(): Promise<void>;
@@ -63,6 +67,7 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
   let renewing: Promise<void> | undefined;
   let challenge: Challenge | undefined;
   let standing: SignIn;
+  let proving: Promise<DpopSession> | undefined;
 
   const grant = (): Promise<Grant> => {
     known ??= grants.find(server, url).then((found) => {
@@ -78,9 +83,19 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
   };
   const keep = async (next: Grant): Promise<void> => {
     // A program that signs in by itself needs nothing on disk.
-    if (wish?.grant !== "client_credentials") await grants.keep(server, next);
+    if (!isAlone(wish)) await grants.keep(server, next);
     known = Promise.resolve(next);
   };
+
+  function proof(): Promise<DpopSession> {
+    proving ??= (async () => {
+      const held = await grant();
+      const boundKey = held.boundKey ?? (await makeBoundKey());
+      known = Promise.resolve({ ...held, boundKey });
+      return openProof(boundKey);
+    })();
+    return proving;
+  }
 
   function wants(met: Challenge): NikaError {
     challenge = { ...challenge, ...met };
@@ -95,7 +110,7 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
 
   /** One at a time: a second use of the same refresh token would look like theft to the other side. */
   function renew(met: Challenge): Promise<void> {
-    renewing ??= (wish?.grant === "client_credentials" ? signInAlone(met, wish) : refresh(met)).finally(() => {
+    renewing ??= (isAlone(wish) ? signInAlone(met, wish) : refresh(met)).finally(() => {
       renewing = undefined;
     });
     return renewing;
@@ -123,6 +138,7 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
         clientInformation: client.information,
         refreshToken: tokens.refresh_token,
         fetchFn: reach,
+        ...(isBound(before) && { dpop: await proof() }),
         ...(metadata && { metadata }),
         ...(resource && { resource: info.resourceMetadata?.resource ?? resource }),
       });
@@ -139,15 +155,8 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
   }
 
   /** With the account's own key, without anybody at a browser. Nothing is kept on disk. */
-  async function signInAlone(
-    { resourceMetadataUrl, scope }: Challenge,
-    { clientId, clientSecret, privateKey, ...rest }: OAuthWish,
-  ): Promise<void> {
-    const common = { clientId: clientId ?? "", ...(rest.scope !== undefined && { scope: rest.scope }) };
-    const provider: OAuthClientProvider =
-      privateKey === undefined
-        ? new ClientCredentialsProvider({ ...common, clientSecret: clientSecret ?? "" })
-        : new PrivateKeyJwtProvider({ ...common, privateKey, algorithm: rest.algorithm ?? "ES256" });
+  async function signInAlone({ resourceMetadataUrl, scope }: Challenge, asWhom: OAuthWish): Promise<void> {
+    const provider = providerAlone(asWhom, reach);
     await auth(provider, {
       serverUrl: url,
       fetchFn: reach,
@@ -175,15 +184,20 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
     connect() {
       // What was refused is told without what was shown; many requests may be under way.
       const shown = new WeakMap<Response, string | null>();
+      const boundToken = async (): Promise<string | undefined> => {
+        const held = await grant();
+        return isBound(held) ? held.tokens?.access_token : undefined;
+      };
+      const proven = withDpop(async () => (isBound(await grant()) ? proof() : undefined), boundToken)(fetch);
       const send: FetchLike = async (to, init) => {
-        const response = await fetch(to, init);
+        const response = await proven(to, init);
         shown.set(response, new Headers(init?.headers).get("authorization"));
         return response;
       };
       const authProvider: AuthProvider = {
         async token() {
           const held = await grant();
-          if (held.tokens && isEnding(held) && (held.tokens.refresh_token !== undefined || wish?.grant === "client_credentials"))
+          if (held.tokens && isEnding(held) && (held.tokens.refresh_token !== undefined || isAlone(wish)))
             // While it is good it is used; the server says when it no longer is.
             await renew(challenge ?? {}).catch(() => undefined);
           return (await grant()).tokens?.access_token;
@@ -220,14 +234,17 @@ export function openAccount({ server, url, wish, grants, reach, changed, now }: 
     },
     challenge: () => challenge,
     grant,
+    proof,
     async accept(next) {
-      await keep(next);
+      const { boundKey } = await grant();
+      await keep({ ...next, ...(isBound(next) && boundKey && { boundKey }) });
       challenge = undefined;
       stand("done");
     },
     async forget() {
       await grants.forget(server);
       known = Promise.resolve({ url, clients: {} });
+      proving = undefined;
       stand("wanted");
     },
     signIn: () => standing,

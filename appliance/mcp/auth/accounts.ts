@@ -18,6 +18,7 @@ import {
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
 import type { HttpTransport } from "../../../convex/model/server.ts";
 import type { Secrets } from "../../../functions/ports/secrets.ts";
+import { isAlone } from "./alone.ts";
 import { openAccount, type Account, type Challenge, type SignIn } from "./account.ts";
 import { openGrants, type Grant, type KnownClient } from "./grants.ts";
 import { openReach } from "./reach.ts";
@@ -90,7 +91,7 @@ export function openAccounts({ secrets, clientUrl, now }: AccountsOptions): Acco
     },
     async begin(server, redirectUrl) {
       const account = get(server);
-      if (account.wish?.grant === "client_credentials")
+      if (isAlone(account.wish))
         throw new NikaError("invalid", `"${server}" is signed in to with the key in its configuration; nobody has to.`);
       const met = account.challenge() ?? (await challengeOf(account));
       const state = randomBytes(32).toString("base64url");
@@ -255,6 +256,8 @@ function providerOf(account: Account, { state, redirectUrl, clientUrl, grant, sa
       verifier = one;
     },
     codeVerifier: () => verifier,
+    // Only where the sign-in says that it binds tokens to keys.
+    dpop: () => (bindsTokens(discovered) ? account.proof() : undefined),
     discoveryState: () => discovered,
     saveDiscoveryState(found) {
       discovered = found;
@@ -264,6 +267,13 @@ function providerOf(account: Account, { state, redirectUrl, clientUrl, grant, sa
     },
   };
 }
+
+const bindsTokens = (found: OAuthDiscoveryState | undefined): boolean => {
+  const algorithms = (found?.authorizationServerMetadata as Record<string, unknown> | undefined)?.[
+    "dpop_signing_alg_values_supported"
+  ];
+  return Array.isArray(algorithms) && algorithms.includes("ES256");
+};
 
 /** What the other side says about an error may hold anything; its code is what the owner can act on. */
 async function said<T>(server: string, work: () => Promise<T>): Promise<T> {

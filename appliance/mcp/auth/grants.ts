@@ -2,6 +2,7 @@
 import type { StoredOAuthClientInformation, StoredOAuthTokens } from "@modelcontextprotocol/client";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { Secrets } from "../../../functions/ports/secrets.ts";
+import type { BoundKey } from "./proof.ts";
 
 /** As whom Nika is known at a sign-in server, and where that sends the browser back to. */
 export type KnownClient = { readonly information: StoredOAuthClientInformation; readonly redirectUrl: string };
@@ -15,6 +16,8 @@ export type Grant = {
   readonly givenAt?: number;
   /** Its sign-in is of before protected resources described themselves, and calls itself otherwise than its address. */
   readonly isOfOld?: boolean;
+  /** What the tokens are bound to. */
+  readonly boundKey?: BoundKey;
 };
 
 export type Grants = {

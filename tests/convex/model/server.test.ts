@@ -159,3 +159,19 @@ test("what is no JSON says so and costs the file, not the program", () => {
   assert.deepEqual(servers, []);
   assert.match(problems[0]?.message ?? "", /not JSON/);
 });
+
+test("a sign-in without a person says what it lacks, and no word of a firm or a platform stands in the file itself", () => {
+  const problemOf = (oauth: object): string | undefined =>
+    parse({ hub: { url: "https://hub.example/mcp", oauth } }).problems[0]?.key;
+  const firm = { grant: "enterprise", clientId: "a", clientSecret: "${secret:s}", idpClientId: "b", idToken: "${secret:t}" };
+  assert.equal(problemOf({ ...firm, idpUrl: "https://firm.example" }), undefined);
+  assert.equal(problemOf(firm), "hub.oauth");
+  assert.equal(problemOf({ ...firm, idpUrl: "https://firm.example", idToken: "eyJ-in-the-open" }), "hub.oauth.idToken");
+  assert.equal(
+    problemOf({ grant: "workload", clientId: "a", assertion: "${secret:jwt}", issuer: "https://a.example" }),
+    undefined,
+  );
+  assert.equal(problemOf({ grant: "workload", clientId: "a" }), "hub.oauth");
+  assert.equal(problemOf({ grant: "workload", clientId: "a", assertion: "eyJ" }), "hub.oauth.assertion");
+  assert.equal(problemOf({ grant: "password" }), "hub.oauth.grant");
+});
