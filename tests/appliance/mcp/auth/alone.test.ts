@@ -105,7 +105,7 @@ test("a token that is bound to a key goes with a proof of its own each time, by 
   await keepBound(grants, url);
   answers.push({ status: 401, headers: { "www-authenticate": 'DPoP error="use_dpop_nonce"', "dpop-nonce": "n-1" } });
   const send = (by: Account): Promise<Response> =>
-    by.connect().fetch(url, { method: "POST", headers: { authorization: "Bearer bound" } }) as Promise<Response>;
+    by.connect().fetch(url, { method: "POST", headers: { authorization: "Bearer bound" } });
   assert.equal((await send(account())).status, 200);
   await send(account());
   assert.deepEqual(
