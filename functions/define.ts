@@ -2,14 +2,18 @@ import type { JobArgs, JobKind } from "../convex/model/kinds.ts";
 import type { Outcome } from "../convex/model/job.ts";
 import type { Answers } from "./ports/answers.ts";
 import type { Clock } from "./ports/clock.ts";
-import type { Embedder } from "./ports/embedder.ts";
+import type { Embedder, Embedders } from "./ports/embedder.ts";
 import type { Files } from "./ports/files.ts";
+import type { Boots, Providers } from "./ports/gpu.ts";
+import type { Gpu } from "./ports/gpu.ts";
 import type { PictureVectors } from "./ports/pictures.ts";
 import type { Reader } from "./ports/reader.ts";
 import type { Reranker } from "./ports/reranker.ts";
 import type { Servers } from "./ports/servers.ts";
+import type { Spaces } from "./ports/spaces.ts";
 import type { State } from "./ports/state.ts";
 import type { Trainer } from "./ports/trainer.ts";
+import type { Tuner } from "./ports/tuner.ts";
 import type { UserFunctions } from "./ports/userFunctions.ts";
 import type { Vectors } from "./ports/vectors.ts";
 import type { VisualEmbedder } from "./ports/visual.ts";
@@ -19,7 +23,10 @@ export type Ports = {
   readonly state: State;
   readonly files: Files;
   readonly reader: Reader;
+  /** The one that this machine has. Themes and captions are compared by it, and passages as long as no other was put in force. */
   readonly embedder: Embedder;
+  /** Those that passages are searched by. Absent where there is only the one above. */
+  readonly embedders?: Embedders | undefined;
   readonly vectors: Vectors;
   readonly clock: Clock;
   readonly answers: Answers;
@@ -29,11 +36,20 @@ export type Ports = {
   readonly servers?: Servers | undefined;
   /** Absent on a worker elsewhere: what was asked stays on this machine. */
   readonly trainer?: Trainer | undefined;
+  /** Absent on a worker elsewhere, as the trainer is. */
+  readonly tuner?: Tuner | undefined;
+  /** Absent on a worker elsewhere: the vault is moved by the machine that holds the models. */
+  readonly spaces?: Spaces | undefined;
+  /** Absent on a worker elsewhere: machines are rented by one. */
+  readonly gpu?: Gpu | undefined;
   /** Absent where there is no such model. */
   readonly reranker?: Reranker | undefined;
   /** Absent, together, where pictures are kept and not looked for. */
   readonly visual?: VisualEmbedder | undefined;
   readonly pictures?: PictureVectors | undefined;
+  /** Absent, together, on a worker that rents nothing. */
+  readonly providers?: Providers | undefined;
+  readonly boots?: Boots | undefined;
 };
 
 export type Call<K extends JobKind> = {

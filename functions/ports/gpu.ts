@@ -58,6 +58,8 @@ export type Provider = {
 };
 
 export type Providers = {
+  /** Of 8 characters `a-z0-9`, kept in the data folder: what is ours carries it, also when the database is lost. */
+  readonly installId: string;
   /** Those that are set up. `local` always is. */
   list(): readonly ProviderId[];
   /** Loads what it takes to speak to it. Fails with `missing` when it is not set up. */
