@@ -4,7 +4,7 @@ import type { Doc } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
 import { NikaError } from "./model/error.ts";
 import { isOpen } from "./model/job.ts";
-import { modelsKeptMax, vModelResult, vModelView, type ModelView } from "./model/model.ts";
+import { modelsKeptMax, vLoraWish, vModelResult, vModelView, type ModelView } from "./model/model.ts";
 import { enqueue } from "./turn/enqueue.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery } from "./turn/guard.ts";
 
@@ -20,11 +20,14 @@ export const list = ownerQuery({
   },
 });
 
-/** Trains a model on what was remembered. Nothing is changed by it but this list. Fails with `conflict` while one is being trained. */
+/**
+ * Trains a model on what was remembered; with `lora`, beside a base, as a job of a machine that has what it takes. Nothing is changed by it
+ * but this list. Fails with `conflict` while one is being trained.
+ */
 export const train = ownerMutation({
-  args: { seed: v.optional(v.number()), keepsNumbers: v.optional(v.boolean()) },
+  args: { seed: v.optional(v.number()), keepsNumbers: v.optional(v.boolean()), lora: v.optional(vLoraWish) },
   returns: v.id("models"),
-  handler: async (turn, { seed = 1, keepsNumbers = false }) => {
+  handler: async (turn, { seed = 1, keepsNumbers = false, lora }) => {
     if (!Number.isInteger(seed) || seed < 0 || seed >= seedMax)
       throw new NikaError("invalid", `A seed is a whole number from 0 to below ${seedMax}.`);
     const allowed = (await turn.db.query("learning").first())?.scopes ?? [];
@@ -34,8 +37,12 @@ export const train = ownerMutation({
     const jobs = await Promise.all(rows.map(async ({ jobId }) => (jobId ? turn.db.get(jobId) : null)));
     if (jobs.some((job) => job && isOpen(job.state))) throw new NikaError("conflict", "A model is being trained already.");
     if (rows.length === modelsKeptMax) await turn.db.delete(rows.at(-1)!._id);
-    const modelId = await turn.db.insert("models", { at: turn.now, seed, isScrubbed: !keepsNumbers });
-    const jobId = await enqueue(turn, { kind: "models.train", args: { modelId }, label: "a model of your own" });
+    const modelId = await turn.db.insert("models", { at: turn.now, seed, isScrubbed: !keepsNumbers, ...(lora && { lora }) });
+    const jobId = await enqueue(turn, {
+      kind: lora ? "models.tune" : "models.train",
+      args: { modelId },
+      label: "a model of your own",
+    });
     await turn.db.patch(modelId, { jobId });
     return modelId;
   },
@@ -44,10 +51,10 @@ export const train = ownerMutation({
 /** What its training needs to know. */
 export const get = systemQuery({
   args: { modelId: v.id("models") },
-  returns: v.union(v.null(), v.object({ seed: v.number(), isScrubbed: v.boolean() })),
+  returns: v.union(v.null(), v.object({ seed: v.number(), isScrubbed: v.boolean(), lora: v.optional(vLoraWish) })),
   handler: async (ctx, { modelId }) => {
     const row = await ctx.db.get(modelId);
-    return row && { seed: row.seed, isScrubbed: row.isScrubbed };
+    return row && { seed: row.seed, isScrubbed: row.isScrubbed, ...(row.lora && { lora: row.lora }) };
   },
 });
 

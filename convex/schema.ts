@@ -24,7 +24,7 @@ import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vLedgerHead, vServerFacts, vToolCall } from "./model/serverView.ts";
 import { vSettings } from "./model/setting.ts";
 import { vPostState } from "./model/telegram.ts";
-import { vFusion, vModelResult } from "./model/model.ts";
+import { vFusion, vLoraWish, vModelResult } from "./model/model.ts";
 import { vPassageName, vReactionType } from "./model/use.ts";
 import { vFunctionReport, vInvocationState, vRunFacts, vTrigger } from "./model/userFunction.ts";
 import { vSeen, vWatchMode, vWatchReport } from "./model/watch.ts";
@@ -586,6 +586,8 @@ export default defineSchema({
     seed: v.number(),
     /** Whether addresses, accounts and numbers were taken out of questions first. */
     isScrubbed: v.boolean(),
+    /** Present: trained beside a base (models.tune). */
+    lora: v.optional(vLoraWish),
     jobId: v.optional(v.id("jobs")),
     result: v.optional(vModelResult),
   }),

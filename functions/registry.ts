@@ -7,6 +7,7 @@ import { lookAtPictures } from "./documents/look.ts";
 import { invokeFunction } from "./functions/invoke.ts";
 import { checkJobs } from "./jobs/check.ts";
 import { trainModel } from "./models/train.ts";
+import { tuneModel } from "./models/tune.ts";
 import { advanceRuns } from "./runs/advance.ts";
 import { planSchedule } from "./schedules/plan.ts";
 import { runSchedule } from "./schedules/run.ts";
@@ -29,6 +30,10 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   advanceRuns([runTasks], (line) => console.error(line)),
   findDocumentThemes,
   trainModel,
+  tuneModel,
+  deployModel,
+  rollBackModel,
+  dropModel,
   invokeFunction,
   installServer,
   mirrorServers,

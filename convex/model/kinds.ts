@@ -18,6 +18,8 @@ export const kinds = {
   "themes.find": v.object({}),
   /** Trains an embedding on how searches were used, and judges it. */
   "models.train": v.object({ modelId: v.id("models") }),
+  /** The same beside a base, as a job of a machine that has what it takes. */
+  "models.tune": v.object({ modelId: v.id("models") }),
   /** Moves the vault to another model, beside the one in force. */
   "models.deploy": v.object({ generationId: v.id("generations") }),
   /** Has the vault's public name follow, after searches went back to the last model. */
@@ -58,6 +60,7 @@ export const vKind = v.union(
   v.literal("batches.decide"),
   v.literal("themes.find"),
   v.literal("models.train"),
+  v.literal("models.tune"),
   v.literal("models.deploy"),
   v.literal("models.rollback"),
   v.literal("models.drop"),
@@ -84,6 +87,7 @@ export const ranks: Record<JobKind, number> = {
   "batches.decide": 0,
   "themes.find": 1,
   "models.train": 2,
+  "models.tune": 2,
   "models.deploy": 2,
   "models.rollback": 0,
   "models.drop": 1,

@@ -40,6 +40,7 @@ const policies: { readonly [K in JobKind]?: Partial<Policy> } = {
   "documents.ingest": { lane: "bulk", timeLimitMs: 12 * hourMs },
   "documents.look": { lane: "bulk" },
   "models.train": { lane: "bulk", timeLimitMs: 4 * hourMs },
+  "models.tune": { lane: "bulk", timeLimitMs: 12 * hourMs },
   // Beside what is read meanwhile, not in its place.
   "models.deploy": { timeLimitMs: 48 * hourMs },
   "models.rollback": { lane: "now" },

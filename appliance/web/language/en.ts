@@ -456,6 +456,7 @@ export const en = {
       "documents.look": "Looking at pictures",
       "batches.decide": "Accepting or rejecting",
       "models.train": "Training a model",
+      "models.tune": "Training a model beside a base",
       "themes.find": "Finding themes",
       "functions.invoke": "Your function",
       "servers.install": "Installing a server",

@@ -481,6 +481,7 @@ export const fr: Words = {
       "documents.look": "Examen des images",
       "batches.decide": "Acceptation ou rejet",
       "models.train": "Entraînement d'un modèle",
+      "models.tune": "Entraînement d'un modèle sur une base",
       "themes.find": "Recherche des thèmes",
       "functions.invoke": "Votre fonction",
       "servers.install": "Installation d’un serveur",

@@ -48,6 +48,9 @@ export const loraDefault: LoraRecipe = {
   patience: 1,
 };
 
+/** Of weights that know nothing, on little: only to try the way. */
+export const loraOfChance: LoraRecipe = { ...loraDefault, epochs: 2, batch: 16, rate: 2e-3, patience: 2 };
+
 /** Texts on which the graph is compared with torch, and what is served with the graph: usual ones, and those on which servers differ. */
 export const probeTexts: readonly string[] = [
   "Where is the invoice for the roof?",

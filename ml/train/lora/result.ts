@@ -101,6 +101,17 @@ export function toTuned(read: ReadonlyMap<string, Uint8Array>, sent: { readonly 
   };
 }
 
+/** Served here it has to say what it said where it was made; bytes are rounded a little differently by other processors. */
+const servedCosineMin = { whole: 0.9999, quantised: 0.98 };
+
+/** `servedCosine`: the least one, on the probes. Fails with `invalid`. */
+export function refuseServed(servedCosine: number, { isQuantized }: Tuned): void {
+  const least = isQuantized ? servedCosineMin.quantised : servedCosineMin.whole;
+  // Not a number is not enough either.
+  if (!(servedCosine >= least))
+    throw wrong(`served here it gives other vectors than where it was made (cosine ${servedCosine.toFixed(4)}, ${least} needed)`);
+}
+
 function refuseHashes(read: ReadonlyMap<string, Uint8Array>, said: Record<string, unknown>, base: Base): void {
   const expected = new Map([...base.files].filter(([path]) => servedFiles.some((name) => name === path)));
   for (const [path, bytes] of read) if (path !== "result.json") expected.set(path, bytes);
