@@ -374,16 +374,40 @@ export const sweeps = ownerQuery({
     })),
 });
 
-/** Looks through these providers' accounts; of each at most one look at a time. */
-export const planSweeps = systemMutation({
+/** Which providers are set up, from now on: their accounts are looked through every five minutes, at once for the first time. */
+export const setUp = systemMutation({
   args: { providers: v.array(vProviderId) },
   returns: v.null(),
   handler: async (turn, { providers }) => {
+    const rows = await turn.db.query("gpuSweeps").take(listedMax);
+    for (const row of rows) if (!providers.includes(row.provider)) await turn.db.delete(row._id);
     for (const provider of providers)
-      await enqueue(turn, { kind: "machines.sweep", args: { provider }, label: provider, uniqueKey: provider });
+      if (!rows.some((row) => row.provider === provider))
+        await turn.db.insert("gpuSweeps", { provider, at: 0, ours: 0, foreign: [] });
+    await sweepThem(turn, providers);
     return null;
   },
 });
+
+/** The third killer's clock. */
+export const sweepDue = systemMutation({
+  args: {},
+  returns: v.null(),
+  handler: async (turn) => {
+    const rows = await turn.db.query("gpuSweeps").take(listedMax);
+    await sweepThem(
+      turn,
+      rows.map(({ provider }) => provider),
+    );
+    return null;
+  },
+});
+
+/** Of each account at most one look through at a time. */
+async function sweepThem(turn: Turn, providers: readonly Doc<"gpuSweeps">["provider"][]): Promise<void> {
+  for (const provider of providers)
+    await enqueue(turn, { kind: "machines.sweep", args: { provider }, label: provider, uniqueKey: provider });
+}
 
 /**
  * The second killer, each minute from the control plane's own time: what is past its deadline, silent, stuck, or was to be done and is not,

@@ -10,6 +10,11 @@ import { trainModel } from "./models/train.ts";
 import { tuneModel } from "./models/tune.ts";
 import { advanceRuns } from "./runs/advance.ts";
 import { planSchedule } from "./schedules/plan.ts";
+import { createMachine } from "./machines/create.ts";
+import { endMachine } from "./machines/end.ts";
+import { lookAtMachines } from "./machines/look.ts";
+import { placeGpuJob } from "./machines/place.ts";
+import { sweepMachines } from "./machines/sweep.ts";
 import { runSchedule } from "./schedules/run.ts";
 import { runTasks } from "./schedules/tasks.ts";
 import { findDocumentThemes } from "./themes/find.ts";
@@ -37,5 +42,10 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   invokeFunction,
   installServer,
   mirrorServers,
+  placeGpuJob,
+  createMachine,
+  endMachine,
+  lookAtMachines,
+  sweepMachines,
   checkJobs,
 ];
