@@ -35,6 +35,7 @@ import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
 import { answerOf, openFunctions, routesOf } from "./functions.ts";
+import { openGenerations } from "./generations.ts";
 import { openCrontab } from "./host/crontab.ts";
 import { openHostSchedules, type HostSchedules } from "./host/hostSchedules.ts";
 import { openRoom } from "./host/load.ts";
@@ -117,6 +118,11 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const trainer = openTrainer({ modelsDir: config.models.dir, embedder });
   opened.defer(() => trainer.close());
 
+  const generations = openGenerations({ state, modelsDir: config.models.dir, own: embedder, log });
+  opened.defer(() => generations.close());
+  const { record, embedders } = generations;
+  const vault = qdrantVectors({ ...store, embedderId: embedder.id, record });
+
   const ended = Promise.withResolvers<void>();
   const ports: Ports = {
     state,
@@ -124,7 +130,9 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     reader,
     embedder,
     reranker,
-    vectors: qdrantVectors({ ...store, embedderId: embedder.id }),
+    embedders,
+    vectors: vault,
+    spaces: { ...vault.spaces, find: (wanted) => embedders.find(wanted) },
     visual,
     pictures: qdrantPictures({
       ...store,
@@ -204,7 +212,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
       signing: keys.signing,
       version: config.version,
       convexUrl: convex.publicUrl,
-      embedderId: embedder.id,
+      embedderId: () => generations.embedderId(),
       now: () => Date.now(),
     }),
     stop: () => ended.resolve(),
@@ -226,6 +234,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     embedder: { id: embedder.id, label: embedder.label, isBaseline: embedder.isBaseline },
     startedAt: Date.now(),
   });
+  generations.follow();
   await state.mutation(internal.credentials.report, { credentials: await secrets.list() });
   const room = config.isPolite
     ? openRoom({

@@ -1,6 +1,6 @@
 /** Where the vectors are: our store, in a thread of this process, a Qdrant in a container of our own, or one that was configured. */
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statfsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Config } from "./config.ts";
 import { dockerContainers } from "./docker/docker.ts";
@@ -15,7 +15,13 @@ export type StoreOptions = {
   readonly apiKey: string;
   readonly log: Log;
 };
-export type OpenStore = { readonly url: string; readonly apiKey?: string; close(): Promise<void> };
+export type OpenStore = {
+  readonly url: string;
+  readonly apiKey?: string;
+  /** Bytes free where it lies, when that is a folder of ours. */
+  readonly freeBytes?: () => number;
+  close(): Promise<void>;
+};
 
 /** Long enough not to spin on a disk that is full, short enough that a question asked again is answered. */
 const restartAfterMs = 1_000;
@@ -65,6 +71,10 @@ export async function openStore({ config, dir, apiKey, log }: StoreOptions): Pro
   return {
     url: first.url,
     apiKey,
+    freeBytes: () => {
+      const { bavail, bsize } = statfsSync(dir);
+      return bavail * bsize;
+    },
     async close() {
       closing.abort();
       await (await running)?.close();

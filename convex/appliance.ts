@@ -29,6 +29,17 @@ export const report = systemMutation({
   },
 });
 
+/** Searches go by another embedder from now on. */
+export const follow = systemMutation({
+  args: vReport.fields.embedder.fields,
+  returns: v.null(),
+  handler: async (turn, embedder) => {
+    const row = await turn.db.query("appliance").first();
+    if (row) await turn.db.patch(row._id, { embedder });
+    return null;
+  },
+});
+
 /** How many files are read at a time, and what keeps it from more; null until the appliance has looked. */
 export const readingRoom = ownerQuery({
   args: {},

@@ -132,10 +132,8 @@ export const adopt = systemMutation({
     if (live)
       await turn.db.patch(live._id, { state: "gone", endedAt: turn.now, problem: "Its vectors were no longer in the store." });
     const last = await turn.db.query("generations").order("desc").first();
-    // Numbers are given once: the next collection must not be one that is there.
-    const found = Number(/__g(\d+)$/u.exec(collection)?.[1] ?? 0);
     const row = {
-      number: Math.max(found, (last?.number ?? 0) + (found > (last?.number ?? 0) ? 0 : 1)),
+      number: (last?.number ?? 0) + 1,
       wanted: wantedOf(embedderId),
       collection,
       embedderId,
@@ -173,17 +171,18 @@ export const get = systemQuery({
   },
 });
 
-/** Its collection is there: from now on every write goes to it as well. False when it was given up meanwhile. */
+/** Its collection is there: from now on every write goes to it as well. "over" when it was given up meanwhile. May be repeated. */
 export const prepared = systemMutation({
   args: { ...vId, embedderId: v.string(), dimensions: v.number(), total: v.number() },
-  returns: v.boolean(),
+  returns: v.union(v.literal("prepared"), v.literal("inForce"), v.literal("over")),
   handler: async (turn, { generationId, ...more }) => {
     const row = await turn.db.get(generationId);
-    if (row?.state !== "planned") return row?.state === "copying" || row?.state === "checking";
+    if (row?.state === "copying" || row?.state === "checking") return "prepared";
+    if (row?.state !== "planned") return "over";
     const live = await generationIn(turn, "live");
-    if (live?.embedderId === more.embedderId) throw new NikaError("conflict", "This model is in force already.");
+    if (live?.embedderId === more.embedderId) return "inForce";
     await turn.db.patch(generationId, { ...more, state: "copying", done: 0 });
-    return true;
+    return "prepared";
   },
 });
 

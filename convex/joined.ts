@@ -12,6 +12,7 @@ import { vOutcome } from "./model/job.ts";
 import { isAbout, joinedKinds, mayCall, versionProblem, vWorkerAbout } from "./model/joined.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
 import { vLane } from "./model/lane.ts";
+import { generationIn, movingOf } from "./turn/generation.ts";
 import { joinedMutation, joinedQuery } from "./turn/guard.ts";
 
 const vIncarnation = { workerId: v.id("workers"), epoch: v.number() };
@@ -62,7 +63,12 @@ export const goodbye = joinedMutation({
 export const head = joinedQuery({
   args: { lane: vLane, limit: v.number(), kinds: v.array(v.string()) },
   returns: v.array(v.id("jobs")),
-  handler: (ctx, args): Promise<Id<"jobs">[]> => ctx.runQuery(internal.jobs.head, args),
+  handler: async (ctx, { kinds, ...args }): Promise<Id<"jobs">[]> => {
+    // A worker elsewhere writes to one space only. While there are two, documents are read at home.
+    const isMoving = (await movingOf(ctx)) ?? (await generationIn(ctx, "kept"));
+    const may = isMoving ? kinds.filter((kind) => kind !== "documents.ingest") : kinds;
+    return ctx.runQuery(internal.jobs.head, { ...args, kinds: may });
+  },
 });
 
 /** Hands in and claims. It adds no work: only what happens at the appliance is a reason for that. */

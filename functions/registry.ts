@@ -6,6 +6,9 @@ import { labelDocuments } from "./documents/label.ts";
 import { lookAtPictures } from "./documents/look.ts";
 import { invokeFunction } from "./functions/invoke.ts";
 import { checkJobs } from "./jobs/check.ts";
+import { deployModel } from "./models/deploy.ts";
+import { dropModel } from "./models/drop.ts";
+import { rollBackModel } from "./models/rollback.ts";
 import { trainModel } from "./models/train.ts";
 import { tuneModel } from "./models/tune.ts";
 import { advanceRuns } from "./runs/advance.ts";
@@ -36,6 +39,9 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   findDocumentThemes,
   trainModel,
   tuneModel,
+  deployModel,
+  rollBackModel,
+  dropModel,
   invokeFunction,
   installServer,
   mirrorServers,

@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { learnedId } from "../../convex/model/generation.ts";
 
 /** Model files in the layout that transformers.js reads: MODELS/<name>/{config,tokenizer,tokenizer_config}.json and onnx/. */
 export type ModelFiles = {
@@ -16,8 +17,10 @@ export type ModelFiles = {
 
 export const modelLabel = "bge-small-en-v1.5: matches meanings, best in English";
 
+const learnedLabel = "trained on your use: matches wording, and what you call things";
+
 /** The model card's instruction for short questions; passages are embedded as they are. */
-export const queryPrefix = "Represent this sentence for searching relevant passages: ";
+const queryPrefix = "Represent this sentence for searching relevant passages: ";
 
 const names = ["Xenova/bge-small-en-v1.5", "bge-small-en-v1.5"];
 const needed = ["config.json", "tokenizer.json", "tokenizer_config.json"];
@@ -25,17 +28,33 @@ const needed = ["config.json", "tokenizer.json", "tokenizer_config.json"];
 /** The first complete model folder; a folder that lacks files counts as absent. */
 export async function findModel(modelsDir: string): Promise<ModelFiles | undefined> {
   for (const name of names) {
-    const has = (file: string): Promise<boolean> => exists(join(modelsDir, name, file));
-    if (!(await Promise.all(needed.map(has))).every(Boolean)) continue;
-    if (await has("onnx/model_quantized.onnx")) return { modelsDir, name, isQuantized: true, isDownload: false };
-    if (await has("onnx/model.onnx")) return { modelsDir, name, isQuantized: false, isDownload: false };
+    const found = await findNamed(modelsDir, name);
+    if (found) return found;
   }
   return undefined;
 }
 
-/** Names the vectors this model makes: other weights, other id. */
-export async function modelId(model: ModelFiles): Promise<string> {
-  return `bge-small-en-v1.5-${await modelFingerprint(model)}`;
+/** Where models that were trained here lie, each in a folder of its id. */
+const learnedDir = "nika/";
+
+/** A model that was trained here, when all of its files are there. */
+export const findLearned = (modelsDir: string, modelId: string): Promise<ModelFiles | undefined> =>
+  /^[\w-]+$/u.test(modelId) ? findNamed(modelsDir, learnedDir + modelId) : Promise.resolve(undefined);
+
+async function findNamed(modelsDir: string, name: string): Promise<ModelFiles | undefined> {
+  const has = (file: string): Promise<boolean> => exists(join(modelsDir, name, file));
+  if (!(await Promise.all(needed.map(has))).every(Boolean)) return undefined;
+  if (await has("onnx/model_quantized.onnx")) return { modelsDir, name, isQuantized: true, isDownload: false };
+  if (await has("onnx/model.onnx")) return { modelsDir, name, isQuantized: false, isDownload: false };
+  return undefined;
+}
+
+/** How a model is named, told of and asked. Its id names the vectors it makes: other weights, other id. */
+export async function modelCard(model: ModelFiles): Promise<{ id: string; label: string; queryPrefix: string }> {
+  const fingerprint = await modelFingerprint(model);
+  return model.name.startsWith(learnedDir)
+    ? { id: learnedId(model.name.slice(learnedDir.length), fingerprint), label: learnedLabel, queryPrefix: "" }
+    : { id: `bge-small-en-v1.5-${fingerprint}`, label: modelLabel, queryPrefix };
 }
 
 /** Of a model's weights: twelve digits of their hash. */

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { NikaError } from "../../convex/model/error.ts";
 import type { OpenedEmbedder } from "./opened.ts";
-import { modelId, modelLabel, queryPrefix, type ModelFiles } from "./model.ts";
+import { modelCard, type ModelFiles } from "./model.ts";
 
 /** What the child is asked, one batch at a time. */
 export type NeuralRequest = { readonly id: number; readonly texts: readonly string[] };
@@ -42,10 +42,10 @@ export async function openNeural(model: ModelFiles, log: (line: string) => void)
         `The model ${model.name} does not make vectors of ${dimensions} numbers; remove it or replace it.`,
       );
     }
-    const id = await modelId(model);
+    const { id, label, queryPrefix } = await modelCard(model);
     return {
       id,
-      label: modelLabel,
+      label,
       dimensions,
       isBaseline: false,
       passages: async (texts, signal) => {

@@ -24,7 +24,7 @@ export type DoorOptions = {
   readonly signing: SigningKey;
   readonly version: string;
   readonly convexUrl: string;
-  readonly embedderId: string;
+  readonly embedderId: () => Promise<string>;
   readonly now: () => number;
 };
 
@@ -33,12 +33,12 @@ export const secretPrefix = "nkw_";
 export const hashOf = (secret: string): string => createHash("sha256").update(secret).digest("hex");
 
 /** Fails with `denied` when nobody has that secret. The control plane keeps only its hash. */
-export function openDoor({ state, signing, now, ...told }: DoorOptions): (secret: string) => Promise<Ticket> {
+export function openDoor({ state, signing, now, embedderId, ...told }: DoorOptions): (secret: string) => Promise<Ticket> {
   return async (secret) => {
     const known = secret.startsWith(secretPrefix)
       ? await state.query(internal.workers.findToken, { hash: hashOf(secret) })
       : null;
     if (!known) throw new NikaError("denied", "This token opens nothing; make one with `nika worker token` at the appliance.");
-    return { ...mintToken(signing, `${workerSubject}${known.id}`, now()), name: known.name, ...told };
+    return { ...mintToken(signing, `${workerSubject}${known.id}`, now()), name: known.name, ...told, embedderId: await embedderId() };
   };
 }

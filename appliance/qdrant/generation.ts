@@ -19,6 +19,16 @@ const firstOf = (alias: string): string => `${alias}__g0001`;
  */
 export async function makeFirst(client: QdrantClient, { alias, shape, indexes }: Generation): Promise<void> {
   const collection = firstOf(alias);
+  await makeCollection(client, collection, { shape, indexes });
+  await pointAlias(client, alias, collection);
+}
+
+/** One that is there is left as it is. */
+export async function makeCollection(
+  client: QdrantClient,
+  collection: string,
+  { shape, indexes }: Pick<Generation, "shape" | "indexes">,
+): Promise<void> {
   try {
     await client.createCollection(collection, shape);
   } catch (error) {
@@ -26,7 +36,17 @@ export async function makeFirst(client: QdrantClient, { alias, shape, indexes }:
     if (statusOf(error) !== 409) throw error;
   }
   await addIndexes(client, collection, indexes);
+}
+
+/** One action: an alias that is there is moved, and no reader sees it missing. */
+export async function pointAlias(client: QdrantClient, alias: string, collection: string): Promise<void> {
   await client.updateCollectionAliases({ actions: [{ create_alias: { alias_name: alias, collection_name: collection } }] });
+}
+
+/** The collection that an alias stands for. */
+export async function targetOf(client: QdrantClient, alias: string): Promise<string | undefined> {
+  const { aliases } = await client.getAliases();
+  return aliases.find(({ alias_name }) => alias_name === alias)?.collection_name;
 }
 
 /** Making an index that is there already changes nothing. */

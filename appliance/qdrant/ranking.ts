@@ -1,7 +1,7 @@
-/** Several rankings asked for in one request and fused by rank. */
+/** Several rankings asked for in one request and fused. */
 import type { QdrantClient, Schemas } from "@qdrant/js-client-rest";
 import type { Terms } from "../../functions/ports/vectors.ts";
-import { fuse, type Fused } from "../../ml/retrieve/fuse.ts";
+import { fuse, type Fused, type FusionMethod } from "../../ml/retrieve/fuse.ts";
 import { isFound, toConditions } from "./filter.ts";
 import { toSparse } from "./points.ts";
 import { unlessAborted } from "./stopping.ts";
@@ -22,14 +22,14 @@ type Found = Fused<string | number> & { readonly payload: Record<string, unknown
 export async function fused(
   client: QdrantClient,
   collection: string,
-  { rankings, limit }: { rankings: readonly Ranking[]; limit: number },
+  { rankings, limit, method }: { rankings: readonly Ranking[]; limit: number; method?: FusionMethod },
   signal: AbortSignal,
 ): Promise<Found[]> {
   if (rankings.length === 0) return [];
   const searches = rankings.map(({ search }) => ({ ...search, with_payload: false }));
   const answers = await unlessAborted(client.queryBatch(collection, { searches }), signal);
   const lists = rankings.map(({ name, weight }, at) => ({ name, weight, hits: answers[at]?.points ?? [] }));
-  const best = fuse(lists).slice(0, limit);
+  const best = fuse(lists, method).slice(0, limit);
   if (best.length === 0) return [];
   const ids = best.map(({ id }) => id);
   const records = await unlessAborted(client.retrieve(collection, { ids, with_payload: true }), signal);

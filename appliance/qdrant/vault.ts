@@ -1,6 +1,6 @@
 /** The vault's collection: its shape, and how it comes into being. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
-import { addIndexes, findCollection, makeFirst } from "./generation.ts";
+import { addIndexes, findCollection, makeCollection, makeFirst } from "./generation.ts";
 
 /** What readers and writers name. An alias from day one, because a collection can never be renamed. */
 export const vaultAlias = "nika_vault";
@@ -56,14 +56,19 @@ const findVault = (client: QdrantClient): Promise<Stored | undefined> =>
   });
 
 async function createVault(client: QdrantClient, embedder: StoredEmbedder): Promise<Stored> {
-  const shape = {
-    vectors: { [denseName]: { size: embedder.dimensions, distance: "Cosine" as const } },
-    sparse_vectors: { [sparseName]: { modifier: "idf" as const } },
-    metadata: { embedder_id: embedder.id, schema },
-  };
-  await makeFirst(client, { alias: vaultAlias, shape, indexes: payloadIndexes });
+  await makeFirst(client, { alias: vaultAlias, shape: shapeFor(embedder), indexes: payloadIndexes });
   return (await findVault(client)) ?? { ...embedder, schema };
 }
+
+/** An empty collection beside the vault's, for another embedder. One that is there is left as it is. */
+export const makeSpace = (client: QdrantClient, collection: string, embedder: StoredEmbedder): Promise<void> =>
+  makeCollection(client, collection, { shape: shapeFor(embedder), indexes: payloadIndexes });
+
+const shapeFor = ({ id, dimensions }: StoredEmbedder) => ({
+  vectors: { [denseName]: { size: dimensions, distance: "Cosine" as const } },
+  sparse_vectors: { [sparseName]: { modifier: "idf" as const } },
+  metadata: { embedder_id: id, schema },
+});
 
 /** A vault from before has fewer indexes, and passages from before there was such a thing as being held. */
 async function bringUpToDate(client: QdrantClient): Promise<void> {

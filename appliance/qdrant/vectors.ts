@@ -4,31 +4,42 @@ import type { SearchFilter } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import { documentTerms, indexed } from "../../ml/retrieve/terms.ts";
-import type { Branch, DocumentKey, Vectors } from "../../functions/ports/vectors.ts";
+import type { Branch, DocumentKey, PassagePoint, Vectors } from "../../functions/ports/vectors.ts";
+import type { Spaces } from "../../functions/ports/spaces.ts";
+import { openAlone, openRecorded, readBook, type Book, type GenerationRecord, type InUse } from "./book.ts";
 import { connect } from "./connect.ts";
+import { statusOf } from "./errors.ts";
+import { openFence } from "./fence.ts";
 import { isFound, toConditions, toHeld } from "./filter.ts";
 import { opened } from "./opening.ts";
 import { found, toLabels, toNumbers, toPassage, toPoint, toSparse, unfinished } from "./points.ts";
 import { byTerms, fused } from "./ranking.ts";
+import { openMoves, openTouched } from "./moves.ts";
 import { openSpellings } from "./spellings.ts";
 import { throwIfAborted, unlessAborted } from "./stopping.ts";
-import { denseName, openVault, sparseName, vaultAlias, type StoredEmbedder } from "./vault.ts";
+import { denseName, sparseName, type StoredEmbedder } from "./vault.ts";
 
 export type QdrantOptions = {
   /** Origin, such as http://127.0.0.1:6333. */
   readonly url: string;
   readonly apiKey?: string;
-  /** Of the embedder in force. */
+  /** Of a vault that is made, or empty. */
   readonly embedderId: string;
   readonly dimensions?: number;
+  /** What is in force. Without it the vault is what its alias stands for, and stays so. */
+  readonly record?: GenerationRecord;
+  /** Bytes that are free where the store lies, when it is on this machine. */
+  readonly freeBytes?: () => number;
 };
 
 export type QdrantVectors = Vectors & {
   /**
-   * Whose vectors the vault holds. When it is not the embedder in force, searches go by words alone and `replace` fails with
-   * `conflict`: vectors of two embedders cannot be compared. Moving over is a migration.
+   * Whose vectors are searched. Without a record: when it is another embedder than the options', searches go by words alone and `replace`
+   * fails with `conflict`, because vectors of two embedders cannot be compared.
    */
   storedEmbedder(): Promise<StoredEmbedder>;
+  /** To move the vault to another embedder; it needs the record. */
+  readonly spaces: Omit<Spaces, "find">;
 };
 
 // A batch is one request and one commit. Larger ones hold up whoever asks meanwhile, and save little.
@@ -38,88 +49,185 @@ const rankedMin = 60;
 const passagesMax = 200;
 
 export function qdrantVectors(options: QdrantOptions): QdrantVectors {
-  const { embedderId, dimensions = 384 } = options;
-  const inForce: StoredEmbedder = { id: embedderId, dimensions };
-  const using = opened(async (): Promise<{ client: QdrantClient; stored: StoredEmbedder }> => {
+  const { embedderId, dimensions = 384, record } = options;
+  const given: StoredEmbedder = { id: embedderId, dimensions };
+  const [fence, touched] = [openFence(), openTouched()];
+  let book: Book | undefined;
+  let reading: Promise<unknown> = Promise.resolve();
+  let searching = 0;
+
+  const using = opened(async (): Promise<{ client: QdrantClient }> => {
     const client = await connect(options);
-    return { client, stored: await openVault(client, inForce) };
+    book = record ? await openRecorded(client, given, record) : await openAlone(client, given);
+    return { client };
+  });
+  /** One reading after the other, so that an older one never comes last. */
+  const reread = (): Promise<void> => {
+    const next = reading.then(async () => {
+      if (record && book) book = await readBook(record);
+    });
+    reading = next.catch(() => undefined);
+    return next;
+  };
+  record?.watch(() => void reread().catch(() => undefined));
+  const now = (): Book => {
+    if (!book) throw new NikaError("bug", "The vault was used before it was opened.");
+    return book;
+  };
+
+  /** A write goes to every space there is. `documentId` is what it is about; without one it may be about any. */
+  const write = (documentId: string | undefined, work: (space: InUse) => Promise<void>): Promise<void> =>
+    fence.shared(async () => {
+      const { live, beside } = now();
+      touched.add(documentId);
+      await work(live);
+      if (beside) await work(beside).catch(onLost(beside));
+    });
+
+  /** A space that was let go a moment ago may be gone already. */
+  const onLost =
+    (space: InUse) =>
+    async (error: unknown): Promise<void> => {
+      if (!(error instanceof SpaceLostError) && statusOf(error) !== 404) throw error;
+      const { beside } = now();
+      if (error instanceof SpaceLostError && record && beside)
+        await record.lose(beside, "Its model is no longer on this machine.");
+      await reread();
+      if (now().beside?.collection === space.collection) throw error;
+    };
+
+  /** The numbers of some passages in a space: as they came, or made anew for its embedder. */
+  const vectorsFor = async (space: InUse, passages: readonly PassagePoint[], signal: AbortSignal): Promise<Float32Array[]> => {
+    const ofWhom = (passage: PassagePoint): string => passage.embedderId ?? (record ? now().live.embedderId : embedderId);
+    const others = passages.filter((passage) => ofWhom(passage) !== space.embedderId);
+    if (others.length === 0) return passages.map(({ vector }) => vector);
+    const embedder = await record?.embedder(space.embedderId);
+    if (!embedder) throw space.collection === now().live.collection ? wrongEmbedder(space.embedderId) : new SpaceLostError();
+    const made = await embedder.passages(others.map(textToEmbed), signal);
+    return passages.map((passage) => made[others.indexOf(passage)] ?? passage.vector);
+  };
+
+  const spellings = openSpellings(() => using(async ({ client }) => client));
+  const moves = openMoves({
+    client: () => using(async ({ client }) => client),
+    book: now,
+    reread,
+    fence,
+    touched,
+    isSearched: () => searching > 0,
+    embedder: async (id) => record?.embedder(id),
+    freeBytes: options.freeBytes,
   });
 
-  const isInForce = (stored: StoredEmbedder): boolean => stored.id === embedderId && stored.dimensions === dimensions;
-  const spellings = openSpellings(() => using(async ({ client }) => client));
-
   return {
+    spaces: moves,
+
+    generation: () => using(async () => now().live),
+
     replace: ({ tenantId, documentId }, passages, signal) =>
-      using(async ({ client, stored }) => {
-        if (!isInForce(stored)) throw wrongEmbedder(stored.id);
+      using(async ({ client }) => {
+        const document = toDocument({ tenantId, documentId });
+        /** Made before anybody else is held up; a space that came since is served where it is written. */
+        const pointsOf = async (some: readonly PassagePoint[]) => {
+          const make = async (space: InUse): Promise<ReturnType<typeof toPoint>[]> => {
+            const vectors = await vectorsFor(space, some, signal);
+            return some.map((passage, at) => toPoint(tenantId, { ...passage, vector: vectors[at]! }));
+          };
+          const { live, beside } = now();
+          const made = new Map([[live.collection, await make(live)]]);
+          // Whether it is still needed shows when it is written.
+          const other = beside && (await make(beside).catch(() => undefined));
+          if (other) made.set(beside.collection, other);
+          return async (space: InUse) => made.get(space.collection) ?? make(space);
+        };
         let written = 0;
-        let held: string = found;
-        let points: ReturnType<typeof toPoint>[] = [];
+        let batch: PassagePoint[] = [];
         const words = new Set<string>();
         for await (const passage of passages) {
           throwIfAborted(signal);
           // One batch is held back until another begins, so that the last one can take the rest away in the same write.
-          if (points.length === passagesPerBatch) {
-            // No search sees half a document.
-            for (const { payload } of points) payload["held"] = unfinished;
-            await client.upsert(vaultAlias, { wait: true, points });
+          if (batch.length === passagesPerBatch) {
+            const toPoints = await pointsOf(batch);
+            await write(documentId, async (space) => {
+              const points = await toPoints(space);
+              // No search sees half a document.
+              for (const { payload } of points) payload["held"] = unfinished;
+              await client.upsert(space.collection, { wait: true, points });
+            });
             await spellings.keep(tenantId, words);
             words.clear();
-            written += points.length;
-            points = [];
+            written += batch.length;
+            batch = [];
           }
-          if (passage.documentId !== documentId || passage.ordinal !== written + points.length)
+          if (passage.documentId !== documentId || passage.ordinal !== written + batch.length)
             throw new NikaError("bug", "Passages were handed over out of order.");
-          const point = toPoint(tenantId, passage);
-          held = point.payload["held"] as string;
-          points.push(point);
+          batch.push(passage);
           for (const word of passage.spellings ?? []) words.add(word);
         }
         throwIfAborted(signal);
-        const upsert = points.length > 0 ? [{ upsert: { points } }] : [];
+        const held = batch.at(-1)?.hold?.batchId ?? found;
         // What an earlier, longer version of the document left behind.
-        const beyond = {
-          must: [...toDocument({ tenantId, documentId }).must, { key: "ordinal", range: { gte: written + points.length } }],
-        };
-        const unfinishedOf = {
-          must: [...toDocument({ tenantId, documentId }).must, { key: "held", match: { value: unfinished } }],
-        };
+        const beyond = { must: [...document.must, { key: "ordinal", range: { gte: written + batch.length } }] };
+        const unfinishedOf = { must: [...document.must, { key: "held", match: { value: unfinished } }] };
         const finish = written > 0 ? [{ set_payload: { payload: { held }, filter: unfinishedOf } }] : [];
-        await client.batchUpdate(vaultAlias, { wait: true, operations: [...upsert, { delete: { filter: beyond } }, ...finish] });
+        const toPoints = await pointsOf(batch);
+        await write(documentId, async (space) => {
+          const points = await toPoints(space);
+          const upsert = points.length > 0 ? [{ upsert: { points } }] : [];
+          const operations = [...upsert, { delete: { filter: beyond } }, ...finish];
+          await client.batchUpdate(space.collection, { wait: true, operations });
+        });
         await spellings.keep(tenantId, words);
       }),
 
     remove: (document) =>
       using(async ({ client }) => {
         // The words go first: cut off in between, the document is still there to be removed again.
-        for await (const words of ownWords(client, document)) await spellings.drop(document.tenantId, words);
-        await client.delete(vaultAlias, { wait: true, filter: toDocument(document) });
+        for await (const words of ownWords(client, now().live.collection, document))
+          await spellings.drop(document.tenantId, words);
+        await write(document.documentId, async ({ collection }) => {
+          await client.delete(collection, { wait: true, filter: toDocument(document) });
+        });
       }),
 
     label: (document, labels) =>
-      using(async ({ client }) => {
-        await client.setPayload(vaultAlias, { wait: true, payload: toLabels(labels), filter: toDocument(document) });
-      }),
+      using(({ client }) =>
+        write(document.documentId, async ({ collection }) => {
+          await client.setPayload(collection, { wait: true, payload: toLabels(labels), filter: toDocument(document) });
+        }),
+      ),
 
     release: (group) =>
-      using(async ({ client }) => {
-        await client.setPayload(vaultAlias, { wait: true, payload: { held: found }, filter: toHeld(group) });
-      }),
+      using(({ client }) =>
+        write(undefined, async ({ collection }) => {
+          await client.setPayload(collection, { wait: true, payload: { held: found }, filter: toHeld(group) });
+        }),
+      ),
 
     discard: (group) =>
-      using(async ({ client }) => {
-        await client.delete(vaultAlias, { wait: true, filter: toHeld(group) });
-      }),
+      using(({ client }) =>
+        write(undefined, async ({ collection }) => {
+          await client.delete(collection, { wait: true, filter: toHeld(group) });
+        }),
+      ),
 
-    search: ({ tenantId, branches, filter, limit }, signal) =>
-      using(async ({ client, stored }) => {
+    search: ({ tenantId, branches, filter, limit, generation }, signal) =>
+      using(async ({ client }) => {
         throwIfAborted(signal);
+        const { live } = now();
+        const { collection, fusion } = generation ?? live;
+        const isDenseOf = generation !== undefined || record !== undefined || isSame(live, given);
         const rankings = branches.flatMap((branch) => {
-          const search = toSearch(branch, { tenantId, filter, limit, isDenseOf: isInForce(stored) });
+          const search = toSearch(branch, { tenantId, filter, limit, isDenseOf });
           return search ? [{ name: branch.name, weight: branch.weight, search }] : [];
         });
-        const best = await fused(client, vaultAlias, { rankings, limit }, signal);
-        return best.map(({ payload, score, branches: ranks }) => ({ ...toPassage(tenantId, payload), score, branches: ranks }));
+        searching += 1;
+        try {
+          const best = await fused(client, collection, { rankings, limit, method: fusion }, signal);
+          return best.map(({ payload, score, branches: ranks }) => ({ ...toPassage(tenantId, payload), score, branches: ranks }));
+        } finally {
+          searching -= 1;
+        }
       }),
 
     passages: ({ from, to, ...document }, signal) =>
@@ -127,7 +235,7 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
         throwIfAborted(signal);
         const range = { gte: from, lte: Math.min(to, from + passagesMax - 1) };
         const filter = { must: [...toDocument(document).must, { key: "ordinal", range }] };
-        const page = client.scroll(vaultAlias, { filter, limit: passagesMax, with_payload: true });
+        const page = client.scroll(now().live.collection, { filter, limit: passagesMax, with_payload: true });
         const { points } = await unlessAborted(page, signal);
         return points
           .map(({ payload }) => toPassage(document.tenantId, payload))
@@ -143,17 +251,27 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
     count: ({ tenantId, documentId }) =>
       using(async ({ client }) => {
         const filter = documentId === undefined ? toConditions(tenantId) : toDocument({ tenantId, documentId });
-        return (await client.count(vaultAlias, { exact: true, filter })).count;
+        return (await client.count(now().live.collection, { exact: true, filter })).count;
       }),
 
-    storedEmbedder: () => using(async ({ stored: { id, dimensions } }) => ({ id, dimensions })),
+    storedEmbedder: () =>
+      using(async () => {
+        const { embedderId: id, dimensions: size } = now().live;
+        return { id, dimensions: size };
+      }),
   };
 }
+
+/** The embedder of a space beside is gone. */
+class SpaceLostError extends Error {}
+
+const isSame = ({ embedderId, dimensions }: InUse, other: StoredEmbedder): boolean =>
+  embedderId === other.id && dimensions === other.dimensions;
 
 const wordsPerLook = 256;
 
 /** Words that stand in this document and in no other of the tenant's, some at a time. Other forms of a word count as the word. */
-async function* ownWords(client: QdrantClient, document: DocumentKey): AsyncGenerator<string[]> {
+async function* ownWords(client: QdrantClient, collection: string, document: DocumentKey): AsyncGenerator<string[]> {
   const filter = toDocument(document);
   const elsewhere = {
     must: toConditions(document.tenantId).must,
@@ -162,7 +280,7 @@ async function* ownWords(client: QdrantClient, document: DocumentKey): AsyncGene
   const seen = new Set<string>();
   let offset: string | number | undefined;
   do {
-    const page = await client.scroll(vaultAlias, {
+    const page = await client.scroll(collection, {
       filter,
       limit: passagesMax,
       with_payload: ["text", "title", "place"],
@@ -179,7 +297,7 @@ async function* ownWords(client: QdrantClient, document: DocumentKey): AsyncGene
         filter: elsewhere,
         limit: 1,
       }));
-      const answers = await client.queryBatch(vaultAlias, { searches });
+      const answers = await client.queryBatch(collection, { searches });
       yield some.filter((_, i) => (answers[i]?.points.length ?? 0) === 0);
     }
     const next = page.next_page_offset;
@@ -213,5 +331,5 @@ function toSearch(branch: Branch, { tenantId, filter, limit, isDenseOf }: Search
 const wrongEmbedder = (storedId: string): NikaError =>
   new NikaError(
     "conflict",
-    `The vault holds vectors of "${storedId}"; put that embedder back, or move the vault over, to add documents.`,
+    `The vault holds vectors of "${storedId}"; put that embedder back, or move the vault with \`nika model deploy\`, to add documents.`,
   );

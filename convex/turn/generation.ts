@@ -60,7 +60,7 @@ export async function begin(turn: Turn, { modelId: wanted, by, reason }: Wish): 
   const generationId = await turn.db.insert("generations", {
     number,
     wanted,
-    collection: collectionOf(number),
+    collection: collectionOf(number, turn.now),
     fusion,
     state: "planned",
     by,
@@ -71,7 +71,9 @@ export async function begin(turn: Turn, { modelId: wanted, by, reason }: Wish): 
   return generationId;
 }
 
-const collectionOf = (number: number): string => `nika_vault__g${String(number).padStart(4, "0")}`;
+/** Never one that is there: of a store from before, or of an earlier life of this record. */
+const collectionOf = (number: number, now: number): string =>
+  `nika_vault__g${String(number).padStart(4, "0")}_${now.toString(36)}`;
 
 async function work(turn: Turn, generationId: Id<"generations">): Promise<void> {
   const jobId = await enqueue(turn, {

@@ -20,7 +20,7 @@ import { unpack } from "./unpack.ts";
 /** Larger batches raise memory and the time until a cancel is heard, and save nothing. */
 const passagesPerBatchMax = 32;
 
-type IngestPorts = Pick<Ports, "state" | "files" | "reader" | "embedder" | "vectors" | "visual" | "pictures">;
+type IngestPorts = Pick<Ports, "state" | "files" | "reader" | "embedder" | "embedders" | "vectors" | "visual" | "pictures">;
 type ReadDocument = Extract<Reading, { type: "read" }>;
 type StoredFile = NonNullable<FunctionReturnType<typeof internal.documents.fileForIngest>>;
 /** What was read, as whose and under which name it is kept. */
@@ -32,7 +32,7 @@ type Kept = ReadDocument &
 /** Turns a file into passages that can be found. Running it again replaces what an earlier try left behind. */
 export const ingestDocument = defineFunction({
   kind: "documents.ingest",
-  needs: ["state", "files", "reader", "embedder", "vectors", "visual", "pictures"],
+  needs: ["state", "files", "reader", "embedder", "embedders", "vectors", "visual", "pictures"],
   run: async (call, ports): Promise<Outcome> => {
     const { documentId } = call.args;
     const file = await ports.state.query(internal.documents.fileForIngest, { documentId });
@@ -99,9 +99,12 @@ async function read(file: StoredFile & { bytes: FileBytes }, signal: AbortSignal
 async function* toPoints(
   document: Kept & { readonly seen: Seen },
   { signal, progress }: Call<"documents.ingest">,
-  { embedder }: IngestPorts,
+  { embedder: own, embedders, vectors: vault }: IngestPorts,
 ): AsyncGenerator<PassagePoint> {
   const { passages, title } = document;
+  const { embedderId = own.id } = await vault.generation();
+  // What cannot be had here is for the vault to refuse.
+  const embedder = (embedderId === own.id ? undefined : await embedders?.of(embedderId)) ?? own;
   progress(0, passages.length);
   for (let from = 0; from < passages.length; from += passagesPerBatchMax) {
     signal.throwIfAborted();
@@ -109,10 +112,13 @@ async function* toPoints(
     const texts = batch.map(({ text, place }) => textToEmbed({ title, place, text }));
     const vectors = await embedder.passages(texts, signal);
     const room = Math.max(0, seenMax - document.seen.texts.length);
+    const seen = texts.slice(0, room);
     document.seen.texts.push(...batch.slice(0, room).map(({ text }) => text));
-    document.seen.vectors.push(...vectors.slice(0, room));
+    // Themes are compared across all documents, so by one embedder, whatever searches go by.
+    document.seen.vectors.push(...(embedder === own ? vectors.slice(0, room) : await own.passages(seen, signal)));
     for (const [i, passage] of batch.entries()) {
-      yield toPoint(document, passage, { ordinal: from + i, vector: at(vectors, i), text: at(texts, i) });
+      const [vector, text] = [at(vectors, i), at(texts, i)];
+      yield toPoint(document, passage, { ordinal: from + i, vector, text, embedderId: embedder.id });
     }
     progress(from + batch.length, passages.length);
   }
@@ -121,13 +127,14 @@ async function* toPoints(
 function toPoint(
   document: Kept,
   { text, place, kind, section }: Passage,
-  embedded: { ordinal: number; vector: Float32Array; text: string },
+  embedded: { ordinal: number; vector: Float32Array; text: string; embedderId: string },
 ): PassagePoint {
-  const { ordinal, vector } = embedded;
+  const { ordinal, vector, embedderId } = embedded;
   return {
     documentId: document.documentId,
     ordinal,
     vector,
+    embedderId,
     ...indexed(embedded.text),
     text,
     place,

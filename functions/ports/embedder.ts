@@ -1,4 +1,4 @@
-/** Text to unit vectors. One embedder is in force at a time; its `id` is kept with what it made. */
+/** Text to unit vectors. Its `id` is kept with what it made; vectors of two embedders cannot be compared. */
 export type Embedder = {
   /** Changes whenever the same text would give another vector. */
   readonly id: string;
@@ -10,4 +10,10 @@ export type Embedder = {
   /** One vector of `dimensions` floats, L2 norm 1, per text, in order. Fails with `cancelled` or `unavailable`. */
   passages(texts: readonly string[], signal: AbortSignal): Promise<readonly Float32Array[]>;
   query(text: string, signal: AbortSignal): Promise<Float32Array>;
+};
+
+/** The embedders that the vault's spaces are made by, each opened when it is first asked for. */
+export type Embedders = {
+  /** Undefined when its files are not on this machine, or are others than they were. */
+  of(embedderId: string): Promise<Embedder | undefined>;
 };

@@ -1,4 +1,5 @@
 import type { SearchFilter } from "../../convex/model/answer.ts";
+import type { Fusion } from "../../convex/model/model.ts";
 import type { Place } from "../../convex/model/place.ts";
 
 /** Weighted terms of a text: `indices` are 32-bit hashes, unique; same length as `values`. */
@@ -43,6 +44,8 @@ export type PassagePoint = PassageFacts & {
   /** Position in its document, from 0. With `documentId` it names the point, so writing it again replaces it. */
   readonly ordinal: number;
   readonly vector: Float32Array;
+  /** Whose vector it is; of the one in force unless said. A space of another embedder gets one that is made for it. */
+  readonly embedderId?: string;
   readonly terms: Terms;
   readonly documentName: string;
   readonly title: string;
@@ -90,6 +93,15 @@ export type Labels = {
   readonly title?: string;
 };
 
+/** What searches go by at one moment: read once by a request, which keeps to it until it is answered, whatever comes in force meanwhile. */
+export type Generation = {
+  readonly collection: string;
+  /** Whose vectors it holds: questions are embedded by that one. Absent where this is not known: then vectors are taken as they come. */
+  readonly embedderId?: string;
+  /** How the rankings become one. */
+  readonly fusion: Fusion;
+};
+
 /** The vault's passages. All calls fail with `unavailable` when the store does not answer. */
 export type Vectors = {
   /**
@@ -110,12 +122,19 @@ export type Vectors = {
   release(group: HeldGroup): Promise<void>;
   /** Removes what was held, all of the group at once. */
   discard(group: HeldGroup): Promise<void>;
+  /** What is in force now. */
+  generation(): Promise<Generation>;
   /**
-   * Several rankings at once, fused by rank; best first, at most `limit`. `filter` holds for all of them. A vector of zeros, or of
-   * another embedder than the vault's, ranks nothing, and so do no terms.
+   * Several rankings at once, fused as the generation says; best first, at most `limit`. `filter` holds for all of them. A vector of zeros, or
+   * of another embedder than the generation's, ranks nothing, and so do no terms. Without a generation, the one in force is meant.
    */
   search(
-    query: Tenant & { readonly branches: readonly Branch[]; readonly filter?: SearchFilter; readonly limit: number },
+    query: Tenant & {
+      readonly branches: readonly Branch[];
+      readonly filter?: SearchFilter;
+      readonly limit: number;
+      readonly generation?: Generation;
+    },
     signal: AbortSignal,
   ): Promise<readonly PassageHit[]>;
   /** Passages of a document by their positions, `from` to `to` inclusive, in order; at most 200. */

@@ -15,7 +15,7 @@ const picturesLimitMs = 3_000;
 /** The passages that bear on a question, best first, with the sentences that answer it, and the pictures that do. */
 export const askVault = defineCall({
   name: "vault.ask",
-  needs: ["embedder", "vectors", "reranker", "visual", "pictures"],
+  needs: ["embedder", "embedders", "vectors", "reranker", "visual", "pictures"],
   deadlineMs,
   run: async (question: Question, ports, signal): Promise<Answer> => {
     const [answer, seen] = await Promise.all([findPassages(question, ports, signal), picturesFor(question, ports, signal)]);

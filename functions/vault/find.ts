@@ -9,6 +9,7 @@ import {
   type Understood,
 } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
+import type { Fusion } from "../../convex/model/model.ts";
 import { placeLabel } from "../../convex/model/place.ts";
 import { authorityOf, recencyOf } from "../../ml/retrieve/authority.ts";
 import { diversify } from "../../ml/retrieve/diversify.ts";
@@ -20,7 +21,8 @@ import { exactTerms, queryTerms } from "../../ml/retrieve/terms.ts";
 import { understand, type Reading } from "../../ml/retrieve/understand.ts";
 import { stemOf, words } from "../../ml/retrieve/words.ts";
 import type { Ports } from "../define.ts";
-import type { Branch, PassageHit } from "../ports/vectors.ts";
+import type { Embedder } from "../ports/embedder.ts";
+import type { Branch, Generation, PassageHit } from "../ports/vectors.ts";
 
 export type Search = {
   readonly tenantId: string;
@@ -33,7 +35,7 @@ export type Search = {
   readonly explain?: boolean | undefined;
 };
 
-export type SearchPorts = Pick<Ports, "embedder" | "vectors" | "reranker">;
+export type SearchPorts = Pick<Ports, "embedder" | "embedders" | "vectors" | "reranker">;
 
 /** Looked at more closely than the search does, to choose from. */
 const candidatesMin = 30;
@@ -47,25 +49,29 @@ const understoodWorth = 0.7;
 const timelessFit = 0.3;
 
 /**
- * How much each ranking counts. Words twice as much as the vector: measured on headings against their sections. What was understood
- * of the question only pushes, because it may be wrong; what was put in quotation marks, and codes, lead.
+ * How much rankings count beside those of the generation in force, which says how much vectors and words do. What was understood of the
+ * question only pushes, because it may be wrong; what was put in quotation marks, and codes, lead.
  */
-const weights = { dense: 1, lexical: 2, understoodDense: 0.5, understoodLexical: 1, code: 4, phrase: 6 };
+const weights = { understood: 0.5, code: 2, phrase: 3 };
 
 /** The passages that bear on a question, best first, with the sentences that answer it. Fails with `invalid`. */
 export async function findPassages(search: Search, ports: SearchPorts, signal: AbortSignal): Promise<Answer> {
   const startedAt = performance.now();
   const question = checked(search);
-  const { embedder, vectors, reranker } = ports;
+  const { vectors, reranker } = ports;
   const { tenantId, limit, filter } = search;
+  // Read once: what comes in force meanwhile is for the next question.
+  const generation = await vectors.generation();
+  const { embedder, isThere } = await embedderOf(generation, ports);
   const reading = understand(question, Date.now());
   const corrections = await correctionsOf(reading.rest, { tenantId, vectors, signal });
   const corrected = withCorrections(reading.rest, corrections);
-  const vector = await embedder.query(corrected, signal);
+  const vector = isThere ? await embedder.query(corrected, signal) : new Float32Array(0);
   const found = await vectors.search(
     {
       tenantId,
-      branches: branchesOf(reading, { question, vector, corrections }),
+      generation,
+      branches: branchesOf(reading, { question, vector, corrections, fusion: generation.fusion }),
       limit: Math.max(limit + 10, candidatesMin),
       ...(filter && { filter }),
     },
@@ -88,6 +94,16 @@ export async function findPassages(search: Search, ports: SearchPorts, signal: A
     ...(reranker?.id !== undefined && { reranker: reranker.id }),
     tookMs: Math.round((performance.now() - startedAt) * 10) / 10,
   };
+}
+
+/** The one whose vectors are searched. When its files are gone the vault is searched by words, and what is shown is what there is. */
+async function embedderOf(
+  { embedderId }: Generation,
+  { embedder, embedders }: SearchPorts,
+): Promise<{ readonly embedder: Embedder; readonly isThere: boolean }> {
+  if (embedderId === undefined || embedderId === embedder.id) return { embedder, isThere: true };
+  const found = await embedders?.of(embedderId);
+  return { embedder: found ?? embedder, isThere: found !== undefined };
 }
 
 function checked({ question: raw, limit }: Search): string {
@@ -123,7 +139,12 @@ function withCorrections(text: string, corrections: Corrections): string {
 
 function branchesOf(
   reading: Reading,
-  { question, vector, corrections }: { question: string; vector: Float32Array; corrections: Corrections },
+  {
+    question,
+    vector,
+    corrections,
+    fusion: { dense, lexical },
+  }: { question: string; vector: Float32Array; corrections: Corrections; fusion: Fusion },
 ): Branch[] {
   // The whole question, dates and all: a text may say them in the same words.
   const terms = queryTerms(
@@ -136,28 +157,29 @@ function branchesOf(
   const isLimited = Object.keys(filter).length > 0;
   // Many documents do not say when they were written: what is of the type asked for counts whatever its time.
   const understood = [...(isLimited ? [filter] : []), ...(isTimed && Object.keys(timeless).length > 0 ? [timeless] : [])];
+  const most = Math.max(dense, lexical);
   return [
-    { name: "dense", weight: weights.dense, vector },
-    { name: "lexical", weight: weights.lexical, terms },
+    { name: "dense", weight: dense, vector },
+    { name: "lexical", weight: lexical, terms },
     ...understood.flatMap((only, at) => [
       {
         name: at === 0 ? "understood, dense" : "understood but for time, dense",
-        weight: weights.understoodDense / (at + 1),
+        weight: (weights.understood * dense) / (at + 1),
         filter: only,
         vector,
       },
       {
         name: at === 0 ? "understood, lexical" : "understood but for time, lexical",
-        weight: weights.understoodLexical / (at + 1),
+        weight: (weights.understood * lexical) / (at + 1),
         filter: only,
         terms,
       },
     ]),
-    ...codes.map((code) => ({ name: `code ${code}`, weight: weights.code, terms: exactTerms(code) })),
+    ...codes.map((code) => ({ name: `code ${code}`, weight: weights.code * most, terms: exactTerms(code) })),
     ...phrases.flatMap((phrase) => [
-      { name: `phrase “${phrase}”`, weight: weights.phrase, phrase, terms: queryTerms(phrase) },
+      { name: `phrase “${phrase}”`, weight: weights.phrase * most, phrase, terms: queryTerms(phrase) },
       // A phrase of function words has no terms; whatever has it is found by this one.
-      { name: `phrase “${phrase}”, dense`, weight: weights.phrase / 2, phrase, vector },
+      { name: `phrase “${phrase}”, dense`, weight: (weights.phrase * most) / 2, phrase, vector },
     ]),
   ];
 }

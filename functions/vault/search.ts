@@ -7,7 +7,7 @@ const deadlineMs = 15_000;
 /** Like `vault.ask`, for who is looking for something rather than asking: it leaves no event behind. */
 export const searchVault = defineCall({
   name: "vault.search",
-  needs: ["embedder", "vectors", "reranker"],
+  needs: ["embedder", "embedders", "vectors", "reranker"],
   deadlineMs,
   run: (search: Search, ports, signal): Promise<Answer> => findPassages(search, ports, signal),
 });

@@ -6,72 +6,64 @@
 export type MigrationStage =
   /** Decided; nothing is there yet. */
   | "planned"
-  /** The new collection is there, empty, and every write goes to both. */
+  /** The new space is there, and every write goes to both. */
   | "copying"
-  /** All was copied; counts and samples are compared. */
+  /** All was copied; the two are compared. */
   | "checking"
   /** Searches go by the new one; the old one is written along, so that going back loses nothing. */
-  | "observing"
-  /** The old one is gone. */
-  | "finished"
-  /** Searches go by the old one again. */
-  | "rolledBack"
-  /** Given up before the switch; the new collection is gone. */
-  | "abandoned";
+  | "switched";
 
 export type MigrationFacts = {
   readonly stage: MigrationStage;
-  /** Documents whose passages are not embedded anew yet, those written meanwhile among them. */
-  readonly documentsLeft: number;
+  /** In both at one moment. */
   readonly passagesOld: number;
   readonly passagesNew: number;
+  /** Passages that differed in the last comparison, and were put right; absent until there was one. */
+  readonly mended?: number;
   /** The least cosine between what is stored and what the model gives now, over a sample; absent until it was taken. */
   readonly sampleLeast?: number;
-  readonly wantsRollback: boolean;
-  /** Since the switch. */
-  readonly observedMs: number;
   readonly freeBytes: number;
   readonly needBytes: number;
 };
 
 export type MigrationStep =
-  | { readonly do: "prepare" | "copy" | "sample" | "switch" | "dropOld" | "switchBack" | "dropNew" | "nothing" }
+  | { readonly do: "prepare" | "copy" | "compare" | "sample" | "switch" | "point" | "nothing" }
   | { readonly do: "refuse"; readonly says: string };
 
-export const keptAfterSwitchMs = 7 * 24 * 3_600_000;
-/** Stored numbers have eight decimals and a table of bytes is the same everywhere, so more than this is another model. */
-export const sampleLeastMin = 0.999;
+/** Stored numbers have eight decimals and a table of bytes is the same everywhere, so less than this is another model. */
+const sampleLeastMin = 0.999;
 
-export function nextStep(facts: MigrationFacts): MigrationStep {
-  const { stage, documentsLeft, passagesOld, passagesNew, sampleLeast, wantsRollback } = facts;
+export function nextStep({
+  stage,
+  passagesOld,
+  passagesNew,
+  mended,
+  sampleLeast,
+  freeBytes,
+  needBytes,
+}: MigrationFacts): MigrationStep {
   switch (stage) {
     case "planned":
-      if (wantsRollback) return { do: "dropNew" };
-      if (facts.freeBytes < facts.needBytes)
+      if (freeBytes < needBytes)
         return {
           do: "refuse",
-          says: `The move takes ${mib(facts.needBytes)} MiB of disk, and ${mib(facts.freeBytes)} are free.`,
+          says: `The move takes ${mib(needBytes)} MiB of disk beside the vault's own, and ${mib(freeBytes)} are free.`,
         };
       return { do: "prepare" };
     case "copying":
-      if (wantsRollback) return { do: "dropNew" };
-      return documentsLeft > 0 ? { do: "copy" } : { do: "sample" };
+      return { do: "copy" };
     case "checking":
-      if (wantsRollback) return { do: "dropNew" };
-      // Something was written since: it is copied first.
-      if (documentsLeft > 0 || passagesNew !== passagesOld) return { do: "copy" };
+      // What was put right is looked at once more: only two spaces that were found alike change places.
+      if (mended !== 0 || passagesNew !== passagesOld) return { do: "compare" };
       if (sampleLeast === undefined) return { do: "sample" };
       if (sampleLeast < sampleLeastMin)
-        return { do: "refuse", says: "What was stored for the new model is not what it gives now; the move starts over." };
+        return {
+          do: "refuse",
+          says: "What is stored for the new model is not what it gives now; its files or its process are not sound. The old one stays in force.",
+        };
       return { do: "switch" };
-    case "observing":
-      if (wantsRollback) return { do: "switchBack" };
-      return facts.observedMs >= keptAfterSwitchMs ? { do: "dropOld" } : { do: "nothing" };
-    case "rolledBack":
-      return { do: "dropNew" };
-    case "finished":
-    case "abandoned":
-      return { do: "nothing" };
+    case "switched":
+      return { do: "point" };
   }
 }
 

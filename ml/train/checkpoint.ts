@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Checkpoint } from "./learn.ts";
 
 type Head = Omit<Checkpoint, "state" | "best"> & {
-  readonly version: 1;
+  readonly version: 2;
   readonly of: string;
   readonly step: number;
   readonly trial: Checkpoint["best"]["trial"];
@@ -17,7 +17,7 @@ const digestBytes = 32;
 export function toBytes({ state, best, ...rest }: Checkpoint, of: string): Uint8Array {
   const arrays = [state.values, state.squares, best.values];
   const head: Head = {
-    version: 1,
+    version: 2,
     of,
     ...rest,
     // JSON has no infinity.
@@ -43,14 +43,15 @@ export function fromBytes(bytes: Uint8Array, of: string): Checkpoint | undefined
   const view = new DataView(body.buffer, body.byteOffset);
   let at = 4 + view.getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(body.subarray(4, at))) as Head;
-  if (head.version !== 1 || head.of !== of) return undefined;
+  if (head.version !== 2 || head.of !== of) return undefined;
   const arrays = head.lengths.map((length) => {
     const part = new Float32Array(body.slice(at, at + length * 4).buffer);
     at += length * 4;
     return part;
   });
-  const { recipe, stale, bestHere, trials, trial, step } = head;
+  const { beginning, recipe, stale, bestHere, trials, trial, step } = head;
   return {
+    beginning,
     recipe,
     stale,
     bestHere,

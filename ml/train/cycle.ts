@@ -14,7 +14,8 @@ import { splitByDocument, type Split } from "../dataset/split.ts";
 import { decide, type Evidence, type Probe, type Verdict } from "../evaluate/gate.ts";
 import { fused, rankAll, scoresOf, type Ranked } from "../evaluate/measure.ts";
 import { flat, nearest } from "../evaluate/ranking.ts";
-import { learn, toQuestions, wordsOver, type Learned, type LearnOptions, type Watching } from "./learn.ts";
+import { toQuestions, wordsOver } from "./ground.ts";
+import { learn, type Learned, type LearnOptions, type Watching } from "./learn.ts";
 import { embedTexts } from "./model.ts";
 import { modelFiles } from "./modelFiles.ts";
 

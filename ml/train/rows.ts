@@ -4,7 +4,7 @@
  * text's, where the rare word is the one that misleads; training finds what matters. What is trained are these features, not the pieces, so a
  * word that no example had moves with the words that share its stem, its idea or its letters.
  */
-import { wordFeatures } from "../embed/baseline.ts";
+import { wordFeatures, type WordFeature } from "../embed/baseline.ts";
 import { words } from "../retrieve/words.ts";
 import { padId, unknownId, type Vocabulary } from "./vocabulary.ts";
 
@@ -18,6 +18,7 @@ export type Features = {
   readonly starts: Uint32Array;
   readonly features: Uint32Array;
   readonly coefficients: Float32Array;
+  readonly kinds: readonly WordFeature["kind"][];
 };
 
 /** Endings say little; single letters of a word nobody has seen say next to nothing. */
@@ -31,6 +32,7 @@ export function firstFeatures(vocabulary: Vocabulary, dimensions: number): Featu
   const [starts, features, coefficients]: [number[], number[], number[]] = [[0], [], []];
   const rows: Float32Array[] = [];
   const pace: number[] = [];
+  const kinds: WordFeature["kind"][] = [];
   for (const [id, piece] of vocabulary.pieces.entries()) {
     if (id !== padId && id !== unknownId) {
       const isContinuation = piece.startsWith("##");
@@ -45,6 +47,7 @@ export function firstFeatures(vocabulary: Vocabulary, dimensions: number): Featu
             known.set(name, feature);
             rows.push(signs());
             pace.push(paces[kind]);
+            kinds.push(kind);
           }
           mine.set(feature, (mine.get(feature) ?? 0) + coefficient * place);
         }
@@ -65,6 +68,7 @@ export function firstFeatures(vocabulary: Vocabulary, dimensions: number): Featu
     starts: Uint32Array.from(starts),
     features: Uint32Array.from(features),
     coefficients: Float32Array.from(coefficients),
+    kinds,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { SearchFilter } from "../../convex/model/answer.ts";
 import { NikaError } from "../../convex/model/error.ts";
+import { fusionDefault } from "../../convex/model/model.ts";
 import type { HeldGroup, PassagePoint, StoredPassage, Terms, Vectors } from "../../functions/ports/vectors.ts";
 import { fuse } from "../../ml/retrieve/fuse.ts";
 import { foldersOf, nameWords, toFolder } from "../../ml/retrieve/names.ts";
@@ -56,7 +57,10 @@ export function fakeVectors(): Vectors {
     async discard(group) {
       for (const one of waiting(group)) drop(one);
     },
-    async search({ tenantId, branches, filter, limit }, signal) {
+    async generation() {
+      return { collection: "fake", fusion: fusionDefault };
+    },
+    async search({ tenantId, branches, filter, limit, generation }, signal) {
       stopped(signal);
       const all = of(tenantId).filter((one) => !one.hold);
       const rankings = branches.map((branch) => {
@@ -69,7 +73,7 @@ export function fakeVectors(): Vectors {
         const hits = scored as { id: Held; score: number }[];
         return { name: branch.name, weight: branch.weight, hits: hits.sort((a, b) => b.score - a.score).slice(0, 60) };
       });
-      return fuse(rankings)
+      return fuse(rankings, generation?.fusion)
         .slice(0, limit)
         .map(({ id, score, branches: found }) => ({ ...stored(id), score, branches: found }));
     },

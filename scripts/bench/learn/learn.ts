@@ -2,7 +2,8 @@
  * What training on use does, on documents that no example is about: our own collection with a log of use (simulated), and a made firm with
  * words of its own. BM25, the live embedder and the untrained model beside it; how long it took; that a split by pair promises too much; and
  * that the same seed gives the same bytes. `--quick` leaves the made firm out, `--recipes N` tries the first N recipes only,
- * `--only study` leaves out all but the study of our own collection, and `--only made` all but that of the made firm.
+ * `--only study` leaves out all but the study of our own collection, and `--only made` all but that of the made firm. Training reads all
+ * documents of the vault, as it does for its owner, and of the exam's no question; `--unread` keeps their texts from it as well.
  */
 import { createHash } from "node:crypto";
 import { availableParallelism, loadavg } from "node:os";
@@ -18,7 +19,8 @@ import { baselineEmbedder } from "../../../ml/embed/baseline.ts";
 import { decide } from "../../../ml/evaluate/gate.ts";
 import { fused, meanOf, rankAll, scoresOf, type Question, type Ranked, type Scores } from "../../../ml/evaluate/measure.ts";
 import { bootstrap } from "../../../ml/evaluate/metrics.ts";
-import { learn, learnDefault, toQuestions, wordsOver, type Learned, type LearnOptions } from "../../../ml/train/learn.ts";
+import { toQuestions, wordsOver } from "../../../ml/train/ground.ts";
+import { learn, learnDefault, type Learned, type LearnOptions } from "../../../ml/train/learn.ts";
 import { modelFiles } from "../../../ml/train/modelFiles.ts";
 import { embedTexts } from "../../../ml/train/model.ts";
 import { readCollection } from "../retrieval/parts/beir.ts";
@@ -28,7 +30,7 @@ import { topics } from "../../../tests/fixtures/collection/topics.ts";
 import { passagesOf, useOf, type Ask, type TenantDocument } from "./parts/tenant.ts";
 
 const { values: flags } = parseArgs({
-  options: { quick: { type: "boolean" }, only: { type: "string" }, recipes: { type: "string" } },
+  options: { quick: { type: "boolean" }, only: { type: "string" }, recipes: { type: "string" }, unread: { type: "boolean" } },
   strict: false,
 });
 const recipes = Number(flags.recipes ?? learnDefault.grid.length);
@@ -176,7 +178,9 @@ async function study(firm: Firm): Promise<void> {
     `${name}: ${passages.length} passages, ${JSON.stringify(countsOf(split))}${refusal ? `; REFUSED: ${refusal.says}` : ""}`,
   );
   const startedAt = performance.now();
-  const learned = await learn({ split, passages, live: embedLive }, options, {
+  const exam = new Set(split.test.groups);
+  const read = flags.unread === true ? passages.filter(({ documentId }) => !exam.has(split.groupOf.get(documentId)!)) : passages;
+  const learned = await learn({ split, passages, read, live: embedLive }, options, {
     onProgress: (_done, _total, trial) => trial && console.error(JSON.stringify(trial)),
   });
   report(
@@ -188,7 +192,7 @@ async function study(firm: Firm): Promise<void> {
     atMost(300),
   );
   console.error(
-    `${name}: ${JSON.stringify(learned.chosen)}, share ${learned.share}, ${JSON.stringify(learned.fusion)}, ${JSON.stringify(learned.negatives)}`,
+    `${name}: ${JSON.stringify(learned.beginning)}, ${JSON.stringify(learned.chosen)}, share ${learned.share}, ${JSON.stringify(learned.fusion)}, ${JSON.stringify(learned.negatives)}`,
   );
 
   const liveRanks = rank(embedLive);
