@@ -18,6 +18,8 @@ const input = { split, passages, live: (texts: readonly string[]) => base.embed(
 const options: LearnOptions = {
   ...learnDefault,
   dimensions: 96,
+  // So small a vault's names tell its papers apart from the start; what examples teach is seen from a plain beginning.
+  beginnings: learnDefault.beginnings.slice(0, 1),
   epochsMax: 3,
   patience: 2,
   grid: [
