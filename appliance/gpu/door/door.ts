@@ -10,25 +10,37 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Beat, MachineFacts, Order, Shipped } from "../../../convex/model/agent.ts";
 import { NikaError, toNikaError, type Code } from "../../../convex/model/error.ts";
-import type { Enrolled, Reply } from "../agent/guest/agent.ts";
+import type { Enrolled, Reply, Work } from "../agent/guest/agent.ts";
 import type { Pass, Passes } from "./passes.ts";
 import type { Shelf } from "./shelf.ts";
 
-/** What is true of machines; all of it stands in the control plane. Everything fails with `denied` for a machine whose time is over. */
+/** What is true of machines; it stands in the control plane. Everything fails with `denied` for a machine whose time is over. */
 export type DoorState = {
-  /** Once for each machine; again only for the same nonce, whose answer was lost. */
-  enrol(
-    pass: Pass,
-    told: { readonly nonce: string; readonly facts: MachineFacts },
-  ): Promise<{ readonly lifeMs: number; readonly jobId?: string }>;
+  /** Lets in whoever shows a token that is waited for: once, and again only for the same nonce, whose answer was lost. */
+  enrol(word: {
+    readonly key: string;
+    readonly token: string;
+    readonly nonce: string;
+    readonly facts: MachineFacts;
+  }): Promise<Let>;
   beat(pass: Pass, beat: Beat): Promise<{ readonly lifeMs: number; readonly orders: readonly Order[] }>;
-  /** Which job it works on now. */
-  jobOf(pass: Pass): Promise<string>;
-  logged(pass: Pass, sizeBytes: number): Promise<void>;
-  finished(
+  /** What it was let in for. */
+  held(pass: Pass): Promise<Held>;
+  /** Output from an offset on, in bytes; where the next is to begin. Text of other than that offset changes nothing. */
+  append(pass: Pass, offset: number, text: string): Promise<number>;
+  checkpoint(pass: Pass, checkpoint: { readonly number: number; readonly files: readonly Shipped[] }): Promise<void>;
+  /** `isTaken`: the machine was taken away before it was done; the work goes on elsewhere. */
+  finish(
     pass: Pass,
-    told: { readonly exitCode: number; readonly problem?: string; readonly files: number; readonly sizeBytes: number },
+    told: { readonly exit: number; readonly isTaken: boolean; readonly files: readonly Shipped[] },
   ): Promise<void>;
+};
+type Held = { readonly jobId: string; readonly parcel?: string | undefined };
+/** `work` is absent for a machine that is only to be there. */
+export type Let = {
+  readonly pass: Pass;
+  readonly lifeMs: number;
+  readonly work?: Held & Pick<Work, "command" | "environment" | "graceMs" | "runMs">;
 };
 
 export type DoorOptions = {
@@ -51,8 +63,6 @@ export type Door = {
 const prefix = "/nika/gpu/agent/";
 const jsonBytesMax = 8 << 20;
 const logBytesMax = 1 << 20;
-/** How long a machine is taken to work on what it worked on; its heartbeats and results are always asked about. */
-const knownMs = 5_000;
 const statuses: Record<Code, number> = {
   invalid: 400,
   missing: 404,
@@ -68,21 +78,11 @@ const statuses: Record<Code, number> = {
 
 export function openGpuDoor({ passes, shelf, state, log }: DoorOptions): Door {
   const muted = new Set<string>();
-  const known = new Map<string, { readonly jobId: Promise<string>; readonly until: number }>();
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://nika");
     if (!door.handle(pathname, request, response)) response.writeHead(404).end();
   });
 
-  const jobOf = (pass: Pass): Promise<string> => {
-    const name = `${pass.machineId} ${pass.epoch}`;
-    const found = known.get(name);
-    if (found && found.until > performance.now()) return found.jobId;
-    const jobId = state.jobOf(pass);
-    known.set(name, { jobId, until: performance.now() + knownMs });
-    jobId.catch(() => known.delete(name));
-    return jobId;
-  };
   const json = (response: ServerResponse, body: object, headers: Record<string, string> = {}): void => {
     response
       .writeHead(200, { "content-type": "application/json", "cache-control": "no-store", ...headers })
@@ -91,29 +91,27 @@ export function openGpuDoor({ passes, shelf, state, log }: DoorOptions): Door {
 
   async function enrol(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { token, nonce, facts } = await readJson(request);
-    const pass = passes.readToken(String(token));
-    if (!pass || typeof nonce !== "string") throw refused();
+    const shown = passes.readToken(String(token));
+    if (!shown || typeof token !== "string" || typeof nonce !== "string") throw refused();
+    const { pass, lifeMs, work } = await state.enrol({ key: shown.machineId, token, nonce, facts: facts as MachineFacts });
     if (muted.has(pass.machineId)) return void response.destroy();
-    const { lifeMs, jobId } = await state.enrol(pass, { nonce, facts: facts as MachineFacts });
-    const sent = jobId === undefined ? undefined : await shelf.sent(jobId);
     const answer: Enrolled = {
       session: passes.session(pass),
       key: passes.key(pass),
       epoch: pass.epoch,
       lifeMs,
-      ...(sent &&
-        jobId !== undefined && {
-          work: {
-            command: sent.command,
-            environment: sent.environment,
-            files: sent.files,
-            checkpoints: await shelf.checkpoints(jobId),
-            graceMs: sent.graceMs,
-            runMs: Math.min(sent.runMs, lifeMs),
-          },
-        }),
+      ...(work && { work: await shipped(work, lifeMs) }),
     };
     json(response, answer);
+  }
+
+  async function shipped({ jobId, parcel, ...work }: NonNullable<Let["work"]>, lifeMs: number): Promise<Work> {
+    return {
+      ...work,
+      runMs: Math.min(work.runMs, lifeMs),
+      files: parcel === undefined ? [] : (await shelf.parcel(parcel)).files,
+      checkpoints: await shelf.checkpoints(jobId),
+    };
   }
 
   async function beat(pass: Pass, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -124,17 +122,12 @@ export function openGpuDoor({ passes, shelf, state, log }: DoorOptions): Door {
   }
 
   async function results(pass: Pass, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { files, exitCode, problem } = await readJson(request);
-    known.delete(`${pass.machineId} ${pass.epoch}`);
-    const jobId = await jobOf(pass);
+    const { files, exitCode, problem, isTaken } = await readJson(request);
+    const { jobId } = await state.held(pass);
     const list = toShipped(files);
-    await shelf.finish(jobId, list);
-    await state.finished(pass, {
-      exitCode: Number(exitCode),
-      ...(typeof problem === "string" && { problem }),
-      files: list.length,
-      sizeBytes: list.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    });
+    if (isTaken !== true) await shelf.finish(jobId, list);
+    if (typeof problem === "string") log(`gpu: ${jobId} on ${pass.machineId}: ${problem}`);
+    await state.finish(pass, { exit: Number(exitCode), isTaken: isTaken === true, files: list });
     json(response, {});
   }
 
@@ -147,35 +140,34 @@ export function openGpuDoor({ passes, shelf, state, log }: DoorOptions): Door {
     if (muted.has(pass.machineId)) return void response.destroy();
     if (request.method === "POST" && name === "beat") return beat(pass, request, response);
     if (request.method === "POST" && name === "results") return results(pass, request, response);
-    const jobId = await jobOf(pass);
+    const held = await state.held(pass);
     const offset = Number(searchParams.get("offset"));
     if (request.method === "POST" && name === "log") {
-      const { next, isNext } = await shelf.log(jobId, {
-        epoch: pass.epoch,
-        offset,
-        bytes: await readBytes(request, logBytesMax),
-      });
-      if (isNext) await state.logged(pass, (await shelf.read(jobId, 0, 0)).size);
-      response.statusCode = isNext ? 200 : 409;
+      const bytes = await readBytes(request, logBytesMax);
+      const { text, sizeBytes } = toText(bytes);
+      const next = await state.append(pass, offset, text);
+      response.statusCode = next === offset + sizeBytes ? 200 : 409;
       return void response.end(JSON.stringify({ next }));
     }
     if (request.method === "POST" && name === "checkpoint") {
       const { number, files } = await readJson(request);
-      await shelf.checkpoint(jobId, { number: Number(number), files: toShipped(files) });
+      const checkpoint = { number: Number(number), files: toShipped(files) };
+      await shelf.checkpoint(held.jobId, checkpoint);
+      await state.checkpoint(pass, checkpoint);
       return json(response, {});
     }
     const [, sha256] = /^blob\/([0-9a-f]{64})$/.exec(name) ?? [];
     if (sha256 === undefined) throw new NikaError("missing", "There is nothing here.");
     if (request.method === "PUT") {
       const piece = { sha256, sizeBytes: Number(searchParams.get("size")), offset, bytes: request };
-      const { next, isNext } = await shelf.take(jobId, piece);
+      const { next, isNext } = await shelf.take(held.jobId, piece);
       response.statusCode = isNext ? 200 : 409;
       return void response.end(JSON.stringify({ next }));
     }
-    const found = shelf.find(jobId, sha256);
-    if (!found) throw new NikaError("missing", "That file is not here.");
+    const file = shelf.find(held, sha256);
+    if (file === undefined) throw new NikaError("missing", "That file is not here.");
     response.writeHead(200, { "content-type": "application/octet-stream" });
-    await pipeline(createReadStream(found.file), response);
+    await pipeline(createReadStream(file), response);
   }
 
   const door: Door = {
@@ -217,6 +209,27 @@ function toShipped(value: unknown): Shipped[] {
       throw new NikaError("invalid", `"${path}" leads out of its folder.`);
     return { path, sha256, sizeBytes, ...(isProgram === true && { isProgram }) };
   });
+}
+
+/**
+ * Output as text of exactly as many bytes: what is no UTF-8 becomes "?" byte by byte, so that offsets stay true on both sides. A character that
+ * is cut off at the end is left for the next time.
+ */
+export function toText(bytes: Buffer): { readonly text: string; readonly sizeBytes: number } {
+  let end = bytes.length;
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    // Alone it is never completed.
+    if (length > back && bytes.length > back) end = bytes.length - back;
+    break;
+  }
+  const whole = bytes.subarray(0, end);
+  const text = whole.toString("utf8");
+  if (Buffer.byteLength(text) === end && !text.includes("\u{fffd}") && !text.includes("\0")) return { text, sizeBytes: end };
+  const plain = Buffer.from(whole.map((byte) => (byte >= 0x80 || byte === 0 ? 0x3f : byte)));
+  return { text: plain.toString("latin1"), sizeBytes: end };
 }
 
 async function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> {

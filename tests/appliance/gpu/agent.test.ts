@@ -12,7 +12,7 @@ import { openPasses, type Pass } from "../../../appliance/gpu/door/passes.ts";
 import { openShelf } from "../../../appliance/gpu/door/shelf.ts";
 import { localProvider } from "../../../appliance/gpu/local/local.ts";
 import { killMarked, markedProcesses } from "../../../appliance/gpu/local/marked.ts";
-import type { Beat, Order } from "../../../convex/model/agent.ts";
+import type { Beat, Order, Shipped } from "../../../convex/model/agent.ts";
 import { NikaError } from "../../../convex/model/error.ts";
 import { machineName } from "../../../convex/model/gpu.ts";
 import type { Provider } from "../../../functions/ports/gpu.ts";
@@ -27,38 +27,46 @@ after(async () => {
 });
 
 /** A control plane of one machine and one job, in memory. */
-function openOffice(jobId: string) {
+function openOffice(machineId: string, jobId: string) {
   const beats: Beat[] = [];
   const orders: Order[] = [];
-  const finished = Promise.withResolvers<{ exitCode: number; problem?: string }>();
+  const finished = Promise.withResolvers<{ exit: number; isTaken: boolean; files: readonly Shipped[] }>();
+  const work = { jobId, parcel: "", command: [process.execPath, "train.mjs"], environment: {}, graceMs: 2_000, runMs: 30_000 };
   let nonce: string | undefined;
   let epoch = 1;
+  let log = "";
   const current = (pass: Pass): void => {
     if (pass.epoch !== epoch) throw new NikaError("denied", "Its time is over.");
   };
   const state: DoorState = {
-    async enrol(pass, told) {
-      current(pass);
+    async enrol(told) {
       if (nonce !== undefined && nonce !== told.nonce) throw new NikaError("denied", "This token was used.");
       nonce = told.nonce;
-      return { lifeMs: 60_000, jobId };
+      return { pass: { machineId, epoch: 1 }, lifeMs: 60_000, work };
     },
     async beat(pass, beat) {
       current(pass);
       beats.push(beat);
       return { lifeMs: 60_000, orders };
     },
-    async jobOf(pass) {
+    async held(pass) {
       current(pass);
-      return jobId;
+      return work;
     },
-    async logged() {},
-    async finished(pass, told) {
+    async append(pass, offset, text) {
+      current(pass);
+      if (offset === Buffer.byteLength(log)) log += text;
+      return Buffer.byteLength(log);
+    },
+    async checkpoint(pass) {
+      current(pass);
+    },
+    async finish(pass, told) {
       current(pass);
       finished.resolve(told);
     },
   };
-  return { state, beats, orders, finished: finished.promise, supersede: () => void epoch++ };
+  return { state, beats, orders, work, finished: finished.promise, log: () => log, supersede: () => void epoch++ };
 }
 
 type Scene = {
@@ -69,7 +77,7 @@ type Scene = {
 };
 
 /** A door, a job of one script, and a machine of processes that is to run it. */
-async function openScene({ script, graceMs = 2_000, runMs = 30_000, environment = {} }: Scene) {
+async function openScene({ script, environment = {} }: Scene) {
   const dataDir = mkdtempSync(join(root, "data"));
   const source = join(dataDir, "source");
   mkdirSync(join(source, "lib"), { recursive: true });
@@ -78,10 +86,11 @@ async function openScene({ script, graceMs = 2_000, runMs = 30_000, environment 
   mkdirSync(join(dataDir, "gpu"));
   writeFileSync(join(dataDir, "gpu/local.json"), JSON.stringify({ backend: "process" }));
   const jobId = `job${randomBytes(4).toString("hex")}`;
-  const office = openOffice(jobId);
+  const machineId = randomBytes(6).toString("hex");
+  const office = openOffice(`row${machineId}`, jobId);
   const passes = openPasses(Buffer.from("a key of the appliance's"));
-  const shelf = openShelf({ dir: join(dataDir, "gpu/jobs") });
-  await shelf.pack(jobId, source, { command: [process.execPath, "train.mjs"], environment: {}, graceMs, runMs });
+  const shelf = openShelf({ dir: join(dataDir, "gpu") });
+  office.work.parcel = (await shelf.pack(source)).name;
   const door = openGpuDoor({ passes, shelf, state: office.state, log: (line) => assert.fail(line) });
   const folder = join(dataDir, "d");
   await door.listen(folder);
@@ -91,7 +100,6 @@ async function openScene({ script, graceMs = 2_000, runMs = 30_000, environment 
     door: { folder, socket: join(folder, "door.sock") },
     now: () => Date.now(),
   });
-  const machineId = randomBytes(8).toString("hex");
   const deadline = Date.now() + 60_000;
   const [offer] = await provider.offers({}, signal);
   assert.ok(offer);
@@ -117,7 +125,19 @@ async function openScene({ script, graceMs = 2_000, runMs = 30_000, environment 
     signal,
   );
   assert.equal(made.type, "created");
-  return { ...office, provider, name, jobId, shelf, door, folder, dataDir, machineId, passes, ref: made.observed.ref };
+  return {
+    ...office,
+    provider,
+    name,
+    jobId,
+    shelf,
+    door,
+    folder,
+    machineId: `row${machineId}`,
+    key: machineId,
+    passes,
+    ref: made.observed.ref,
+  };
 }
 
 async function gone(provider: Provider, name: string): Promise<void> {
@@ -138,11 +158,15 @@ test("a machine enrols, runs the work with its files, sends output as it comes a
       console.log("ends");
     `,
   });
-  assert.deepEqual(await scene.finished, { exitCode: 0, files: 1, sizeBytes: 18 });
+  const { files, ...told } = await scene.finished;
+  assert.deepEqual(told, { exit: 0, isTaken: false });
+  assert.deepEqual(
+    files.map(({ path, sizeBytes }) => [path, sizeBytes]),
+    [["model.bin", 18]],
+  );
   const results = scene.shelf.results(scene.jobId);
   assert.equal(readFileSync(join(results ?? "", "model.bin"), "utf8"), "WHAT IS TRAINED ON");
-  assert.equal((await scene.shelf.read(scene.jobId, 0, 1_000)).bytes.toString(), "begins 0\nends\n");
-  assert.equal((await scene.shelf.read(scene.jobId, 9, 1_000)).bytes.toString(), "ends\n");
+  assert.equal(scene.log(), "begins 0\nends\n");
   scene.orders.push("end");
   await gone(scene.provider, scene.name);
   assert.deepEqual(new Set(scene.beats.map(({ work }) => work)).has("done"), true);
@@ -161,13 +185,13 @@ test("work goes on while nobody answers, and its results are handed over when so
       writeFileSync(process.env.NIKA_OUT + "/done", "yes");
     `,
   });
-  while ((await scene.shelf.read(scene.jobId, 0, 1)).size === 0) await delay(20);
+  while (scene.log() === "") await delay(20);
   await scene.door.close();
   await delay(700);
   const again = openGpuDoor({ ...scene, state: scene.state, log: (line) => assert.fail(line) });
   await again.listen(scene.folder);
-  assert.equal((await scene.finished).exitCode, 0);
-  assert.equal((await scene.shelf.read(scene.jobId, 0, 100)).bytes.toString(), "one\ntwo\n");
+  assert.equal((await scene.finished).exit, 0);
+  assert.equal(scene.log(), "one\ntwo\n");
   scene.orders.push("end");
   await gone(scene.provider, scene.name);
   await again.close();
@@ -187,9 +211,9 @@ test("told to stop, work saves within its grace, and the checkpoint and what the
       setInterval(() => {}, 1_000);
     `,
   });
-  while ((await scene.shelf.read(scene.jobId, 0, 1)).size === 0) await delay(20);
+  while (scene.log() === "") await delay(20);
   scene.orders.push("stop");
-  assert.equal((await scene.finished).exitCode, 3);
+  assert.equal((await scene.finished).exit, 3);
   const [last] = await scene.shelf.checkpoints(scene.jobId);
   assert.deepEqual(
     last?.files.map(({ path, sizeBytes }) => [path, sizeBytes]),
@@ -202,7 +226,7 @@ test("told to stop, work saves within its grace, and the checkpoint and what the
 
 test("a machine that was given up can write nothing any more, and ends itself", async () => {
   const scene = await openScene({ script: "setInterval(() => console.log('still'), 50)" });
-  while ((await scene.shelf.read(scene.jobId, 0, 1)).size === 0) await delay(20);
+  while (scene.log() === "") await delay(20);
   scene.supersede();
   await gone(scene.provider, scene.name);
   await scene.door.close();
@@ -219,7 +243,7 @@ test("without work and without an answer a machine ends itself; so does one whos
   });
   await gone(late.provider, late.name);
   const unguarded = await openScene({ script: "console.log('at work'); setInterval(() => {}, 1_000)" });
-  while ((await unguarded.shelf.read(unguarded.jobId, 0, 1)).size === 0) await delay(20);
+  while (unguarded.log() === "") await delay(20);
   const [guard] = (markedProcesses().get(unguarded.name) ?? []).toSorted((one, other) => one - other);
   assert.ok(guard);
   process.kill(guard, "SIGKILL");

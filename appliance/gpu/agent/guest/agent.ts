@@ -110,12 +110,12 @@ type FromGuard =
   | { readonly type: "taken"; readonly inMs: number };
 
 const uploadBytes = 4 << 20;
-const logBytes = 256 << 10;
+const logBytes = 64 << 10;
 const lookMs = 1_000;
 const agentEndsMs = 3_000;
 const atOnce = 4;
 const brokenMax = 3;
-const logCap = 64 << 20;
+const logCap = 16 << 20;
 
 const span = (value: string | undefined, usual: number): number => {
   const number = Number(value ?? "");
@@ -545,6 +545,7 @@ async function work(setting: Setting): Promise<void> {
     /** Sends what was written since; true when all of it has gone. */
     const sendLog = async (): Promise<boolean> => {
       const file = join(folder, "log");
+      // The rest stays on the machine, and goes with it.
       const size = Math.min(sizeOf(file), logCap);
       if (sent >= size) return true;
       const piece = Buffer.alloc(Math.min(logBytes, size - sent));
@@ -639,7 +640,9 @@ async function work(setting: Setting): Promise<void> {
     try {
       const files = await shippedOf(places.out, "");
       await eachOf(files, (file) => upload(join(places.out, file.path), file));
-      await insist(() => json("/results", { files, exitCode: exitCode ?? -1, ...(problem !== undefined && { problem }) }));
+      const told = { files, exitCode: exitCode ?? -1, ...(problem !== undefined && { problem }) };
+      // Who was made to stop is not done: it goes on elsewhere from what it saved.
+      await insist(() => json("/results", { ...told, ...(takenInMs !== undefined && exitCode !== 0 && { isTaken: true }) }));
     } catch (error) {
       if (error instanceof Refused) throw error;
       problem ??= error instanceof Error ? error.message : String(error);
