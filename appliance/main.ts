@@ -59,6 +59,7 @@ import { openStore } from "./store.ts";
 import { openTelegram } from "./telegram/telegram.ts";
 import { ownTools } from "./tools.ts";
 import { openTrainer } from "./trainer/trainer.ts";
+import { openTuning } from "./tuning.ts";
 import { openUses } from "./uses.ts";
 import { openWatch } from "./watch/watch.ts";
 
@@ -117,6 +118,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => reader.close());
   const trainer = openTrainer({ modelsDir: config.models.dir, embedder });
   opened.defer(() => trainer.close());
+  const tuner = openTuning({ ...config, modelsDir: config.models.dir, embedder, log });
+  opened.defer(() => tuner.close());
 
   const generations = openGenerations({ state, modelsDir: config.models.dir, own: embedder, log });
   opened.defer(() => generations.close());
@@ -148,6 +151,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
       return mcp.discover.port;
     },
     trainer,
+    tuner,
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),
