@@ -91,7 +91,7 @@ export async function startWorker({ url, secret, config, log, functions = jobFun
 }
 
 /** Pictures are kept without where they cannot be looked for. */
-const optional = new Set<keyof Ports>(["visual", "pictures", "reranker"]);
+const optional = new Set<keyof Ports>(["visual", "pictures", "reranker", "embedders"]);
 const isThere = (need: unknown, ports: object): boolean =>
   need === "state" || optional.has(need as keyof Ports) || (need as string) in ports;
 
