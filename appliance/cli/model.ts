@@ -4,6 +4,7 @@ import { NikaError } from "../../convex/model/error.ts";
 import type { ModelResult, ModelView } from "../../convex/model/model.ts";
 import type { Client } from "./client.ts";
 import { withLive } from "./live.ts";
+import { generationLines } from "./modelDeploy.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, table, wrap } from "./text.ts";
 
@@ -66,8 +67,11 @@ export async function runModelTrain(
 }
 
 export async function runModelList(terminal: Terminal, client: Client, { json }: { json: boolean }): Promise<void> {
-  const models = await (await client.http()).query(api.models.list, {});
+  const http = await client.http();
+  const models = await http.query(api.models.list, {});
   if (json) return terminal.json(models);
+  for (const line of generationLines(await http.query(api.generations.current, {})))
+    for (const part of wrap(line, terminal.width)) terminal.line(part);
   if (models.length === 0) return terminal.line("No model was trained yet; `nika model train` does.");
   const rows = models.map((model) => [
     model.id.slice(0, 8),

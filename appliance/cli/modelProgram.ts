@@ -4,6 +4,8 @@ import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.t
 
 type UseFlags = { readonly allow?: readonly string[]; readonly nothing?: true; readonly erase?: true };
 
+type DeployFlags = { readonly anyway?: string; readonly wait: boolean };
+
 type TrainFlags = { readonly seed?: number; readonly keepNumbers?: true; readonly wait?: true };
 
 export function addModelCommands(program: Command, context: Context): void {
@@ -47,6 +49,32 @@ export function addModelCommands(program: Command, context: Context): void {
     .action(async (_flags: object, command: Command) => {
       const { runModelList } = await import("./model.ts");
       await runModelList(context.terminal, await clientOf(command), { json: isJson(command) });
+    });
+  model
+    .command("deploy")
+    .summary("have searches go by a model: one that was trained here, bge, or the baseline")
+    .description(
+      "Embeds all passages anew beside what searches go by, which go on all the while; what is written meanwhile goes to both. When the two were " +
+        "compared, the new one takes over at once and the old one is kept for a week. A model that was not judged better is refused. Cut off " +
+        "anywhere it goes on by itself; Ctrl-C only stops watching.",
+    )
+    .argument("<model>", "the id of a model or its beginning, bge, or baseline")
+    .option("--anyway <reason>", "although what it was compared with is not in force any more; the reason is kept")
+    .option("--no-wait", "do not wait until it is in force")
+    .addOption(jsonFlag())
+    .action(async (name: string, flags: DeployFlags, command: Command) => {
+      const { runModelDeploy } = await import("./modelDeploy.ts");
+      const options = { model: name, anyway: flags.anyway, wait: flags.wait, json: isJson(command), signal: context.signal };
+      await runModelDeploy(context.terminal, await clientOf(command), options);
+    });
+  model
+    .command("rollback")
+    .summary("have searches go by the model before, at once; or give up a move that is under way")
+    .description("Nothing that was written since is lost: as long as the model before is kept, it is written along.")
+    .addOption(jsonFlag())
+    .action(async (_flags: object, command: Command) => {
+      const { runModelRollback } = await import("./modelDeploy.ts");
+      await runModelRollback(context.terminal, await clientOf(command), { json: isJson(command) });
     });
   model
     .command("show")

@@ -12,13 +12,15 @@ export type ProgressOptions = {
   readonly terminal: Terminal;
   readonly label: string;
   readonly total: number;
+  /** What is counted: files, unless said. */
+  readonly noun?: string;
   readonly isQuiet: boolean;
 };
 
 /** Always on stderr, so that stdout carries results only. `isQuiet` shows nothing, for --json. */
-export async function openProgress({ terminal, label, total, isQuiet }: ProgressOptions): Promise<Progress> {
+export async function openProgress({ terminal, label, total, noun = "file", isQuiet }: ProgressOptions): Promise<Progress> {
   if (isQuiet || total === 0) return { update() {}, stop() {} };
-  return terminal.hasBar ? openBar(label, total) : openLines(terminal, label, total);
+  return terminal.hasBar ? openBar(label, total) : openLines(terminal, { label, noun, total });
 }
 
 async function openBar(label: string, total: number): Promise<Progress> {
@@ -44,7 +46,10 @@ async function openBar(label: string, total: number): Promise<Progress> {
 }
 
 /** A line for each tenth, and always the last. */
-function openLines(terminal: Terminal, label: string, atFirst: number): Progress {
+function openLines(
+  terminal: Terminal,
+  { label, noun, total: atFirst }: { label: string; noun: string; total: number },
+): Progress {
   let tenths = 0;
   let total = atFirst;
   return {
@@ -54,7 +59,7 @@ function openLines(terminal: Terminal, label: string, atFirst: number): Progress
       if (reached <= tenths) return;
       tenths = reached;
       terminal.note(
-        `${label}: ${Math.min(done, total).toLocaleString("en-US")} of ${countOf(total, "file")}${note ? ` · ${note}` : ""}`,
+        `${label}: ${Math.min(done, total).toLocaleString("en-US")} of ${countOf(total, noun)}${note ? ` · ${note}` : ""}`,
       );
     },
     stop() {},
