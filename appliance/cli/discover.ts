@@ -179,6 +179,7 @@ export type InstallOptions = JsonOption &
     readonly secrets: readonly string[];
     readonly egress: readonly string[];
     readonly mounts: readonly string[];
+    readonly storage: string | undefined;
     readonly despiteWarnings: boolean;
     readonly approves: boolean;
   };
@@ -204,6 +205,7 @@ export async function runMcpInstall(terminal: Terminal, client: Client, options:
     secrets: [...options.secrets],
     egress: [...options.egress],
     mounts: [...options.mounts],
+    ...(options.storage !== undefined && { storage: options.storage }),
     despiteWarnings,
   };
   const id = await (await client.http()).mutation(api.installs.begin, { wish });

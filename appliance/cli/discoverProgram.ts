@@ -79,6 +79,7 @@ type InstallFlags = {
   readonly env: Record<string, string>;
   readonly secret: string[];
   readonly egress: string[];
+  readonly storage?: string;
   readonly mount: string[];
   readonly despiteWarnings?: true;
   readonly approve?: true;
@@ -106,6 +107,7 @@ function addInstall(mcp: Command, { terminal, signal }: Context): void {
     .option("--secret <name>", "a further variable whose value is kept by `nika secrets`", each, [])
     .option("--egress <host:port>", "what it may reach, exactly", each, [])
     .option("--mount <path>", "a folder or file it may read", each, [])
+    .option("--storage <size>", "a folder of this size, /data inside, that it may write to and finds again, such as 64Mi")
     .option("--despite-warnings", "although something speaks against it")
     .option("--approve", "let its tools be used at once, without looking at them")
     .addOption(jsonFlag())
@@ -123,6 +125,7 @@ function addInstall(mcp: Command, { terminal, signal }: Context): void {
         secrets: flags.secret,
         egress: flags.egress,
         mounts: flags.mount,
+        storage: flags.storage,
         despiteWarnings: flags.despiteWarnings === true,
         approves: flags.approve === true,
         json: isJson(command),

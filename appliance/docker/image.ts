@@ -46,6 +46,8 @@ const guestDir = new URL("guest/", import.meta.url);
 /** Each sandbox runs as one of these, so that what the kernel counts by user is counted for it alone. */
 export const firstUser = 1_900_000_000;
 export const users = 1_024;
+/** Of these, the last so many are for sandboxes that store something. */
+export const storingUsers = 256;
 /** Runs what stands between the program and the gate; the program can neither signal nor read it. */
 export const relayUser = firstUser + users;
 

@@ -50,6 +50,7 @@ export function checkSpec(spec: SandboxSpec): void {
   if (!(spec.memoryBytes >= 16 << 20)) wrong("it needs at least 16 MiB of memory");
   if (!(spec.cpus >= 0.01)) wrong("it needs at least 0.01 of a processor");
   if (!(Number.isInteger(spec.processesMax) && spec.processesMax >= 1)) wrong("it needs at least one process");
+  if (spec.storage && !(spec.storage.bytesMax >= 1 << 20)) wrong("its storage needs at least 1 MiB");
   if (!(spec.tmpBytes >= 0)) wrong("its /tmp cannot be smaller than nothing");
   if (spec.timeLimitMs !== undefined && !(spec.timeLimitMs > 0)) wrong("its time limit must be positive");
 }
@@ -135,7 +136,7 @@ export function toCreateOptions({
       Ulimits: [
         ulimit("nofile", openFilesMax),
         ulimit("core", 0),
-        ulimit("fsize", tmpBytes),
+        ulimit("fsize", Math.max(tmpBytes, spec.storage?.bytesMax ?? 0)),
         ulimit("msgqueue", 0),
         ulimit("memlock", 64 << 10),
         // The engine's limit on processes counts the host's, of which a kernel in between has its own number: there, the limit on a

@@ -1,5 +1,5 @@
 /** What of this machine a sandbox may see: folders inside the given roots, never beyond them by a link, and nothing that listens. */
-import { opendir, realpath, stat } from "node:fs/promises";
+import { chmod, mkdir, opendir, realpath, stat } from "node:fs/promises";
 import { join, posix, sep } from "node:path";
 import type Docker from "dockerode";
 import { isNikaError, NikaError } from "../../convex/model/error.ts";
@@ -23,7 +23,7 @@ const forbidden = [
 /** Of a data folder: what only the appliance may read. */
 const forbiddenOfData = ["keys", "secrets", "engine", "vectors", "log", "sandbox", "lock", "run.json"];
 /** What the image, the kernel and the engine have there must not be covered. */
-const taken = ["/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/nika", "/tmp"];
+const taken = ["/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/nika", "/tmp", "/data"];
 
 /** The mounts in the engine's words. Fails with `denied` for what lies outside the roots, with `invalid` for what makes no sense. */
 export async function toMounts(mounts: SandboxSpec["mounts"], { roots, dataDir }: Ground): Promise<Docker.MountSettings[]> {
@@ -55,6 +55,29 @@ export async function toMounts(mounts: SandboxSpec["mounts"], { roots, dataDir }
       };
     }),
   );
+}
+
+/** Where sandboxes' storages lie in a data folder. */
+export const storageFolder = "storage";
+
+/** The same for a storage, which is made when it is not there. It must lie in the data folder's place for storages, and be a folder. */
+export async function toStorage(from: string, dataDir: string): Promise<Docker.MountSettings> {
+  const place = join(dataDir, storageFolder);
+  if (!isWithin(from, place) || from === place)
+    throw new NikaError("denied", `${from} may not be a sandbox's storage, because it lies outside ${place}.`);
+  await mkdir(from, { recursive: true, mode: 0o700 });
+  const source = await realpath(from);
+  if (!isWithin(source, await realpath(place)))
+    throw new NikaError("denied", `${from} leads elsewhere; it may not be a sandbox's storage.`);
+  // Whichever user it runs as inside. On this machine nobody gets to it: the folders above are the appliance's alone.
+  await chmod(source, 0o777);
+  return {
+    Type: "bind",
+    Source: source,
+    Target: "/data",
+    ReadOnly: false,
+    BindOptions: { Propagation: "rprivate", NonRecursive: true } as Docker.MountSettings["BindOptions"],
+  };
 }
 
 /** Folders from which may be mounted, and the data folder, most of which may not. */

@@ -21,9 +21,10 @@ import { attached } from "./attached.ts";
 import { engineSocket, openDocker } from "./client.ts";
 import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
 import { openEvents } from "./events.ts";
-import { openImages, relayUser, users } from "./image.ts";
+import { firstUser, openImages, relayUser, storingUsers, users } from "./image.ts";
 import { checkSpec, hasSecrets, openUsers, toCreateOptions, type Runtime } from "./limits.ts";
-import { toMounts } from "./mounts.ts";
+import { toMounts, toStorage } from "./mounts.ts";
+import { watchStorage } from "./storage.ts";
 
 export type SandboxesOptions = {
   /** Whose sandboxes these are: containers of another data folder are never touched. */
@@ -38,7 +39,14 @@ export type SandboxesOptions = {
 
 // Of this process, not of one who opens sandboxes: several of them share a data folder and must not reap each other's.
 const boot = randomUUID();
-const free = openUsers(users);
+const free = openUsers(users - storingUsers);
+/** Those of storages are not handed out, and are none too many: each is its storage's own. */
+const giveBack = (user: number): void => {
+  if (user < firstUser + users - storingUsers) free.give(user);
+};
+/** What one of them wrote the next must be able to change, so a storage has one user for good; of two storages it may be the same. */
+const userOf = (storage: string): number =>
+  firstUser + users - 1 - (createHash("sha256").update(storage).digest().readUInt32BE() % storingUsers);
 /** Where verdicts are kept in a data folder. */
 export const attestationsFile = "sandbox/attestations.json";
 const ownerLabel = "nika.sandbox.owner";
@@ -91,12 +99,14 @@ export function dockerSandboxes({
 
   /** Starts it under that runtime, whatever is known of it. */
   async function launch(spec: SandboxSpec, found: Found, { roots, signal }: Opener): Promise<Sandbox> {
+    const { storage } = spec;
     const mounts = await toMounts(spec.mounts, { roots, dataDir });
-    const user = free.take();
+    if (storage) mounts.push(await toStorage(storage.from, dataDir));
+    const user = storage ? userOf(storage.from) : free.take();
     try {
       return await start({ spec, mounts, ...found, user, signal });
     } catch (error) {
-      free.give(user);
+      giveBack(user);
       throw error;
     }
   }
@@ -160,7 +170,7 @@ export function dockerSandboxes({
     const container = await create(opening);
     const end = followed(container, spec);
     void end.ended.then(() => {
-      free.give(user);
+      giveBack(user);
       gate?.close();
     });
     try {
@@ -217,14 +227,15 @@ export function dockerSandboxes({
   }
 
   /** Follows a container to its end, whoever brings it about. */
-  function followed(container: Docker.Container, { timeLimitMs }: SandboxSpec) {
+  function followed(container: Docker.Container, { timeLimitMs, storage }: SandboxSpec) {
     const { promise: ended, resolve } = Promise.withResolvers<SandboxEnd>();
     const oom = Promise.withResolvers<true>();
     let code: number | undefined;
     let hasDied = false;
     let isKilledByOthers = false;
-    let broughtAbout: "stopped" | "time" | undefined;
+    let broughtAbout: "stopped" | "time" | "storage" | undefined;
     let timer: NodeJS.Timeout | undefined;
+    let unweigh = (): void => undefined;
     let words = (): string => "";
     let cut = (): void => undefined;
 
@@ -238,6 +249,7 @@ export function dockerSandboxes({
 
     async function finish(isKnown: boolean): Promise<void> {
       clearTimeout(timer);
+      unweigh();
       const reason = await reasonOf(isKnown);
       unwatch();
       if (reason !== "exit" && reason !== "memory") cut();
@@ -253,7 +265,7 @@ export function dockerSandboxes({
       return (await Promise.race([oom.promise, late])) ? "memory" : "exit";
     }
 
-    async function stop(reason: "stopped" | "time"): Promise<void> {
+    async function stop(reason: "stopped" | "time" | "storage"): Promise<void> {
       if (hasDied) return void (await ended);
       broughtAbout ??= reason;
       // Output that nobody reads would hold up the engine, and with it the end.
@@ -273,6 +285,7 @@ export function dockerSandboxes({
         ({ lastWords: words, cut } = pipes);
       },
       started() {
+        if (storage) unweigh = watchStorage(storage.from, storage.bytesMax, () => void stop("storage").catch(() => undefined));
         if (timeLimitMs !== undefined) timer = setTimeout(() => void stop("time").catch(() => undefined), timeLimitMs);
       },
     };

@@ -29,6 +29,8 @@ export const vInstallWish = v.object({
   secrets: v.array(v.string()),
   egress: v.array(v.string()),
   mounts: v.array(v.string()),
+  /** Size of a folder it may write to and find again, such as "64Mi". */
+  storage: v.optional(v.string()),
   /** The owner was told what speaks against it. */
   despiteWarnings: v.boolean(),
 });

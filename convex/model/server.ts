@@ -47,6 +47,8 @@ export type SandboxWish = {
   readonly cpus: number;
   readonly processesMax: number;
   readonly tmpBytes: number;
+  /** Of a folder that outlives it, /data; none when absent. */
+  readonly storageBytes?: number;
   /** Exact `host:port`. */
   readonly egress: readonly string[];
   /** Folders or files it may read, at the same path inside. */
@@ -386,7 +388,10 @@ function toSandbox(value: unknown, problem: Problem): SandboxWish {
       'Nothing may reach everything; list what it may reach, such as "api.github.com:443".',
     );
   if (filesystem["read_only"] === false)
-    problem("sandbox.filesystem.read_only", "A sandbox's files are always read-only; it writes to /tmp.");
+    problem(
+      "sandbox.filesystem.read_only",
+      "A sandbox's files are always read-only; it writes to /tmp, and with `storage` to /data.",
+    );
   const runtime = value["runtime"] ?? "auto";
   if (!runtimes.includes(runtime as SandboxWish["runtime"]))
     problem("sandbox.runtime", `It must be one of ${runtimes.join(", ")}, not ${JSON.stringify(runtime)}.`);
@@ -407,12 +412,14 @@ function toSandbox(value: unknown, problem: Problem): SandboxWish {
   const processesMax = value["pids"] ?? sandboxDefault.processesMax;
   if (!Number.isInteger(processesMax) || (processesMax as number) < 1)
     problem("sandbox.pids", "It must be a whole number from 1.");
+  const storage = value["storage"];
   return {
     runtime: runtime as SandboxWish["runtime"],
     memoryBytes: size("memory", value["memory"] ?? resources["memory_limit"], sandboxDefault.memoryBytes),
     cpus: cpus as number,
     processesMax: processesMax as number,
     tmpBytes: size("tmp", value["tmp"], sandboxDefault.tmpBytes),
+    ...(storage !== undefined && { storageBytes: size("storage", storage, mebibyte) }),
     egress: isTextList(egress) ? egress : [],
     mounts: isTextList(mounts) ? mounts : [],
   };

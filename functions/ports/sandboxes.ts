@@ -18,6 +18,11 @@ export type SandboxSpec = {
   readonly secrets?: Readonly<Record<string, string>>;
   /** Folders or files of this machine, read-only always. `from` is absolute; links on its way are resolved before it is looked at. */
   readonly mounts: readonly { readonly from: string; readonly to: string }[];
+  /**
+   * A folder of the appliance's own that it may write to, at /data, and where the next life of it finds what it wrote. It is weighed every second: with
+   * more than `bytesMax` in it the sandbox ends, so for a moment it can hold more.
+   */
+  readonly storage?: { readonly from: string; readonly bytesMax: number };
   /** Exact `host:port`; empty = none. Travels over a pipe of the engine, so that the sandbox never has a network. */
   readonly egress: readonly string[];
   readonly memoryBytes: number;
@@ -31,11 +36,11 @@ export type SandboxSpec = {
   readonly timeLimitMs?: number;
 };
 
-/** Why it ended: by itself, for want of memory, at its time limit, by `stop`, or without our knowing (engine gone, killed by others). */
+/** Why it ended: by itself, for want of memory or of room in its storage, at its time limit, by `stop`, or without our knowing (engine gone, killed by others). */
 export type SandboxEnd = {
   /** Of the program; undefined when nobody can say. */
   readonly code: number | undefined;
-  readonly reason: "exit" | "memory" | "time" | "stopped" | "lost";
+  readonly reason: "exit" | "memory" | "storage" | "time" | "stopped" | "lost";
 };
 
 /** A program running in its sandbox. */

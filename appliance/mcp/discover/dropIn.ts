@@ -21,6 +21,9 @@ export type DropInWish = {
   };
   readonly egress: readonly string[];
   readonly mounts: readonly string[];
+  readonly storage: string | undefined;
+  /** It was turned off, and stays so. */
+  readonly isOff: boolean;
   readonly file: string;
 };
 export type DropIn = {
@@ -31,7 +34,7 @@ export type DropIn = {
 };
 
 /** Fails with `invalid` and what is missing or wrong. */
-export function toDropIn({ alias, offer, program, values, more, egress, mounts, file }: DropInWish): DropIn {
+export function toDropIn({ alias, offer, program, values, more, egress, mounts, storage, isOff, file }: DropInWish): DropIn {
   const inputs = inputsOf(offer);
   const secrets = new Set<string>();
   for (const name of Object.keys(values)) {
@@ -88,7 +91,11 @@ export function toDropIn({ alias, offer, program, values, more, egress, mounts, 
     secrets.add(secretNameOf(alias, name));
     return `\${secret:${secretNameOf(alias, name)}}`;
   };
-  const sandbox = { ...(egress.length > 0 && { egress }), ...(mounts.length > 0 && { mounts }) };
+  const sandbox = {
+    ...(egress.length > 0 && { egress }),
+    ...(mounts.length > 0 && { mounts }),
+    ...(storage !== undefined && { storage }),
+  };
   const server =
     offer.type === "remote"
       ? { ...(offer.of.type === "sse" && { type: "sse" }), url: fill(offer.of.url, false), headers: fields(offer.of.headers) }
@@ -102,8 +109,9 @@ export function toDropIn({ alias, offer, program, values, more, egress, mounts, 
           },
           ...(Object.keys(sandbox).length > 0 && { sandbox }),
         };
-  const text = `${JSON.stringify({ mcpServers: { [alias]: server } }, undefined, 2)}\n`;
-  const { servers, problems } = parseServers(text, file);
+  const said = (entry: object): string => `${JSON.stringify({ mcpServers: { [alias]: entry } }, undefined, 2)}\n`;
+  const text = said(isOff ? { ...server, disabled: true } : server);
+  const { servers, problems } = parseServers(said(server), file);
   const [config] = servers;
   if (!config)
     throw new NikaError(
@@ -118,6 +126,16 @@ function valueOf(input: Input, { alias, values }: Pick<DropInWish, "alias" | "va
   if (input.isSecret)
     return input.isRequired || values[input.name] !== undefined ? `\${secret:${secretNameOf(alias, input.name)}}` : undefined;
   return values[input.name] ?? input.fallback;
+}
+
+/** Whether the owner turned off what stands in that file. */
+export function isTurnedOff(file: string, alias: string): boolean {
+  try {
+    const { mcpServers } = JSON.parse(readFileSync(file, "utf8")) as { mcpServers?: unknown };
+    return recordOf(recordOf(mcpServers)[alias])["disabled"] === true;
+  } catch {
+    return false;
+  }
 }
 
 export const dropInFile = (dataDir: string, alias: string): string => join(dataDir, "mcp.d", `${alias}.json`);

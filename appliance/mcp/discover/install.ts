@@ -19,9 +19,9 @@ import type { InstallResult, InstallStep, InstallWish } from "../../../convex/mo
 import type { Warning } from "../../../convex/model/lookalike.ts";
 import { aliasCharsMax, toAlias, type ServerConfig } from "../../../convex/model/server.ts";
 import { lint } from "../../../convex/model/tool.ts";
-import type { Installed, Listing, PackagePin, ServerLock } from "../pool/kept.ts";
+import type { Installed, InstalledWish, Listing, PackagePin, ServerLock } from "../pool/kept.ts";
 import type { Launcher } from "../pool/launch.ts";
-import { dropInFile, toDropIn, writeDropIn } from "./dropIn.ts";
+import { dropInFile, isTurnedOff, toDropIn, writeDropIn } from "./dropIn.ts";
 import { hostsNamed } from "./hosts.ts";
 import { recordOf, textOf } from "./json.ts";
 import { isNpmName, type Npm } from "./npm.ts";
@@ -303,6 +303,11 @@ export function openInstaller(options: InstallerOptions): Installer {
       step("look", "asking its registry");
       const resolved = await resolve(wish, signal);
       const { entry, offer, alias, source, before } = resolved;
+      const whole = joined(
+        before?.wish,
+        wish,
+        inputsOf(offer).map(({ name }) => name),
+      );
       const warnings = warningsFor(resolved);
       const grave = warnings.filter(({ isGrave }) => isGrave);
       if (grave.length > 0 && !wish.despiteWarnings)
@@ -312,7 +317,18 @@ export function openInstaller(options: InstallerOptions): Installer {
         );
       const file = dropInFile(dataDir, alias);
       const declare = (program: { command: string; file: string } | undefined) =>
-        toDropIn({ alias, offer, program, values: wish.values, more: wish, egress: wish.egress, mounts: wish.mounts, file });
+        toDropIn({
+          alias,
+          offer,
+          program,
+          values: whole.values,
+          more: whole,
+          egress: whole.egress,
+          mounts: whole.mounts,
+          storage: whole.storage,
+          isOff: before !== undefined && isTurnedOff(file, alias),
+          file,
+        });
       // What is missing is said before minutes are spent on fetching.
       declare({ command: "node", file: "/srv/app.js" });
       const got = await fetched(resolved, signal, step);
@@ -326,7 +342,14 @@ export function openInstaller(options: InstallerOptions): Installer {
       signal.throwIfAborted();
       step("place", "declaring it");
       const previous = before?.package && got && before.package.tree !== got.pin.tree ? before.package : before?.previous;
-      const installed = { source, entry, at: now(), ...(got && { package: got.pin }), ...(previous && { previous }) };
+      const installed = {
+        source,
+        entry,
+        at: now(),
+        wish: whole,
+        ...(got && { package: got.pin }),
+        ...(previous && { previous }),
+      };
       // What takes the place of another is listed and compared with it when it does; a first one need not be started twice.
       ground.adopt(alias, installed, before ? undefined : trial);
       writeDropIn(file, dropIn.text);
@@ -381,4 +404,22 @@ function npmProgram(dir: string, name: string): { readonly command: string; read
   const file = join(own, path);
   if (!file.startsWith(own) || !existsSync(file)) throw new NikaError("invalid", `${name} names a program that is not in it.`);
   return { command: "node", file, own };
+}
+
+/** What was said when it was installed holds for another version of it, where nothing else is said now. */
+function joined(before: InstalledWish | undefined, wish: InstallWish, inputs: readonly string[]): InstalledWish {
+  const { values, args, env, secrets, egress, mounts, storage } = wish;
+  if (!before) return { values, args, env, secrets, egress, mounts, ...(storage !== undefined && { storage }) };
+  const either = (now: readonly string[], old: readonly string[]): string[] => [...(now.length > 0 ? now : old)];
+  const kept = storage ?? before.storage;
+  return {
+    // Another version may not ask for it any more.
+    values: { ...Object.fromEntries(Object.entries(before.values).filter(([name]) => inputs.includes(name))), ...values },
+    args: either(args, before.args),
+    env: { ...before.env, ...env },
+    secrets: either(secrets, before.secrets),
+    egress: either(egress, before.egress),
+    mounts: either(mounts, before.mounts),
+    ...(kept !== undefined && { storage: kept }),
+  };
 }

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Entry } from "../../../convex/model/entry.ts";
+import type { InstallWish } from "../../../convex/model/install.ts";
 import type { ToolDefinition } from "../../../convex/model/tool.ts";
 
 export type Era = "legacy" | "modern";
@@ -41,11 +42,14 @@ export type PackagePin = {
   readonly at: number;
 };
 /** Where a server came from, when it came from a registry. */
+export type InstalledWish = Pick<InstallWish, "values" | "args" | "env" | "secrets" | "egress" | "mounts" | "storage">;
 export type Installed = {
   /** The registry's name; `npm` or `pypi` when the package itself was named. */
   readonly source: string;
   readonly entry: Entry;
   readonly at: number;
+  /** What the owner gave it; absent for those of before this was kept. */
+  readonly wish?: InstalledWish;
   /** Absent for one that runs elsewhere. */
   readonly package?: PackagePin;
   /** What it was before, which may still be running, and can be gone back to. */

@@ -253,6 +253,9 @@ function startBare(
   });
 }
 
+/** Where a server keeps what it is to find again. It stays when the server is removed. */
+export const storageOf = (dataDir: string, server: string): string => join(dataDir, "storage", "mcp", server);
+
 type SandboxTools = {
   readonly id: string;
   readonly secrets: Readonly<Record<string, string>>;
@@ -270,7 +273,7 @@ async function startSandboxed(
   { id, dataDir, sandboxes, secrets, signal }: SandboxTools,
 ): Promise<Launched> {
   const { command, language, mounts } = toInside(config, transport);
-  const { runtime, memoryBytes, cpus, processesMax, tmpBytes, egress } = config.sandbox;
+  const { runtime, memoryBytes, cpus, processesMax, tmpBytes, egress, storageBytes: bytesMax } = config.sandbox;
   for (const { from } of mounts)
     if (isInside(dataDir, from) || (isInside(from, dataDir) && !shown.some((dir) => isInside(from, join(dataDir, dir)))))
       throw new NikaError("denied", `"${config.name}" may not see ${from}, because Nika's own folder ${dataDir} is there.`);
@@ -288,6 +291,7 @@ async function startSandboxed(
       cpus,
       processesMax,
       tmpBytes,
+      ...(bytesMax !== undefined && { storage: { from: storageOf(dataDir, config.name), bytesMax } }),
     },
     signal,
   );
@@ -298,6 +302,7 @@ async function startSandboxed(
   const ends = {
     exit: "it ended",
     memory: "it used up its memory",
+    storage: "it stored more than it may",
     time: "its time was over",
     stopped: "it was stopped",
     lost: "it was lost",

@@ -37,6 +37,23 @@ else {
     assert.match(readFileSync(join(dataDir, "sandbox/attestations.json"), "utf8"), /"isSufficient": true/);
   });
 
+  test("what it stores is there for the next, in no other's reach, and more than it may ends it", async () => {
+    const storage = { from: join(dataDir, "storage", "test", "one"), bytesMax: 8 << 20 };
+    const write =
+      "const fs = require('fs'); fs.appendFileSync('/data/log', 'x'); console.log(fs.readFileSync('/data/log', 'utf8'))";
+    for (const expected of ["x\n", "xx\n"])
+      assert.equal(await text((await sandboxes.open(specOf(write, { storage }), never)).output), expected);
+    const grow = "let n = 0; setInterval(() => require('fs').writeFileSync('/data/' + n++, Buffer.alloc(1 << 20, 1)), 20)";
+    const full = await sandboxes.open(specOf(grow, { storage, timeLimitMs: 30_000 }), never);
+    const { reason } = await full.ended;
+    assert.equal(reason, "storage");
+    const outside = { ...storage, from: join(root, "elsewhere") };
+    await assert.rejects(
+      sandboxes.open(specOf(write, { storage: outside }), never),
+      (error: unknown) => isNikaError(error) && error.code === "denied",
+    );
+  });
+
   test("one that somebody else removes is lost", async () => {
     const spec = specOf("console.log('up'); setInterval(() => {}, 1000)");
     const sandbox = await sandboxes.open(spec, never);

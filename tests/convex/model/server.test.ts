@@ -48,6 +48,7 @@ test("a mistake is told with its key and costs only the server it is in", () => 
     port: { command: "node", sandbox: { egress: ["example.com"], memory: "lots" } },
     open: { command: "node", sandbox: { network: { allow_outbound: true } } },
     slow: { command: "node", timeout: "soon" },
+    stores: { command: "node", sandbox: { storage: "a lot" } },
   });
   assert.deepEqual(
     servers.map(({ name }) => name),
@@ -62,6 +63,7 @@ test("a mistake is told with its key and costs only the server it is in", () => 
       "port.sandbox.memory",
       "open.sandbox.network.allow_outbound",
       "slow.timeout",
+      "stores.sandbox.storage",
     ],
   );
 });

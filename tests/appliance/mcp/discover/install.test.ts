@@ -181,7 +181,9 @@ test("a server goes all the way: fetched without running anything, listed apart,
         version: "1.1.0",
         packages: (published[0]?.server["packages"] as object[] | undefined)?.map((one) => ({ ...one, version: "1.1.0" })),
       };
-      const second = await place.install("weather", wish);
+      // What it was given holds for the next version.
+      const second = await place.install("weather", { storage: "64Mi" });
+      assert.match(readFileSync(join(place.dir, "mcp.d/weather.json"), "utf8"), /"Lyon"[^]*"storage": "64Mi"/);
       assert.deepEqual([second.before, second.version, second.waiting], ["1.0.0", "1.1.0", 2]);
       assert.deepEqual(standingsOf(place, "weather"), { look: "changed", listen: "new" });
       assert.deepEqual(visible(place), []);
@@ -193,7 +195,11 @@ test("a server goes all the way: fetched without running anything, listed apart,
       // What runs already was looked at when it began.
       await place.pool.revive("weather");
       await assert.rejects(place.pool.refresh("weather", new AbortController().signal), /not the one that was installed/);
-      await place.install("weather", wish);
+      // One that is off stays off.
+      await place.declared.turn("weather", false);
+      await place.install("weather");
+      assert.equal(place.pool.standings()[0]?.state, "off");
+      await place.declared.turn("weather", true);
       assert.equal((await place.pool.refresh("weather", new AbortController().signal)).tools.length, 2);
 
       await place.declared.turn("weather", false);
