@@ -140,10 +140,8 @@ export const emptyMemory = (now: number): ScalingMemory => ({ spanAt: now, spans
 
 /** Mean of what jobs of a sort took, the last ones counting most; for a sort with few of them, nine in ten take no longer. */
 export function expectedMs(durations: readonly number[], usualMs: number): number {
-  if (durations.length === 0) return usualMs;
-  const sorted = durations.toSorted((a, b) => a - b);
-  if (durations.length < 10) return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * 0.9))] ?? usualMs;
-  return durations.reduce((mean, one, at) => (at === 0 ? one : mean + 0.05 * (one - mean)), 0);
+  if (durations.length >= 10) return durations.reduce((mean, one, at) => (at === 0 ? one : mean + 0.05 * (one - mean)), 0);
+  return durations.toSorted((a, b) => a - b)[Math.ceil(durations.length * 0.9) - 1] ?? usualMs;
 }
 
 /** One look. Whatever it decides, its input and its sentence are to be kept, so that it can be asked again. */

@@ -114,6 +114,8 @@ class Pool {
   #cost = 0;
   #tally = { boots: 0, refused: 0, preempted: 0, flips: 0, machinesMax: 0 };
   #direction = 0;
+  /** Of this look. */
+  #best: { readonly bootMs: number; readonly offer?: Offer } = { bootMs: usualBootMs };
   #now = 0;
 
   constructor(world: PoolWorld, policy: PoolPolicy) {
@@ -237,7 +239,8 @@ class Pool {
       const machine = this.#machines.get(id);
       if (machine && !machine.job) this.#remove(machine);
     }
-    for (let asked = 0; asked < add; asked++) this.#ask();
+    const { offer } = this.#best;
+    if (offer) for (let asked = 0; asked < add; asked++) this.#ask(offer);
     const direction = Math.sign(add - remove.length);
     if (direction !== 0) {
       if (this.#direction !== 0 && direction !== this.#direction) this.#tally.flips++;
@@ -256,7 +259,8 @@ class Pool {
     const oldest = this.#queue[this.#queueAt];
     const machines = [...this.#machines.values()];
     const meanMs = expectedMs(this.#durations, usualJobMs);
-    const { bootMs, offer } = this.#next(meanMs);
+    this.#best = this.#next(meanMs);
+    const { bootMs, offer } = this.#best;
     return {
       now: this.#now,
       waiting: this.#queue.length - this.#queueAt,
@@ -287,9 +291,7 @@ class Pool {
     };
   }
 
-  #ask(): void {
-    const { offer } = this.#next(usualJobMs);
-    if (!offer) return;
+  #ask(offer: Offer): void {
     const { bootMs, refusalMs, refusedShare, outages } = this.#world;
     const machine: Machine = {
       id: String(++this.#made).padStart(6, "0"),
