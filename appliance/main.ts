@@ -35,6 +35,7 @@ import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
 import { answerOf, openFunctions, routesOf } from "./functions.ts";
+import { openRented } from "./gpu.ts";
 import { openGenerations } from "./generations.ts";
 import { openCrontab } from "./host/crontab.ts";
 import { openHostSchedules, type HostSchedules } from "./host/hostSchedules.ts";
@@ -126,10 +127,22 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const { record, embedders } = generations;
   const vault = qdrantVectors({ ...store, embedderId: embedder.id, record });
 
+  const files = storageFiles({ convexUrl: convex.url, near: engine });
+  const rented = await openRented({
+    ...config,
+    adminKey: keys.adminKey,
+    searchPath: config.mcp.variables["PATH"],
+    state,
+    files,
+    secrets,
+    log,
+  });
+  opened.defer(() => rented.close());
+
   const ended = Promise.withResolvers<void>();
   const ports: Ports = {
     state,
-    files: storageFiles({ convexUrl: convex.url, near: engine }),
+    files,
     reader,
     embedder,
     reranker,
@@ -210,6 +223,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     secrets,
     bridge: (path) => bridgeFind(path) ?? mcp.routes.find(path),
     functions: routesOf({ owned, ports, secrets, log }),
+    gpu: rented.routes(ports),
     telegram,
     join: openDoor({
       state,

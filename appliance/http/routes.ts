@@ -54,6 +54,8 @@ export type RouteOptions = {
   readonly bridge: BridgeRoutes;
   /** The owner's functions, and the hooks by which others call them. */
   readonly functions: BridgeRoutes;
+  /** What the owner does about rented machines, and what these dial. */
+  readonly gpu: BridgeRoutes;
   /** The chat that mirrors the bridge. The token of its bot travels over loopback and stops in a file. */
   readonly telegram: { connect(token: string): Promise<object>; disconnect(): Promise<void> };
   /** Lets in a worker of another machine that shows its secret. */
@@ -153,6 +155,7 @@ export function nikaRoutes(options: RouteOptions): Routes {
         table[`${request.method ?? "GET"} ${path}`] ??
         bridge(options, options.bridge, path) ??
         bridge(options, options.functions, path) ??
+        bridge(options, options.gpu, path) ??
         (path.startsWith("/nika/secrets") ? secrets(options, path) : undefined) ??
         (isApi ? schedules(options, path) : findMedia(path, request));
       if (!handler && !path.startsWith("/nika/")) return false;

@@ -47,6 +47,8 @@ export type DoorOptions = {
   readonly passes: Passes;
   readonly shelf: Shelf;
   readonly state: DoorState;
+  /** The agent with its Node, packed: for machines that have neither. Absent where no machine comes from afar. */
+  readonly program?: () => Promise<string>;
   readonly log: (line: string) => void;
 };
 
@@ -76,7 +78,7 @@ const statuses: Record<Code, number> = {
   bug: 500,
 };
 
-export function openGpuDoor({ passes, shelf, state, log }: DoorOptions): Door {
+export function openGpuDoor({ passes, shelf, state, program, log }: DoorOptions): Door {
   const muted = new Set<string>();
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://nika");
@@ -135,7 +137,13 @@ export function openGpuDoor({ passes, shelf, state, log }: DoorOptions): Door {
     const { searchParams } = new URL(request.url ?? "/", "http://nika");
     const name = path.slice(prefix.length);
     if (request.method === "POST" && name === "enrol") return enrol(request, response);
-    const pass = passes.readSession((request.headers.authorization ?? "").replace(/^Bearer /, ""));
+    const shown = (request.headers.authorization ?? "").replace(/^Bearer /, "");
+    if (request.method === "GET" && name === "program" && program) {
+      if (!passes.readToken(shown)) throw refused();
+      response.writeHead(200, { "content-type": "application/gzip" });
+      return pipeline(createReadStream(await program()), response);
+    }
+    const pass = passes.readSession(shown);
     if (!pass) throw refused();
     if (muted.has(pass.machineId)) return void response.destroy();
     if (request.method === "POST" && name === "beat") return beat(pass, request, response);

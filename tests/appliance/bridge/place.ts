@@ -39,6 +39,7 @@ export async function openPlace(state: Lab): Promise<Place> {
     ...options,
     bridge,
     functions: () => undefined,
+    gpu: () => undefined,
     convexUrl: server.origin,
     log: () => {},
     now: () => Date.now(),

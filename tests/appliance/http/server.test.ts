@@ -71,6 +71,7 @@ server.serve({
     schedules: schedulesOf({} as Ports, {} as HostSchedules),
     bridge: () => undefined,
     functions: () => undefined,
+    gpu: () => undefined,
     telegram: { connect: async () => ({}), disconnect: async () => {} },
     media: {
       picture: async (id) => (id === "p1" ? { bytes: Buffer.from("picture"), mediaType: "image/webp" } : undefined),

@@ -1,0 +1,158 @@
+/** Rented machines and work for them, joined to what they need: containers of this machine, the door that agents dial, accounts at providers. */
+import { execFile } from "node:child_process";
+import { createHash, createHmac } from "node:crypto";
+import { existsSync } from "node:fs";
+import { rename } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { internal } from "../convex/_generated/api.js";
+import { NikaError } from "../convex/model/error.ts";
+import type { Ports } from "../functions/define.ts";
+import { quoteGpuJob } from "../functions/machines/quote.ts";
+import { sweepAll } from "../functions/machines/sweep.ts";
+import type { Boots, Gpu, Providers } from "../functions/ports/gpu.ts";
+import type { Files } from "../functions/ports/files.ts";
+import type { Secrets } from "../functions/ports/secrets.ts";
+import type { State } from "../functions/ports/state.ts";
+import { runCall } from "../functions/runtime/call.ts";
+import { dockerMachines } from "./docker/machines.ts";
+import { openBoots } from "./gpu/agent/boot.ts";
+import { shipmentIn } from "./gpu/agent/ship.ts";
+import { openGpuDoor } from "./gpu/door/door.ts";
+import { openOffice } from "./gpu/door/office.ts";
+import { openPasses } from "./gpu/door/passes.ts";
+import { openShelf } from "./gpu/door/shelf.ts";
+import { installIdIn } from "./gpu/install.ts";
+import { localProvider } from "./gpu/local/local.ts";
+import { openProviders } from "./gpu/providers.ts";
+import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
+import { askFor, openGpu } from "./gpu/run.ts";
+
+export type GpuOptions = {
+  readonly dataDir: string;
+  readonly adminKey: string;
+  readonly publicUrl: string | undefined;
+  /** Where programs are found that run as processes of this machine. */
+  readonly searchPath: string | undefined;
+  readonly state: State;
+  readonly files: Files;
+  readonly secrets: Secrets;
+  readonly log: (line: string) => void;
+};
+
+export type Rented = {
+  readonly gpu: Gpu;
+  readonly providers: Providers;
+  readonly boots: Boots;
+  readonly acts: (ports: Ports) => GpuActs;
+  /** Undefined for paths that are none of theirs. */
+  routes(ports: Ports): (path: string) => GpuRoute | undefined;
+  close(): Promise<void>;
+};
+
+const run = promisify(execFile);
+/** The kernel takes no longer names of sockets. */
+const socketCharsMax = 100;
+const keptMs = 30 * 24 * 3_600_000;
+
+export async function openRented(options: GpuOptions): Promise<Rented> {
+  const { dataDir, adminKey, publicUrl, searchPath, state, files, secrets, log } = options;
+  const now = (): number => Date.now();
+  const dir = join(dataDir, "gpu");
+  const shelf = openShelf({ dir });
+  const passes = openPasses(createHmac("sha256", adminKey).update("machines").digest());
+  const office = openOffice({ state, files, shelf, dir: join(dir, "known"), now });
+  const shipment = () => shipmentIn(join(dataDir, "cache", "agent"));
+  const program = async (): Promise<string> => {
+    const { dir: from } = await shipment();
+    const file = `${from}.tgz`;
+    if (!existsSync(file)) {
+      await run("tar", ["-czf", `${file}.${process.pid}`, "-C", from, "."]);
+      await rename(`${file}.${process.pid}`, file);
+    }
+    return file;
+  };
+  const door = openGpuDoor({ passes, shelf, state: office, program, log });
+  const folder = socketFolder(dir);
+  await door.listen(folder);
+  const local = localProvider({
+    dataDir,
+    containers: dockerMachines(),
+    shipment,
+    door: { folder, socket: join(folder, "door.sock") },
+    now,
+    searchPath,
+  });
+  const providers = openProviders({
+    installId: installIdIn(dataDir),
+    secrets,
+    now,
+    own: { local: async () => local },
+    kinds: {},
+  });
+  await providers.refresh();
+  const boots = openBoots({ passes, doorUrl: () => publicUrl, publicKeyOf: async () => "", now });
+  const pruning = Promise.all([shelf.prune(keptMs), office.prune()]).catch((error: unknown) => log(`gpu: ${String(error)}`));
+
+  const acts = (ports: Ports): GpuActs => ({
+    async quote(wish, by, signal) {
+      const { providers: only, deadlineAt, ...payload } = wish;
+      const ask = {
+        ...(await askFor(payload, shelf)),
+        ...(only && { providers: only }),
+        ...(deadlineAt !== undefined && { deadlineAt }),
+      };
+      return runCall(quoteGpuJob, { args: { ask, by }, ports, signal });
+    },
+    results(jobId) {
+      const found = shelf.results(jobId);
+      if (found === undefined) throw new NikaError("missing", "There are no results of this job here.");
+      return found;
+    },
+    sweep: (isDryRun, signal) => sweepAll(providers, { clock: { now }, signal, isDryRun }),
+    check: async (id, signal) => (await providers.open(id)).check(signal),
+    async connect(id, credentials, signal) {
+      if (Object.keys(credentials).length > 0) await providers.keep(id, credentials);
+      return (await providers.open(id)).check(signal);
+    },
+    disconnect: (id) => providers.forget(id),
+    listProviders: async () =>
+      Promise.all(
+        (["local", "ssh", "runpod", "aws", "google", "azure", "scaleway", "contabo"] as const).map(async (id) => ({
+          id,
+          isSetUp: await providers.isSetUp(id),
+          wants: providers.wants(id),
+        })),
+      ),
+    prove: async () => {
+      throw new NikaError("unavailable", "The paid proof is not there yet.");
+    },
+  });
+
+  return {
+    gpu: openGpu({ state, shelf, dataDir }),
+    providers,
+    boots,
+    acts,
+    routes(ports) {
+      const owners = gpuRoutes(acts(ports));
+      return (path) =>
+        path.startsWith("/nika/gpu/agent/")
+          ? async (request: IncomingMessage, response: ServerResponse) => void door.handle(path, request, response)
+          : owners(path);
+    },
+    async close() {
+      await door.close();
+      await pruning;
+    },
+  };
+}
+
+/** Beside the data, or, where its path is too long for a socket, in a folder of its name among temporary ones. */
+function socketFolder(dir: string): string {
+  const usual = join(dir, "door");
+  if (join(usual, "door.sock").length <= socketCharsMax) return usual;
+  return join(tmpdir(), `nika-${createHash("sha256").update(dir).digest("hex").slice(0, 16)}`);
+}
