@@ -51,15 +51,16 @@ export async function prepare(
   { modelId, passages, uses, scopes, isScrubbed, seed, base: given, recipe, queryPrefix }: Preparing,
   embed: (texts: readonly string[]) => Promise<readonly Float32Array[]>,
 ): Promise<Prepared> {
-  const none = { embed: () => [], fusion: fusionDefault };
-  const pairs = await pairsOf({ passages, uses, scopes, pinned: [], isScrubbed, live: none }, seed);
+  const source = { passages, uses, scopes, pinned: [], isScrubbed, live: { embed: () => [], fusion: fusionDefault } };
+  const pairs = await pairsOf(source, seed);
   const split = splitByDocument(pairs, passages);
   const dataSha256 = digestOf(pairs, passages);
   const counts = countsOf(split);
   const asked = [...new Set(split.training.pairs.filter(({ origin }) => isReal(origin)).map(({ query }) => query))];
   const known = await vectorsOf([...passages.map(({ text }) => text), ...asked], embed);
   const live = { embed: (texts: readonly string[]) => texts.map((text) => known.get(text)!), fusion: fusionDefault };
-  const isReached = reaching(split, { passages, uses, scopes, pinned: [], isScrubbed, live });
+  const near = { ...source, live };
+  const isReached = reaching(split, near);
   const refusal = checkDataset(split, { passages: new Map(passages.map((one) => [nameOf(one), one])), isReached });
   if (refusal) return { type: "refused", refusal, dataSha256, counts };
   const base = given ?? randomBase([...passages.map(({ text }) => text), ...asked, queryPrefix]);
