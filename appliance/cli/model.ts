@@ -1,9 +1,10 @@
 /** `nika model`: what Nika learns from how it is used. */
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
-import type { ModelResult, ModelView } from "../../convex/model/model.ts";
+import type { LoraWish, ModelResult, ModelView } from "../../convex/model/model.ts";
 import type { Client } from "./client.ts";
 import { withLive } from "./live.ts";
+import { loraLines } from "./tune.ts";
 import { generationLines } from "./modelDeploy.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, table, wrap } from "./text.ts";
@@ -41,6 +42,7 @@ export async function runModelUse(
 export type ModelTrainOptions = {
   readonly seed: number | undefined;
   readonly keepNumbers: boolean;
+  readonly lora?: LoraWish | undefined;
   readonly wait: boolean;
   readonly json: boolean;
   readonly signal: AbortSignal;
@@ -49,10 +51,11 @@ export type ModelTrainOptions = {
 export async function runModelTrain(
   terminal: Terminal,
   client: Client,
-  { seed, keepNumbers, wait, json, signal }: ModelTrainOptions,
+  { seed, keepNumbers, lora, wait, json, signal }: ModelTrainOptions,
 ): Promise<void> {
   const http = await client.http();
-  const id = await http.mutation(api.models.train, { keepsNumbers: keepNumbers, ...(seed !== undefined && { seed }) });
+  const wish = { keepsNumbers: keepNumbers, ...(seed !== undefined && { seed }), ...(lora && { lora }) };
+  const id = await http.mutation(api.models.train, wish);
   if (!wait) {
     if (json) return terminal.json({ id });
     return terminal.line("It is being trained; `nika model list` says what it came to.");
@@ -120,6 +123,7 @@ function modelLines({ id, state, problem, result, seed }: ModelView): string[] {
             `vectors ${trained.fusion.dense} to words ${trained.fusion.lexical}, by ${trained.fusion.method}. Files ${trained.sha256.slice(0, 12)}, ${(trained.sizeBytes / 2 ** 20).toFixed(1)} MiB.`,
         ]
       : []),
+    ...(trained?.lora ? loraLines(trained.lora) : []),
     ...checks.map(({ name, passed, says }) => `${passed ? "  ok" : "FAIL"}  ${oneLine(name)}: ${oneLine(says)}`),
   ];
 }

@@ -1,12 +1,13 @@
 /** The commands about what Nika learns from how it is used. See program.ts. */
 import type { Command } from "commander";
 import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+import { moneyFlag, toWish, type TuneFlags } from "./tune.ts";
 
 type UseFlags = { readonly allow?: readonly string[]; readonly nothing?: true; readonly erase?: true };
 
 type DeployFlags = { readonly anyway?: string; readonly wait: boolean };
 
-type TrainFlags = { readonly seed?: number; readonly keepNumbers?: true; readonly wait?: true };
+type TrainFlags = TuneFlags & { readonly seed?: number; readonly keepNumbers?: true; readonly wait?: true };
 
 export function addModelCommands(program: Command, context: Context): void {
   const model = program.command("model").summary("what Nika learns from how you use it");
@@ -34,12 +35,22 @@ export function addModelCommands(program: Command, context: Context): void {
     )
     .option("--seed <n>", "the same seed and data give the same model (default: 1)", countFlag(2 ** 31 - 1))
     .option("--keep-numbers", "leave addresses, accounts and phone numbers in questions")
+    .option("--with <way>", "lora: beside a model that knows meanings, as a job of a machine that has what it takes (`nika gpu`)")
+    .option(
+      "--base <model>",
+      "with lora: its folder below the models folder (default: bge-small-en-v1.5), or random for a tiny one to try the way",
+    )
+    .option(
+      "--spend <amount>",
+      "with lora: rent a GPU for at most this, as in 5EUR; your questions and passages go there. Without it only machines of yours are used",
+      moneyFlag,
+    )
     .option("--wait", "wait until it is trained, and show what it came to")
     .addOption(jsonFlag())
     .action(async (flags: TrainFlags, command: Command) => {
       const { runModelTrain } = await import("./model.ts");
       const { seed, keepNumbers = false, wait = false } = flags;
-      const options = { seed, keepNumbers, wait, json: isJson(command), signal: context.signal };
+      const options = { seed, keepNumbers, wait, lora: toWish(flags), json: isJson(command), signal: context.signal };
       await runModelTrain(context.terminal, await clientOf(command), options);
     });
   model
