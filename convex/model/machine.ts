@@ -3,7 +3,17 @@
  * by waiting: a machine is gone when its provider was seen without it, twice, and without what stood beside it. Times are ms since 1970.
  */
 import { v, type Infer } from "convex/values";
-import { vCapability, vFailure, vOffer, vProviderId, vRef, vSatellite, type Failure, type Observed, type Ref } from "./gpu.ts";
+import {
+  vFailure,
+  vOffer,
+  vProviderId,
+  vRef,
+  vSatellite,
+  type Capability,
+  type Failure,
+  type Observed,
+  type Ref,
+} from "./gpu.ts";
 import { vLane } from "./lane.ts";
 
 /**
@@ -117,7 +127,7 @@ export type MachineTerms = {
   readonly deadline: number;
   /** It must have dialled in by then. */
   readonly bootBy: number;
-  readonly createIs: Infer<typeof vCapability>["createIs"];
+  readonly createIs: Capability["createIs"];
   readonly listLagMs: number;
 };
 
@@ -282,8 +292,8 @@ const isThere = ({ state }: Observed): boolean => state !== "gone";
 
 function looked(life: MachineLife, found: readonly Observed[], terms: MachineTerms, now: number): Advanced {
   const ofName = found.toSorted((a, b) => (a.createdAt ?? 0) - (b.createdAt ?? 0) || (a.ref.id < b.ref.id ? -1 : 1));
-  const alive = ofName.filter((one) => isThere(one));
-  const mine = life.ref === undefined ? (alive[0] ?? ofName[0]) : ofName.find(({ ref }) => isSame(ref, life.ref));
+  const oldest = ofName.find((one) => isThere(one)) ?? ofName[0];
+  const mine = life.ref === undefined ? oldest : ofName.find(({ ref }) => isSame(ref, life.ref));
   // Of two the newer one goes. What stayed behind of another is ended by itself too.
   const twins = found.filter((one) => one !== mine && (isThere(one) || one.satellites.length > 0));
   const heard = { ...life, failures: 0, failure: undefined };

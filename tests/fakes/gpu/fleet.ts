@@ -1,0 +1,268 @@
+/**
+ * The whole lease engine under a clock that is moved: the control plane's own mutations over a store in memory, the functions as they are,
+ * emulated providers, and, on machines that run, an agent of few words. A controller can be killed before or after anything it asks.
+ */
+import { mock } from "node:test";
+import { api, internal } from "../../../convex/_generated/api.js";
+import type { Doc, Id } from "../../../convex/_generated/dataModel.js";
+import type { Need, ProviderId } from "../../../convex/model/gpu.ts";
+import type { GpuAsk } from "../../../convex/model/gpuJob.ts";
+import { isNikaError } from "../../../convex/model/error.ts";
+import type { JobKind } from "../../../convex/model/kinds.ts";
+import { createMachine } from "../../../functions/machines/create.ts";
+import { endMachine } from "../../../functions/machines/end.ts";
+import { lookAtMachines } from "../../../functions/machines/look.ts";
+import { placeGpuJob } from "../../../functions/machines/place.ts";
+import { sweepMachines } from "../../../functions/machines/sweep.ts";
+import type { Boots, Provider, Providers } from "../../../functions/ports/gpu.ts";
+import { ProviderError } from "../../../functions/ports/gpu.ts";
+import type { State } from "../../../functions/ports/state.ts";
+import { openFakeState } from "../state.ts";
+import type { Lying } from "./fault.ts";
+
+export const installId = "drill000";
+const secretOf = (key: string): string => `secret of ${key}`;
+const functions = [placeGpuJob, createMachine, endMachine, lookAtMachines, sweepMachines];
+
+export type World = {
+  readonly name: string;
+  readonly provider: Provider;
+  readonly lying: Lying;
+  /** Something that it offers; a GPU of 20 GB when absent. */
+  readonly need?: Need;
+  readonly close?: () => Promise<void>;
+};
+/** What an agent does on its machine, and what is kept from the door. */
+export type Agent = {
+  /** From being up to dialling in; never when absent. */
+  readonly dialsAfterMs?: number;
+  readonly worksMs: number;
+  readonly exit?: number;
+  readonly beats?: boolean;
+  /** Says of itself that it is not what was rented. */
+  readonly isUnfit?: boolean;
+};
+/** Where the controller dies: before or after it asked its provider, or after it heard and before it wrote that down. */
+export type Death = "beforeCreate" | "afterCreate" | "beforeEnd" | "afterEnd" | "beforeLook";
+
+class Killed extends Error {
+  override readonly name = "Killed";
+}
+
+export type Fleet = Awaited<ReturnType<typeof openFleet>>;
+
+/** `opens`: one provider each, opened once the clock is ours. */
+export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 10, 21, 12) });
+  const worlds = await Promise.all(opens.map((open) => open()));
+  const state = openFakeState();
+  const deaths = new Set<Death>();
+  let agent: Agent = { dialsAfterMs: 20_000, worksMs: 120_000, beats: true };
+  let isDown = false;
+  let reapedAt = 0;
+  let sweptAt = 0;
+  let orphanMs = 0;
+  let billedMicros = 0;
+  /** The most that was billed beyond what was set aside or counted as spent at that moment. */
+  let overMicros = 0;
+  const working = new Map<string, { machineId: Id<"machines">; epoch: number; since: number; seq: number; stage: "staging" | "running" | "done" }>();
+  const upSince = new Map<string, number>();
+
+  const die = (where: Death): void => {
+    if (deaths.delete(where)) throw new Killed(where);
+  };
+  const watched = (provider: Provider): Provider => ({
+    ...provider,
+    async create(intent, signal) {
+      die("beforeCreate");
+      const made = await provider.create(intent, signal);
+      die("afterCreate");
+      return made;
+    },
+    async terminate(ref, signal) {
+      die("beforeEnd");
+      const said = await provider.terminate(ref, signal);
+      die("afterEnd");
+      return said;
+    },
+    async *list(signal) {
+      die("beforeLook");
+      yield* provider.list(signal);
+    },
+  });
+  const byId = new Map(worlds.map(({ provider }) => [provider.id, watched(provider)]));
+  const providers: Providers = {
+    installId,
+    list: () => [...byId.keys()],
+    async open(id: ProviderId) {
+      const provider = byId.get(id);
+      if (!provider) throw new ProviderError({ kind: "auth", scope: "provider", says: `${id} is not set up.` });
+      return provider;
+    },
+  };
+  const boots: Boots = {
+    of: async ({ key }) => ({ publicKey: `ssh-ed25519 ${key}`, boot: "#cloud-config\n", secretHash: secretOf(key) }),
+  };
+  await state.mutation(internal.machines.setUp, { providers: [...byId.keys()] });
+
+  /** All that is due is done, one after another, until nothing is; a killed one is found open by the next worker. */
+  const work = async (through: State = state): Promise<void> => {
+    for (let round = 0; round < 40; round += 1) {
+      await state.mutation(internal.workers.check, {});
+      const { workerId, epoch } = await state.mutation(internal.workers.hello, { name: "w", slots: 8 });
+      const jobIds = await state.query(internal.jobs.head, { limit: 64 });
+      const due = await state.run(async (ctx) => {
+        const jobs = await Promise.all(jobIds.map((id) => ctx.db.get(id)));
+        return jobs.flatMap((job) => (job && job.kind.startsWith("machines.") ? [job._id] : [])).slice(0, 8);
+      });
+      if (due.length === 0) return;
+      const token = `t${epoch}`;
+      const { claimed } = await state.mutation(internal.jobs.exchange, { workerId, epoch, settle: [], claim: { token, jobIds: due } });
+      for (const { jobId, kind, args, attempt } of claimed) {
+        const outcome = await runOne(kind, { jobId, token, args, attempt }, through);
+        if (!outcome) return; // Killed: what it held is free again at the next hello.
+        await state.mutation(internal.jobs.exchange, {
+          workerId,
+          epoch,
+          settle: [{ jobId, token, outcome }],
+          claim: { token, jobIds: [] },
+        });
+      }
+    }
+  };
+
+  const runOne = async (kind: JobKind, job: { jobId: string; token: string; args: unknown; attempt: number }, through: State) => {
+    const one = functions.find((some) => some.kind === kind);
+    if (!one) throw new Error(`The drill does not do ${kind}.`);
+    const call = { ...job, signal: new AbortController().signal, progress: () => {} };
+    try {
+      const ports = { state: through, providers, boots, clock: { now: () => Date.now() } };
+      return await one.run(call as never, ports as never);
+    } catch (error) {
+      if (error instanceof Killed) return undefined;
+      if (isNikaError(error)) return { type: "failed" as const, code: error.code, message: error.message, retry: true };
+      throw error;
+    }
+  };
+
+  /** What agents on machines that are up say to the door, as long as it can be reached. */
+  const agents = async (): Promise<void> => {
+    const rows = await machines();
+    for (const { lying } of worlds)
+      for (const { id, name } of lying.alive()) {
+        const row = rows.find((machine) => machine.name === name);
+        if (!row || agent.dialsAfterMs === undefined) continue;
+        const since = upSince.get(id) ?? Date.now();
+        upSince.set(id, since);
+        await speak(id, row, since);
+      }
+  };
+
+  const speak = async (id: string, row: Doc<"machines">, since: number): Promise<void> => {
+    const known = working.get(id);
+    if (!known) {
+      if (Date.now() - since < (agent.dialsAfterMs ?? 0) + 40_000) return;
+      try {
+        const { machineId, epoch } = await state.mutation(internal.machines.enrol, { key: row.key, secretHash: secretOf(row.key) });
+        working.set(id, { machineId, epoch, since: Date.now(), seq: 1, stage: "staging" });
+        if (agent.isUnfit === true) await state.mutation(internal.machines.leave, { machineId, epoch, why: "unfit" });
+      } catch {
+        working.set(id, { machineId: row._id, epoch: -1, since: Date.now(), seq: 1, stage: "done" });
+      }
+      return;
+    }
+    const { machineId, epoch } = known;
+    known.seq += 1;
+    if (agent.beats !== false) await state.mutation(internal.machines.beat, { beats: [{ machineId, epoch, seq: known.seq }] });
+    if (known.stage === "staging") {
+      const isMeant = await state.mutation(internal.gpuJobs.started, { machineId, epoch, facts: ["simulated GPU"] });
+      known.stage = isMeant ? "running" : "done";
+      known.since = Date.now();
+    } else if (known.stage === "running" && agent.beats !== false && Date.now() - known.since >= agent.worksMs) {
+      const isMeant = await state.mutation(internal.gpuJobs.exited, { machineId, epoch, exit: agent.exit ?? 0 });
+      if (isMeant) await state.mutation(internal.gpuJobs.finish, { machineId, epoch, files: [], manifestSha256: "0" });
+      known.stage = "done";
+    }
+  };
+
+  const machines = (): Promise<Doc<"machines">[]> => state.run((ctx) => ctx.db.query("machines").collect());
+  const jobs = (): Promise<Doc<"gpuJobs">[]> => state.run((ctx) => ctx.db.query("gpuJobs").collect());
+
+  /** Time goes by in steps, and all that lives does what it does. */
+  const pass = async (ms: number, stepMs = 10_000): Promise<void> => {
+    for (let left = ms; left > 0; left -= stepMs) {
+      const took = Math.min(left, stepMs);
+      mock.timers.tick(took);
+      for (const { lying } of worlds) lying.pass();
+      await countOrphans(took);
+      if (isDown) continue;
+      if (Date.now() - reapedAt >= 60_000) {
+        reapedAt = Date.now();
+        await state.mutation(internal.machines.reap, {});
+      }
+      if (Date.now() - sweptAt >= 300_000) {
+        sweptAt = Date.now();
+        await state.mutation(internal.machines.sweepDue, {});
+      }
+      await work();
+      await agents();
+      await work();
+    }
+  };
+
+  /** What lives and is wanted by nobody: its machine is over, or past its time, or has no row. */
+  const countOrphans = async (ms: number): Promise<void> => {
+    const rows = await machines();
+    for (const { lying } of worlds)
+      for (const { id, name, hourlyMicros } of lying.alive()) {
+        if (name.startsWith("somebody") || id.startsWith("foreign")) continue;
+        const row = rows.find((one) => one.life.ref?.id === id || one.name === name);
+        billedMicros += (hourlyMicros * ms) / 3_600_000;
+        const isWanted = row !== undefined && !["ending", "verifying", "leakSuspect", "gone", "quarantined"].includes(row.life.state);
+        if (!isWanted || Date.now() > row.deadline) orphanMs += ms;
+      }
+    const counted = rows.reduce((sum, one) => sum + one.counted.reserved + one.counted.spent, 0);
+    overMicros = Math.max(overMicros, billedMicros - counted);
+  };
+
+  const ask: GpuAsk = {
+    label: "drill",
+    command: ["true"],
+    need: worlds[0]?.need ?? { gpu: { count: 1, memoryMb: 20_000 } },
+    runMsMax: 20 * 60_000,
+  };
+
+  return {
+    state,
+    worlds,
+    providers,
+    machines,
+    jobs,
+    pass,
+    work,
+    need: ask.need,
+    agentAt: (id: string) => working.get(id),
+    orphanMs: () => orphanMs,
+    billedMicros: () => billedMicros,
+    overMicros: () => overMicros,
+    now: () => Date.now(),
+    /** The controller's clock is put on, and nobody did anything meanwhile. */
+    jump: (ms: number) => mock.timers.tick(ms),
+    setAgent: (next: Agent) => void (agent = next),
+    setDown: (next: boolean) => void (isDown = next),
+    /** The next time it comes there. */
+    kill: (where: Death) => void deaths.add(where),
+    run: (changes: Partial<GpuAsk> = {}) => state.mutation(internal.gpuJobs.add, { ask: { ...ask, ...changes } }),
+    cancel: (id: Id<"gpuJobs">) => state.owner.mutation(api.gpuJobs.cancel, { id }),
+    spend: () => state.owner.query(api.gpuSpend.get, { now: Date.now() }),
+    async close() {
+      await state.close();
+      for (const { close } of worlds) await close?.();
+      mock.timers.reset();
+    },
+    [Symbol.asyncDispose]() {
+      return this.close();
+    },
+  };
+}
