@@ -30,6 +30,7 @@ export function openAudit({ ledger, log, redact, priceOf, keep }: AuditOptions):
   return async (call, target, work) => {
     const { server, tool } = target;
     const startedAt = performance.now();
+    let asked: Record<string, unknown> = {};
     const write = (result: Result | undefined, problem: string | undefined): void => {
       const isOver = result?.["resultType"] !== "input_required";
       // What was only asked about went to no server.
@@ -48,13 +49,15 @@ export function openAudit({ ledger, log, redact, priceOf, keep }: AuditOptions):
         ...saidOf(result),
         ...(price !== undefined && { cost: price }),
         ...(kept !== undefined && { kept }),
-        ...weigh("args", canonicalJson(call.args)),
+        ...asked,
         ...(result && weigh("result", JSON.stringify(result))),
-        shown: redacted(call.args),
       });
     };
     try {
-      const result = await work();
+      const working = work();
+      // Weighed while the server is at it, so that nobody waits for that.
+      asked = { ...weigh("args", canonicalJson(call.args)), shown: redacted(call.args) };
+      const result = await working;
       write(result, undefined);
       return result;
     } catch (error) {

@@ -2,7 +2,7 @@
  * What happened, in a file that only grows: each line carries the hash of the one before it, so that a line changed, taken out or moved is found.
  * Cutting off the end cannot be seen in the file alone; a signed head beside it tells, and the control plane knows the last number and hash.
  */
-import { createHash } from "node:crypto";
+import { hash as digest } from "node:crypto";
 import {
   closeSync,
   createReadStream,
@@ -43,7 +43,7 @@ const tailBytes = 256 * 1024;
 const nameOf = (number: number): string => `events-${String(number).padStart(6, "0")}.jsonl`;
 const isOurs = (name: string): boolean => /^events-\d{6}\.jsonl$/.test(name);
 
-const hashOf = (prev: string, body: string): string => createHash("sha256").update(prev).update(body).digest("hex");
+const hashOf = (prev: string, body: string): string => digest("sha256", prev + body);
 
 export type LedgerOptions = {
   readonly now: () => number;

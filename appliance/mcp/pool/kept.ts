@@ -1,5 +1,5 @@
 /** What the pool remembers on disk: the catalog (what servers offer) and the lock (what the owner approved). Small JSON files, whole or not at all. */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Entry } from "../../../convex/model/entry.ts";
@@ -66,7 +66,7 @@ export type ServerLock = {
 };
 export type Lock = Record<string, ServerLock>;
 
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+export const sha256 = (text: string): string => hash("sha256", text);
 
 export type Kept<T> = { value: T; save(): void };
 

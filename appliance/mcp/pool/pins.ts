@@ -135,4 +135,10 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
 }
 
 /** Consent is for this command with these arguments. */
-const commandHash = ({ transport }: ServerConfig): string => sha256(canonicalJson(transport));
+function commandHash({ transport }: ServerConfig): string {
+  let hash = hashes.get(transport);
+  if (hash === undefined) hashes.set(transport, (hash = sha256(canonicalJson(transport))));
+  return hash;
+}
+/** Asked with every call; a configuration is never changed, only replaced. */
+const hashes = new WeakMap<object, string>();
