@@ -165,6 +165,9 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     },
     trainer,
     tuner,
+    gpu: rented.gpu,
+    providers: rented.providers,
+    boots: rented.boots,
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),

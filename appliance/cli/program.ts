@@ -13,6 +13,7 @@ import { addPictureCommands } from "./pictureProgram.ts";
 import { addBatchCommands, addDocumentSubcommands, addWatchCommands } from "./intakeProgram.ts";
 import { addJobCommands } from "./jobsProgram.ts";
 import { addMcpCommands } from "./mcpProgram.ts";
+import { addGpuCommands } from "./gpuProgram.ts";
 import { addModelCommands } from "./modelProgram.ts";
 import { addRunCommands } from "./runsProgram.ts";
 import { addScheduleCommands } from "./scheduleProgram.ts";
@@ -54,6 +55,7 @@ export function buildProgram(context: Context): Command {
   addWorkerCommands(program, context);
   addMcpCommands(program, context);
   addModelCommands(program, context);
+  addGpuCommands(program, context);
   addSandboxCommand(program, context);
   addLookCommands(program, context);
   return program;

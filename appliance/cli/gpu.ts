@@ -1,0 +1,375 @@
+/** `nika gpu`: work sent out, followed and paid for. */
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { api } from "../../convex/_generated/api.js";
+import type { Id } from "../../convex/_generated/dataModel.js";
+import { NikaError } from "../../convex/model/error.ts";
+import type { Offer } from "../../convex/model/gpu.ts";
+import { isJobOver, type GpuJobView, type QuoteView } from "../../convex/model/gpuJob.ts";
+import type { MachineView } from "../../convex/model/machine.ts";
+import type { Swept } from "../../functions/machines/sweep.ts";
+import type { Client } from "./client.ts";
+import { confirmed } from "./confirm.ts";
+import type { AskFlags, CapFlags, RunFlags } from "./gpuProgram.ts";
+import { withLive } from "./live.ts";
+import type { Terminal } from "./terminal.ts";
+import { oneLine, printable, sizeOf, spanOf, table } from "./text.ts";
+
+type Asked = {
+  readonly folder: string;
+  readonly words: readonly string[];
+  readonly flags: AskFlags;
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+};
+
+const quoteWaitMs = 10 * 60_000;
+const gbInMb = 1_000;
+const micros = 1_000_000;
+const failedCode = 1;
+
+/** "€0.42", "€0.0031", "$1.20": two digits behind the point, more of what is small. */
+export function moneyOf({ micros: amount, currency }: { readonly micros: number; readonly currency: "EUR" | "USD" }): string {
+  const value = amount / micros;
+  const digits = value === 0 || value >= 0.1 ? 2 : 4;
+  return `${currency === "EUR" ? "€" : "$"}${value.toFixed(digits)}`;
+}
+const euros = (amount: number): string => moneyOf({ micros: amount, currency: "EUR" });
+
+/** "2 x H200 (141 GB), 16 processors" */
+export function hardwareOf({ gpu, cpus, memoryMb }: Offer): string {
+  const card =
+    gpu &&
+    `${gpu.count} x ${gpu.isSimulated === true ? "simulated GPU " : ""}${gpu.name} (${Math.round(gpu.memoryMb / gbInMb)} GB)`;
+  return [card, `${cpus} processors`, `${Math.round(memoryMb / gbInMb)} GB of memory`].filter(Boolean).join(", ");
+}
+
+async function quoteFor(client: Client, { folder, words, flags, signal }: Asked): Promise<QuoteView> {
+  const path = resolve(folder);
+  const found = await stat(path).catch(() => undefined);
+  if (!found) throw new NikaError("missing", `${folder} is not there.`);
+  const unpacked = found.isDirectory() ? undefined : await unpack(path);
+  try {
+    return await client.post<QuoteView>("/nika/gpu/quote", {
+      authorization: `Bearer ${await client.token()}`,
+      timeoutMs: quoteWaitMs,
+      signal,
+      body: {
+        folder: unpacked ?? path,
+        command: words,
+        label: flags.label,
+        image: flags.image,
+        environment: Object.fromEntries((flags.env ?? []).map((one) => variableOf(one))),
+        need: {
+          ...(flags.gpu !== undefined || flags.gpuMemory !== undefined
+            ? { gpu: { count: flags.gpu ?? 1, memoryMb: (flags.gpuMemory ?? 0) * gbInMb } }
+            : {}),
+          cpus: flags.cpus,
+          ...(flags.memory !== undefined && { memoryMb: flags.memory * gbInMb }),
+          ...(flags.disk !== undefined && { diskMb: flags.disk * gbInMb }),
+          isInEu: flags.eu,
+          maySpot: flags.spot,
+        },
+        runMsMax: flags.time,
+        ...(flags.cost !== undefined && { costMax: { micros: Math.round(flags.cost * micros), currency: "EUR" } }),
+        providers: flags.on,
+      },
+    });
+  } finally {
+    if (unpacked !== undefined) await rm(unpacked, { recursive: true, force: true });
+  }
+}
+
+function variableOf(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new NikaError("invalid", `"${text}" is no variable; write NAME=value.`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** With the machine's own programs, which refuse names that lead out of the folder. */
+async function unpack(archive: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "nikaGpu"));
+  const run = promisify(execFile);
+  const isZip = archive.endsWith(".zip");
+  await (
+    isZip ? run("unzip", ["-q", archive, "-d", folder]) : run("tar", ["-xf", archive, "-C", folder, "--no-same-owner"])
+  ).catch(async (cause: unknown) => {
+    await rm(folder, { recursive: true, force: true });
+    throw new NikaError("invalid", `${archive} could not be unpacked with ${isZip ? "unzip" : "tar"}.`, { cause });
+  });
+  return folder;
+}
+
+function showQuote(terminal: Terminal, { offer, atMost, says, others }: QuoteView): void {
+  terminal.line(
+    `${offer.provider}: ${offer.type}, ${hardwareOf(offer)}, at ${moneyOf(offer.hourly)} an hour${offer.isSpot ? ", spot" : ""}.`,
+  );
+  terminal.line(`At most ${moneyOf(atMost)}, should it take as long as it may. The price is from: ${offer.priceSource}.`);
+  terminal.line(oneLine(says));
+  if (others.length > 0)
+    terminal.line(
+      `Also: ${others
+        .slice(0, 4)
+        .map((one) => `${one.provider} ${one.type} ${moneyOf(one.hourly)}/h`)
+        .join(", ")}.`,
+    );
+}
+
+export async function runGpuQuote(terminal: Terminal, client: Client, asked: Asked): Promise<void> {
+  const quote = await quoteFor(client, asked);
+  if (asked.json) return terminal.json(quote);
+  showQuote(terminal, quote);
+  terminal.line(`Quote ${quote.id}, good until ${new Date(quote.until).toLocaleTimeString()}.`);
+}
+
+/** The exit code: 0 when the work succeeded, or was started with --detach. */
+export async function runGpuRun(
+  terminal: Terminal,
+  client: Client,
+  asked: Asked & { readonly flags: RunFlags },
+): Promise<number> {
+  const { flags, json, signal } = asked;
+  const quote = await quoteFor(client, asked);
+  if (!json) showQuote(terminal, quote);
+  if (quote.atMost.micros > 0 && flags.yes !== true) {
+    const question = { text: `Spend up to ${moneyOf(quote.atMost)}?`, otherwise: "It costs money; say --yes.", signal };
+    if (!(await confirmed(terminal, question))) return 0;
+  }
+  const http = await client.http();
+  const id = await http.mutation(api.gpuJobs.run, { quoteId: quote.id });
+  if (!json) terminal.note(`Job ${id}. \`nika gpu logs ${id} -f\` shows it, \`nika gpu cancel ${id}\` ends it.`);
+  if (flags.detach) {
+    if (json) terminal.json({ id });
+    return 0;
+  }
+  const view = await watchJob(terminal, client, { id, isQuiet: json, signal });
+  if (view.state === "succeeded" && flags.out !== undefined) await fetchTo(client, id, flags.out);
+  if (json) terminal.json(view);
+  else tellEnd(terminal, view, flags.out);
+  return view.state === "succeeded" ? 0 : failedCode;
+}
+
+function tellEnd(terminal: Terminal, view: GpuJobView, out?: string): void {
+  const { state, startedAt, endedAt, spent, problem, files, label } = view;
+  const took = startedAt !== undefined && endedAt !== undefined ? ` after ${spanOf(endedAt - startedAt)}` : "";
+  if (state === "succeeded")
+    terminal.note(
+      `${oneLine(label)} is done${took}, for ${euros(spent)} so far. ${files === 0 ? "It left no results." : out === undefined ? `${files} results: \`nika gpu fetch ${view.id} --out FOLDER\`.` : `${files} results are in ${out}.`}`,
+    );
+  else terminal.note(`${oneLine(label)}: ${oneLine(problem?.message ?? state)}`);
+}
+
+type Watching = { readonly id: string; readonly isQuiet: boolean; readonly signal: AbortSignal };
+
+/** Shows output and changes of state until it is over. */
+async function watchJob(terminal: Terminal, client: Client, { id: raw, isQuiet, signal }: Watching): Promise<GpuJobView> {
+  const id = raw as Id<"gpuJobs">;
+  let state = "";
+  let attempt = 0;
+  let shown = 0;
+  let last: GpuJobView | undefined;
+  return withLive<GpuJobView>(await client.live(), signal, (watch, done) => {
+    let stop: (() => void) | undefined;
+    let isOver = false;
+    const finish = (): void => {
+      if (isOver && last && shown >= last.logBytes) done(last);
+    };
+    const follow = (offset: number): void => {
+      stop?.();
+      stop = watch(api.gpuJobs.log, { id, offset, attempt }, ({ text, next }) => {
+        const fresh =
+          next > shown
+            ? Buffer.from(text)
+                .subarray(Math.max(0, shown - offset))
+                .toString("utf8")
+            : "";
+        shown = Math.max(shown, next);
+        if (fresh !== "" && !isQuiet) process.stdout.write(printable(fresh));
+        // What was shown need not be sent again with what comes.
+        if (shown - offset > 100_000) queueMicrotask(() => follow(shown));
+        finish();
+      });
+    };
+    watch(api.gpuJobs.get, { id }, (view) => {
+      if (!view) throw new NikaError("missing", "There is no such job; see `nika gpu list`.");
+      last = view;
+      if (view.state !== state && !isQuiet) terminal.note(stateLine(view));
+      ({ state } = view);
+      if (view.attempt !== attempt && view.attempt > 0) {
+        ({ attempt } = view);
+        shown = 0;
+        follow(0);
+      }
+      isOver = isJobOver(view.state);
+      if (isOver && view.attempt === 0) done(view);
+      finish();
+    });
+  });
+}
+
+function stateLine({ state, offer, problem, parkedUntil }: GpuJobView): string {
+  if (state === "parked")
+    return `waits until ${new Date(parkedUntil ?? 0).toLocaleTimeString()}: ${oneLine(problem?.message ?? "no machine is to be had")}`;
+  if (state === "provisioning" && offer) return `gets a machine: ${offer.provider}, ${offer.type}, ${hardwareOf(offer)}`;
+  return state;
+}
+
+export async function runGpuLogs(
+  terminal: Terminal,
+  client: Client,
+  { job, follow, signal }: { readonly job: string; readonly follow: boolean; readonly signal: AbortSignal },
+): Promise<void> {
+  if (follow) {
+    tellEnd(terminal, await watchJob(terminal, client, { id: job, isQuiet: false, signal }));
+    return;
+  }
+  const http = await client.http();
+  for (let offset = 0; ;) {
+    const { text, next } = await http.query(api.gpuJobs.log, { id: job as Id<"gpuJobs">, offset });
+    if (text === "") return;
+    process.stdout.write(printable(text));
+    offset = next;
+  }
+}
+
+export async function runGpuFetch(
+  terminal: Terminal,
+  client: Client,
+  { job, out }: { readonly job: string; readonly out: string },
+): Promise<void> {
+  terminal.line(`${await fetchTo(client, job, out)} results are in ${out}.`);
+}
+
+async function fetchTo(client: Client, jobId: string, out: string): Promise<number> {
+  const authorization = `Bearer ${await client.token()}`;
+  const { folder } = await client.post<{ folder: string }>("/nika/gpu/results", { authorization, body: { jobId } });
+  await cp(folder, resolve(out), { recursive: true });
+  return (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).length;
+}
+
+export async function runGpuList(
+  terminal: Terminal,
+  client: Client,
+  { limit, json }: { readonly limit: number; readonly json: boolean },
+): Promise<void> {
+  const http = await client.http();
+  const [jobs, machines] = await Promise.all([http.query(api.gpuJobs.list, { limit }), http.query(api.machines.list, {})]);
+  if (json) return terminal.json({ jobs, machines });
+  if (jobs.length === 0 && machines.length === 0) {
+    terminal.line("No work was sent out, and no machine is there. `nika gpu run FOLDER COMMAND` sends some.");
+    return;
+  }
+  for (const line of table(jobs.map(jobRow), { width: terminal.width, give: [2, 4] })) terminal.line(line);
+  if (machines.length > 0) terminal.line("");
+  for (const line of table(machines.map(machineRow), { width: terminal.width, give: [2, 1] })) terminal.line(line);
+  const leaks = machines.filter(({ state }) => state === "leakSuspect");
+  if (leaks.length > 0)
+    terminal.line(
+      terminal.style(
+        "red",
+        `${leaks.length} should be gone and may still cost money; Nika goes on trying. Look at the provider's own page.`,
+      ),
+    );
+}
+
+const jobRow = ({ id, state, label, spent, offer, logBytes }: GpuJobView): string[] => [
+  id,
+  state,
+  oneLine(label),
+  euros(spent),
+  offer ? `${offer.provider} ${offer.gpu?.isSimulated === true ? "(simulated GPU) " : ""}${offer.type}` : "",
+  sizeOf(logBytes),
+];
+const machineRow = ({ name, provider, offer, state, why }: MachineView): string[] => [
+  name,
+  `${provider} ${offer.type}`,
+  hardwareOf(offer),
+  `${moneyOf(offer.hourly)}/h`,
+  why === undefined ? state : `${state} (${why})`,
+];
+
+export async function runGpuCancel(terminal: Terminal, client: Client, job: string): Promise<void> {
+  const http = await client.http();
+  await http.mutation(api.gpuJobs.cancel, { id: job as Id<"gpuJobs"> });
+  terminal.line("It is cancelled; its machine is being ended.");
+}
+
+export async function runGpuSweep(
+  terminal: Terminal,
+  client: Client,
+  { end, json }: { readonly end: boolean; readonly json: boolean },
+): Promise<void> {
+  const authorization = `Bearer ${await client.token()}`;
+  const { things, failures } = await client.post<Swept>("/nika/gpu/sweep", {
+    authorization,
+    body: { isDryRun: !end },
+    timeoutMs: quoteWaitMs,
+  });
+  if (json) return terminal.json({ things, failures });
+  for (const { provider, observed, verdict, ended } of things)
+    terminal.line(
+      `${provider}  ${observed.name}  ${observed.state}  ${verdict}${ended === undefined ? "" : `, ended: ${ended}`}`,
+    );
+  for (const { provider, says } of failures) terminal.line(`${provider} could not be looked through: ${oneLine(says)}`);
+  if (things.length === 0 && failures.length === 0) terminal.line("Nothing is there.");
+}
+
+export async function runGpuPanic(
+  terminal: Terminal,
+  client: Client,
+  { yes, signal }: { readonly yes: boolean; readonly signal: AbortSignal },
+): Promise<void> {
+  const question = {
+    text: "End all machines and cancel what runs on them?",
+    otherwise: "Say --yes to end all machines.",
+    signal,
+  };
+  if (!yes && !(await confirmed(terminal, question))) return;
+  const count = await (await client.http()).mutation(api.machines.panic, {});
+  terminal.line(
+    `${count} machines are being ended; nothing more is rented until \`nika gpu resume\`. \`nika gpu list\` shows when they are gone.`,
+  );
+}
+
+export async function runGpuResume(terminal: Terminal, client: Client): Promise<void> {
+  await (await client.http()).mutation(api.machines.resume, {});
+  terminal.line("Machines may be rented again.");
+}
+
+export async function runGpuSpend(
+  terminal: Terminal,
+  client: Client,
+  { caps, json }: { readonly caps: CapFlags & { json?: true }; readonly json: boolean },
+): Promise<void> {
+  const http = await client.http();
+  const { day, month, job, agent, hour } = caps;
+  const amount = (value: number | undefined): number | undefined =>
+    value === undefined ? undefined : Math.round(value * micros);
+  const changes = Object.fromEntries(
+    Object.entries({
+      day: amount(day),
+      month: amount(month),
+      job: amount(job),
+      agentDay: amount(agent),
+      hourly: amount(hour),
+    }).filter(([, value]) => value !== undefined),
+  );
+  if (Object.keys(changes).length > 0) await http.mutation(api.gpuSpend.setCaps, { caps: changes });
+  const spend = await http.query(api.gpuSpend.get, { now: Date.now() });
+  if (json) return terminal.json(spend);
+  const { hourly, reserved, spentToday, orphanWorst, spentMonth, machines, suspects, caps: limits, warnings, stoppedAt } = spend;
+  terminal.line(`Now: ${euros(hourly)} an hour, for ${machines} machines.`);
+  terminal.line(`Set aside: ${euros(reserved)}. Spent today: ${euros(spentToday)}, this month: ${euros(spentMonth)}.`);
+  terminal.line(`Should Nika be cut off now, what runs would cost at most ${euros(orphanWorst)} before it ends itself.`);
+  terminal.line(
+    `Caps: ${Object.entries(limits)
+      .flatMap(([name, value]) => (typeof value === "number" ? [`${name} ${euros(value)}`] : []))
+      .join(", ")}.`,
+  );
+  for (const warning of warnings) terminal.line(oneLine(warning));
+  if (suspects > 0) terminal.line(terminal.style("red", `${suspects} machines should be gone and may still cost money.`));
+  if (stoppedAt !== undefined) terminal.line("Nothing is rented until `nika gpu resume`.");
+}

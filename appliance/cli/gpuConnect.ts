@@ -1,0 +1,90 @@
+/** `nika gpu connect`: a provider set up, what is free to look at looked at, and, with consent, proven. */
+import { readFile } from "node:fs/promises";
+import { NikaError } from "../../convex/model/error.ts";
+import type { AccountCheck } from "../../convex/model/gpu.ts";
+import type { Client } from "./client.ts";
+import { canAsk, confirmed } from "./confirm.ts";
+import type { ConnectFlags } from "./gpuProgram.ts";
+import { readHidden } from "./hidden.ts";
+import type { Terminal } from "./terminal.ts";
+import { oneLine, table } from "./text.ts";
+
+type Options = {
+  readonly provider: string | undefined;
+  readonly flags: ConnectFlags;
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+};
+type Listed = {
+  readonly providers: readonly { readonly id: string; readonly isSetUp: boolean; readonly wants: readonly string[] }[];
+};
+
+const waitMs = 30 * 60_000;
+
+export async function runGpuConnect(
+  terminal: Terminal,
+  client: Client,
+  { provider, flags, json, signal }: Options,
+): Promise<void> {
+  const authorization = `Bearer ${await client.token()}`;
+  const ask = async <T>(name: string, body: object): Promise<T> =>
+    client.post<T>(`/nika/gpu/${name}`, { authorization, body, timeoutMs: waitMs, signal });
+  const { providers } = await ask<Listed>("providers", {});
+  if (provider === undefined) {
+    if (json) return terminal.json({ providers });
+    const rows = providers.map(({ id, isSetUp, wants }) => [id, isSetUp ? "set up" : "not set up", wants.join(", ")]);
+    for (const line of table(rows, { width: terminal.width, give: [2] })) terminal.line(line);
+    return;
+  }
+  const found = providers.find(({ id }) => id === provider);
+  if (!found)
+    throw new NikaError("invalid", `"${provider}" is no provider; there are ${providers.map(({ id }) => id).join(", ")}.`);
+  if (flags.forget) {
+    await ask("disconnect", { provider });
+    return terminal.line(`${provider} is forgotten.`);
+  }
+  const credentials = await readCredentials(terminal, found, { flags, signal });
+  const { checks } = await ask<{ checks: readonly AccountCheck[] }>("connect", { provider, credentials });
+  if (json && !flags.prove) return terminal.json({ checks });
+  for (const { name, passed, says } of checks) terminal.line(`${passed ? "ok  " : "no  "} ${name}: ${oneLine(says)}`);
+  if (!flags.prove) return;
+  if (checks.some(({ passed }) => !passed))
+    throw new NikaError("conflict", "What is free to look at did not pass, so nothing is spent.");
+  const question = {
+    text: `Rent a machine at ${provider} for a few minutes, to see that it works and ends itself?`,
+    otherwise: "Say --yes to have it proven.",
+    signal,
+  };
+  if (!flags.yes && !(await confirmed(terminal, question))) return;
+  const { passed, facts } = await ask<{ passed: boolean; facts: readonly string[] }>("prove", { provider });
+  if (json) return terminal.json({ passed, facts });
+  for (const fact of facts) terminal.line(oneLine(fact));
+  terminal.line(passed ? "Proven." : "Not proven.");
+}
+
+type Wanted = { readonly id: string; readonly isSetUp: boolean; readonly wants: readonly string[] };
+
+async function readCredentials(
+  terminal: Terminal,
+  { id, isSetUp, wants }: Wanted,
+  { flags, signal }: { readonly flags: ConnectFlags; readonly signal: AbortSignal },
+): Promise<Record<string, string>> {
+  if (flags.credentialsFile !== undefined) return parsed(await readFile(flags.credentialsFile, "utf8"));
+  if (wants.length === 0 || isSetUp) return {};
+  if (!canAsk(terminal)) return parsed(await readHidden(`Credentials of ${id}`, { file: undefined, signal }));
+  const given: Record<string, string> = {};
+  for (const want of wants) {
+    const name = want.replace("?", "");
+    const value = await readHidden(want.endsWith("?") ? `${name}, or nothing` : name, { file: undefined, signal });
+    if (value !== "") given[name] = value;
+  }
+  return given;
+}
+
+function parsed(text: string): Record<string, string> {
+  try {
+    return JSON.parse(text) as Record<string, string>;
+  } catch {
+    throw new NikaError("invalid", "Credentials are one JSON object.");
+  }
+}

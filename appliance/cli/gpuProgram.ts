@@ -1,0 +1,194 @@
+/** The commands about rented machines, and this one as a machine that work is sent to. See program.ts. */
+import { InvalidArgumentError, type Command } from "commander";
+import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+
+export type AskFlags = {
+  readonly label?: string;
+  readonly image?: string;
+  readonly env?: readonly string[];
+  readonly on?: readonly string[];
+  readonly gpu?: number;
+  readonly gpuMemory?: number;
+  readonly cpus?: number;
+  readonly memory?: number;
+  readonly disk?: number;
+  readonly eu?: true;
+  readonly spot?: true;
+  readonly time: number;
+  readonly cost?: number;
+};
+export type RunFlags = AskFlags & { readonly out?: string; readonly detach?: true; readonly yes?: true };
+
+export function addGpuCommands(program: Command, context: Context): void {
+  program.commandsGroup("Rented machines:");
+  const gpu = program.command("gpu").summary("send work to this machine, to yours, or to rented ones; see it and what it costs");
+  const asking = (command: Command): Command =>
+    command
+      .argument("<folder>", "what is sent: a folder, or a .tar, .tgz or .zip of one")
+      .argument("<command...>", "what is run in it, after -- when it has flags; results go to the folder that NIKA_OUT names")
+      .option("--label <name>", "what it is called")
+      .option("--image <image>", "the container image it runs in")
+      .option("--env <name=value...>", "variables for it; not for secrets, they are kept with the job")
+      .option("--on <provider...>", "only there: local, ssh, runpod, aws, google, azure, scaleway, contabo")
+      .option("--gpu <n>", "how many GPUs it needs", countFlag(64))
+      .option("--gpu-memory <gb>", "memory of each GPU", positive)
+      .option("--cpus <n>", "processors", countFlag(1024))
+      .option("--memory <gb>", "memory", positive)
+      .option("--disk <gb>", "disk", positive)
+      .option("--eu", "only in the European Union; this machine counts as there")
+      .option("--spot", "may be taken away at any time, for less; give it checkpoints")
+      .option("--time <span>", "how long it may run at most, as in 90m, 6h or 2d", spanFlag, 3_600_000)
+      .option("--cost <amount>", "what it may cost at most, in euros", positive)
+      .addOption(jsonFlag());
+  asking(gpu.command("quote"))
+    .summary("what work would cost at most, where, and why there; spends nothing")
+    .action(async (folder: string, words: string[], flags: AskFlags, command: Command) => {
+      const { runGpuQuote } = await import("./gpu.ts");
+      await runGpuQuote(context.terminal, await clientOf(command), {
+        folder,
+        words,
+        flags,
+        json: isJson(command),
+        signal: context.signal,
+      });
+    });
+  asking(gpu.command("run"))
+    .summary("run a folder's command on a machine, show its output, and bring its results")
+    .description(
+      "Packs the folder, finds the cheapest machine that has what it needs, runs the command there and shows its output. Ctrl-C stops watching; " +
+        "the work goes on, and `nika gpu cancel` ends it. Work that costs money is told first and asked about.",
+    )
+    .option("--out <folder>", "copy the results there")
+    .option("--detach", "start it and do not wait")
+    .option("--yes", "do not ask about what it costs")
+    .action(async (folder: string, words: string[], flags: RunFlags, command: Command) => {
+      const { runGpuRun } = await import("./gpu.ts");
+      const code = await runGpuRun(context.terminal, await clientOf(command), {
+        folder,
+        words,
+        flags,
+        json: isJson(command),
+        signal: context.signal,
+      });
+      context.exit(code);
+    });
+  gpu
+    .command("list")
+    .summary("work that was sent out, and machines that are there")
+    .option("--limit <n>", "how many jobs", countFlag(200), 20)
+    .addOption(jsonFlag())
+    .action(async ({ limit }: { limit: number }, command: Command) => {
+      const { runGpuList } = await import("./gpu.ts");
+      await runGpuList(context.terminal, await clientOf(command), { limit, json: isJson(command) });
+    });
+  gpu
+    .command("logs <job>")
+    .summary("the output of work; with --follow as it comes")
+    .option("-f, --follow", "until it is over")
+    .action(async (job: string, { follow = false }: { follow?: boolean }, command: Command) => {
+      const { runGpuLogs } = await import("./gpu.ts");
+      await runGpuLogs(context.terminal, await clientOf(command), { job, follow, signal: context.signal });
+    });
+  gpu
+    .command("fetch <job>")
+    .summary("bring the results of work that is done")
+    .requiredOption("--out <folder>", "copy them there")
+    .action(async (job: string, { out }: { out: string }, command: Command) => {
+      const { runGpuFetch } = await import("./gpu.ts");
+      await runGpuFetch(context.terminal, await clientOf(command), { job, out });
+    });
+  gpu
+    .command("cancel <job>")
+    .summary("end work, and its machine")
+    .action(async (job: string, _flags: object, command: Command) => {
+      const { runGpuCancel } = await import("./gpu.ts");
+      await runGpuCancel(context.terminal, await clientOf(command), job);
+    });
+  gpu
+    .command("sweep")
+    .summary("look through all accounts for machines of ours whose time is over")
+    .option("--end", "end what is overdue, instead of only telling")
+    .addOption(jsonFlag())
+    .action(async ({ end = false }: { end?: boolean }, command: Command) => {
+      const { runGpuSweep } = await import("./gpu.ts");
+      await runGpuSweep(context.terminal, await clientOf(command), { end, json: isJson(command) });
+    });
+  gpu
+    .command("panic")
+    .summary("end all machines everywhere, now, and rent nothing more until `nika gpu resume`")
+    .option("--yes", "do not ask")
+    .action(async ({ yes = false }: { yes?: boolean }, command: Command) => {
+      const { runGpuPanic } = await import("./gpu.ts");
+      await runGpuPanic(context.terminal, await clientOf(command), { yes, signal: context.signal });
+    });
+  gpu
+    .command("resume")
+    .summary("rent again, after a panic")
+    .action(async (_flags: object, command: Command) => {
+      const { runGpuResume } = await import("./gpu.ts");
+      await runGpuResume(context.terminal, await clientOf(command));
+    });
+  gpu
+    .command("spend")
+    .summary("what it costs an hour now, what is set aside, what was spent, and what may be")
+    .option("--day <amount>", "from now on at most so many euros a day", positive)
+    .option("--month <amount>", "at most so many euros a month", positive)
+    .option("--job <amount>", "at most so many euros for one job", positive)
+    .option("--agent <amount>", "at most so many euros a day for each agent", positive)
+    .option("--hour <amount>", "at most so many euros an hour for all machines together", positive)
+    .addOption(jsonFlag())
+    .action(async (flags: CapFlags, command: Command) => {
+      const { runGpuSpend } = await import("./gpu.ts");
+      await runGpuSpend(context.terminal, await clientOf(command), { caps: flags, json: isJson(command) });
+    });
+  gpu
+    .command("connect [provider]")
+    .summary("set up a provider, and look at what is free to look at; without a name, which there are")
+    .description(
+      "Credentials come from a file (--credentials-file, JSON), from a pipe, or from prompts that do not show them, and go to the store of secrets. " +
+        "What costs nothing is then looked at: key, rights, quota, stock. With --prove, and your consent, a machine is rented for a few minutes: it " +
+        "runs nvidia-smi, Nika stops answering it, and the machine has to end itself and its bill with it.",
+    )
+    .option("--credentials-file <file>", "JSON with the provider's fields")
+    .option("--prove", "the paid proof, after a quote")
+    .option("--yes", "do not ask about what the proof costs")
+    .option("--forget", "forget its credentials")
+    .addOption(jsonFlag())
+    .action(async (provider: string | undefined, flags: ConnectFlags, command: Command) => {
+      const { runGpuConnect } = await import("./gpuConnect.ts");
+      await runGpuConnect(context.terminal, await clientOf(command), {
+        provider,
+        flags,
+        json: isJson(command),
+        signal: context.signal,
+      });
+    });
+}
+
+export type CapFlags = {
+  readonly day?: number;
+  readonly month?: number;
+  readonly job?: number;
+  readonly agent?: number;
+  readonly hour?: number;
+};
+export type ConnectFlags = {
+  readonly credentialsFile?: string;
+  readonly prove?: true;
+  readonly yes?: true;
+  readonly forget?: true;
+};
+
+function positive(text: string): number {
+  const value = Number(text.replace(",", "."));
+  if (!(value >= 0) || text.trim() === "") throw new InvalidArgumentError("It must be a number from 0.");
+  return value;
+}
+
+const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+function spanFlag(text: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?)\s*([smhd])$/.exec(text) ?? [];
+  if (count === undefined || unit === undefined) throw new InvalidArgumentError("It must be a span such as 90m, 6h or 2d.");
+  return Math.round(Number(count) * units[unit as keyof typeof units]);
+}
