@@ -588,13 +588,15 @@ export const beat = systemMutation({
       }),
     ),
   },
-  returns: v.array(v.object({ isCurrent: v.boolean(), until: v.number() })),
+  /** `isDraining`: it is to take nothing new, and to stop. */
+  returns: v.array(v.object({ isCurrent: v.boolean(), until: v.number(), isDraining: v.boolean() })),
   handler: async (turn, { beats }) => {
     const answers = [];
     for (const { machineId, epoch, ...said } of beats) {
       const machine = await turn.db.get(machineId);
       const isCurrent = machine !== null && machine.epoch === epoch && !isOver(machine.life.state);
-      answers.push({ isCurrent, until: isCurrent ? machine.deadline : 0 });
+      const isDraining = isCurrent && machine.life.state === "draining";
+      answers.push({ isCurrent, until: isCurrent ? machine.deadline : 0, isDraining });
       const row = isCurrent ? await findBeat(turn, machineId) : null;
       if (row && said.seq >= row.seq) await turn.db.patch(row._id, { ...said, at: turn.now });
     }

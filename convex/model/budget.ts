@@ -25,6 +25,8 @@ export const defaultCaps: Caps = { job: 10 * euro, day: 20 * euro, month: 100 * 
 export const priceAgeMaxMs = 24 * 3_600_000;
 /** Kept in hand beyond the end of a machine's time: for as long as killers take, and what is begun is paid. */
 export const killMs = 15 * 60_000;
+/** Disks, addresses and traffic are billed beside a machine, and the price of the machine does not hold them. */
+const besideShare = 0.05;
 export const warnShare = 0.8;
 /** Bills that differ from our own sum by more are told. */
 export const driftMax = 0.05;
@@ -36,7 +38,7 @@ export const toMicroEuro = ({ micros, currency }: Money, usdPerEur: number): num
 
 /** The most that a machine can cost that lives so long, with what killers take. In its own currency. */
 export function reserveOf(offer: Pick<Offer, "hourly" | "quantumMs" | "minimumMs">, lifeMs: number): Money {
-  return { micros: quantised(offer, lifeMs + killMs), currency: offer.hourly.currency };
+  return { micros: Math.ceil(quantised(offer, lifeMs + killMs) * (1 + besideShare)), currency: offer.hourly.currency };
 }
 
 /** What it came to, as priced. */

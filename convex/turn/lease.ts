@@ -20,6 +20,7 @@ import { nothingCounted, readSettings, recount, refusalOf } from "./budget.ts";
 import { enqueue } from "./enqueue.ts";
 import { record } from "./event.ts";
 import type { Turn } from "./guard.ts";
+import { dismiss } from "./scaling.ts";
 
 type Machine = Doc<"machines">;
 type GpuJob = Doc<"gpuJobs">;
@@ -128,7 +129,8 @@ async function moneyOf(turn: Turn, machine: Machine, life: MachineLife): Promise
   const priced = { ...offer, hourly: dearer(offer.hourly, observed?.hourly) };
   if (life.state === "gone") {
     const isMade = life.ref !== undefined || observed !== undefined;
-    const livedMs = isMade ? (life.cleanAt ?? turn.now) - (life.askedAt ?? createdAt) : 0;
+    const bornAt = Math.max(createdAt, observed?.createdAt ?? createdAt);
+    const livedMs = isMade ? (life.cleanAt ?? turn.now) - bornAt : 0;
     const cost = costOf(priced, livedMs);
     const counted = { reserved: 0, hourly: 0, spent: toMicroEuro(cost, usdPerEur) };
     await recount(turn, machine, counted);
@@ -198,6 +200,7 @@ async function follow(turn: Turn, machine: Machine, before: MachineLife): Promis
   }
   if (life.bootedAt !== undefined) await learnOf(turn, machine, { type: "ran", ms: turn.now - life.bootedAt });
   if (why === "preempted") await learnOf(turn, machine, { type: "lost" });
+  if (owner.type === "lane") await dismiss(turn, machine);
   if (owner.type !== "gpuJob") return;
   const job = await turn.db.get(owner.gpuJobId);
   if (job?.machineId === _id) await moveJob(turn, job, { type: "machineOver", why });

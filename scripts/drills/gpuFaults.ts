@@ -51,7 +51,11 @@ console.log(
 );
 process.exit(problems.length === 0 ? 0 : 1);
 
-async function playOne(scenario: (typeof scenarios)[number], fleet: Awaited<ReturnType<typeof openFleet>>, world: World): Promise<Finding> {
+async function playOne(
+  scenario: (typeof scenarios)[number],
+  fleet: Awaited<ReturnType<typeof openFleet>>,
+  world: World,
+): Promise<Finding> {
   try {
     return await play(scenario, fleet, world);
   } catch (error) {

@@ -5,7 +5,7 @@
 import { mock } from "node:test";
 import { api, internal } from "../../../convex/_generated/api.js";
 import type { Doc, Id } from "../../../convex/_generated/dataModel.js";
-import type { Need, ProviderId } from "../../../convex/model/gpu.ts";
+import { parseMachineName, type Need, type ProviderId } from "../../../convex/model/gpu.ts";
 import type { GpuAsk } from "../../../convex/model/gpuJob.ts";
 import { isNikaError } from "../../../convex/model/error.ts";
 import type { JobKind } from "../../../convex/model/kinds.ts";
@@ -60,13 +60,17 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
   const deaths = new Set<Death>();
   let agent: Agent = { dialsAfterMs: 20_000, worksMs: 120_000, beats: true };
   let isDown = false;
+  let isWatchdogDead = false;
   let reapedAt = 0;
   let sweptAt = 0;
   let orphanMs = 0;
   let billedMicros = 0;
   /** The most that was billed beyond what was set aside or counted as spent at that moment. */
   let overMicros = 0;
-  const working = new Map<string, { machineId: Id<"machines">; epoch: number; since: number; seq: number; stage: "staging" | "running" | "done" }>();
+  const working = new Map<
+    string,
+    { machineId: Id<"machines">; epoch: number; since: number; seq: number; stage: "staging" | "running" | "done" }
+  >();
   const upSince = new Map<string, number>();
 
   const die = (where: Death): void => {
@@ -109,6 +113,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
   /** All that is due is done, one after another, until nothing is; a killed one is found open by the next worker. */
   const work = async (through: State = state): Promise<void> => {
     for (let round = 0; round < 40; round += 1) {
+      if (!(await isAnythingDue())) return;
       await state.mutation(internal.workers.check, {});
       const { workerId, epoch } = await state.mutation(internal.workers.hello, { name: "w", slots: 8 });
       const jobIds = await state.query(internal.jobs.head, { limit: 64 });
@@ -118,7 +123,12 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
       });
       if (due.length === 0) return;
       const token = `t${epoch}`;
-      const { claimed } = await state.mutation(internal.jobs.exchange, { workerId, epoch, settle: [], claim: { token, jobIds: due } });
+      const { claimed } = await state.mutation(internal.jobs.exchange, {
+        workerId,
+        epoch,
+        settle: [],
+        claim: { token, jobIds: due },
+      });
       for (const { jobId, kind, args, attempt } of claimed) {
         const outcome = await runOne(kind, { jobId, token, args, attempt }, through);
         if (!outcome) return; // Killed: what it held is free again at the next hello.
@@ -131,6 +141,12 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
       }
     }
   };
+
+  const isAnythingDue = (): Promise<boolean> =>
+    state.run(async (ctx) => {
+      const open = await ctx.db.query("jobs").collect();
+      return open.some(({ state, readyAt }) => state === "leased" || (state === "ready" && readyAt <= Date.now()));
+    });
 
   const runOne = async (kind: JobKind, job: { jobId: string; token: string; args: unknown; attempt: number }, through: State) => {
     const one = functions.find((some) => some.kind === kind);
@@ -164,7 +180,10 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     if (!known) {
       if (Date.now() - since < (agent.dialsAfterMs ?? 0) + 40_000) return;
       try {
-        const { machineId, epoch } = await state.mutation(internal.machines.enrol, { key: row.key, secretHash: secretOf(row.key) });
+        const { machineId, epoch } = await state.mutation(internal.machines.enrol, {
+          key: row.key,
+          secretHash: secretOf(row.key),
+        });
         working.set(id, { machineId, epoch, since: Date.now(), seq: 1, stage: "staging" });
         if (agent.isUnfit === true) await state.mutation(internal.machines.leave, { machineId, epoch, why: "unfit" });
       } catch {
@@ -195,6 +214,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
       const took = Math.min(left, stepMs);
       mock.timers.tick(took);
       for (const { lying } of worlds) lying.pass();
+      await watchdogs();
       await countOrphans(took);
       if (isDown) continue;
       if (Date.now() - reapedAt >= 60_000) {
@@ -211,6 +231,20 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     }
   };
 
+  /** What runs on a machine ends it when its time is over, whoever else is there. */
+  const watchdogs = async (): Promise<void> => {
+    if (isWatchdogDead) return;
+    for (const { lying, provider } of worlds)
+      for (const { id, name } of lying.alive()) {
+        const deadline = parseMachineName(name)?.deadline;
+        const isReady = working.has(id) && provider.capability.deletesItself !== "no";
+        if (!isReady || deadline === undefined || Date.now() < deadline + 30_000) continue;
+        const ref = (await machines()).find((row) => row.name === name)?.life.ref;
+        // A vendor that does not answer does not answer it either; it goes on trying.
+        if (ref) await provider.terminate(ref, new AbortController().signal).catch(() => undefined);
+      }
+  };
+
   /** What lives and is wanted by nobody: its machine is over, or past its time, or has no row. */
   const countOrphans = async (ms: number): Promise<void> => {
     const rows = await machines();
@@ -219,7 +253,8 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
         if (name.startsWith("somebody") || id.startsWith("foreign")) continue;
         const row = rows.find((one) => one.life.ref?.id === id || one.name === name);
         billedMicros += (hourlyMicros * ms) / 3_600_000;
-        const isWanted = row !== undefined && !["ending", "verifying", "leakSuspect", "gone", "quarantined"].includes(row.life.state);
+        const isWanted =
+          row !== undefined && !["ending", "verifying", "leakSuspect", "gone", "quarantined"].includes(row.life.state);
         if (!isWanted || Date.now() > row.deadline) orphanMs += ms;
       }
     const counted = rows.reduce((sum, one) => sum + one.counted.reserved + one.counted.spent, 0);
@@ -250,6 +285,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     /** The controller's clock is put on, and nobody did anything meanwhile. */
     jump: (ms: number) => mock.timers.tick(ms),
     setAgent: (next: Agent) => void (agent = next),
+    killWatchdogs: () => void (isWatchdogDead = true),
     setDown: (next: boolean) => void (isDown = next),
     /** The next time it comes there. */
     kill: (where: Death) => void deaths.add(where),

@@ -20,7 +20,13 @@ const hourlyMicros = 600_000;
 const firstMs = 20_000;
 const scopes: Readonly<Partial<Record<Fault, Scope>>> = { noCapacity: "zone", quota: "region", balance: "account" };
 
-export function openPlain({ now, id = "scaleway", createIs = "notOnce", hasTtl = false, listLagMs = 0 }: PlainOptions): PlainProvider {
+export function openPlain({
+  now,
+  id = "scaleway",
+  createIs = "notOnce",
+  hasTtl = false,
+  listLagMs = 0,
+}: PlainOptions): PlainProvider {
   const cloud = openCloud({ now, can: faults });
   const capability: Capability = {
     form: ["machine"],
