@@ -18,13 +18,15 @@ type Iam = InstanceType<Clients["Iamv1alpha1"]["API"]>;
 export type Missed = { readonly failure: Failure; readonly mayHaveArrived: boolean };
 
 async function load() {
-  const [{ createClient }, { Instancev1 }, { Blockv1 }, { Iamv1alpha1 }] = await Promise.all([
-    import("@scaleway/sdk-client"),
-    import("@scaleway/sdk-instance"),
-    import("@scaleway/sdk-block"),
-    import("@scaleway/sdk-iam"),
-  ]);
-  return { createClient, Instancev1, Blockv1, Iamv1alpha1 };
+  const [{ createAdvancedClient, withHTTPClient, withProfile }, { Instancev1 }, { Blockv1 }, { Iamv1alpha1 }] = await Promise.all(
+    [
+      import("@scaleway/sdk-client"),
+      import("@scaleway/sdk-instance"),
+      import("@scaleway/sdk-block"),
+      import("@scaleway/sdk-iam"),
+    ],
+  );
+  return { createAdvancedClient, withHTTPClient, withProfile, Instancev1, Blockv1, Iamv1alpha1 };
 }
 let loaded: Promise<Clients> | undefined;
 
@@ -34,14 +36,16 @@ export async function openScaleway(
   signal: AbortSignal,
 ): Promise<Scaleway> {
   loaded ??= load();
-  const { createClient, Instancev1, Blockv1, Iamv1alpha1 } = await loaded;
-  const client = createClient({
-    accessKey: credentials.accessKey,
-    secretKey: credentials.secretKey,
-    defaultProjectId: credentials.projectId,
-    apiURL: url,
-    httpClient: async (request) => await send(http, request as Request, signal),
-  });
+  const { createAdvancedClient, withHTTPClient, withProfile, Instancev1, Blockv1, Iamv1alpha1 } = await loaded;
+  const client = createAdvancedClient(
+    withProfile({
+      accessKey: credentials.accessKey,
+      secretKey: credentials.secretKey,
+      defaultProjectId: credentials.projectId,
+      apiURL: url,
+    }),
+    withHTTPClient(async (request) => await send(http, request as Request, signal)),
+  );
   const { projectId } = credentials;
   return { instance: new Instancev1.API(client), block: new Blockv1.API(client), iam: new Iamv1alpha1.API(client), projectId };
 }
