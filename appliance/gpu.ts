@@ -21,7 +21,7 @@ import { dockerMachines } from "./docker/machines.ts";
 import { openBoots } from "./gpu/agent/boot.ts";
 import { shipmentIn } from "./gpu/agent/ship.ts";
 import { openGpuDoor } from "./gpu/door/door.ts";
-import { openOffice } from "./gpu/door/office.ts";
+import { openOffice, type OfficeOptions } from "./gpu/door/office.ts";
 import { openPasses } from "./gpu/door/passes.ts";
 import { openShelf } from "./gpu/door/shelf.ts";
 import { installIdIn } from "./gpu/install.ts";
@@ -39,6 +39,8 @@ export type GpuOptions = {
   readonly state: State;
   readonly files: Files;
   readonly secrets: Secrets;
+  /** What machines do that are rented to work for the appliance itself. */
+  readonly workers: NonNullable<OfficeOptions["workers"]>;
   readonly log: (line: string) => void;
 };
 
@@ -58,12 +60,12 @@ const socketCharsMax = 100;
 const keptMs = 30 * 24 * 3_600_000;
 
 export async function openRented(options: GpuOptions): Promise<Rented> {
-  const { dataDir, adminKey, publicUrl, searchPath, state, files, secrets, log } = options;
+  const { dataDir, adminKey, publicUrl, searchPath, state, files, secrets, workers, log } = options;
   const now = (): number => Date.now();
   const dir = join(dataDir, "gpu");
   const shelf = openShelf({ dir });
   const passes = openPasses(createHmac("sha256", adminKey).update("machines").digest());
-  const office = openOffice({ state, files, shelf, dir: join(dir, "known"), now });
+  const office = openOffice({ state, files, shelf, dir: join(dir, "known"), now, workers, log });
   const shipment = () => shipmentIn(join(dataDir, "cache", "agent"));
   const program = async (): Promise<string> => {
     const { dir: from } = await shipment();

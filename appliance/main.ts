@@ -44,6 +44,7 @@ import { nikaRoutes } from "./http/routes.ts";
 import type { SearchRequest } from "./http/vault.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
 import { openDoor } from "./join/door.ts";
+import { machineWorkers } from "./join/machine.ts";
 import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
 import { qdrantPictures } from "./qdrant/pictures.ts";
@@ -128,6 +129,12 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const vault = qdrantVectors({ ...store, embedderId: embedder.id, record });
 
   const files = storageFiles({ convexUrl: convex.url, near: engine });
+  const workers = machineWorkers({
+    state,
+    ownUrl: () => `http://127.0.0.1:${server.port}`,
+    publicUrl: config.publicUrl,
+    vault: store,
+  });
   const rented = await openRented({
     ...config,
     adminKey: keys.adminKey,
@@ -135,6 +142,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     state,
     files,
     secrets,
+    workers,
     log,
   });
   opened.defer(() => rented.close());
@@ -168,6 +176,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     gpu: rented.gpu,
     providers: rented.providers,
     boots: rented.boots,
+    workers,
     answers: {
       ask: async (question, signal) =>
         quoteOf(await runCall(askVault, { args: { tenantId: ownerTenant, question, limit: 3 }, ports, signal })),

@@ -19,6 +19,8 @@ import { vPictureFacts } from "./model/picture.ts";
 import { vBlock, vEvidence } from "./model/posterior.ts";
 import { vRegistrySetting } from "./model/registry.ts";
 import { vEffectClass, vEffectState, vRunProblem, vRunState, vStepSpec, vStepState, vValue, vWaitFor } from "./model/run.ts";
+import { vScalingMemory } from "./model/scale.ts";
+import { vScalingPlan, vScalingView } from "./model/scaling.ts";
 import { vProfile } from "./model/theme.ts";
 import { vOccurrenceState, vScheduleSpec } from "./model/schedule.ts";
 import { vLedgerHead, vServerFacts, vToolCall } from "./model/serverView.ts";
@@ -661,6 +663,8 @@ export default defineSchema({
     lookedAt: v.optional(v.number()),
     /** Of a worker: the name of the worker that joined. */
     workerName: v.optional(v.string()),
+    /** Of a worker: when it was told to take nothing new. */
+    drainedAt: v.optional(v.number()),
     life: vMachineLife,
     /** When the reaper looks at it, should nothing happen before. */
     reapAt: v.optional(v.number()),
@@ -674,6 +678,28 @@ export default defineSchema({
     .index("by_goneAt", ["life.goneAt"])
     .index("by_gpuJob", ["owner.gpuJobId"])
     .index("by_lane", ["owner.lane", "life.state"]),
+
+  // What the owner allows of renting machines for work that waits, and what is remembered from look to look: one row, of scaling.ts.
+  scaling: defineTable({
+    ...vScalingPlan.fields,
+    memory: vScalingMemory,
+    /** Since when each machine has done nothing. */
+    idle: v.array(v.object({ id: v.string(), since: v.number() })),
+    bootMs: v.optional(v.number()),
+    look: vScalingView.fields.look,
+  }),
+
+  // What was decided about them, and why; with all that was seen, as JSON, so that it can be decided again. Written by scaling.ts; the
+  // last 500 are kept.
+  scalingDecisions: defineTable({
+    at: v.number(),
+    add: v.number(),
+    remove: v.array(v.string()),
+    need: v.number(),
+    says: v.string(),
+    where: v.optional(v.string()),
+    input: v.string(),
+  }),
 
   // When what runs on a machine was last heard, apart from its row, which must stay quiet. `at` is absent for one that is over.
   machineBeats: defineTable({

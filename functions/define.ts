@@ -16,6 +16,7 @@ import type { Trainer } from "./ports/trainer.ts";
 import type { Tuner } from "./ports/tuner.ts";
 import type { UserFunctions } from "./ports/userFunctions.ts";
 import type { Vectors } from "./ports/vectors.ts";
+import type { Workers } from "./ports/workers.ts";
 import type { VisualEmbedder } from "./ports/visual.ts";
 
 /** Everything functions may ever touch. Nobody is handed the whole bundle: see `needs`. */
@@ -50,6 +51,7 @@ export type Ports = {
   /** Absent, together, on a worker that rents nothing. */
   readonly providers?: Providers | undefined;
   readonly boots?: Boots | undefined;
+  readonly workers?: Workers | undefined;
 };
 
 export type Call<K extends JobKind> = {

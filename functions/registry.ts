@@ -17,6 +17,7 @@ import { createMachine } from "./machines/create.ts";
 import { endMachine } from "./machines/end.ts";
 import { lookAtMachines } from "./machines/look.ts";
 import { placeGpuJob } from "./machines/place.ts";
+import { scaleMachines } from "./machines/scale.ts";
 import { sweepMachines } from "./machines/sweep.ts";
 import { runSchedule } from "./schedules/run.ts";
 import { runTasks } from "./schedules/tasks.ts";
@@ -50,5 +51,6 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   endMachine,
   lookAtMachines,
   sweepMachines,
+  scaleMachines,
   checkJobs,
 ];

@@ -21,6 +21,7 @@ import type * as occurrences from "../occurrences.ts";
 import type * as pictures from "../pictures.ts";
 import type * as registries from "../registries.ts";
 import type * as runs from "../runs.ts";
+import type * as scaling from "../scaling.ts";
 import type * as schedules from "../schedules.ts";
 import type * as servers from "../servers.ts";
 import type * as settings from "../settings.ts";
@@ -55,6 +56,7 @@ declare const fullApi: ApiFromModules<{
   pictures: typeof pictures;
   registries: typeof registries;
   runs: typeof runs;
+  scaling: typeof scaling;
   schedules: typeof schedules;
   servers: typeof servers;
   settings: typeof settings;

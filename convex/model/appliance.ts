@@ -26,6 +26,11 @@ export const vPressure = v.object({
   cpu: v.number(),
   /** Of memory, in use. */
   memory: v.number(),
+  /** Of all processors, kept busy by anybody. */
+  allCpu: v.optional(v.number()),
+  /** Of time, in which something waited for a processor, or for memory; absent where the system does not tell. */
+  cpuStall: v.optional(v.number()),
+  memoryStall: v.optional(v.number()),
   /** Of time, in which everybody waited for a disk. */
   disk: v.number(),
   /** Of the disk that the data is on, in use. */

@@ -42,6 +42,8 @@ export const kinds = {
   "machines.look": v.object({ provider: vProviderId }),
   /** Looks through a provider's whole account, and at how we stand with it. */
   "machines.sweep": v.object({ provider: vProviderId }),
+  /** Looks whether machines are to be rented for what waits, or let go. */
+  "machines.scale": v.object({}),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
   /** `text`: all there is to do is to say this. */
   "schedules.run": v.object({ occurrenceId: v.id("occurrences"), text: v.optional(v.string()) }),
@@ -73,6 +75,7 @@ export const vKind = v.union(
   v.literal("machines.end"),
   v.literal("machines.look"),
   v.literal("machines.sweep"),
+  v.literal("machines.scale"),
   v.literal("schedules.plan"),
   v.literal("schedules.run"),
   v.literal("jobs.check"),
@@ -100,6 +103,7 @@ export const ranks: Record<JobKind, number> = {
   "machines.look": 0,
   "machines.sweep": 0,
   "machines.create": 1,
+  "machines.scale": 1,
   "machines.place": 1,
   "functions.invoke": 0,
   "jobs.check": 0,

@@ -40,6 +40,7 @@ const policies: { readonly [K in JobKind]?: Partial<Policy> } = {
   "documents.ingest": { lane: "bulk", timeLimitMs: 12 * hourMs },
   "documents.look": { lane: "bulk" },
   "models.train": { lane: "bulk", timeLimitMs: 4 * hourMs },
+  "models.compare": { lane: "bulk", timeLimitMs: 2 * hourMs, attemptsMax: 2 },
   "models.tune": { lane: "bulk", timeLimitMs: 12 * hourMs },
   // Beside what is read meanwhile, not in its place.
   "models.deploy": { timeLimitMs: 48 * hourMs },
@@ -57,6 +58,8 @@ const policies: { readonly [K in JobKind]?: Partial<Policy> } = {
   "machines.end": { lane: "now", timeLimitMs: 2 * minuteMs, attemptsMax: 3, isKept: false },
   "machines.look": { lane: "now", timeLimitMs: 4 * minuteMs, attemptsMax: 2, isKept: false },
   "machines.sweep": { timeLimitMs: 5 * minuteMs, attemptsMax: 2, isKept: false },
+  // Comes again in half a minute.
+  "machines.scale": { timeLimitMs: minuteMs, attemptsMax: 1, isKept: false },
   "jobs.check": { lane: "now", timeLimitMs: 10_000, isKept: false },
 };
 

@@ -10,8 +10,10 @@ import { internal } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
 import type { Beat, MachineFacts, Shipped } from "../../../convex/model/agent.ts";
 import { NikaError } from "../../../convex/model/error.ts";
+import type { Offer } from "../../../convex/model/gpu.ts";
 import type { Files } from "../../../functions/ports/files.ts";
 import type { State } from "../../../functions/ports/state.ts";
+import type { Work } from "../agent/guest/agent.ts";
 import type { DoorState, Let } from "./door.ts";
 import type { Pass } from "./passes.ts";
 import type { Shelf } from "./shelf.ts";
@@ -30,7 +32,17 @@ export type OfficeOptions = {
   readonly shelf: Shelf;
   readonly dir: string;
   readonly now: () => number;
+  /** What a machine is to do that was not rented for a job. */
+  readonly workers?: {
+    order(machine: { readonly machineId: Id<"machines">; readonly offer: Offer }): Promise<Pick<Work, "command" | "environment">>;
+  };
+  readonly log?: (line: string) => void;
 };
+/** Names the work of a machine that works for the appliance itself; it has no row of a job. */
+const workerPrefix = "worker-";
+const isWorker = ({ work }: Let): boolean => work?.jobId.startsWith(workerPrefix) === true;
+/** A worker has half a minute of its own to end what it does. */
+const workerGraceMs = 45_000;
 
 type Note = {
   readonly key: string;
@@ -44,7 +56,8 @@ type Note = {
 export const hashOfToken = (token: string): string => createHash("sha256").update(token).digest("hex");
 const denied = (): NikaError => new NikaError("denied", "This machine is not known here, or its time is over.");
 
-export function openOffice({ state, files, shelf, dir, now }: OfficeOptions): DoorState & { prune(): Promise<void> } {
+export function openOffice(options: OfficeOptions): DoorState & { prune(): Promise<void> } {
+  const { state, files, shelf, dir, now, workers, log = () => undefined } = options;
   const fileOf = (name: string): string => join(dir, `${name.replaceAll(/[^a-zA-Z0-9]/g, "")}.json`);
   const known = new Map<string, Note>();
   const said = new Map<string, { beats: number; isStarted: boolean }>();
@@ -94,10 +107,18 @@ export function openOffice({ state, files, shelf, dir, now }: OfficeOptions): Do
         if (before.nonce !== nonce || before.secretHash !== secretHash) throw denied();
         return { ...before.let, lifeMs: before.deadline - now() };
       }
-      const { machineId, epoch, deadline, ask, gpuJobId } = await state.mutation(internal.machines.enrol, { key, secretHash });
+      const enrolled = await state.mutation(internal.machines.enrol, { key, secretHash });
+      const { machineId, epoch, deadline, ask, gpuJobId, lane, offer } = enrolled;
       const { [parcelVariable]: parcel, ...environment } = ask?.environment ?? {};
-      const work = ask &&
-        gpuJobId && { jobId: gpuJobId, parcel, command: ask.command, environment, graceMs, runMs: ask.runMsMax };
+      const order = lane === undefined ? undefined : await workers?.order({ machineId, offer });
+      const worker = order && {
+        ...order,
+        jobId: `${workerPrefix}${machineId}`,
+        graceMs: workerGraceMs,
+        runMs: deadline - now(),
+      };
+      const job = ask && gpuJobId && { jobId: gpuJobId, parcel, command: ask.command, environment, graceMs, runMs: ask.runMsMax };
+      const work = job ?? worker;
       const told: Let = { pass: { machineId, epoch }, lifeMs: deadline - now(), ...(work && { work }) };
       const note: Note = { key, secretHash, nonce, facts, let: told, deadline };
       await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -121,7 +142,8 @@ export function openOffice({ state, files, shelf, dir, now }: OfficeOptions): Do
         beats: [{ ...wordOf(pass), ...toBeat(beat, note.facts) }],
       });
       if (!answer?.isCurrent) return { lifeMs: 1, orders: ["end"] };
-      if (note.let.work && beat.work === "running") await start(pass, note.facts);
+      if (answer.isDraining) return { lifeMs: answer.until - now(), orders: ["stop"] };
+      if (note.let.work && !isWorker(note.let) && beat.work === "running") await start(pass, note.facts);
       if (note.let.work && beat.work === "uploading" && beat.exitCode !== undefined && beat.takenInMs === undefined)
         await state.mutation(internal.gpuJobs.exited, { ...wordOf(pass), exit: beat.exitCode });
       return { lifeMs: answer.until - now(), orders: [] };
@@ -134,6 +156,11 @@ export function openOffice({ state, files, shelf, dir, now }: OfficeOptions): Do
     },
 
     async append(pass, offset, text) {
+      const { let: told, key } = await noteOf(pass.machineId);
+      if (isWorker(told)) {
+        for (const line of text.split("\n").filter(Boolean)) log(`worker on ${key}: ${line}`);
+        return offset + Buffer.byteLength(text);
+      }
       const next = await state.mutation(internal.gpuJobs.appendLog, { ...wordOf(pass), offset, text });
       mustBeMeant(next >= 0);
       return next;
@@ -147,6 +174,7 @@ export function openOffice({ state, files, shelf, dir, now }: OfficeOptions): Do
     async finish(pass, { exit, isTaken, files: list }) {
       const { facts, let: told } = await noteOf(pass.machineId);
       if (isTaken) return void (await state.mutation(internal.machines.leave, { ...wordOf(pass), why: "preempted" }));
+      if (isWorker(told)) return void (await state.mutation(internal.machines.leave, { ...wordOf(pass), why: "finished" }));
       await start(pass, facts);
       mustBeMeant(await state.mutation(internal.gpuJobs.exited, { ...wordOf(pass), exit }));
       const kept = [];
