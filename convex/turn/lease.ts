@@ -333,8 +333,9 @@ function ended({ ask, life }: GpuJob): string {
 }
 
 const keyChars = "0123456789abcdefghijklmnopqrstuvwxyz";
+/** Tells machines apart, and is no secret: mutations have only this chance. */
 function newKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => keyChars[byte % keyChars.length]).join("");
+  return Array.from({ length: 12 }, () => keyChars[Math.floor(Math.random() * keyChars.length)]).join("");
 }
 
 const tokenSpace = "6f1c7c1e-4b55-5d0a-9b5e-8f3f2a7f6c10";
