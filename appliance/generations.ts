@@ -1,5 +1,6 @@
 /** The record of what searches go by, as the vault at this machine reads and follows it. */
 import { internal } from "../convex/_generated/api.js";
+import { fusionDefault, type Fusion } from "../convex/model/model.ts";
 import type { Embedder } from "../functions/ports/embedder.ts";
 import type { State } from "../functions/ports/state.ts";
 import { openEmbedders, type OpenEmbedders } from "./embedder/embedders.ts";
@@ -11,6 +12,8 @@ export type Generations = {
   readonly embedders: OpenEmbedders;
   /** Whose vectors are searched; of a vault that was never opened, the one that it will be made with. */
   embedderId(): Promise<string>;
+  /** The same with how its ranking is joined with the one by words. */
+  live(): Promise<{ readonly embedderId: string; readonly fusion: Fusion }>;
   /** Follows what is in force, so that it is shown and its model is ready. */
   follow(): void;
   close(): Promise<void>;
@@ -40,9 +43,13 @@ export function openGenerations({ state, modelsDir, own, log }: GenerationsOptio
     log(`embedder: searches go by ${id}`);
   };
 
+  const live = async (): Promise<{ readonly embedderId: string; readonly fusion: Fusion }> =>
+    (await state.query(internal.generations.spaces, {})).live ?? { embedderId: own.id, fusion: fusionDefault };
+
   return {
     embedders,
-    embedderId: async () => (await state.query(internal.generations.spaces, {})).live?.embedderId ?? own.id,
+    live,
+    embedderId: async () => (await live()).embedderId,
     record: {
       read: () => state.query(internal.generations.spaces, {}),
       adopt: (found) => state.mutation(internal.generations.adopt, found),

@@ -3,6 +3,7 @@ import { v } from "convex/values";
 import { vReadingRoom, vReport } from "./model/appliance.ts";
 import { vMessageCounts, vMessageState, vTokenRole, vUpdateType } from "./model/bridge.ts";
 import { vBatchOrigin, vBatchSums, vDecision, vGrouping, vSample } from "./model/batch.ts";
+import { vComparison } from "./model/comparison.ts";
 import { vDocumentState, vLabels, vProgress, vReading, vTrouble } from "./model/document.ts";
 import { vEventType } from "./model/event.ts";
 import { vGenerationState } from "./model/generation.ts";
@@ -590,9 +591,30 @@ export default defineSchema({
     isScrubbed: v.boolean(),
     /** Present: trained beside a base (models.tune). */
     lora: v.optional(vLoraWish),
+    /** Learned from what was remembered until then; absent: until `at`. */
+    until: v.optional(v.number()),
+    /** To be the same as this one. */
+    againOf: v.optional(v.id("models")),
+    /** Put in force when it is better, by the owner's word. */
+    deploys: v.optional(v.boolean()),
     jobId: v.optional(v.id("jobs")),
     result: v.optional(vModelResult),
   }),
+
+  // Models beside each other, on the questions of that day. Written by comparisons.ts, which drops the oldest; they quote what was asked, and
+  // go with it.
+  comparisons: defineTable({
+    at: v.number(),
+    one: v.string(),
+    other: v.optional(v.string()),
+    jobId: v.optional(v.id("jobs")),
+    result: v.optional(vComparison),
+  }),
+
+  // Questions that have to stay answered by a document. Written by comparisons.ts; they go with the document.
+  pins: defineTable({ question: v.string(), documentId: v.id("documents"), at: v.number() }).index("by_documentId", [
+    "documentId",
+  ]),
 
   // Which vectors searches go by: one row for each space there was. At most one is "live", and at most one beside it is being filled or
   // kept. Written by generations.ts and turn/generation.ts alone; history beyond the newest goes with upkeep.

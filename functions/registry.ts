@@ -6,6 +6,7 @@ import { labelDocuments } from "./documents/label.ts";
 import { lookAtPictures } from "./documents/look.ts";
 import { invokeFunction } from "./functions/invoke.ts";
 import { checkJobs } from "./jobs/check.ts";
+import { compareModels } from "./models/compare.ts";
 import { deployModel } from "./models/deploy.ts";
 import { dropModel } from "./models/drop.ts";
 import { rollBackModel } from "./models/rollback.ts";
@@ -40,6 +41,7 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   findDocumentThemes,
   trainModel,
   tuneModel,
+  compareModels,
   deployModel,
   rollBackModel,
   dropModel,

@@ -237,6 +237,7 @@ function toAction(given: unknown): Action | undefined {
   if (type === "run" && Array.isArray(more["tasks"]))
     return { type, tasks: more["tasks"].map(toTask), isInTurn: more["isInTurn"] === true };
   if (type === "run") throw new NikaError("invalid", `Name in "tasks" what is to be done.`);
+  if (type === "learn") return { type, deploys: more["deploys"] === true };
   if (type === "upkeep" && isScript(script)) return { type, script };
   if (type === "upkeep") throw new NikaError("invalid", `"script" must be one of ${scripts.join(", ")}.`);
   throw new NikaError("invalid", `"action" must be one of ${vAction.members.map(({ fields }) => fields.type.value).join(", ")}.`);

@@ -1,23 +1,41 @@
-/** The process that trains: all it needs comes with the request, all it makes goes back. */
+/** The process that trains: all it needs comes with the request or is asked of its parent, all it makes goes back. */
+import { createHash } from "node:crypto";
+import type { Comparison } from "../../convex/model/comparison.ts";
 import type { ModelResult } from "../../convex/model/model.ts";
-import { fusionDefault } from "../../convex/model/model.ts";
+import { countsOf } from "../../ml/dataset/check.ts";
+import { splitByDocument } from "../../ml/dataset/split.ts";
 import { baselineEmbedder } from "../../ml/embed/baseline.ts";
-import { runCycle, type CycleResult } from "../../ml/train/cycle.ts";
-import { learnDefault } from "../../ml/train/learn.ts";
+import { compareModels, type Asking } from "../../ml/evaluate/compare.ts";
+import { fromBytes, toBytes } from "../../ml/train/checkpoint.ts";
+import { digestOf, pairsOf, runCycle, toRegressions, type CycleResult } from "../../ml/train/cycle.ts";
+import { toQuestions } from "../../ml/train/ground.ts";
+import { learnDefault, type Checkpoint } from "../../ml/train/learn.ts";
 import { askParent, serve } from "../processes/serve.ts";
-import type { TrainQuestion, TrainReply, TrainRequest } from "./trainer.ts";
+import type { Asked, Named, TrainerQuestion, TrainerReply, TrainerRequest } from "./trainer.ts";
 
-const live = baselineEmbedder();
+const baseline = baselineEmbedder();
 const tellEveryMs = 1_000;
+/** A large vault's checkpoint is hundreds of megabytes. */
+const keepEveryMs = 20_000;
+const textsPerAsk = 256;
 
-serve(async (request: TrainRequest): Promise<TrainReply> => {
-  const { passages, uses, scopes, seed, isScrubbed, against } = request;
+const ask = async (question: TrainerQuestion): Promise<unknown> => askParent(question);
+
+serve(async (request: TrainerRequest): Promise<TrainerReply> => {
+  if (request.type === "compare") return { type: "compared", result: await compare(request) };
+  const { passages, uses, scopes, pinned = [], seed, isScrubbed, live, from } = request;
+  const options = { ...learnDefault, seed };
+  // What a checkpoint belongs to: what comes with the request is all that training goes by.
+  const of = createHash("sha256")
+    .update(JSON.stringify([passages, uses, scopes, seed, isScrubbed, live.id, options]))
+    .digest("hex");
   let toldAt = 0;
-  let far: TrainQuestion = { done: 0, total: 1 };
+  let keptAt = performance.now();
+  let [done, total] = [0, 1];
   const cycle = await runCycle(
-    { passages, uses, scopes, pinned: [], isScrubbed, live: { embed: (texts) => live.embed(texts), fusion: fusionDefault } },
+    { passages, uses, scopes, pinned, isScrubbed, live: { embed: (texts) => embed(live.id, texts), fusion: live.fusion } },
     {
-      learn: { ...learnDefault, seed },
+      learn: options,
       timed: (work) => {
         const startedAt = performance.now();
         work();
@@ -25,18 +43,53 @@ serve(async (request: TrainRequest): Promise<TrainReply> => {
       },
     },
     {
-      onProgress: (done, total) => {
-        far = { done, total };
+      from: from && fromBytes(from, of),
+      onProgress: (now, all) => {
+        [done, total] = [now, all];
       },
       breathe: async () => {
         if (performance.now() - toldAt < tellEveryMs) return;
         toldAt = performance.now();
-        await askParent(far);
+        await ask({ type: "far", done, total });
+      },
+      keep: async (checkpoint: Checkpoint) => {
+        if (performance.now() - keptAt < keepEveryMs) return;
+        keptAt = performance.now();
+        await ask({ type: "keep", bytes: toBytes(checkpoint, of) });
       },
     },
   );
-  return { result: toResult(cycle, against), files: cycle.type === "trained" ? [...cycle.files] : [] };
+  return { type: "trained", result: toResult(cycle, live.id), files: cycle.type === "trained" ? [...cycle.files] : [] };
 });
+
+/** The baseline is at hand; the others are served elsewhere. */
+async function embed(id: string, texts: readonly string[]): Promise<Float32Array[]> {
+  if (id === baseline.id) return baseline.embed(texts);
+  const vectors: Float32Array[] = [];
+  for (let from = 0; from < texts.length; from += textsPerAsk)
+    vectors.push(...((await ask({ type: "embed", id, texts: texts.slice(from, from + textsPerAsk) })) as Float32Array[]));
+  return vectors;
+}
+
+async function compare(request: Extract<TrainerRequest, { type: "compare" }>): Promise<Comparison> {
+  const { passages, uses, scopes, pinned = [], one, other } = request;
+  const pairs = await pairsOf({ passages, uses, scopes, isScrubbed: true }, learnDefault.seed);
+  const split = splitByDocument(pairs, passages);
+  const questions = toQuestions(split.test, passages);
+  const { testQuestions, madeTestQuestions } = countsOf(split);
+  const shared = { questions: testQuestions, madeQuestions: madeTestQuestions, dataSha256: digestOf(pairs, passages) };
+  if (questions.length === 0)
+    return { ...shared, problem: "There are no questions to judge by.", slices: [], moved: [], pinned: [] };
+  const asking = ({ id, fusion, sizeBytes }: Named): Asking => ({
+    name: id,
+    fusion,
+    sizeBytes,
+    embed: (texts) => embed(id, texts),
+    ask: async (text) => (await ask({ type: "ask", id, text })) as Asked,
+  });
+  const exam = { passages, questions, pinned: toRegressions(pinned, passages) };
+  return { ...shared, ...(await compareModels(exam, asking(one), other && asking(other))) };
+}
 
 function toResult(cycle: CycleResult, against: string): ModelResult {
   const { dataSha256, counts } = cycle.lineage;
@@ -51,7 +104,7 @@ function toResult(cycle: CycleResult, against: string): ModelResult {
     documents: counts.documents,
   };
   if (cycle.type === "refused") return { ...shared, verdict: "refused", says: cycle.refusal.says, checks: [] };
-  const { verdict, fusion, chosen, share, sha256, files } = cycle;
+  const { verdict, fusion, beginning, chosen, share, sha256, files } = cycle;
   const failed = verdict.checks.find(({ passed }) => !passed);
   return {
     ...shared,
@@ -62,6 +115,7 @@ function toResult(cycle: CycleResult, against: string): ModelResult {
       sha256,
       sizeBytes: files.values().reduce((sum, { length }) => sum + length, 0),
       fusion,
+      beginning,
       temperature: chosen.temperature,
       rate: chosen.rate,
       negatives: chosen.negatives,

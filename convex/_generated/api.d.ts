@@ -3,6 +3,7 @@ import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server
 import type * as appliance from "../appliance.ts";
 import type * as batches from "../batches.ts";
 import type * as bridge from "../bridge.ts";
+import type * as comparisons from "../comparisons.ts";
 import type * as credentials from "../credentials.ts";
 import type * as crons from "../crons.ts";
 import type * as documents from "../documents.ts";
@@ -38,6 +39,7 @@ declare const fullApi: ApiFromModules<{
   appliance: typeof appliance;
   batches: typeof batches;
   bridge: typeof bridge;
+  comparisons: typeof comparisons;
   credentials: typeof credentials;
   crons: typeof crons;
   documents: typeof documents;

@@ -20,6 +20,8 @@ export const kinds = {
   "models.train": v.object({ modelId: v.id("models") }),
   /** The same beside a base, as a job of a machine that has what it takes. */
   "models.tune": v.object({ modelId: v.id("models") }),
+  /** Puts models beside each other on today's questions. */
+  "models.compare": v.object({ comparisonId: v.id("comparisons") }),
   /** Moves the vault to another model, beside the one in force. */
   "models.deploy": v.object({ generationId: v.id("generations") }),
   /** Has the vault's public name follow, after searches went back to the last model. */
@@ -63,6 +65,7 @@ export const vKind = v.union(
   v.literal("themes.find"),
   v.literal("models.train"),
   v.literal("models.tune"),
+  v.literal("models.compare"),
   v.literal("models.deploy"),
   v.literal("models.rollback"),
   v.literal("models.drop"),
@@ -91,6 +94,7 @@ export const ranks: Record<JobKind, number> = {
   "themes.find": 1,
   "models.train": 2,
   "models.tune": 2,
+  "models.compare": 2,
   "models.deploy": 2,
   "models.rollback": 0,
   "models.drop": 1,

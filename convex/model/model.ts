@@ -84,6 +84,8 @@ export const vModelResult = v.object({
       epochs: v.number(),
       /** How much of what was learned is in it, 0 to 1. */
       share: v.number(),
+      /** What training began with: see ml/train/pretrain.ts. */
+      beginning: v.optional(v.object({ isEven: v.boolean(), company: v.number(), use: v.number() })),
       /** Relative gain in NDCG@10 by vectors; the difference in NDCG@10, by vectors and by both, with its 95 % interval. */
       gain: v.number(),
       denseDifference: v.object({ mean: v.number(), from: v.number(), to: v.number() }),
@@ -99,6 +101,10 @@ export const vModelView = v.object({
   id: v.id("models"),
   at: v.number(),
   seed: v.number(),
+  /** To be the same as this one. */
+  againOf: v.optional(v.id("models")),
+  /** Put in force when it is better, by the owner's word. */
+  deploys: v.optional(v.boolean()),
   /** "waiting", "running", or, without a result, how its work ended. */
   state: v.union(v.literal("waiting"), v.literal("running"), v.literal("done"), v.literal("failed"), v.literal("cancelled")),
   problem: v.optional(v.string()),
@@ -108,3 +114,5 @@ export type ModelView = Infer<typeof vModelView>;
 
 /** Records of more than these are dropped, oldest first. */
 export const modelsKeptMax = 50;
+/** Files of so many of the newest stay, and of whatever is in force or may be gone back to. */
+export const modelFilesKeptMax = 3;

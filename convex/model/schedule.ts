@@ -40,6 +40,8 @@ export const vAction = v.union(
   v.object({ type: v.literal("function"), name: v.string(), isDeclared: v.optional(v.boolean()) }),
   /** Several things, each with an outcome of its own: together, or one after the other. */
   v.object({ type: v.literal("run"), tasks: v.array(vTask), isInTurn: v.boolean() }),
+  /** A model is trained on what was remembered; a better one is put in force where `deploys`. */
+  v.object({ type: v.literal("learn"), deploys: v.boolean() }),
   /** Upkeep of the machine, by its own cron. */
   v.object({ type: v.literal("upkeep"), script: vScript }),
 );

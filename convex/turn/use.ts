@@ -27,12 +27,26 @@ export async function sweepUses(turn: Turn): Promise<boolean> {
   return gone.length === batchMax;
 }
 
+/** They quote what was asked, so they go with it. */
+export async function dropComparisons(turn: Turn): Promise<void> {
+  for (const { _id } of await turn.db.query("comparisons").collect()) await turn.db.delete(_id);
+}
+
 /** Questions that the document answered are about it: they go with it. Whether there is more. */
 export async function forgetUsesOf(turn: Turn, documentId: string): Promise<boolean> {
   const reactions = await turn.db
     .query("reactions")
     .withIndex("by_documentId", (q) => q.eq("documentId", documentId))
     .take(batchMax);
+  const id = turn.db.normalizeId("documents", documentId);
+  const pins = id
+    ? await turn.db
+        .query("pins")
+        .withIndex("by_documentId", (q) => q.eq("documentId", id))
+        .collect()
+    : [];
+  for (const { _id } of pins) await turn.db.delete(_id);
+  if (reactions.length > 0 || pins.length > 0) await dropComparisons(turn);
   for (const useId of new Set(reactions.map((reaction) => reaction.useId))) {
     const use = await turn.db.get(useId);
     if (use) await dropUse(turn, use);

@@ -6,6 +6,7 @@ import type { Use } from "../../convex/model/use.ts";
 import type { DatasetPassage } from "../../ml/dataset/pair.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import type { State } from "../ports/state.ts";
+import type { Remembered } from "../ports/trainer.ts";
 import type { Vectors } from "../ports/vectors.ts";
 
 type Uses = FunctionReturnType<typeof internal.uses.page>;
@@ -13,6 +14,25 @@ type Profiles = FunctionReturnType<typeof internal.themes.profiles>;
 
 const passagesPerLook = 200;
 const usesPerPage = 200;
+
+type Looking = { readonly passagesMax: number; readonly signal: AbortSignal; readonly until?: number };
+
+/** All that a model is made of and judged by: of use, what happened before `until`. */
+export async function rememberedOf(
+  { state, vectors }: { readonly state: State; readonly vectors: Vectors },
+  { passagesMax, signal, until = Infinity }: Looking,
+): Promise<Remembered> {
+  const scopes = await state.query(internal.uses.allowed, {});
+  const pinned = await state.query(internal.comparisons.pinned, {});
+  const passages = await passagesOf({ state, vectors }, { passagesMax, signal });
+  const uses = await usesOf(state, signal);
+  return {
+    scopes,
+    pinned,
+    passages,
+    uses: uses.filter(({ at }) => at < until).map((use) => ({ ...use, reactions: use.reactions.filter(({ at }) => at < until) })),
+  };
+}
 
 export async function usesOf(state: State, signal: AbortSignal): Promise<Use[]> {
   const all: Use[] = [];

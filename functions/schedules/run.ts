@@ -26,6 +26,10 @@ export const runSchedule = defineFunction({
       case "run":
         // It was begun as a run, with the occurrence.
         return { type: "done" };
+      case "learn": {
+        const said = await state.mutation(internal.models.trainDue, { deploys: action.deploys });
+        return { type: "done", result: { type: "said", text: said } };
+      }
       case "message":
       case "ask": {
         // Named after this time of the schedule.

@@ -16,6 +16,9 @@ export type Evidence = {
 /** What was tried beside questions: the empty text, a very long one, signs of all kinds. */
 export type Probe = { readonly name: string; readonly passed: boolean };
 
+/** A question that the owner wants answered, and whether its paper was among the first ten, before and after. */
+export type Regression = { readonly question: string; readonly before: boolean; readonly after: boolean };
+
 export type Check = {
   readonly name: string;
   readonly passed: boolean;
@@ -48,10 +51,14 @@ export const gate = {
   latencyFreeMs: 2,
 } as const;
 
-export function decide(
-  questions: readonly Question[],
-  { live, candidate, probes }: { live: Evidence; candidate: Evidence; probes: readonly Probe[] },
-): Verdict {
+type Judging = {
+  readonly live: Evidence;
+  readonly candidate: Evidence;
+  readonly probes: readonly Probe[];
+  readonly pinned?: readonly Regression[];
+};
+
+export function decide(questions: readonly Question[], { live, candidate, probes, pinned = [] }: Judging): Verdict {
   const before = meanOf(live.dense.ndcg);
   const after = meanOf(candidate.dense.ndcg);
   const gain = before > 0 ? (after - before) / before : after > 0 ? Infinity : 0;
@@ -94,7 +101,7 @@ export function decide(
         gate.sliceLossMax,
       ),
     ),
-    pinned(questions, live, candidate),
+    regressions(pinned),
     check(
       "speed",
       candidate.latencyMs <= Math.max(gate.latencyFreeMs, gate.latencyRatioMax * live.latencyMs),
@@ -128,13 +135,10 @@ function slicesOf(questions: readonly Question[]): [string, number[]][] {
 }
 
 /** What the owner wants answered, and the live search answers, stays answered. */
-function pinned(questions: readonly Question[], live: Evidence, candidate: Evidence): Check {
-  const lost = questions.filter(
-    ({ isPinned }, at) => isPinned && live.hybrid.recall[at]! > 0 && !(candidate.hybrid.recall[at]! > 0),
-  );
-  const all = questions.filter(({ isPinned }) => isPinned).length;
-  const which = lost.length > 0 ? `: ${lost.map(({ text }) => `“${text}”`).join(", ")}` : "";
-  return check("pinned questions", lost.length === 0, `${lost.length} of ${all} no longer answered${which}`);
+function regressions(pinned: readonly Regression[]): Check {
+  const lost = pinned.filter(({ before, after }) => before && !after);
+  const which = lost.length > 0 ? `: ${lost.map(({ question }) => `“${question}”`).join(", ")}` : "";
+  return check("pinned questions", lost.length === 0, `${lost.length} of ${pinned.length} no longer answered${which}`);
 }
 
 const number = (value: number): string => value.toFixed(3);

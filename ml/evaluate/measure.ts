@@ -11,8 +11,6 @@ export type Question = {
   readonly judged: Judgements;
   /** "language en", "type invoice", …: a model may not get better on the whole by getting worse on one of these. */
   readonly slices: readonly string[];
-  /** The owner said that this one has to stay answered. */
-  readonly isPinned: boolean;
 };
 
 /** One value a question, in order. */

@@ -12,7 +12,7 @@ import { nameOf, type DatasetPassage, type Pair } from "../dataset/pair.ts";
 import { scrub } from "../dataset/scrub.ts";
 import { splitByDocument, type Split } from "../dataset/split.ts";
 import { decide, type Evidence, type Probe, type Verdict } from "../evaluate/gate.ts";
-import { fused, rankAll, scoresOf, type Ranked } from "../evaluate/measure.ts";
+import { fused, rankAll, scoresOf, type Question, type Ranked } from "../evaluate/measure.ts";
 import { flat, nearest } from "../evaluate/ranking.ts";
 import { toQuestions, wordsOver } from "./ground.ts";
 import { learn, type Learned, type LearnOptions, type Watching } from "./learn.ts";
@@ -24,11 +24,19 @@ export type CycleInput = {
   readonly uses: readonly Use[];
   /** Whose use may be learned from. */
   readonly scopes: readonly string[];
-  /** Questions that have to stay answered. */
-  readonly pinned: readonly string[];
+  /** Questions that have to stay answered by a document. They decide nothing else, and may have been learned from. */
+  readonly pinned: readonly Pinned[];
   /** Whether addresses, accounts and numbers are taken out of questions first. */
   readonly isScrubbed: boolean;
-  readonly live: { readonly embed: (texts: readonly string[]) => readonly Float32Array[]; readonly fusion: Fusion };
+  readonly live: Live;
+};
+
+export type Pinned = { readonly question: string; readonly documentId: string };
+
+/** The model in force. */
+export type Live = {
+  readonly embed: (texts: readonly string[]) => Promise<readonly Float32Array[]>;
+  readonly fusion: Fusion;
 };
 
 export type CycleOptions = {
@@ -51,6 +59,7 @@ export type CycleResult =
       readonly lineage: Lineage;
       readonly verdict: Verdict;
       readonly fusion: Fusion;
+      readonly beginning: Learned["beginning"];
       readonly chosen: Learned["chosen"];
       readonly share: number;
       readonly files: ReadonlyMap<string, Uint8Array>;
@@ -66,23 +75,34 @@ export async function runCycle(
   { learn: options, timed }: CycleOptions,
   watching: Watching = {},
 ): Promise<CycleResult> {
-  const { passages, live, pinned } = input;
+  const { passages, pinned } = input;
   const pairs = await pairsOf(input, options.seed);
   const split = splitByDocument(pairs, passages);
   const lineage = { dataSha256: digestOf(pairs, passages), counts: countsOf(split), options };
   const known = new Map(passages.map((passage) => [nameOf(passage), passage]));
-  const refusal = checkDataset(split, { passages: known, isReached: reaching(split, input) });
+  const questions = toQuestions(split.test, passages);
+  const regressions = toRegressions(pinned, passages);
+  // Each text once, ahead of everything: the model in force may be served by another process.
+  const live = {
+    fusion: input.live.fusion,
+    embed: await embeddedOnce(input.live.embed, [
+      ...passages.map(({ text }) => text),
+      ...split.training.pairs.filter(({ origin }) => origin !== "heading" && origin !== "span").map(({ query }) => query),
+      ...[...questions, ...regressions].map(({ text }) => text),
+    ]),
+  };
+  const refusal = checkDataset(split, { passages: known, isReached: reaching(split, { passages, live }) });
   if (refusal) return { type: "refused", refusal, lineage };
   const learned = await learn({ split, passages, live: live.embed }, options, watching);
 
-  const questions = toQuestions(split.test, passages, { pinned: new Set(pinned) });
   const lexical = wordsOver(passages);
   const texts = passages.map(({ text }) => text);
   const documentOf = (at: number): string => passages[at]!.documentId;
-  const judge = (embed: CycleInput["live"]["embed"], fusion: Fusion): Omit<Evidence, "sizeBytes"> => {
-    const ranked: readonly Ranked[] = rankAll(questions, { embed, texts, lexical });
+  const judge = (embed: Embed, fusion: Fusion): Omit<Evidence, "sizeBytes"> & { readonly answered: readonly number[] } => {
+    const ranked: readonly Ranked[] = rankAll([...questions, ...regressions], { embed, texts, lexical });
     const times = questions.map(({ text }) => timed(() => embed([text]))).toSorted((one, other) => one - other);
     return {
+      answered: scoresOf(regressions, (at) => fused(ranked[questions.length + at]!, fusion), documentOf).recall,
       dense: scoresOf(questions, (at) => ranked[at]!.dense, documentOf),
       hybrid: scoresOf(questions, (at) => fused(ranked[at]!, fusion), documentOf),
       latencyMs: times[Math.floor(times.length * 0.95)] ?? 0,
@@ -90,18 +110,44 @@ export async function runCycle(
   };
   const files = modelFiles(learned.model);
   const embed = (some: readonly string[]): Float32Array[] => embedTexts(learned.model, some);
+  const [before, after] = [judge(live.embed, live.fusion), judge(embed, learned.fusion)];
   const verdict = decide(questions, {
-    live: { ...judge(live.embed, live.fusion), sizeBytes: 0 },
-    candidate: { ...judge(embed, learned.fusion), sizeBytes: files.values().reduce((sum, { length }) => sum + length, 0) },
+    live: { ...before, sizeBytes: 0 },
+    candidate: { ...after, sizeBytes: files.values().reduce((sum, { length }) => sum + length, 0) },
     probes: probe(embed),
+    pinned: regressions.map(({ text }, at) => ({
+      question: text,
+      before: before.answered[at]! > 0,
+      after: after.answered[at]! > 0,
+    })),
   });
-  const { fusion, chosen, share } = learned;
+  const { fusion, beginning, chosen, share } = learned;
   const hash = createHash("sha256");
   for (const [path, bytes] of files) hash.update(path).update(bytes);
-  return { type: "trained", lineage, verdict, fusion, chosen, share, files, sha256: hash.digest("hex") };
+  return { type: "trained", lineage, verdict, fusion, beginning, chosen, share, files, sha256: hash.digest("hex") };
 }
 
-export async function pairsOf({ uses, passages, scopes, isScrubbed }: CycleInput, seed: number): Promise<Pair[]> {
+type Embed = (texts: readonly string[]) => readonly Float32Array[];
+
+async function embeddedOnce(embed: Live["embed"], texts: readonly string[]): Promise<Embed> {
+  const all = [...new Set(texts)];
+  const vectors = await embed(all);
+  const known = new Map(all.map((text, at) => [text, vectors[at]!]));
+  return (some) => some.map((text) => known.get(text)!);
+}
+
+/** Pinned questions as such that are judged; what their documents are kept as does not matter. */
+export function toRegressions(pinned: readonly Pinned[], passages: readonly DatasetPassage[]): Question[] {
+  const there = new Set(passages.map(({ documentId }) => documentId));
+  return pinned
+    .filter(({ documentId }) => there.has(documentId))
+    .map(({ question, documentId }) => ({ id: question, text: question, judged: new Map([[documentId, 1]]), slices: [] }));
+}
+
+export async function pairsOf(
+  { uses, passages, scopes, isScrubbed }: Pick<CycleInput, "uses" | "passages" | "scopes" | "isScrubbed">,
+  seed: number,
+): Promise<Pair[]> {
   const asked: Asked[] = [];
   for (const { key, at, session, question, shown } of uses)
     asked.push({ id: key, at, session, question: isScrubbed ? (await scrub(question)).text : question, shown });
@@ -124,7 +170,9 @@ export function digestOf(pairs: readonly Pair[], passages: readonly DatasetPassa
   return createHash("sha256").update(lines.toSorted().join("\n")).digest("hex");
 }
 
-export function reaching({ training }: Split, { passages, live }: CycleInput): (pair: Pair) => boolean {
+type Reaching = { readonly passages: readonly DatasetPassage[]; readonly live: { readonly embed: Embed } };
+
+export function reaching({ training }: Split, { passages, live }: Reaching): (pair: Pair) => boolean {
   const vectors = flat(live.embed(passages.map(({ text }) => text)));
   const queries = [
     ...new Set(training.pairs.filter(({ origin }) => origin === "used" || origin === "reformulated").map(({ query }) => query)),

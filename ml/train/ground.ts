@@ -128,11 +128,7 @@ export function wordsOver(passages: readonly DatasetPassage[]): (question: strin
 }
 
 /** What a set asks, each question once, with all the documents that answer it. */
-export function toQuestions(
-  { pairs }: TuningSet | TestSet,
-  passages: readonly DatasetPassage[],
-  { pinned = new Set() }: { pinned?: ReadonlySet<string> } = {},
-): Question[] {
+export function toQuestions({ pairs }: TuningSet | TestSet, passages: readonly DatasetPassage[]): Question[] {
   const known = new Map(passages.map((passage) => [nameOf(passage), passage]));
   return [...questionsOf(pairs)].map(([id, mine]) => {
     const first = known.get(nameOf(mine[0]!.passage));
@@ -142,7 +138,6 @@ export function toQuestions(
       text: mine[0]!.query,
       judged: new Map(mine.map(({ passage }) => [passage.documentId, 1])),
       slices: [...slices, `asked ${mine.some(({ origin }) => isReal(origin)) ? "by people" : "by nobody: made"}`],
-      isPinned: pinned.has(id),
     };
   });
 }

@@ -29,8 +29,8 @@ const floor = 1;
 /** Enough to know how texts spread; more would not change it. */
 const sampleMax = 6_000;
 const sweepsMax = 12;
-/** Of the mean spread, what two directions may still share. */
-const dependenceMin = 1e-6;
+/** What two directions may still share, as a cosine. */
+const sharedMax = 1e-5;
 
 /** `passages`: all of the owner's; `asked`: questions that may be learned from. */
 export function openPretraining(features: Features, { passages, asked }: Texts): Pretraining {
@@ -155,50 +155,57 @@ function evening(vectors: Float32Array, size: number): Float64Array {
   return root.map((value) => value * scale);
 }
 
-/** A^-1/2 of a symmetric positive matrix, by Jacobi's rotations. */
+/**
+ * A^-1/2 of a symmetric positive matrix: its rows are turned against each other until none shares anything with another (Hestenes' one-sided
+ * Jacobi). What was turned along with them are the axes, and the rows' lengths are the spreads along these.
+ */
 function inverseRoot(matrix: Float64Array, size: number): Float64Array {
   const rows = Array.from({ length: size }, (_, i) => matrix.slice(i * size, (i + 1) * size));
   const axes = Array.from({ length: size }, (_, i) => Float64Array.from({ length: size }, (_none, j) => (i === j ? 1 : 0)));
-  for (let sweep = 0; sweep < sweepsMax; sweep += 1) if (!rotated(rows, axes, size)) break;
+  for (let sweep = 0; sweep < sweepsMax; sweep += 1) if (!turned(rows, axes)) break;
   const root = new Float64Array(size * size);
-  for (let k = 0; k < size; k += 1) {
-    const scale = 1 / Math.sqrt(rows[k]![k]!);
-    const axis = axes[k]!;
-    for (let i = 0; i < size; i += 1) for (let j = 0; j < size; j += 1) root[i * size + j]! += scale * axis[i]! * axis[j]!;
+  for (const [k, axis] of axes.entries()) {
+    const scale = 1 / Math.sqrt(Math.sqrt(dot(rows[k]!, rows[k]!)));
+    for (let i = 0; i < size; i += 1) {
+      const share = scale * axis[i]!;
+      for (let j = 0; j < size; j += 1) root[i * size + j]! += share * axis[j]!;
+    }
   }
   return root;
 }
 
-/** Rotates every pair of directions that still depend on each other apart; whether there was one. */
-function rotated(rows: readonly Float64Array[], axes: readonly Float64Array[], size: number): boolean {
-  let trace = 0;
-  for (let i = 0; i < size; i += 1) trace += rows[i]![i]!;
-  const least = (dependenceMin * trace) / size;
+/** Turns every two rows that still share something against each other; whether there were any. */
+function turned(rows: readonly Float64Array[], axes: readonly Float64Array[]): boolean {
   let any = false;
-  for (let p = 0; p < size; p += 1) {
-    for (let q = p + 1; q < size; q += 1) {
-      const both = rows[p]![q]!;
-      if (Math.abs(both) < least) continue;
+  const squares = rows.map((row) => dot(row, row));
+  for (let p = 0; p < rows.length; p += 1) {
+    for (let q = p + 1; q < rows.length; q += 1) {
+      const shared = dot(rows[p]!, rows[q]!);
+      const [one, other] = [squares[p]!, squares[q]!];
+      if (Math.abs(shared) <= sharedMax * Math.sqrt(one * other)) continue;
       any = true;
-      const angle = (rows[q]![q]! - rows[p]![p]!) / (2 * both);
+      const angle = (other - one) / (2 * shared);
       const tangent = (angle < 0 ? -1 : 1) / (Math.abs(angle) + Math.sqrt(angle * angle + 1));
       const cosine = 1 / Math.sqrt(tangent * tangent + 1);
-      const sine = tangent * cosine;
-      turn(rows[p]!, rows[q]!, cosine, sine);
-      for (const row of rows) {
-        const [x, y] = [row[p]!, row[q]!];
-        row[p] = cosine * x - sine * y;
-        row[q] = sine * x + cosine * y;
-      }
-      turn(axes[p]!, axes[q]!, cosine, sine);
+      turn(rows[p]!, rows[q]!, cosine, tangent * cosine);
+      turn(axes[p]!, axes[q]!, cosine, tangent * cosine);
+      squares[p] = one - tangent * shared;
+      squares[q] = other + tangent * shared;
     }
   }
   return any;
 }
 
+function dot(one: Float64Array, other: Float64Array): number {
+  let sum = 0;
+  for (let at = 0; at < one.length; at += 1) sum += one[at]! * other[at]!;
+  return sum;
+}
+
 function turn(one: Float64Array, other: Float64Array, cosine: number, sine: number): void {
   for (let at = 0; at < one.length; at += 1) {
-    const [x, y] = [one[at]!, other[at]!];
+    const x = one[at]!;
+    const y = other[at]!;
     one[at] = cosine * x - sine * y;
     other[at] = sine * x + cosine * y;
   }

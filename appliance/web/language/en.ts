@@ -390,6 +390,7 @@ export const en = {
       message: "Writes to an agent",
       function: "Runs a function of yours",
       run: "Does several things",
+      learn: "Trains a model on your use",
       upkeep: "Looks after the machine",
     },
     keptWhere: "Kept",
@@ -456,6 +457,7 @@ export const en = {
       "documents.look": "Looking at pictures",
       "batches.decide": "Accepting or rejecting",
       "models.train": "Training a model",
+      "models.compare": "Comparing models",
       "models.tune": "Training a model beside a base",
       "themes.find": "Finding themes",
       "functions.invoke": "Your function",
@@ -496,6 +498,7 @@ export const en = {
     runAsks: (name: string) => `${name}: did it happen? Nobody can tell.`,
     machineLeaks: (name: string) => `${name} should be gone and may still cost money; Nika goes on trying.`,
     gpuJobEnded: (name: string) => `${name} on a rented machine is over.`,
+    modelTrained: (name: string) => `Model ${name} was trained and judged.`,
     budgetWarning: (name: string) => `Most of what ${name} may cost is spent or set aside.`,
   },
   runs: {

@@ -415,6 +415,7 @@ export const fr: Words = {
       message: "Écrit à un agent",
       function: "Lance une de vos fonctions",
       run: "Fait plusieurs choses",
+      learn: "Entraîne un modèle sur votre usage",
       upkeep: "Entretient la machine",
     },
     keptWhere: "Gardée",
@@ -481,6 +482,7 @@ export const fr: Words = {
       "documents.look": "Examen des images",
       "batches.decide": "Acceptation ou rejet",
       "models.train": "Entraînement d'un modèle",
+      "models.compare": "Comparaison de modèles",
       "models.tune": "Entraînement d'un modèle sur une base",
       "themes.find": "Recherche des thèmes",
       "functions.invoke": "Votre fonction",
@@ -521,6 +523,7 @@ export const fr: Words = {
     runAsks: (name) => `${name} : est-ce arrivé ? Personne ne peut le dire.`,
     machineLeaks: (name) => `${name} devrait être supprimée et coûte peut-être encore ; Nika continue d’essayer.`,
     gpuJobEnded: (name) => `${name}, sur une machine louée, est terminé.`,
+    modelTrained: (name) => `Le modèle ${name} a été entraîné et jugé.`,
     budgetWarning: (name) => `L’essentiel de ce que ${name} peut coûter est dépensé ou réservé.`,
   },
   runs: {

@@ -4,8 +4,10 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openTrainer } from "../../../appliance/trainer/trainer.ts";
+import { openBaseline } from "../../../appliance/embedder/baseline.ts";
+import { openTrainer, type TrainerOptions } from "../../../appliance/trainer/trainer.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
+import { fusionDefault } from "../../../convex/model/model.ts";
 import { ownerTenant } from "../../../convex/model/tenant.ts";
 import { trainModel } from "../../../functions/models/train.ts";
 import { addText, joinWorker, only } from "../../contracts/lab.ts";
@@ -14,6 +16,12 @@ import { fakeVectors } from "../../fakes/vectors.ts";
 import { madeFirm } from "../../ml/dataset/firm.ts";
 
 const never = new AbortController().signal;
+const baseline = "nika-baseline-2";
+/** What searches go by: the embedder that every machine has, in this process. */
+const served = (embedderId = baseline): Omit<TrainerOptions, "modelsDir"> => ({
+  live: async () => ({ embedderId, fusion: fusionDefault }),
+  embedders: { of: async () => openBaseline(), find: async () => ({ embedderId: baseline }) },
+});
 
 /** A vault of made papers, each asked about three times. */
 async function fill(state: FakeState, vectors: ReturnType<typeof fakeVectors>, documents: number): Promise<void> {
@@ -36,7 +44,7 @@ async function fill(state: FakeState, vectors: ReturnType<typeof fakeVectors>, d
 
 async function train(documents: number) {
   const modelsDir = mkdtempSync(join(tmpdir(), "nika-models-"));
-  const trainer = openTrainer({ modelsDir, embedder: { id: "nika-baseline-2", isBaseline: true } });
+  const trainer = openTrainer({ modelsDir, ...served() });
   try {
     const [state, vectors] = [openFakeState(), fakeVectors()];
     await state.owner.mutation(api.uses.allow, { scopes: ["private"] });
@@ -88,7 +96,7 @@ test("too little to learn from is a verdict with its reason, and leaves no model
 test("nothing is trained before the owner allowed it, and not where a model that knows meanings is installed", async () => {
   const state = openFakeState();
   await assert.rejects(state.owner.mutation(api.models.train, {}), /Nothing of your use is remembered/);
-  const trainer = openTrainer({ modelsDir: tmpdir(), embedder: { id: "bge", isBaseline: false } });
+  const trainer = openTrainer({ modelsDir: tmpdir(), ...served("bge-small-en-v1.5-0") });
   const training = { modelId: "m", passages: [], uses: [], scopes: [], seed: 1, isScrubbed: true };
   await assert.rejects(trainer.train(training, { signal: never, progress: () => {} }), /would not be better/);
   await trainer.close();

@@ -23,7 +23,7 @@ const input: CycleInput = {
   scopes: ["private"],
   pinned: [],
   isScrubbed: true,
-  live: { embed: (texts) => base.embed(texts), fusion: fusionDefault },
+  live: { embed: async (texts) => base.embed(texts), fusion: fusionDefault },
 };
 const options: CycleOptions = {
   learn: { ...learnDefault, dimensions: 96, epochsMax: 2, grid: [{ temperature: 0.1, rate: 0.15, negatives: 1 }] },
