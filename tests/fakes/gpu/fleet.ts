@@ -106,7 +106,14 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     },
   };
   const boots: Boots = {
-    of: async ({ key }) => ({ publicKey: `ssh-ed25519 ${key}`, boot: "#cloud-config\n", secretHash: secretOf(key) }),
+    of: async ({ key, offer }) => ({
+      publicKey: `ssh-ed25519 ${key}`,
+      boot: offer.form === "machine" ? "#cloud-config\n" : "",
+      ...(offer.form !== "machine" && {
+        container: { image: "ghcr.io/example/nika-agent:1", args: ["run"], environment: { NIKA_TOKEN: key } },
+      }),
+      secretHash: secretOf(key),
+    }),
   };
   await state.mutation(internal.machines.setUp, { providers: [...byId.keys()] });
 

@@ -1,19 +1,57 @@
 /** Every emulated provider as the lease engine meets it, by name. Opened once the clock is the drill's. */
+import { openAws } from "../../../appliance/gpu/aws/aws.ts";
+import { openGoogle } from "../../../appliance/gpu/google/google.ts";
+import { runpod } from "../../../appliance/gpu/runpod/runpod.ts";
+import { scaleway } from "../../../appliance/gpu/scaleway/scaleway.ts";
+import type { Form } from "../../../convex/model/gpu.ts";
+import type { Provider } from "../../../functions/ports/gpu.ts";
+import { openAwsEmulator } from "./aws.ts";
 import type { World } from "./fleet.ts";
+import { openGoogleEmulator } from "./google.ts";
 import { openPlain, type PlainOptions } from "./plain.ts";
+import { openFakeRunpod } from "./runpod.ts";
+import { openFakeScaleway, zones } from "./scaleway.ts";
 
 type OpenWorld = () => Promise<World>;
+
+const now = (): number => Date.now();
+const need = { gpu: { count: 1, memoryMb: 20_000 } };
 
 const plain =
   (name: string, options: Omit<PlainOptions, "now">): OpenWorld =>
   async () => {
-    const { provider, cloud } = openPlain({ ...options, now: () => Date.now() });
-    return { name, provider, lying: cloud.lying };
+    const { provider, cloud } = openPlain({ ...options, now });
+    return { name, provider, need, lying: cloud.lying };
   };
+const ofForm = (provider: Provider, form: Form): Provider => ({
+  ...provider,
+  offers: async (asked, signal) => (await provider.offers(asked, signal)).filter((offer) => offer.form === form),
+});
 
 export const worlds: Readonly<Record<string, OpenWorld>> = {
   /** No token, lists that lag, no timer. */
   plain: plain("plain", { createIs: "notOnce", listLagMs: 20_000 }),
   /** Keeps tokens, and has a timer. */
   token: plain("token", { createIs: "onceByToken", hasTtl: true }),
+  async aws() {
+    const { key, url, lying, close } = await openAwsEmulator({ now });
+    const training = { roleArn: "arn:aws:iam::111122223333:role/nika-training", outputs: "s3://nika-outputs/jobs" };
+    const provider = openAws({ ...key, regions: ["eu-west-3"], training, now, url });
+    return { name: "aws", provider: ofForm(provider, "machine"), need, lying, close };
+  },
+  async google() {
+    const { serviceAccount, url, lying, close } = await openGoogleEmulator({ now });
+    const provider = openGoogle({ serviceAccount, regions: ["europe-west4"], training: {}, now, url });
+    return { name: "google", provider: ofForm(provider, "machine"), need, lying, close };
+  },
+  async runpod() {
+    const { apiKey, url, lying, close } = await openFakeRunpod({ now });
+    const provider = runpod({ credentials: async () => ({ apiKey }), now, url, runUrl: url, hasServerless: false });
+    return { name: "runpod", provider, need, lying, close };
+  },
+  async scaleway() {
+    const { credentials, url, lying, close } = await openFakeScaleway({ now });
+    const provider = scaleway({ credentials: async () => credentials, now, url, zones });
+    return { name: "scaleway", provider, need, lying, close };
+  },
 };
