@@ -1,6 +1,7 @@
 /** The commands about rented machines, and this one as a machine that work is sent to. See program.ts. */
 import { InvalidArgumentError, type Command } from "commander";
 import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+import { addSimCommand } from "./scaleProgram.ts";
 
 export type AskFlags = {
   readonly label?: string;
@@ -163,6 +164,7 @@ export function addGpuCommands(program: Command, context: Context): void {
         signal: context.signal,
       });
     });
+  addSimCommand(gpu, context);
 }
 
 export type CapFlags = {

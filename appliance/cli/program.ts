@@ -20,6 +20,7 @@ import { addScheduleCommands } from "./scheduleProgram.ts";
 import { addSandboxCommand } from "./sandboxProgram.ts";
 import { addSecretCommands } from "./secretsProgram.ts";
 import { addSearchFlags, toAskOptions, type SearchFlags } from "./searchFlags.ts";
+import { addScaleCommands } from "./scaleProgram.ts";
 import { addWorkerCommands } from "./workerProgram.ts";
 
 type IngestFlags = JsonFlag & { readonly wait?: true; readonly watch?: true; readonly strict?: true; readonly review?: boolean };
@@ -56,6 +57,7 @@ export function buildProgram(context: Context): Command {
   addMcpCommands(program, context);
   addModelCommands(program, context);
   addGpuCommands(program, context);
+  addScaleCommands(program, context);
   addSandboxCommand(program, context);
   addLookCommands(program, context);
   return program;

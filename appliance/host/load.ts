@@ -6,6 +6,10 @@ import type { Pressure, ReadingRoom } from "../../convex/model/appliance.ts";
 export type Load = {
   /** Share of all processors that others than Nika keep busy, 0 to 1. */
   readonly othersCpu: number;
+  /** The same of anybody, Nika included. */
+  readonly allCpu?: number;
+  /** Share of the last ten seconds in which something waited for a processor; absent where the system does not tell. */
+  readonly cpuStall?: number | undefined;
   /** Share of memory that can still be had, 0 to 1. */
   readonly freeMemory: number;
   /** Share of the last ten seconds in which something waited for memory, 0 to 1; 0 where the system does not tell. */
@@ -95,13 +99,23 @@ export function openRoom({ slotsMax, report, everyMs = 2_000, dataDir = "/", rea
   };
 }
 
-function pressureOf({ othersCpu, freeMemory, diskStall, freeDisk }: Load): Pressure {
+function pressureOf({ othersCpu, allCpu, cpuStall, memoryStall, freeMemory, diskStall, freeDisk }: Load): Pressure {
   const share = (value: number): number => Math.round(Math.min(1, Math.max(0, value)) * 100) / 100;
-  return { cpu: share(othersCpu), memory: share(1 - freeMemory), disk: share(diskStall), diskUsed: share(1 - freeDisk) };
+  return {
+    cpu: share(othersCpu),
+    memory: share(1 - freeMemory),
+    disk: share(diskStall),
+    diskUsed: share(1 - freeDisk),
+    ...(allCpu !== undefined && { allCpu: share(allCpu) }),
+    // Where processors' stalls are told, those of memory are too.
+    ...(cpuStall !== undefined && { cpuStall: share(cpuStall), memoryStall: share(memoryStall) }),
+  };
 }
 
 const isOther = (one: Pressure, other: Pressure): boolean =>
-  (["cpu", "memory", "disk", "diskUsed"] as const).some((what) => Math.abs(one[what] - other[what]) >= toldStep);
+  (["cpu", "memory", "disk", "diskUsed", "allCpu", "cpuStall", "memoryStall"] as const).some(
+    (what) => Math.abs((one[what] ?? 0) - (other[what] ?? 0)) >= toldStep,
+  );
 
 /** Reads the load since it was last read. */
 export function loadReader(dataDir: string): () => Promise<Load> | Load {
@@ -110,10 +124,13 @@ export function loadReader(dataDir: string): () => Promise<Load> | Load {
     return () => {
       const now = ticks();
       const all = Math.max(1, now.all - before.all);
+      const beforeBusy = before.busy;
       const others = now.busy - before.busy - (now.own - before.own);
       before = now;
       return {
         othersCpu: Math.min(1, Math.max(0, others / all)),
+        allCpu: (now.busy - beforeBusy) / all,
+        cpuStall: findStall("cpu", "some"),
         freeMemory: freeMemory(),
         memoryStall: stallOf("memory", "some"),
         diskStall: stallOf("io", "full"),
@@ -140,6 +157,7 @@ function otherSystems(dataDir: string): () => Promise<Load> {
     before = now;
     return {
       othersCpu: Math.max(0, percent / 100 - own),
+      allCpu: percent / 100,
       freeMemory: freemem() / totalmem(),
       memoryStall: 0,
       diskStall: Math.min(1, (disks?.tWaitPercent ?? 0) / 100),
@@ -186,14 +204,16 @@ function freeMemory(): number {
 }
 
 /** Pressure stall information, where the kernel keeps it: the share of ten seconds in which some, or all, waited. */
-function stallOf(what: "memory" | "io", who: "some" | "full"): number {
+function findStall(what: "cpu" | "memory" | "io", who: "some" | "full"): number | undefined {
   try {
     const text = readFileSync(`/proc/pressure/${what}`, "latin1");
     return Number(new RegExp(`^${who} avg10=([\\d.]+)`, "mu").exec(text)?.[1] ?? 0) / 100;
   } catch {
-    return 0;
+    return undefined;
   }
 }
+
+const stallOf = (what: "memory" | "io", who: "some" | "full"): number => findStall(what, who) ?? 0;
 
 function freeDiskOf(dir: string): { freeDisk: number; freeDiskBytes: number } {
   try {
