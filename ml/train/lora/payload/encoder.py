@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,14 @@ def merge(job: Job, base: Path, learned: dict[str, torch.Tensor]) -> SentenceTra
     return model.eval()
 
 
+def tokens(model: SentenceTransformer, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Pieces as they are served: a text that is too long is cut at its end, the closing mark included. Python's own way keeps that."""
+    tokenizer = model[0].tokenizer
+    encoded = tokenizer(list(texts), truncation=False, padding=False)
+    cut = {name: [ids[: model.max_seq_length] for ids in encoded[name]] for name in ("input_ids", "attention_mask")}
+    return dict(tokenizer.pad(cut, padding=True, return_tensors="pt"))
+
+
 @torch.no_grad()
 def embed(model: SentenceTransformer, texts: tuple[str, ...], batch: int = 64) -> np.ndarray:
     """One unit vector a text."""
@@ -119,7 +128,7 @@ def embed(model: SentenceTransformer, texts: tuple[str, ...], batch: int = 64) -
     out: list[np.ndarray | None] = [None] * len(texts)
     for start in range(0, len(order), batch):
         some = order[start : start + batch]
-        features = {name: value.to(model.device) for name, value in model.tokenize([texts[at] for at in some]).items()}
+        features = {name: value.to(model.device) for name, value in tokens(model, [texts[at] for at in some]).items()}
         vectors = torch.nn.functional.normalize(model(features)["sentence_embedding"].float(), dim=-1).cpu().numpy()
         for at, vector in zip(some, vectors):
             out[at] = vector

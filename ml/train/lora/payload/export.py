@@ -10,7 +10,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from sentence_transformers import SentenceTransformer
 
-from encoder import TOKENIZER_FILES, embed
+from encoder import TOKENIZER_FILES, embed, tokens
 from job import Job
 
 # What the oldest runtime in use reads: no IR above 8, no opset above 18.
@@ -43,7 +43,7 @@ def export(model: SentenceTransformer, job: Job, base: Path, out: Path) -> dict[
     for name in TOKENIZER_FILES:
         shutil.copyfile(job.folder / job.base["folder"] / name, out / name)
     whole, quantised = out / "onnx" / "model.onnx", out / "onnx" / "model_quantized.onnx"
-    example = model.tokenize(["one text", "another text, and a longer one"])
+    example = tokens(model, ["one text", "another text, and a longer one"])
     torch.onnx.export(
         Served(model, job.base["pooling"]).eval(),
         (example["input_ids"], example["attention_mask"]),
@@ -72,7 +72,7 @@ def run_graph(path: Path, model: SentenceTransformer, texts: tuple[str, ...]) ->
 
 
 def run_batch(session: onnxruntime.InferenceSession, model: SentenceTransformer, texts: list[str]) -> np.ndarray:
-    features = model.tokenize(texts)
+    features = tokens(model, texts)
     given = {name: features[name].numpy().astype(np.int64) for name in ("input_ids", "attention_mask")}
     return session.run(["last_hidden_state"], given)[0][:, 0]
 

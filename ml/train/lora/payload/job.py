@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FORMAT = 1
-# Longer texts are cut where they are served, too.
-CHARS_MAX = 4_000
+# Longer texts are cut where they are served, too; counted there in units of UTF-16.
+UNITS_MAX = 4_000
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Job:
 
 
 def clean(text: str) -> str:
-    """A text as it is embedded: of nothing would come no direction."""
-    return text[:CHARS_MAX] if text.strip() else "."
+    """A text as it is embedded: of nothing would come no direction, and half a character is none."""
+    whole = text.encode("utf-16-le", "surrogatepass")[: 2 * UNITS_MAX].decode("utf-16-le", "ignore")
+    return whole if whole.strip() else "."
 
 
 def read_job(folder: Path) -> Job:

@@ -12,7 +12,7 @@ import torch
 from sentence_transformers import SentenceTransformer, losses
 
 import checkpoint
-from encoder import embed, learned_of, mixed, set_learned
+from encoder import embed, learned_of, mixed, set_learned, tokens
 from job import Exam, Job, batches_of
 
 # Shares of what was learned that are tried beside all of it.
@@ -139,7 +139,7 @@ def learn(model: SentenceTransformer, job: Job, places: Places, stop: Stop, say:
         model.train()
         columns = [[one.query for one, _ in batch], [one.positive for one, _ in batch]]
         columns += [[negatives[at] for _, negatives in batch] for at in range(recipe["negatives"])]
-        features = [{name: value.to(model.device) for name, value in model.tokenize(texts).items()} for texts in columns]
+        features = [{name: value.to(model.device) for name, value in tokens(model, texts).items()} for texts in columns]
         with amp:
             value = loss(features, torch.arange(len(batch), device=model.device))
         if not torch.isfinite(value):
