@@ -86,6 +86,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     door: { folder, socket: join(folder, "door.sock") },
     now,
     searchPath,
+    log,
   });
   const providers = openProviders({
     installId: installIdIn(dataDir),

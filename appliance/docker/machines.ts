@@ -7,8 +7,6 @@ import { dockerContainers } from "./docker.ts";
 import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
 import { openImages } from "./image.ts";
 
-const openFilesMax = 65_536;
-
 /** Talks to the engine only when asked something. */
 export function dockerMachines({ socketPath = engineSocket }: { readonly socketPath?: string } = {}): MachineContainers {
   const docker = openDocker(socketPath);
@@ -127,10 +125,7 @@ function toOptions(spec: MachineContainerSpec): Docker.ContainerCreateOptions {
       ShmSize: Math.round(spec.memoryBytes / 2),
       OomScoreAdj: 500,
       Mounts: spec.mounts.map(({ from, to, isWritable }) => ({ Type: "bind", Source: from, Target: to, ReadOnly: !isWritable })),
-      Ulimits: [
-        { Name: "nofile", Soft: openFilesMax, Hard: openFilesMax },
-        { Name: "core", Soft: 0, Hard: 0 },
-      ],
+      Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
       LogConfig: { Type: "json-file", Config: { "max-size": "1m", "max-file": "1" } },
       ...(spec.gpus > 0 && { DeviceRequests: [{ Driver: "nvidia", Count: spec.gpus, Capabilities: [["gpu"]] }] }),
     },

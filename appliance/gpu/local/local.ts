@@ -36,6 +36,7 @@ export type LocalOptions = {
   readonly now: () => number;
   /** Where processes find programs; the system's usual folders when absent. */
   readonly searchPath?: string | undefined;
+  readonly log?: (line: string) => void;
 };
 
 const installLabel = "nika.gpu.install";
@@ -64,7 +65,15 @@ const capability: Capability = {
   bootBytesMax: 0,
 };
 
-export function localProvider({ dataDir, containers, shipment, door, now, searchPath }: LocalOptions): Provider {
+export function localProvider({
+  dataDir,
+  containers,
+  shipment,
+  door,
+  now,
+  searchPath,
+  log = () => undefined,
+}: LocalOptions): Provider {
   const machinesDir = join(dataDir, "gpu", "machines");
   const folderOf = (name: string): string => join(machinesDir, name);
 
@@ -241,6 +250,7 @@ export function localProvider({ dataDir, containers, shipment, door, now, search
       try {
         return await create(intent, signal);
       } catch (error) {
+        log(`gpu: ${intent.name} could not be started here: ${String(error instanceof Error ? error.stack : error)}`);
         const says = isNikaError(error) ? error.message : "This machine could not start the work; see the log of Nika.";
         // What was half made is cleared away by its name.
         await remove(intent.name).catch(() => undefined);

@@ -371,7 +371,7 @@ type CallOptions = {
 /** One request, to an address or a socket. */
 function call(url: string, { method, headers = {}, body, timeoutMs = 30_000, into }: CallOptions): Promise<Answer> {
   return new Promise((done, failed) => {
-    const [, socketPath, path] = /^unix:([^?]*?)(\/nika\/.*)$/.exec(url) ?? [];
+    const [, socketPath, path] = /^unix:(.+?\.sock)(\/nika\/.*)$/.exec(url) ?? [];
     const isSecure = url.startsWith("https:");
     const options = {
       method,
