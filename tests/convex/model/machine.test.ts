@@ -23,10 +23,13 @@ import {
 
 const second = 1_000;
 const minute = 60 * second;
+/** What may become of asking. `late`: no answer, and it is made whenever the vendor comes to it. */
+const lies = ["none", "lostAfter", "lostBefore", "errorButExists", "twice", "late"] as const;
 const failure: Failure = { kind: "transient", scope: "provider", says: "It did not answer." };
 
 /** One thing in the vendor's books. */
 type Thing = { readonly ref: Ref; readonly bornAt: number; hasDisk: boolean; isAlive: boolean; shownFrom: number };
+type Lie = (typeof lies)[number];
 type Row = { life: MachineLife; readonly terms: MachineTerms };
 /** A controller in the middle of something: what it will write once it is let. */
 type Flight = { readonly row: number; readonly verb: "create" | "end" | "look"; readonly say: () => MachineEvent | undefined };
@@ -43,6 +46,8 @@ class World {
   readonly createIs: Capability["createIs"];
   readonly listLagMs: number;
   isVendorDown = false;
+  /** Asked for, and not made yet. */
+  late = 0;
 
   constructor({ createIs, listLagMs }: { createIs: Capability["createIs"]; listLagMs: number }) {
     this.createIs = createIs;
@@ -117,7 +122,7 @@ class World {
   }
 
   /** A controller takes up what is due; what comes of it is written later, or never. */
-  begin(at: number, lie: "none" | "lostAfter" | "lostBefore" | "errorButExists" | "twice"): void {
+  begin(at: number, lie: Lie): void {
     const row = this.rows[at];
     const { verb, dueAt } = row?.life ?? {};
     if (!row || verb === undefined || verb === "wait" || dueAt === undefined || dueAt > this.now) return;
@@ -129,9 +134,10 @@ class World {
     else this.look(at, lie === "lostBefore");
   }
 
-  create(at: number, lie: "none" | "lostAfter" | "lostBefore" | "errorButExists" | "twice"): void {
+  create(at: number, lie: Lie): void {
     this.asked += 1;
-    if (this.isVendorDown || lie === "lostBefore") {
+    if (lie === "late") this.late += 1;
+    if (this.isVendorDown || lie === "lostBefore" || lie === "late") {
       this.flights.push({ row: at, verb: "create", say: () => ({ type: "createUnknown", failure }) });
       return;
     }
@@ -146,6 +152,19 @@ class World {
         return { type: "created", observed: { ...this.observed(thing), state: "booting" } };
       },
     });
+  }
+
+  /** Whoever created is dead, and its work is begun again by another. */
+  redo(at: number): void {
+    const row = this.rows[at];
+    if (row?.life.state !== "creating") return;
+    const { asks } = row.life;
+    this.apply(at, { type: "asking" });
+    if (row.life.state === "creating" && row.life.asks > asks) this.create(at, "none");
+  }
+
+  catchUp(): void {
+    for (; this.late > 0; this.late -= 1) this.make();
   }
 
   end(at: number): void {
@@ -203,7 +222,6 @@ class World {
   }
 }
 
-const lies = ["none", "lostAfter", "lostBefore", "errorButExists", "twice"] as const;
 const whys: readonly EndReason[] = ["finished", "cancelled", "silent", "budget"];
 
 type Move = (world: World) => void;
@@ -234,6 +252,16 @@ const moves: fc.Arbitrary<Move> = fc.oneof(
   },
   // All controllers die: what was on its way is never written down.
   { weight: 2, arbitrary: fc.constant<Move>((world) => void (world.flights = [])) },
+  { weight: 2, arbitrary: fc.constant<Move>((world) => world.redo(0)) },
+  { weight: 1, arbitrary: fc.constant<Move>((world) => world.catchUp()) },
+  // For a while neither lists nor questions show it, against all that its vendor promises.
+  {
+    weight: 1,
+    arbitrary: fc.tuple(fc.nat(2), fc.integer({ min: 1, max: 20 })).map(([at, min]): Move => (world) => {
+      const thing = world.things[at];
+      if (thing) thing.shownFrom = world.now + min * minute;
+    }),
+  },
   { weight: 2, arbitrary: fc.constant<Move>((world) => world.reap()) },
   { weight: 2, arbitrary: fc.constant<Move>((world) => world.sweep()) },
   {
@@ -294,6 +322,7 @@ test("no machine lives longer past its deadline than killers take, once its vend
       world.isVendorDown = false;
       world.now = Math.max(world.now, world.deadline);
       // Longest doubt about an answer, longest wait between two tries, and the sweeper's time with its quarantine.
+      for (const thing of world.things) thing.shownFrom = Math.min(thing.shownFrom, world.now);
       settle(world, createAnswerMs + waitMs(99) + 12 * minute);
       assert.equal(world.things.filter(({ isAlive }) => isAlive).length, 0);
     }),
@@ -313,9 +342,73 @@ test("where the vendor keeps no token, an unclear answer is never asked for agai
   );
 });
 
+const terms: MachineTerms = { createdAt: 0, deadline: 60 * minute, bootBy: 15 * minute, createIs: "notOnce", listLagMs: 0 };
+const play = (events: readonly (readonly [number, MachineEvent])[]): { life: MachineLife; twins: string[] } => {
+  let life = intended(0);
+  const twins: string[] = [];
+  for (const [at, event] of events) {
+    const next = step(life, terms, event, at);
+    life = next.life;
+    twins.push(...next.twins.map(({ ref }) => ref.id));
+  }
+  return { life, twins };
+};
+const shown = (id: string, createdAt: number, changes: Partial<Observed> = {}): Observed => ({
+  ref: { provider: "scaleway", region: "z", id },
+  name: "n",
+  state: "running",
+  isBilled: true,
+  satellites: [],
+  createdAt,
+  ...changes,
+});
+
+test("of two machines under one name the older is taken and the newer is handed back to be ended", () => {
+  const found = [shown("newer", 2), shown("older", 1)];
+  const { life, twins } = play([
+    [0, { type: "asking" }],
+    [1, { type: "createUnknown", failure }],
+    [2, { type: "looked", found }],
+  ]);
+  assert.deepEqual([life.state, life.ref?.id, twins], ["booting", "older", ["newer"]]);
+});
+
+test("one that was closed and shows up again is told loudly and ended, and the alarm outlives it", () => {
+  const created = shown("a", 1);
+  const { life } = play([
+    [0, { type: "asking" }],
+    [1, { type: "created", observed: created }],
+    [2, { type: "end", why: "finished" }],
+    [3, { type: "endAsked" }],
+    [10 * second, { type: "looked", found: [] }],
+    [50 * second, { type: "looked", found: [] }],
+  ]);
+  assert.equal(life.state, "gone");
+  const again = step(life, terms, { type: "looked", found: [created] }, 60 * second).life;
+  assert.deepEqual([again.state, again.verb, again.why], ["leakSuspect", "end", "reappeared"]);
+  const ended = step(again, terms, { type: "endAsked" }, 61 * second).life;
+  const once = step(ended, terms, { type: "looked", found: [] }, 70 * second).life;
+  const gone = step(once, terms, { type: "looked", found: [] }, 110 * second).life;
+  assert.deepEqual([gone.state, gone.alarmAt], ["gone", 60 * second]);
+});
+
+test("a machine whose disk is left behind is not gone", () => {
+  const disk = { kind: "disk" as const, id: "d", region: "z" };
+  const left = shown("a", 1, { state: "stopped", satellites: [disk] });
+  const { life } = play([
+    [0, { type: "asking" }],
+    [1, { type: "created", observed: shown("a", 1) }],
+    [2, { type: "end", why: "finished" }],
+    [3, { type: "endAsked" }],
+    [10 * second, { type: "looked", found: [left] }],
+  ]);
+  assert.deepEqual([life.state, life.verb, life.satellites], ["ending", "end", [disk]]);
+});
+
 /** The vendor answers, controllers live; the reaper comes each minute and the sweeper every five. */
 function settle(world: World, forMs = 12 * 60 * minute): void {
   world.isVendorDown = false;
+  world.catchUp();
   const until = world.now + forMs;
   for (let tick = 0; world.now < until; tick += 1) {
     for (let round = 0; round < 4; round += 1) {
@@ -325,6 +418,7 @@ function settle(world: World, forMs = 12 * 60 * minute): void {
     if (tick % 4 === 0) world.reap();
     if (tick % 20 === 0) world.sweep();
     if (world.rows.every(({ life }) => life.state === "gone") && world.alive() === 0) return;
+    assert.ok(tick < 5_000);
     world.now += 15 * second;
   }
 }
