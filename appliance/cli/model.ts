@@ -1,4 +1,5 @@
 /** `nika model`: what Nika learns from how it is used. */
+import type { ConvexHttpClient } from "convex/browser";
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { LoraWish, ModelResult, ModelView } from "../../convex/model/model.ts";
@@ -42,6 +43,10 @@ export async function runModelUse(
 export type ModelTrainOptions = {
   readonly seed: number | undefined;
   readonly keepNumbers: boolean;
+  /** The beginning of the id of a model that is to be made once more. */
+  readonly again?: string | undefined;
+  /** Whether a better one is put in force. */
+  readonly deploy?: boolean;
   readonly lora?: LoraWish | undefined;
   readonly wait: boolean;
   readonly json: boolean;
@@ -51,11 +56,16 @@ export type ModelTrainOptions = {
 export async function runModelTrain(
   terminal: Terminal,
   client: Client,
-  { seed, keepNumbers, lora, wait, json, signal }: ModelTrainOptions,
+  { seed, keepNumbers, again, deploy = false, lora, wait, json, signal }: ModelTrainOptions,
 ): Promise<void> {
   const http = await client.http();
-  const wish = { keepsNumbers: keepNumbers, ...(seed !== undefined && { seed }), ...(lora && { lora }) };
-  const id = await http.mutation(api.models.train, wish);
+  if (again !== undefined && (seed !== undefined || keepNumbers || deploy || lora))
+    throw new NikaError("invalid", "With --again everything else is as it was; leave the other flags out.");
+  const wish = { keepsNumbers: keepNumbers, deploys: deploy, ...(seed !== undefined && { seed }), ...(lora && { lora }) };
+  const id =
+    again === undefined
+      ? await http.mutation(api.models.train, wish)
+      : await http.mutation(api.models.trainAgain, { modelId: (await findModel(http, again)).id });
   if (!wait) {
     if (json) return terminal.json({ id });
     return terminal.line("It is being trained; `nika model list` says what it came to.");
@@ -90,13 +100,16 @@ export async function runModelShow(
   client: Client,
   { id, json }: { id: string | undefined; json: boolean },
 ): Promise<void> {
-  const models = await (await client.http()).query(api.models.list, {});
-  const found = models.filter((model) => id === undefined || model.id.startsWith(id));
-  const [first] = found;
-  if (!first) throw new NikaError("missing", "There is no such model; `nika model list` shows those there are.");
-  if (id !== undefined && found.length > 1)
-    throw new NikaError("invalid", "Several models begin like that; give more of the id.");
-  show(terminal, first, json);
+  show(terminal, await findModel(await client.http(), id), json);
+}
+
+/** The one whose id begins like that; the newest unless a beginning is given. */
+export async function findModel(http: Pick<ConvexHttpClient, "query">, start: string | undefined): Promise<ModelView> {
+  const models = await http.query(api.models.list, {});
+  const [found, other] = models.filter(({ id }) => start === undefined || id.startsWith(start));
+  if (!found) throw new NikaError("missing", "There is no such model; `nika model list` shows those there are.");
+  if (start !== undefined && other) throw new NikaError("invalid", "Several models begin like that; give more of the id.");
+  return found;
 }
 
 function show(terminal: Terminal, model: ModelView, json: boolean): void {

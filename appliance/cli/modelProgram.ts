@@ -1,13 +1,20 @@
 /** The commands about what Nika learns from how it is used. See program.ts. */
 import type { Command } from "commander";
 import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+import { addJudgeCommands } from "./modelJudgeProgram.ts";
 import { moneyFlag, toWish, type TuneFlags } from "./tune.ts";
 
 type UseFlags = { readonly allow?: readonly string[]; readonly nothing?: true; readonly erase?: true };
 
 type DeployFlags = { readonly anyway?: string; readonly wait: boolean };
 
-type TrainFlags = TuneFlags & { readonly seed?: number; readonly keepNumbers?: true; readonly wait?: true };
+type TrainFlags = TuneFlags & {
+  readonly seed?: number;
+  readonly keepNumbers?: true;
+  readonly again?: string;
+  readonly deploy?: true;
+  readonly wait?: true;
+};
 
 export function addModelCommands(program: Command, context: Context): void {
   const model = program.command("model").summary("what Nika learns from how you use it");
@@ -31,7 +38,8 @@ export function addModelCommands(program: Command, context: Context): void {
     .summary("train an embedding of your own on what was remembered, and judge it")
     .description(
       "Trains on your questions and what you used of the answers, with headings and passages of your documents beside them, and compares the " +
-        "result with the embedder in force on documents it has not seen. Nothing is put in force: `nika model list` says what it came to.",
+        "result with the embedder in force on documents that no question of the training is about. Nothing is put in force unless you say so: " +
+        "`nika model list` says what it came to.",
     )
     .option("--seed <n>", "the same seed and data give the same model (default: 1)", countFlag(2 ** 31 - 1))
     .option("--keep-numbers", "leave addresses, accounts and phone numbers in questions")
@@ -45,12 +53,26 @@ export function addModelCommands(program: Command, context: Context): void {
       "with lora: rent a GPU for at most this, as in 5EUR; your questions and passages go there. Without it only machines of yours are used",
       moneyFlag,
     )
+    .option(
+      "--again <id>",
+      "make this model once more from its record, of what was remembered then: it should be the same byte for byte",
+    )
+    .option("--deploy", "put it in force if it is better by every condition")
     .option("--wait", "wait until it is trained, and show what it came to")
     .addOption(jsonFlag())
     .action(async (flags: TrainFlags, command: Command) => {
       const { runModelTrain } = await import("./model.ts");
-      const { seed, keepNumbers = false, wait = false } = flags;
-      const options = { seed, keepNumbers, wait, lora: toWish(flags), json: isJson(command), signal: context.signal };
+      const { seed, keepNumbers = false, again, deploy = false, wait = false } = flags;
+      const options = {
+        seed,
+        keepNumbers,
+        again,
+        deploy,
+        wait,
+        lora: toWish(flags),
+        json: isJson(command),
+        signal: context.signal,
+      };
       await runModelTrain(context.terminal, await clientOf(command), options);
     });
   model
@@ -96,4 +118,5 @@ export function addModelCommands(program: Command, context: Context): void {
       const { runModelShow } = await import("./model.ts");
       await runModelShow(context.terminal, await clientOf(command), { id, json: isJson(command) });
     });
+  addJudgeCommands(model, context);
 }
