@@ -122,7 +122,7 @@ async function mustBeFree(dir: string, name: string, options: BuildOptions): Pro
   if (!isReplacing)
     throw new NikaError(
       "conflict",
-      `A server stands in ${dir} already; take its place with --replace, or choose another --name.`,
+      `A server of this name was made before, in ${dir}; let this one take its place (--replace), or give it another name (--name).`,
     );
   return true;
 }

@@ -156,7 +156,7 @@ function Document({ isBusy, onPlan }: { isBusy: boolean; onPlan: (body: object) 
       />
       <label htmlFor={fields.name}>{build.name}</label>
       <input id={fields.name} name="name" className="field" maxLength={20} spellCheck={false} />
-      <button type="submit" className="button filled" disabled={isBusy} data-testid="build-plan">
+      <button type="submit" className="button primary" disabled={isBusy} data-testid="build-plan">
         {build.plan}
       </button>
     </form>
@@ -174,7 +174,7 @@ function PlanView({ plan, isBusy, onMake }: { plan: Plan; isBusy: boolean; onMak
     [build.signIn, auth.length === 0 ? build.nowhere : auth.map(({ kind, secret }) => `${secret} (${kind})`).join(", ")],
   ];
   return (
-    <div data-testid="build-plan-view">
+    <div className="install-form" data-testid="build-plan-view">
       <p className="sheet-text">
         {title} ({name}). {about}
       </p>
@@ -214,7 +214,7 @@ function PlanView({ plan, isBusy, onMake }: { plan: Plan; isBusy: boolean; onMak
       </label>
       <button
         type="button"
-        className="button filled"
+        className="button primary"
         disabled={isBusy}
         data-testid="build-make"
         onClick={() => onMake(isReplacing)}
@@ -228,7 +228,7 @@ function PlanView({ plan, isBusy, onMake }: { plan: Plan; isBusy: boolean; onMak
 function Outcome({ built: { name, trial }, plan }: { built: Built; plan: Plan | undefined }) {
   const { build } = useSpeech().words;
   return (
-    <div data-testid="build-result">
+    <div className="install-form" data-testid="build-result">
       <p className={`sheet-text${trial.isGood ? "" : " owned-problem"}`}>
         {trial.isGood ? build.good(name, trial.passed) : build.bad(name, trial.failed)}
       </p>

@@ -163,7 +163,7 @@ function Offer({ info, chosen, onBegun }: { info: Info; chosen: Chosen; onBegun:
           <span>{shelf.despite}</span>
         </label>
       )}
-      <button type="submit" className="button filled" disabled={isGrave && !isSure} data-testid="install-begin">
+      <button type="submit" className="button primary" disabled={isGrave && !isSure} data-testid="install-begin">
         {installed === undefined ? shelf.install : shelf.installAgain}
       </button>
       <p className="fine">{shelf.installWhy}</p>

@@ -163,7 +163,10 @@ test("after an edit it is tried again, and one that fails is neither declared no
 test("what stands somewhere is not overwritten unasked, and names of others are theirs", async () => {
   const dataDir = scratch();
   await make(library, dataDir);
-  await assert.rejects(make(library, dataDir), failsWith("conflict", /stands in .* already; take its place with --replace/u));
+  await assert.rejects(
+    make(library, dataDir),
+    failsWith("conflict", /made before, in .*; let this one take its place \(--replace\)/u),
+  );
   assert.ok((await make(library, dataDir, {}, { isReplacing: true })).declaredIn);
   const full = scratch();
   writeFileSync(join(full, "letters.txt"), "mine");
