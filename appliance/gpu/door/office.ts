@@ -38,9 +38,6 @@ export type OfficeOptions = {
   };
   readonly log?: (line: string) => void;
 };
-/** Names the work of a machine that works for the appliance itself; it has no row of a job. */
-const workerPrefix = "worker-";
-const isWorker = ({ work }: Let): boolean => work?.jobId.startsWith(workerPrefix) === true;
 /** A worker has half a minute of its own to end what it does. */
 const workerGraceMs = 45_000;
 
@@ -51,6 +48,8 @@ type Note = {
   readonly facts: MachineFacts;
   readonly let: Let;
   readonly deadline: number;
+  /** It works for the appliance itself: there is no row of a job. */
+  readonly isWorker?: boolean;
 };
 
 export const hashOfToken = (token: string): string => createHash("sha256").update(token).digest("hex");
@@ -113,14 +112,14 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
       const order = lane === undefined ? undefined : await workers?.order({ machineId, offer });
       const worker = order && {
         ...order,
-        jobId: `${workerPrefix}${machineId}`,
+        jobId: machineId,
         graceMs: workerGraceMs,
         runMs: deadline - now(),
       };
       const job = ask && gpuJobId && { jobId: gpuJobId, parcel, command: ask.command, environment, graceMs, runMs: ask.runMsMax };
       const work = job ?? worker;
       const told: Let = { pass: { machineId, epoch }, lifeMs: deadline - now(), ...(work && { work }) };
-      const note: Note = { key, secretHash, nonce, facts, let: told, deadline };
+      const note: Note = { key, secretHash, nonce, facts, let: told, deadline, isWorker: worker !== undefined };
       await mkdir(dir, { recursive: true, mode: 0o700 });
       for (const name of [machineId, key]) {
         await writeFile(`${fileOf(name)}.tmp`, JSON.stringify(note), { mode: 0o600 });
@@ -143,7 +142,7 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
       });
       if (!answer?.isCurrent) return { lifeMs: 1, orders: ["end"] };
       if (answer.isDraining) return { lifeMs: answer.until - now(), orders: ["stop"] };
-      if (note.let.work && !isWorker(note.let) && beat.work === "running") await start(pass, note.facts);
+      if (note.let.work && note.isWorker !== true && beat.work === "running") await start(pass, note.facts);
       if (note.let.work && beat.work === "uploading" && beat.exitCode !== undefined && beat.takenInMs === undefined)
         await state.mutation(internal.gpuJobs.exited, { ...wordOf(pass), exit: beat.exitCode });
       return { lifeMs: answer.until - now(), orders: [] };
@@ -156,8 +155,8 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
     },
 
     async append(pass, offset, text) {
-      const { let: told, key } = await noteOf(pass.machineId);
-      if (isWorker(told)) {
+      const { isWorker = false, key } = await noteOf(pass.machineId);
+      if (isWorker) {
         for (const line of text.split("\n").filter(Boolean)) log(`worker on ${key}: ${line}`);
         return offset + Buffer.byteLength(text);
       }
@@ -172,9 +171,9 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
     },
 
     async finish(pass, { exit, isTaken, files: list }) {
-      const { facts, let: told } = await noteOf(pass.machineId);
+      const { facts, let: told, isWorker = false } = await noteOf(pass.machineId);
       if (isTaken) return void (await state.mutation(internal.machines.leave, { ...wordOf(pass), why: "preempted" }));
-      if (isWorker(told)) return void (await state.mutation(internal.machines.leave, { ...wordOf(pass), why: "finished" }));
+      if (isWorker) return void (await state.mutation(internal.machines.leave, { ...wordOf(pass), why: "finished" }));
       await start(pass, facts);
       mustBeMeant(await state.mutation(internal.gpuJobs.exited, { ...wordOf(pass), exit }));
       const kept = [];
