@@ -17,7 +17,7 @@ const usesPerPage = 200;
 
 type Looking = { readonly passagesMax: number; readonly signal: AbortSignal; readonly until?: number };
 
-/** All that a model is made of and judged by: of use, what happened before `until`. */
+/** All that a model is made of and judged by: of use, what happened until `until`. */
 export async function rememberedOf(
   { state, vectors }: { readonly state: State; readonly vectors: Vectors },
   { passagesMax, signal, until = Infinity }: Looking,
@@ -30,7 +30,9 @@ export async function rememberedOf(
     scopes,
     pinned,
     passages,
-    uses: uses.filter(({ at }) => at < until).map((use) => ({ ...use, reactions: use.reactions.filter(({ at }) => at < until) })),
+    uses: uses
+      .filter(({ at }) => at <= until)
+      .map((use) => ({ ...use, reactions: use.reactions.filter(({ at }) => at <= until) })),
   };
 }
 

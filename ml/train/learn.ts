@@ -110,7 +110,8 @@ export async function learn(input: LearnInput, options: LearnOptions, watching: 
   const features = { ...ground.features, values: start.values };
   const trials: Trial[] = [...start.trials];
   let best: Checkpoint["best"] = from?.best ?? { trial: trials.reduce(better), values: start.values };
-  for (let at = from?.recipe ?? 0; at < grid.length; at += 1) {
+  // What cannot be better is not trained further.
+  for (let at = from?.recipe ?? 0; at < grid.length && worth(best.trial) < worthMax; at += 1) {
     const recipe = grid[at]!;
     const isResumed = from?.recipe === at;
     const trainer = openTrainer(examples, features, { recipe, ...(isResumed && { from: from.state }) });
@@ -159,6 +160,7 @@ async function begin({ pretraining }: Ground, { beginnings, look, breathe }: Beg
 }
 
 const better = (one: Trial, other: Trial): Trial => (worth(other) > worth(one) ? other : one);
+const worthMax = 2;
 const worth = ({ dense, hybrid }: { dense: number; hybrid: number }): number => dense + hybrid;
 
 type Look = { readonly dense: number; readonly hybrid: number; readonly ranked: readonly Ranked[] };

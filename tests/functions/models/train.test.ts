@@ -1,19 +1,34 @@
 /** The whole way from what was remembered to a verdict, through the control plane, the vault and the trainer's own process. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openBaseline } from "../../../appliance/embedder/baseline.ts";
+import { openEmbedders } from "../../../appliance/embedder/embedders.ts";
+import { qdrantVectors } from "../../../appliance/qdrant/vectors.ts";
 import { openTrainer, type TrainerOptions } from "../../../appliance/trainer/trainer.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
+import type { Id } from "../../../convex/_generated/dataModel.js";
+import { modelCard } from "../../../convex/model/modelCard.ts";
 import { fusionDefault } from "../../../convex/model/model.ts";
 import { ownerTenant } from "../../../convex/model/tenant.ts";
+import { compareModels } from "../../../functions/models/compare.ts";
+import { deployModel } from "../../../functions/models/deploy.ts";
+import { rollBackModel } from "../../../functions/models/rollback.ts";
+import { runSchedule } from "../../../functions/schedules/run.ts";
+import type { Embedder } from "../../../functions/ports/embedder.ts";
+import type { Vectors } from "../../../functions/ports/vectors.ts";
+import { findPassages } from "../../../functions/vault/find.ts";
+import { textToEmbed } from "../../../ml/embed/textToEmbed.ts";
+import { indexed } from "../../../ml/retrieve/terms.ts";
+import { apiKey, openStore } from "../../appliance/vectors/openStore.ts";
+import { recordOf } from "../../fakes/embedders.ts";
 import { trainModel } from "../../../functions/models/train.ts";
 import { addText, joinWorker, only } from "../../contracts/lab.ts";
 import { openFakeState, type FakeState } from "../../fakes/state.ts";
 import { fakeVectors } from "../../fakes/vectors.ts";
-import { madeFirm } from "../../ml/dataset/firm.ts";
+import { madeFirm, wordOf } from "../../ml/dataset/firm.ts";
 
 const never = new AbortController().signal;
 const baseline = "nika-baseline-2";
@@ -24,14 +39,21 @@ const served = (embedderId = baseline): Omit<TrainerOptions, "modelsDir"> => ({
 });
 
 /** A vault of made papers, each asked about three times. */
-async function fill(state: FakeState, vectors: ReturnType<typeof fakeVectors>, documents: number): Promise<void> {
+async function fill(
+  state: FakeState,
+  vectors: Pick<Vectors, "replace">,
+  documents: number,
+  embedder?: Embedder,
+): Promise<Map<string, string>> {
   const { passages, pairs } = madeFirm({ documents });
   const ids = new Map<string, string>();
   for (const { documentId: name, title, body, language } of passages) {
     const documentId = await addText(state, `${name}.txt`, body);
     ids.set(name, documentId);
     await state.run((ctx) => ctx.db.insert("profiles", { documentId, language, vector: new ArrayBuffer(0), terms: [] }));
-    const point = { documentId, ordinal: 0, vector: new Float32Array(384), terms: { indices: [1], values: [1] } };
+    const made = textToEmbed({ title, place: {}, text: body });
+    const vector = (await embedder?.passages([made], never))?.[0] ?? new Float32Array(384);
+    const point = { documentId, ordinal: 0, vector, embedderId: embedder?.id ?? baseline, ...indexed(made) };
     const about = { documentName: `${name}.txt`, title, text: body, place: {}, language, format: "text" };
     await vectors.replace({ tenantId: ownerTenant, documentId }, [{ ...point, ...about }], never);
   }
@@ -40,6 +62,7 @@ async function fill(state: FakeState, vectors: ReturnType<typeof fakeVectors>, d
     await state.mutation(internal.uses.record, { key: `k${at}`, session: `${session} ${at}`, question: query, shown: [shown] });
     await state.owner.mutation(api.uses.react, { key: `k${at}`, type: "cited", ...shown });
   }
+  return ids;
 }
 
 async function train(documents: number) {
@@ -50,42 +73,129 @@ async function train(documents: number) {
     await state.owner.mutation(api.uses.allow, { scopes: ["private"] });
     await fill(state, vectors, documents);
     const worker = await joinWorker(state);
-    await state.run(async (ctx) => {
-      for (const job of await ctx.db.query("jobs").collect()) await ctx.db.delete(job._id);
-    });
+    await withoutJobs(state);
     const modelId = await state.owner.mutation(api.models.train, { seed: 7 });
     await assert.rejects(state.owner.mutation(api.models.train, {}), /being trained already/);
     const job = only(await worker.claim());
     assert.equal(job.kind, "models.train");
     assert.equal(only(await state.owner.query(api.models.list, {})).state, "running");
-    const told: number[] = [];
-    const call = {
-      jobId: job.jobId,
-      args: { modelId },
-      attempt: 1,
-      signal: never,
-      progress: (done: number) => void told.push(done),
-    };
-    const outcome = await trainModel.run(call, { state, vectors, trainer });
-    assert.equal(outcome.type, "done");
+    await trainModel.run(callOf(job.jobId, { modelId }), { state, vectors, trainer });
     const model = only(await state.owner.query(api.models.list, {}));
-    return { model, told, hasFiles: existsSync(join(modelsDir, "nika", modelId, "onnx/model_quantized.onnx")) };
+    return { model, hasFiles: existsSync(join(modelsDir, "nika", modelId, "onnx/model_quantized.onnx")) };
   } finally {
     await trainer.close();
     rmSync(modelsDir, { recursive: true, force: true });
   }
 }
 
-test("a model is trained on what was remembered, judged, and written down with all that it takes to make it again", async () => {
-  const { model, told, hasFiles } = await train(84);
-  assert.equal(model.state, "done");
-  const { result } = model;
-  assert(result?.trained);
-  assert.ok(["better", "rejected"].includes(result.verdict) && result.says !== "");
-  assert.ok(result.askedPairs > 100 && result.testQuestions >= 50 && result.madeTestQuestions === 0);
-  assert.deepEqual([model.seed, result.against, hasFiles], [7, "nika-baseline-2", true]);
-  assert.ok(result.checks.length > 8 && told.length > 0);
+const withoutJobs = (state: FakeState): Promise<void> =>
+  state.run(async (ctx) => {
+    for (const job of await ctx.db.query("jobs").collect()) await ctx.db.delete(job._id);
+  });
+
+const callOf = <Args>(jobId: string, args: Args) => ({ jobId, args, attempt: 1, signal: never, progress: () => {} });
+
+test("by its schedule a model is trained on what was remembered, judged, put in force and taken back, and made again the same", async () => {
+  const modelsDir = mkdtempSync(join(tmpdir(), "nika-models-"));
+  await using opened = new AsyncDisposableStack();
+  opened.defer(() => rmSync(modelsDir, { recursive: true, force: true }));
+  const store = await openStore();
+  opened.defer(() => store[Symbol.asyncDispose]());
+  const own = openBaseline();
+  opened.defer(() => own.close());
+  const embedders = openEmbedders({ modelsDir, own, log: () => {} });
+  opened.defer(() => embedders.close());
+  const state = openFakeState();
+  const vault = qdrantVectors({ url: store.url, apiKey, embedderId: own.id, record: recordOf(state, embedders) });
+  const inForce = async () => (await state.query(internal.generations.spaces, {})).live;
+  const live = async () => (await inForce()) ?? { embedderId: own.id, fusion: fusionDefault };
+  const trainer = openTrainer({ modelsDir, embedders, live });
+  opened.defer(() => trainer.close());
+  const spaces = { ...vault.spaces, find: embedders.find };
+
+  await state.owner.mutation(api.uses.allow, { scopes: ["private"] });
+  const ids = await fill(state, vault, 84, own);
+  const asked = `${wordOf(40)} n0`;
+  await state.owner.mutation(api.comparisons.pin, { question: asked, documentId: ids.get("d0")! });
+  const worker = await joinWorker(state);
+  await withoutJobs(state);
+  const occurrenceId = await dueSchedule(state);
+  const answers = { ask: async () => undefined, call: async () => "" };
+  const begun = await runSchedule.run(callOf("due", { occurrenceId }), { state, answers });
+  assert.match(JSON.stringify(begun), /is being trained/);
+
+  const training = only(await worker.claim());
+  assert.equal(training.kind, "models.train");
+  const modelId = only(await state.owner.query(api.models.list, {})).id;
+  // What an earlier life of this machine left behind.
+  for (const name of ["other", "other.checkpoint"]) mkdirSync(join(modelsDir, "nika", name), { recursive: true });
+  await trainModel.run(callOf(training.jobId, { modelId }), { state, vectors: vault, trainer });
+  assert.deepEqual(readdirSync(join(modelsDir, "nika")), [modelId]);
+  const model = only(await state.owner.query(api.models.list, {}));
+  assert.deepEqual([model.state, model.result?.verdict, model.result?.against], ["done", "better", own.id]);
+  assert.match(JSON.stringify(model.result!.checks), /0 of 1 no longer answered/);
+  assert.match(modelCard(model, { isInForce: false }), /trained, and better[^]*## Conditions/u);
+
+  const find = async () => {
+    const found = await findPassages(
+      { tenantId: ownerTenant, question: asked, limit: 1 },
+      { vectors: vault, embedder: own, embedders, reranker: undefined },
+      never,
+    );
+    return found.passages[0]?.documentId;
+  };
+  const moving = (await state.owner.query(api.generations.current, {})).moving!;
+  assert.deepEqual([moving.wanted, moving.by, moving.fusion], [modelId, "schedule", model.result!.trained!.fusion]);
+  await deployModel.run(callOf("move", { generationId: moving.id }), { state, spaces });
+  assert.match((await inForce())!.embedderId, new RegExp(modelId));
+  assert.equal(await find(), ids.get("d0"));
+  assert.deepEqual(
+    (await state.owner.query(api.events.list, { limit: 5 })).filter(({ type }) => type === "modelTrained").length,
+    1,
+  );
+
+  const comparisonId = await state.owner.mutation(api.comparisons.begin, { one: "baseline", other: "live" });
+  await compareModels.run(callOf("compare", { comparisonId }), { state, vectors: vault, trainer });
+  const { result } = only(await state.owner.query(api.comparisons.list, {}));
+  assert.ok(result!.other!.dense.ndcg.mean > result!.one!.dense.ndcg.mean && result!.denseDifference!.from > 0);
+  assert.deepEqual([result!.one!.name, result!.other!.name], [own.id, (await inForce())!.embedderId]);
+  assert.ok(result!.moved.length > 0 && result!.slices.length > 0 && result!.pinned[0]!.other);
+
+  await state.owner.mutation(api.generations.rollback, {});
+  await rollBackModel.run(callOf("back", {}), { spaces });
+  assert.equal((await inForce())!.embedderId, own.id);
+
+  await withoutJobs(state);
+  const againId = await state.owner.mutation(api.models.trainAgain, { modelId });
+  await trainModel.run(callOf("again", { modelId: againId }), { state, vectors: vault, trainer });
+  const [again] = await state.owner.query(api.models.list, {});
+  assert.match(again!.result!.says, /^The same model, byte for byte\./);
+  assert.deepEqual(again!.result!.trained!.sha256, model.result!.trained!.sha256);
+
+  await state.owner.mutation(api.uses.erase, {});
+  await state.mutation(internal.uses.eraseSome, {});
+  assert.deepEqual(await state.owner.query(api.comparisons.list, {}), []);
 });
+
+/** A time of a schedule that trains, and puts a better one in force. */
+const dueSchedule = (state: FakeState): Promise<Id<"occurrences">> =>
+  state.run(async (ctx) => {
+    const scheduleId = await ctx.db.insert("schedules", {
+      name: "Training",
+      prompt: "",
+      rule: { type: "once", at: 0, zone: "UTC" },
+      action: { type: "learn", deploys: true },
+      backend: "persistent",
+      overlap: "skip",
+      misfire: "coalesce",
+      isEnabled: true,
+      version: 1,
+      nextAts: [],
+      fired: 1,
+      createdAt: 0,
+    });
+    return ctx.db.insert("occurrences", { scheduleId, version: 1, at: 0, state: "open", isLate: false });
+  });
 
 test("too little to learn from is a verdict with its reason, and leaves no model", async () => {
   const { model, hasFiles } = await train(20);
