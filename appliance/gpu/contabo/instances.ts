@@ -60,14 +60,14 @@ export async function createInstance(
   signal: AbortSignal,
 ): Promise<CreateResult> {
   const hide = [intent.boot, ...intent.boot.split("\n")];
-  let keyId: number;
+  let keyIds: number[];
   try {
-    keyId = await keepKey(http, intent, signal);
+    keyIds = intent.publicKey === "" ? [] : [await keepKey(http, intent, signal)];
   } catch (error) {
     if (error instanceof ProviderError) return { type: "failed", failure: error.failure };
     throw error;
   }
-  const setup = { imageId, sshKeys: [keyId], userData: intent.boot, defaultUser: "root" };
+  const setup = { imageId, sshKeys: keyIds, userData: intent.boot, defaultUser: "root" };
   const result = intent.offer.id.startsWith("pool/")
     ? await takeFromPool(http, intent, { ...setup, hide }, signal)
     : await buy(http, intent, { ...setup, hide }, signal);

@@ -7,6 +7,8 @@ import { isRecord, numberOf, recordsIn, textOf } from "../record.ts";
 import { requestFailure } from "./failures.ts";
 
 const second = 1_000;
+/** Of a container, when nobody says how much; any size may be asked for. */
+const diskMbDefault = 20_000;
 const stocks: Readonly<Record<string, Offer["stock"]>> = { NONE: "none", LOW: "low", MEDIUM: "medium", HIGH: "high" };
 
 /** Only its own data centres (`SECURE`): hosts of the community are somebody's machines, and what runs there is theirs to read. */
@@ -15,17 +17,13 @@ export async function listOffers(http: Http, need: Need, hasServerless: boolean,
   if (!need.gpu) return await processorOffers(http, need, signal);
   // The catalogue does not say how many processors and how much memory come with a GPU.
   if (need.cpus !== undefined || need.memoryMb !== undefined) return [];
-  const pods = await gpuOffers(http, need.gpu, "POD", signal);
-  const managed = hasServerless ? await gpuOffers(http, need.gpu, "SERVERLESS", signal) : [];
+  const pods = await gpuOffers(http, need, "POD", signal);
+  const managed = hasServerless ? await gpuOffers(http, need, "SERVERLESS", signal) : [];
   return [...pods, ...managed].filter((offer) => !need.isInEu || offer.isInEu);
 }
 
-async function gpuOffers(
-  http: Http,
-  { count, memoryMb, names }: NonNullable<Need["gpu"]>,
-  product: "POD" | "SERVERLESS",
-  signal: AbortSignal,
-): Promise<Offer[]> {
+async function gpuOffers(http: Http, need: Need, product: "POD" | "SERVERLESS", signal: AbortSignal): Promise<Offer[]> {
+  const { count = 1, memoryMb = 0, names } = need.gpu ?? {};
   const query = `include=AVAILABILITY&product=${product}&count=${count}&cloud=SECURE`;
   // A count that no machine has is a mistake to the vendor and no offer to us.
   if (count < 1 || count > 64) return [];
@@ -54,7 +52,7 @@ async function gpuOffers(
         gpu,
         cpus: 0,
         memoryMb: 0,
-        diskMb: 0,
+        diskMb: need.diskMb ?? diskMbDefault,
         isSpot: false,
         hourly: usd(perGpu * count),
         quantumMs: second,
@@ -90,7 +88,7 @@ async function processorOffers(http: Http, need: Need, signal: AbortSignal): Pro
         isInEu: isInEu(textOf(place.id)),
         cpus: wanted,
         memoryMb,
-        diskMb: 0,
+        diskMb: need.diskMb ?? diskMbDefault,
         isSpot: false,
         hourly: usd(price * wanted),
         quantumMs: second,

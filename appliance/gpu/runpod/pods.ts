@@ -65,7 +65,8 @@ export async function deletePod(http: Http, ref: Ref, signal: AbortSignal): Prom
 export function environmentOf(intent: MachineIntent): Record<string, string> {
   return {
     ...intent.container?.environment,
-    PUBLIC_KEY: intent.publicKey,
+    // Empty, it would keep the account's own from those who connect with them.
+    ...(intent.publicKey !== "" && { PUBLIC_KEY: intent.publicKey }),
     NIKA_INSTALL_ID: intent.installId,
     NIKA_MACHINE_ID: intent.machineId,
     NIKA_UNTIL: String(Math.ceil(intent.deadline / 1000)),

@@ -169,7 +169,7 @@ export async function openFakeContabo({ now }: { readonly now: () => number }): 
       (_, id) => {
         const thing = find(id);
         if (!thing || (cloud.is("describeMissingAtFirst") && thing.bornAt + 20_000 > now())) return missing();
-        return json(200, { data: [shaped(instanceShape, toInstance(thing), "a machine")], _links: {} });
+        return json(200, { data: [shaped(instanceShape, toInstance(thing), "a machine")], _links: { self: "/v1" } });
       },
     ],
     [
@@ -208,7 +208,7 @@ export async function openFakeContabo({ now }: { readonly now: () => number }): 
         if (!cloud.take("terminateIgnoredTwice")) thing.ttlAt = goesAt;
         return json(201, {
           data: [{ ...who, instanceId: Number(id), cancelDate: new Date(goesAt).toISOString().slice(0, 10) }],
-          _links: {},
+          _links: { self: "/v1" },
         });
       },
     ],
@@ -220,7 +220,7 @@ export async function openFakeContabo({ now }: { readonly now: () => number }): 
         const found = [...secrets].filter(([, one]) => name === null || one.name.includes(name));
         return page(
           heard,
-          found.map(([id, one]) => toSecret(id, { ...one, value: "" })),
+          found.map(([id, one]) => toSecret(id, { ...one, value: "hidden in lists" })),
           { of: secretShape, count: found.length },
         );
       },
@@ -234,7 +234,10 @@ export async function openFakeContabo({ now }: { readonly now: () => number }): 
         if (wrong.length > 0) return said(400, wrong.join("; "));
         serial += 1;
         secrets.set(serial, { name: body.name, value: body.value, at: now() });
-        return json(201, { data: [shaped(secretShape, toSecret(serial, { ...body, at: now() }), "a secret")], _links: {} });
+        return json(201, {
+          data: [shaped(secretShape, toSecret(serial, { ...body, at: now() }), "a secret")],
+          _links: { self: "/v1" },
+        });
       },
     ],
     ["DELETE", /^\/v1\/secrets\/([^/]+)$/, (_, id) => (secrets.delete(Number(id)) ? { status: 204, body: "" } : missing())],
@@ -282,7 +285,7 @@ export async function openFakeContabo({ now }: { readonly now: () => number }): 
           sshKeys: body.sshKeys ?? [],
         },
       ],
-      _links: {},
+      _links: { self: "/v1" },
     });
   }
 
@@ -293,7 +296,10 @@ export async function openFakeContabo({ now }: { readonly now: () => number }): 
     const wrong = mismatches(shape, body);
     if (wrong.length > 0) return said(400, wrong.join("; "));
     change(body, thing);
-    return json(200, { data: [{ ...who, instanceId: Number(id), createdDate: new Date(now()).toISOString() }], _links: {} });
+    return json(200, {
+      data: [{ ...who, instanceId: Number(id), createdDate: new Date(now()).toISOString() }],
+      _links: { self: "/v1" },
+    });
   }
 
   const isThere = (thing: Thing): boolean => cloud.stateOf(thing) !== "gone";
@@ -410,7 +416,7 @@ function page(heard: Heard, all: readonly object[], { of, count }: { readonly of
   const body = {
     data: all.slice((at - 1) * pageMax, at * pageMax),
     _pagination: { size: pageMax, totalElements: count, totalPages: Math.ceil(count / pageMax), page: at },
-    _links: { self: heard.url.pathname, first: "", previous: "", next: "", last: "" },
+    _links: heard.url.pathname === "/v1/secrets" ? { self: "" } : { self: "", first: "", previous: "", next: "", last: "" },
   };
   return json(200, shaped(listShape(of), body, heard.url.pathname));
 }
