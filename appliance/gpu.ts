@@ -25,10 +25,13 @@ import { openOffice, type OfficeOptions } from "./gpu/door/office.ts";
 import { openPasses } from "./gpu/door/passes.ts";
 import { openShelf } from "./gpu/door/shelf.ts";
 import { installIdIn } from "./gpu/install.ts";
+import { kinds } from "./gpu/kinds.ts";
 import { localProvider } from "./gpu/local/local.ts";
 import { openProviders } from "./gpu/providers.ts";
 import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
 import { askFor, openGpu } from "./gpu/run.ts";
+import { gpuTools } from "./gpu/tools.ts";
+import type { Tool } from "./mcp/server.ts";
 
 export type GpuOptions = {
   readonly dataDir: string;
@@ -48,7 +51,8 @@ export type Rented = {
   readonly gpu: Gpu;
   readonly providers: Providers;
   readonly boots: Boots;
-  readonly acts: (ports: Ports) => GpuActs;
+  /** For agents. */
+  tools(ports: Ports): readonly Tool[];
   /** Undefined for paths that are none of theirs. */
   routes(ports: Ports): (path: string) => GpuRoute | undefined;
   close(): Promise<void>;
@@ -93,7 +97,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     secrets,
     now,
     own: { local: async () => local },
-    kinds: {},
+    kinds,
   });
   await providers.refresh();
   const boots = openBoots({ passes, doorUrl: () => publicUrl, publicKeyOf: async () => "", now });
@@ -138,7 +142,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     gpu: openGpu({ state, shelf, dataDir }),
     providers,
     boots,
-    acts,
+    tools: (ports) => gpuTools(acts(ports), state),
     routes(ports) {
       const owners = gpuRoutes(acts(ports));
       return (path) =>

@@ -197,7 +197,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const bridge = openBridge(state);
   const mcp = openMcp({
     ...config.mcp,
-    ...ownTools({ ports, schedules: schedulesOf(ports, hostOf(config)), bridge }),
+    ...ownTools({ ports, schedules: schedulesOf(ports, hostOf(config)), bridge, more: rented.tools(ports) }),
     dataDir: config.dataDir,
     version: config.version,
     state,

@@ -15,7 +15,13 @@ import { toOpenRequest, toSearchRequest } from "./http/vault.ts";
 import type { OwnPrompt, OwnResource } from "./mcp/own.ts";
 import type { Schema, Tool } from "./mcp/server.ts";
 
-export type OwnOptions = { readonly ports: Ports; readonly schedules: Schedules; readonly bridge: Bridge };
+export type OwnOptions = {
+  readonly ports: Ports;
+  readonly schedules: Schedules;
+  readonly bridge: Bridge;
+  /** Of parts that bring tools of their own. */
+  readonly more: readonly Tool[];
+};
 export type Own = {
   readonly tools: readonly Tool[];
   readonly resources: readonly OwnResource[];
@@ -32,7 +38,7 @@ const schema = (properties: Schema["properties"], required: readonly string[] = 
 });
 const text = (description: string): object => ({ type: "string", description });
 
-export function ownTools({ ports, schedules, bridge }: OwnOptions): Own {
+export function ownTools({ ports, schedules, bridge, more }: OwnOptions): Own {
   const { state, files } = ports;
   const search: Tool = {
     name: "vault_search",
@@ -183,7 +189,7 @@ export function ownTools({ ports, schedules, bridge }: OwnOptions): Own {
   const owner = { name: "owner", role: "owner", target: undefined } as const;
   const messages = toTools("client", (verb, args, signal) => bridge.call(owner, verb, args, signal));
   return {
-    tools: [search, open, ingest, status, jobs, plan, planned, invoke, ...messages],
+    tools: [search, open, ingest, status, jobs, plan, planned, invoke, ...messages, ...more],
     resources: [
       {
         uri: "nika://status",

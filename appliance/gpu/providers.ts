@@ -8,12 +8,14 @@ import { ProviderError, type Provider, type Providers } from "../../functions/po
 import type { Secrets } from "../../functions/ports/secrets.ts";
 
 type Credentials = Readonly<Record<string, string>>;
-type Opening = { readonly credentials: Credentials; readonly now: () => number };
+type Opening = { readonly credentials: Credentials; readonly installId: string; readonly now: () => number };
 
 /** What each is reached with: names of the fields that must be there; a name that ends with "?" need not. */
 type Kind = { readonly wants: readonly string[]; readonly open: (opening: Opening) => Promise<Provider> };
 
-export const secretOf = (id: ProviderId): string => `gpu/${id}`;
+export type ProviderKinds = Readonly<Partial<Record<ProviderId, Kind>>>;
+
+const secretOf = (id: ProviderId): string => `gpu/${id}`;
 const reader = "rented machines";
 
 export type ProviderBook = Providers & {
@@ -32,7 +34,7 @@ export type BookOptions = {
   readonly now: () => number;
   /** Those that need no credentials. */
   readonly own: Readonly<Partial<Record<ProviderId, () => Promise<Provider>>>>;
-  readonly kinds: Readonly<Partial<Record<ProviderId, Kind>>>;
+  readonly kinds: ProviderKinds;
 };
 
 export function openProviders({ installId, secrets, now, own, kinds }: BookOptions): ProviderBook {
@@ -50,7 +52,7 @@ export function openProviders({ installId, secrets, now, own, kinds }: BookOptio
         scope: "provider",
         says: `${id} is not set up; see \`nika gpu connect ${id}\`.`,
       });
-    return kind.open({ credentials: JSON.parse(text) as Credentials, now });
+    return kind.open({ credentials: JSON.parse(text) as Credentials, installId, now });
   }
 
   const book: ProviderBook = {

@@ -1,0 +1,73 @@
+/** What each vendor is reached with, in the vendor's own names of it, and how its client is made of that. Each is loaded when it is first used. */
+import type { Provider } from "../../functions/ports/gpu.ts";
+import type { ProviderKinds } from "./providers.ts";
+
+const listOf = (text: string): string[] => text.split(/[\s,]+/).filter((one) => one !== "");
+/** Only what was given. */
+const given = <K extends string>(
+  credentials: Readonly<Record<string, string>>,
+  ...names: readonly K[]
+): Partial<Record<K, string>> =>
+  Object.fromEntries(names.flatMap((name) => (credentials[name] ? [[name, credentials[name]]] : []))) as Partial<
+    Record<K, string>
+  >;
+
+export const kinds: ProviderKinds = {
+  runpod: {
+    wants: ["apiKey"],
+    async open({ credentials: { apiKey = "" }, now }): Promise<Provider> {
+      const { runpod } = await import("./runpod/runpod.ts");
+      return runpod({ credentials: async () => ({ apiKey }), now });
+    },
+  },
+  aws: {
+    wants: ["accessKeyId", "secretAccessKey", "sessionToken?", "regions"],
+    async open({ credentials, now }) {
+      const { openAws } = await import("./aws/aws.ts");
+      const { accessKeyId = "", secretAccessKey = "", regions = "" } = credentials;
+      return openAws({ accessKeyId, secretAccessKey, ...given(credentials, "sessionToken"), regions: listOf(regions), now });
+    },
+  },
+  google: {
+    wants: ["serviceAccount", "project?", "regions", "machineAccount?"],
+    async open({ credentials, now }) {
+      const { openGoogle } = await import("./google/google.ts");
+      const { serviceAccount = "", regions = "" } = credentials;
+      return openGoogle({ serviceAccount, ...given(credentials, "project", "machineAccount"), regions: listOf(regions), now });
+    },
+  },
+  azure: {
+    wants: ["tenant", "client", "secret", "subscription", "regions", "selfDeleteRole?"],
+    async open({ credentials, now }) {
+      const { openAzure } = await import("./azure/azure.ts");
+      const { tenant = "", client = "", secret = "", subscription = "", regions = "" } = credentials;
+      const key = { tenant, client, secret, subscription };
+      return openAzure({ ...key, ...given(credentials, "selfDeleteRole"), regions: listOf(regions), now });
+    },
+  },
+  scaleway: {
+    wants: ["accessKey", "secretKey", "projectId", "zones?"],
+    async open({ credentials, now }) {
+      const { scaleway } = await import("./scaleway/scaleway.ts");
+      const { accessKey = "", secretKey = "", projectId = "", zones } = credentials;
+      return scaleway({
+        credentials: async () => ({ accessKey, secretKey, projectId }),
+        now,
+        ...(zones && { zones: listOf(zones) }),
+      });
+    },
+  },
+  contabo: {
+    wants: ["clientId", "clientSecret", "user", "password", "region?"],
+    async open({ credentials, installId, now }) {
+      const { contabo } = await import("./contabo/contabo.ts");
+      const { clientId = "", clientSecret = "", user = "", password = "" } = credentials;
+      return contabo({
+        credentials: async () => ({ clientId, clientSecret, user, password }),
+        installId,
+        now,
+        ...given(credentials, "region"),
+      });
+    },
+  },
+};
