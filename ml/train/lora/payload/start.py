@@ -1,7 +1,7 @@
 """Starts the training with the libraries it is pinned to: those that are there, or an environment of its own made beside the machine's.
 
 Standard library only, because it runs before there is anything else. The environment is named after what is in it and made once a
-machine, in NIKA_CACHE or the user's cache folder.
+machine, in NIKA_CACHE or the user's cache folder. With --install it is made ahead of any training, and its Python is told.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ import venv
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+# There are builds of all that is pinned for these.
+PYTHON_FROM, PYTHON_BELOW = (3, 11), (3, 14)
 
 
 def pinned() -> dict[str, str]:
@@ -54,7 +56,7 @@ def environment() -> Path:
     say(type="install", into=str(folder))
     # An image that brings torch along keeps it: it is the largest part by far.
     venv.create(folder, with_pip=True, clear=True, system_site_packages=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-compile", "--no-input", "--disable-pip-version-check"]
     subprocess.run([*install, "-r", str(HERE / "requirements.txt")], check=True, stdout=sys.stderr)
     (folder / "complete").touch()
     say(type="installed", seconds=round(time.monotonic() - began, 1), megabytes=round(megabytes(folder)))
@@ -70,11 +72,17 @@ def say(**line: object) -> None:
 
 
 def main() -> None:
+    if not PYTHON_FROM <= sys.version_info < PYTHON_BELOW:
+        say(type="failed", says=f"It takes Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}.")
+        sys.exit(2)
     missing = lacking()
     python = sys.executable
     if missing:
         say(type="lacking", libraries=missing[:8])
         python = str(environment())
+    if "--install" in sys.argv:
+        say(type="ready", python=python)
+        return
     os.execv(python, [python, str(HERE / "run.py"), *sys.argv[1:]])
 
 
