@@ -1,5 +1,8 @@
-import { learnedId } from "../../convex/model/generation.ts";
+import type { GenerationRecord } from "../../appliance/qdrant/book.ts";
+import { internal } from "../../convex/_generated/api.js";
+import { learnedId, wantedOf } from "../../convex/model/generation.ts";
 import type { Embedder, Embedders } from "../../functions/ports/embedder.ts";
+import type { State } from "../../functions/ports/state.ts";
 
 /** Counts letters, each at a place that depends on who counts: what one makes means nothing to the other. */
 export function madeEmbedder(id: string, dimensions = 384): Embedder {
@@ -24,21 +27,36 @@ export function madeEmbedder(id: string, dimensions = 384): Embedder {
   };
 }
 
-/** Two of them, and what is asked of whoever holds the files of models. */
+/** Some of them, and what is asked of whoever holds the files of models. */
 export function madeEmbedders(modelId = "learned"): Embedders & {
   readonly old: Embedder;
   readonly fresh: Embedder;
   find(wanted: string): Promise<{ embedderId: string; dimensions: number }>;
 } {
-  const [old, fresh] = [madeEmbedder("nika-baseline-made"), madeEmbedder(learnedId(modelId, "made"))];
-  const all = new Map([old, fresh].map((one) => [one.id, one]));
+  const [old, fresh, bge] = [
+    madeEmbedder("nika-baseline-made"),
+    madeEmbedder(learnedId(modelId, "made")),
+    madeEmbedder("bge-made"),
+  ];
+  const all = [old, fresh, bge];
   return {
     old,
     fresh,
-    of: async (id) => all.get(id),
+    of: async (id) => all.find((one) => one.id === id),
     find: async (wanted) => {
-      const { id: embedderId, dimensions } = wanted === "baseline" ? old : fresh;
+      const { id: embedderId, dimensions } = all.find(({ id }) => wantedOf(id) === wanted)!;
       return { embedderId, dimensions };
     },
   };
 }
+
+/** The record of what is in force, read from a control plane. */
+export const recordOf = (state: State, embedders: Embedders): GenerationRecord => ({
+  read: () => state.query(internal.generations.spaces, {}),
+  adopt: (found) => state.mutation(internal.generations.adopt, found),
+  lose: async ({ generationId }, problem) => {
+    await state.mutation(internal.generations.lapse, { generationId, problem });
+  },
+  watch: (changed) => void state.watch(internal.generations.spaces, {}, changed, () => undefined),
+  embedder: (id) => embedders.of(id),
+});

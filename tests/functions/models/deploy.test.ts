@@ -14,7 +14,7 @@ import { findPassages } from "../../../functions/vault/find.ts";
 import { textToEmbed } from "../../../ml/embed/textToEmbed.ts";
 import { indexed } from "../../../ml/retrieve/terms.ts";
 import { apiKey, openStore } from "../../appliance/vectors/openStore.ts";
-import { madeEmbedders } from "../../fakes/embedders.ts";
+import { madeEmbedders, recordOf } from "../../fakes/embedders.ts";
 import { openFakeState, type FakeState } from "../../fakes/state.ts";
 
 const never = new AbortController().signal;
@@ -55,15 +55,7 @@ async function openVault() {
       url: store.url,
       apiKey,
       embedderId: embedders.old.id,
-      record: {
-        read: () => state.query(internal.generations.spaces, {}),
-        adopt: (found) => state.mutation(internal.generations.adopt, found),
-        lose: async ({ generationId }, problem) => {
-          await state.mutation(internal.generations.lapse, { generationId, problem });
-        },
-        watch: (changed) => void state.watch(internal.generations.spaces, {}, changed, assert.fail),
-        embedder: (id) => embedders.of(id),
-      },
+      record: recordOf(state, embedders),
     });
     return { vectors: vault as Vectors, spaces: { ...vault.spaces, find: embedders.find } satisfies Spaces };
   };

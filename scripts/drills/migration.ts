@@ -1,0 +1,307 @@
+/**
+ * The drill of migrations. `node scripts/drills/migration.ts --kills 100 [--passages 600] [--seed 1]`: a process writes, asks and moves the
+ * vault between two models, and is killed with `kill -9` in every phase; at the end exactly one space is in force, with everything in it.
+ * `node scripts/drills/migration.ts --load [--passages 100000] [--searches 50] [--writes 20]`: one move under load, against the same load
+ * without one. Texts and embedders are made; all else is what the appliance runs.
+ */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { toPoint } from "../../appliance/qdrant/points.ts";
+import { api, internal } from "../../convex/_generated/api.js";
+import type { Space } from "../../convex/model/generation.ts";
+import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
+import { random } from "../../tests/appliance/vectors/random.ts";
+import { openDrillVault, passagesOf, places, tenantId, textsOf, type DrillVault } from "./migrationVault.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    kills: { type: "string" },
+    load: { type: "boolean" },
+    passages: { type: "string" },
+    searches: { type: "string", default: "50" },
+    writes: { type: "string", default: "20" },
+    seed: { type: "string", default: "1" },
+    quiet: { type: "string", default: "20" },
+  },
+});
+const never = new AbortController().signal;
+const perDocument = 10;
+const dir = mkdtempSync(join(tmpdir(), "nika-migration-"));
+const problems: string[] = [];
+async function killed(kills: number): Promise<void> {
+  const startedAt = performance.now();
+  const { next, below } = random(Number(flags.seed));
+  const counts = new Map<string, number>();
+  const start = async (): Promise<ChildProcess> => {
+    const script = fileURLToPath(new URL("migrationProcess.ts", import.meta.url));
+    const child = fork(script, [dir, flags.passages ?? "600", String(below(1e9))], { stdio: "inherit" });
+    await Promise.race([
+      once(child, "message"),
+      once(child, "exit").then(([code]) => Promise.reject(new Error(`it ended with ${code} before it was ready`))),
+    ]);
+    return child;
+  };
+  let child = await start();
+  for (let kill = 1; kill <= kills; kill += 1) {
+    const place = next() < 0.85 ? places[below(places.length)] : undefined;
+    const gone = once(child, "exit");
+    let isThere = false;
+    if (place) {
+      child.send({ dieAt: place });
+      isThere = await Promise.race([gone.then(() => true), delay(8_000).then(() => false)]);
+    } else await delay(next() * 3_000);
+    counts.set(isThere ? place! : "anywhere", (counts.get(isThere ? place! : "anywhere") ?? 0) + 1);
+    child.kill("SIGKILL");
+    await gone;
+    if (kill % 10 === 0) console.log(`${kill} of ${kills} kills`);
+    child = await start();
+  }
+  // Let it come to rest.
+  const ended = once(child, "exit");
+  child.send({ end: true });
+  await ended;
+  const { expected, writes, fails, unfinished } = readLedger();
+  problems.push(...fails, ...unfinished);
+  const vault = await openDrillVault(dir);
+  const { live, beside, passages } = await check(vault, expected);
+  await vault.close();
+  const where = [...counts].map(([place, count]) => `${place} ${count}`).join(", ");
+  const seconds = Math.round((performance.now() - startedAt) / 1000);
+  console.log(
+    `migration kills: ${kills} of seed ${flags.seed} in ${seconds} s (${where}): ${writes} writes, ${passages} passages in the one space in force ` +
+      `(${live}), ${beside === undefined ? "no other" : `the same in ${beside}, which is kept`}; ` +
+      `${problems.length} problems; load ${loadavg()[0]!.toFixed(1)}`,
+  );
+}
+
+/** What the killed process said of its writes: the last version of each document. */
+function readLedger(): { expected: Map<string, number>; writes: number; fails: string[]; unfinished: string[] } {
+  const expected = new Map<string, number>();
+  const begun = new Map<string, number>();
+  const fails: string[] = [];
+  let writes = 0;
+  for (const line of readFileSync(join(dir, "ledger"), "utf8").split("\n")) {
+    const [what, name = "", version = "0"] = line.split(" ");
+    if (what === "FAIL") fails.push(line);
+    if (what === "begin") begun.set(name, Number(version));
+    if (what !== "end") continue;
+    begun.delete(name);
+    expected.set(name, Number(version));
+    writes += 1;
+  }
+  return { expected, writes, fails, unfinished: [...begun.keys()].map((name) => `${name} was begun and not ended`) };
+}
+
+/** One space in force, known by the public name, with all that was written and nothing else, in its embedder's numbers; the kept one alike. */
+async function check(
+  vault: DrillVault,
+  expected: ReadonlyMap<string, number>,
+): Promise<{ live: string; beside: string | undefined; passages: number }> {
+  await vault.vectors.count({ tenantId });
+  const { live, beside } = await vault.state.query(internal.generations.spaces, {});
+  if (!live) throw new Error("nothing is in force");
+  const { past, moving } = await vault.owner.query(api.generations.current, {});
+  if (moving) problems.push("a move is not over");
+  const { aliases } = await vault.qdrant.getAliases();
+  const target = aliases.find(({ alias_name }) => alias_name === "nika_vault")?.collection_name;
+  if (target !== live.collection) problems.push(`the public name stands for ${target}, and ${live.collection} is in force`);
+  const { collections } = await vault.qdrant.getCollections();
+  const leaving = past.filter(({ state }) => state === "leaving").length;
+  const there = collections.filter(({ name }) => name.startsWith("nika_vault__")).length;
+  if (there > 1 + (beside ? 1 : 0) + leaving) problems.push(`${there} collections, ${leaving} of them waiting to be dropped`);
+  const wanted = new Map<string, string>();
+  for (const [name, version] of expected) {
+    if (version === 0) continue;
+    for (const [at, text] of textsOf(name, version, countOf(version)).entries()) wanted.set(`${name} ${at}`, text);
+  }
+  const passages = await checkSpace(vault, live, wanted);
+  if (beside) await checkSpace(vault, beside, wanted);
+  return { live: live.collection, beside: beside?.collection, passages };
+}
+
+const countOf = (version: number): number => 1 + ((version * 7) % (2 * perDocument));
+
+async function checkSpace({ qdrant, embedders }: DrillVault, space: Space, wanted: ReadonlyMap<string, string>): Promise<number> {
+  const embedder = (await embedders.of(space.embedderId))!;
+  let count = 0;
+  let offset: string | undefined;
+  do {
+    const page = await qdrant.scroll(space.collection, {
+      limit: 512,
+      with_payload: true,
+      with_vector: ["text"],
+      ...(offset !== undefined && { offset }),
+    });
+    const fresh = await embedder.passages(
+      page.points.map(({ payload }) => textToEmbed(payload as never)),
+      never,
+    );
+    for (const [at, { payload, vector }] of page.points.entries()) {
+      const key = `${String(payload?.["document_id"])} ${String(payload?.["ordinal"])}`;
+      if (wanted.get(key) !== payload?.["text"]) problems.push(`${key} in ${space.collection} is not what was written`);
+      if (payload?.["held"] !== "") problems.push(`${key} in ${space.collection} cannot be found`);
+      const { text: stored } = vector as { text: number[] };
+      if (stored.reduce((sum, value, d) => sum + value * fresh[at]![d]!, 0) < 0.999)
+        problems.push(`${key} in ${space.collection} has a vector of another embedder`);
+    }
+    count += page.points.length;
+    offset = typeof page.next_page_offset === "string" ? page.next_page_offset : undefined;
+  } while (offset !== undefined);
+  if (count !== wanted.size) problems.push(`${space.collection} has ${count} passages, and ${wanted.size} were written`);
+  return count;
+}
+
+type Load = { readonly latencies: number[]; failed: number; empty: number; readonly writeMs: number[] };
+
+async function underLoad(): Promise<void> {
+  const total = Number(flags.passages ?? 100_000);
+  const documents = Math.ceil(total / perDocument);
+  const vault = await openDrillVault(dir);
+  await vault.vectors.count({ tenantId });
+  const { live: first } = await vault.state.query(internal.generations.spaces, {});
+  const filledAt = performance.now();
+  const batch: ReturnType<typeof toPoint>[] = [];
+  const versions = new Map<string, number>();
+  for (let at = 0; at < documents; at += 1) {
+    versions.set(`d${at}`, 1);
+    const texts = textsOf(`d${at}`, 1, perDocument);
+    batch.push(...(await passagesOf(vault, `d${at}`, texts)).map((passage) => toPoint(tenantId, passage)));
+    if (batch.length < 500 && at < documents - 1) continue;
+    await vault.qdrant.upsert(first!.collection, { wait: true, points: batch.splice(0) });
+  }
+  console.log(`${total} passages in ${Math.round((performance.now() - filledAt) / 1000)} s; load ${loadavg()[0]!.toFixed(1)}`);
+
+  const quietMs = Number(flags.quiet) * 1_000;
+  await measure(vault, versions, () => delay(3_000));
+  const before = await measure(vault, versions, () => delay(quietMs));
+  const moveAt = performance.now();
+  const during = await measure(vault, versions, async () => {
+    const id = await vault.owner.mutation(api.generations.deploy, { modelId: "bge" });
+    for (let told = 0; ;) {
+      const { live, moving, past } = await vault.owner.query(api.generations.current, {});
+      if (live?.id === id) break;
+      if (!moving) throw new Error(past[0]?.problem ?? "it was given up");
+      const tenth = Math.floor((10 * (moving.done ?? 0)) / (moving.total ?? 1));
+      if (tenth > told) console.log(`${moving.state}: ${(told = tenth) * 10} %`);
+      await delay(500);
+    }
+  });
+  const moveMs = performance.now() - moveAt;
+  const after = await measure(vault, versions, () => delay(quietMs));
+  await checkVersions(vault, versions);
+  const backAt = performance.now();
+  await vault.owner.mutation(api.generations.rollback, {});
+  const recordMs = performance.now() - backAt;
+  while ((await targetOf(vault)) !== first!.collection) await delay(5);
+  const aliasMs = performance.now() - backAt;
+  await checkVersions(vault, versions);
+  const { embedder } = await vault.ask("harbour7");
+  if (embedder.id !== vault.embedders.old.id) problems.push("searches do not go by the model before");
+  await vault.close();
+  const line = ({ latencies, writeMs, failed, empty }: Load): string =>
+    `${latencies.length} searches p50 ${at(latencies, 0.5)} p99 ${at(latencies, 0.99)} ms, ${failed} failed, ${empty} empty; ` +
+    `${writeMs.length} writes p50 ${at(writeMs, 0.5)} p99 ${at(writeMs, 0.99)} ms`;
+  console.log(`migration under load: ${total} passages, ${flags.searches} searches/s and ${flags.writes} writes/s asked for`);
+  console.log(`  without a move: ${line(before)}`);
+  console.log(`  during the move (${(moveMs / 1000).toFixed(1)} s): ${line(during)}`);
+  console.log(`  with the old one kept: ${line(after)}`);
+  console.log(`  p99 during / without: ${(at(during.latencies, 0.99) / at(before.latencies, 0.99)).toFixed(2)}`);
+  console.log(`  rollback: in force after ${recordMs.toFixed(0)} ms, the public name after ${aliasMs.toFixed(0)} ms`);
+  console.log(`  load ${loadavg()[0]!.toFixed(1)}`);
+  for (const load of [before, during, after])
+    if (load.failed + load.empty > 0) problems.push("a search failed or came back empty");
+}
+
+const targetOf = async ({ qdrant }: DrillVault): Promise<string | undefined> =>
+  (await qdrant.getAliases()).aliases.find(({ alias_name }) => alias_name === "nika_vault")?.collection_name;
+
+/** Every document has the version that was written last, in the space that is in force. */
+async function checkVersions({ qdrant, state }: DrillVault, versions: ReadonlyMap<string, number>): Promise<void> {
+  const { live } = await state.query(internal.generations.spaces, {});
+  const seen = new Map<string, number>();
+  let offset: string | undefined;
+  do {
+    const page = await qdrant.scroll(live!.collection, {
+      limit: 1_000,
+      with_payload: ["document_id", "text"],
+      ...(offset !== undefined && { offset }),
+    });
+    for (const { payload } of page.points) {
+      const name = String(payload?.["document_id"]);
+      if (String(payload?.["text"]).includes(` of ${name}q${versions.get(name)} `)) seen.set(name, (seen.get(name) ?? 0) + 1);
+      else problems.push(`${name} in ${live!.collection} is not of version ${versions.get(name)}`);
+    }
+    offset = typeof page.next_page_offset === "string" ? page.next_page_offset : undefined;
+  } while (offset !== undefined);
+  const lost = [...versions].filter(([name]) => seen.get(name) !== perDocument).length;
+  if (lost > 0) problems.push(`${lost} documents are not whole in ${live!.collection}`);
+}
+
+/** Asks and writes at the given rates, whatever the answers take, until `work` is over. */
+async function measure(vault: DrillVault, versions: Map<string, number>, work: () => Promise<void>): Promise<Load> {
+  const from = random(Number(flags.seed));
+  const load: Load = { latencies: [], failed: 0, empty: 0, writeMs: [] };
+  const open = new Set<Promise<void>>();
+  const writing = new Set<string>();
+  const ask = async (): Promise<void> => {
+    const startedAt = performance.now();
+    try {
+      const { passages } = await vault.ask(`pump${from.below(997)} at harbour${from.below(89)}`);
+      if (passages.length === 0) load.empty += 1;
+    } catch (error) {
+      load.failed += 1;
+      console.log(String(error));
+    }
+    load.latencies.push(performance.now() - startedAt);
+  };
+  const write = async (): Promise<void> => {
+    const name = `d${from.below(versions.size)}`;
+    if (writing.has(name)) return;
+    writing.add(name);
+    const startedAt = performance.now();
+    const version = versions.get(name)! + 1;
+    const passages = await passagesOf(vault, name, textsOf(name, version, perDocument));
+    await vault.vectors.replace({ tenantId, documentId: name }, passages, never);
+    versions.set(name, version);
+    writing.delete(name);
+    load.writeMs.push(performance.now() - startedAt);
+  };
+  const every = (perSecond: number, one: () => Promise<void>): NodeJS.Timeout => {
+    let [begun, done] = [performance.now(), 0];
+    return setInterval(() => {
+      for (; done < ((performance.now() - begun) * perSecond) / 1_000; done += 1) {
+        const doing = one().catch((error: unknown) => void problems.push(`a write failed: ${String(error)}`));
+        open.add(doing);
+        void doing.then(() => open.delete(doing));
+      }
+    }, 5);
+  };
+  const timers = [every(Number(flags.searches), ask), every(Number(flags.writes), write)];
+  try {
+    await work();
+  } finally {
+    for (const timer of timers) clearInterval(timer);
+    await Promise.all(open);
+  }
+  return load;
+}
+
+function at(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+}
+
+try {
+  if (flags.load) await underLoad();
+  else await killed(Number(flags.kills ?? 100));
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
+for (const problem of problems) console.log(`PROBLEM ${problem}`);
+process.exitCode = problems.length > 0 ? 1 : 0;
