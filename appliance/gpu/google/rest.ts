@@ -1,6 +1,6 @@
 /** Google Cloud's services by REST, with the account's token. The official client for Compute alone is 144 MB and takes 2.9 s to load. */
 import { ProviderError } from "../../../functions/ports/gpu.ts";
-import { openHttp, type Answer, type Http, type HttpOptions, type Question, type Sent } from "../http.ts";
+import { openHttp, retryAfterMs, type Answer, type Http, type HttpOptions, type Question, type Sent } from "../http.ts";
 import { isRecord, recordsIn, textOf } from "../record.ts";
 import { googleFailure } from "./failures.ts";
 import { openTokens, type ServiceAccount } from "./token.ts";
@@ -45,8 +45,10 @@ export function openRest({
   const ask: Rest["ask"] = async (question, signal) => {
     const sent = await send(question, signal);
     if (sent.type === "none") throw new ProviderError(sent.failure);
-    if (sent.answer.status >= 300) throw new ProviderError(googleFailure(sent.answer));
-    return sent.answer;
+    if (sent.answer.status < 300) return sent.answer;
+    const failure = googleFailure(sent.answer);
+    const waitMs = failure.kind === "rateLimit" ? retryAfterMs(sent.answer.headers, now()) : undefined;
+    throw new ProviderError(waitMs === undefined ? failure : { ...failure, retryAfterMs: waitMs });
   };
   return {
     send,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { openAws } from "../../../appliance/gpu/aws/aws.ts";
 import type { Form } from "../../../convex/model/gpu.ts";
 import type { Provider } from "../../../functions/ports/gpu.ts";
@@ -9,10 +9,13 @@ import { openAwsEmulator, type AwsEmulator } from "../../fakes/gpu/aws.ts";
 const signal = AbortSignal.timeout(60_000);
 const need = { gpu: { count: 1, memoryMb: 20_000 } };
 
-async function open(): Promise<{ emulator: AwsEmulator; provider: Provider; now: () => number; move: (ms: number) => void }> {
+async function open(
+  t?: TestContext,
+): Promise<{ emulator: AwsEmulator; provider: Provider; now: () => number; move: (ms: number) => void }> {
   let at = Date.parse("2026-11-21T12:00:00Z");
   const now = (): number => at;
   const emulator = await openAwsEmulator({ now });
+  t?.after(emulator.close);
   const provider = openAws({
     ...emulator.key,
     regions: ["eu-west-3"],
@@ -58,8 +61,8 @@ for (const [form, capacity] of [
     },
   });
 
-test("a machine at AWS carries its identity on itself and its disk, ends by shutting down, and lets nobody read its keys", async () => {
-  const { emulator, provider, now } = await open();
+test("a machine at AWS carries its identity on itself and its disk, ends by shutting down, and lets nobody read its keys", async (t) => {
+  const { emulator, provider, now } = await open(t);
   const offer = (await provider.offers({ ...need, maySpot: true }, signal)).find((one) => one.isSpot);
   assert.ok(offer);
   assert.equal(offer.id, "eu-west-3b/g6.xlarge/spot");
@@ -77,11 +80,10 @@ test("a machine at AWS carries its identity on itself and its disk, ends by shut
   assert.deepEqual(kinds, ["instance", "volume", "network-interface", "spot-instances-request"]);
   const boot = Buffer.from(asked.get("UserData") ?? "", "base64").toString();
   assert.ok(boot.includes(intent.boot) && boot.includes(intent.publicKey));
-  await emulator.close();
 });
 
-test("at AWS a shutdown from inside ends the bill", async () => {
-  const { emulator, provider, now, move } = await open();
+test("at AWS a shutdown from inside ends the bill", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
   const [offer] = await provider.offers(need, signal);
   assert.ok(offer);
   const made = await provider.create(examIntent(offer, now()), signal);
@@ -92,11 +94,10 @@ test("at AWS a shutdown from inside ends the bill", async () => {
   assert.deepEqual(emulator.lying.alive(), []);
   const seen = await provider.describe(made.observed.ref, signal);
   assert.deepEqual([seen?.state, seen?.wentBy], ["gone", "itself"]);
-  await emulator.close();
 });
 
-test("a spot machine that AWS took back says so, and a disk it left is shown and can be ended", async () => {
-  const { emulator, provider, now, move } = await open();
+test("a spot machine that AWS took back says so, and a disk it left is shown and can be ended", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
   const offer = (await provider.offers({ ...need, maySpot: true }, signal)).find((one) => one.isSpot);
   assert.ok(offer);
   const made = await provider.create(examIntent(offer, now()), signal);
@@ -113,11 +114,10 @@ test("a spot machine that AWS took back says so, and a disk it left is shown and
   assert.equal(await provider.terminate(left!.ref, signal), "accepted");
   assert.deepEqual(await Array.fromAsync(provider.list(signal)), []);
   assert.deepEqual(emulator.lying.alive(), []);
-  await emulator.close();
 });
 
-test("a training job at AWS ends at the deadline by AWS itself, and tells what it billed", async () => {
-  const { emulator, provider, now, move } = await open();
+test("a training job at AWS ends at the deadline by AWS itself, and tells what it billed", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
   const offer = (await provider.offers(need, signal)).find((one) => one.form === "managed");
   assert.ok(offer);
   const made = await provider.create(examIntent(offer, now()), signal);
@@ -129,16 +129,14 @@ test("a training job at AWS ends at the deadline by AWS itself, and tells what i
   assert.deepEqual([seen?.state, seen?.wentBy], ["gone", "vendor"]);
   const billed = await provider.billed?.(made.observed.ref, signal);
   assert.ok(billed && Math.abs(billed.micros - emulator.lying.billedMicros()) < 2_000, JSON.stringify(billed));
-  await emulator.close();
 });
 
-test("AWS's checks name the quota to raise, and where the key may too little", async () => {
-  const { emulator, provider } = await open();
+test("AWS's checks name the quota to raise, and where the key may too little", async (t) => {
+  const { emulator, provider } = await open(t);
   for (const name of emulator.quotas.keys()) emulator.quotas.set(name, 0);
   const checks = await provider.check(signal);
   const quota = checks.find(({ name }) => name === "quota eu-west-3");
   assert.equal(quota?.passed, false);
   assert.match(quota.says, /Running On-Demand G and VT instances \(L-DB2E81BA\)/);
   assert.equal(emulator.lying.billedMicros(), 0);
-  await emulator.close();
 });

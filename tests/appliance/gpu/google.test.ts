@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { openGoogle } from "../../../appliance/gpu/google/google.ts";
 import type { Form } from "../../../convex/model/gpu.ts";
 import type { Provider } from "../../../functions/ports/gpu.ts";
@@ -9,10 +9,13 @@ import { openGoogleEmulator, type GoogleEmulator } from "../../fakes/gpu/google.
 const signal = AbortSignal.timeout(60_000);
 const need = { gpu: { count: 1, memoryMb: 20_000 } };
 
-async function open(): Promise<{ emulator: GoogleEmulator; provider: Provider; now: () => number; move: (ms: number) => void }> {
+async function open(
+  t?: TestContext,
+): Promise<{ emulator: GoogleEmulator; provider: Provider; now: () => number; move: (ms: number) => void }> {
   let at = Date.parse("2026-11-21T12:00:00Z");
   const now = (): number => at;
   const emulator = await openGoogleEmulator({ now });
+  t?.after(emulator.close);
   const provider = openGoogle({
     serviceAccount: emulator.serviceAccount,
     regions: ["europe-west4"],
@@ -51,9 +54,9 @@ for (const [form, capacity] of [
     },
   });
 
-test("Google deletes a machine at its deadline by itself, disk and all, unless its timer lies", async () => {
+test("Google deletes a machine at its deadline by itself, disk and all, unless its timer lies", async (t) => {
   for (const isEnforced of [true, false]) {
-    const { emulator, provider, now, move } = await open();
+    const { emulator, provider, now, move } = await open(t);
     const [offer] = await provider.offers(need, signal);
     assert.ok(offer);
     await provider.create(examIntent(offer, now()), signal);
@@ -61,12 +64,11 @@ test("Google deletes a machine at its deadline by itself, disk and all, unless i
     move(2 * 3_600_000);
     emulator.lying.pass();
     assert.equal(emulator.lying.alive().length, isEnforced ? 0 : 1);
-    await emulator.close();
   }
 });
 
-test("at Google a machine that shut down goes on being billed for its disk, and is ended all the same", async () => {
-  const { emulator, provider, now, move } = await open();
+test("at Google a machine that shut down goes on being billed for its disk, and is ended all the same", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
   const [offer] = await provider.offers(need, signal);
   assert.ok(offer);
   const made = await provider.create(examIntent(offer, now()), signal);
@@ -79,11 +81,10 @@ test("at Google a machine that shut down goes on being billed for its disk, and 
   await provider.terminate(made.observed.ref, signal);
   move(60_000);
   assert.deepEqual(emulator.lying.alive(), []);
-  await emulator.close();
 });
 
-test("a disk that outlived its machine at Google is listed by its label and can be ended", async () => {
-  const { emulator, provider, now, move } = await open();
+test("a disk that outlived its machine at Google is listed by its label and can be ended", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
   const [offer] = await provider.offers(need, signal);
   assert.ok(offer);
   const intent = examIntent(offer, now());
@@ -97,11 +98,10 @@ test("a disk that outlived its machine at Google is listed by its label and can 
   assert.equal(await provider.terminate(left!.ref, signal), "accepted");
   assert.equal(await provider.terminate(left!.ref, signal), "gone");
   assert.deepEqual(emulator.lying.alive(), []);
-  await emulator.close();
 });
 
-test("Google's prices are sums of parts, and what has a part without a price is not offered", async () => {
-  const { emulator, provider } = await open();
+test("Google's prices are sums of parts, and what has a part without a price is not offered", async (t) => {
+  const { provider } = await open(t);
   const offers = await provider.offers({ gpu: { count: 1, memoryMb: 10_000 }, maySpot: true }, signal);
   const priced = new Map(offers.map((offer) => [offer.id, offer.hourly.micros]));
   // 8 processors at 0.03, 32 GiB at 0.004, one L4 at 0.6 dollars an hour.
@@ -112,22 +112,20 @@ test("Google's prices are sums of parts, and what has a part without a price is 
   // No T4 in that zone; no price for what brings its own disks.
   assert.ok(!priced.has("europe-west4-a/n1-standard-8+1xnvidia-tesla-t4"));
   assert.ok(![...priced.keys()].some((id) => id.includes("a2-ultragpu")));
-  await emulator.close();
 });
 
-test("Google's token is renewed when it runs out, and asking goes on", async () => {
-  const { emulator, provider, now, move } = await open();
+test("Google's token is renewed when it runs out, and asking goes on", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
   const [offer] = await provider.offers(need, signal);
   assert.ok(offer);
   move(3 * 3_600_000);
   emulator.lying.set("tokenExpired");
   assert.equal((await provider.create(examIntent(offer, now()), signal)).type, "created");
   assert.equal(emulator.lying.alive().length, 1);
-  await emulator.close();
 });
 
-test("Google's checks name the permission that lacks and the quota to raise", async () => {
-  const { emulator, provider } = await open();
+test("Google's checks name the permission that lacks and the quota to raise", async (t) => {
+  const { emulator, provider } = await open(t);
   emulator.lacking.add("compute.instances.delete");
   emulator.quotas.set("GPUS_ALL_REGIONS", 0);
   emulator.quotas.set("NVIDIA_L4_GPUS", 0);
@@ -136,5 +134,4 @@ test("Google's checks name the permission that lacks and the quota to raise", as
   assert.match(says["permissions"] ?? "", /compute\.instances\.delete/);
   assert.match(says["quota all regions"] ?? "", /GPUS_ALL_REGIONS/);
   assert.match(says["quota europe-west4"] ?? "", /NVIDIA_L4_GPUS/);
-  await emulator.close();
 });
