@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { choose, expectedCost, quantised, type Errand, type Terms } from "../../../convex/model/choose.ts";
 import type { Offer } from "../../../convex/model/gpu.ts";
 import { blockFor } from "../../../convex/model/posterior.ts";
