@@ -14,10 +14,10 @@ const given = <K extends string>(
 
 export const kinds: ProviderKinds = {
   runpod: {
-    wants: ["apiKey"],
-    async open({ credentials: { apiKey = "" }, now }): Promise<Provider> {
+    wants: ["apiKey", "serverless?"],
+    async open({ credentials: { apiKey = "", serverless }, now }): Promise<Provider> {
       const { runpod } = await import("./runpod/runpod.ts");
-      return runpod({ credentials: async () => ({ apiKey }), now });
+      return runpod({ credentials: async () => ({ apiKey }), now, hasServerless: serverless === "yes" });
     },
   },
   aws: {
@@ -58,15 +58,16 @@ export const kinds: ProviderKinds = {
     },
   },
   contabo: {
-    wants: ["clientId", "clientSecret", "user", "password", "region?"],
+    wants: ["clientId", "clientSecret", "user", "password", "region?", "plans?"],
     async open({ credentials, installId, now }) {
-      const { contabo } = await import("./contabo/contabo.ts");
+      const [{ contabo }, { parsePlans }] = await Promise.all([import("./contabo/contabo.ts"), import("./contabo/plans.ts")]);
       const { clientId = "", clientSecret = "", user = "", password = "" } = credentials;
       return contabo({
         credentials: async () => ({ clientId, clientSecret, user, password }),
         installId,
         now,
         ...given(credentials, "region"),
+        plans: parsePlans(credentials.plans ?? ""),
       });
     },
   },

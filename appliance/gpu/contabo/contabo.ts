@@ -12,21 +12,8 @@ import {
   releaseInstance,
   type Instance,
 } from "./instances.ts";
+import type { ContaboPlan } from "./plans.ts";
 import { openContabo, type ContaboApi } from "./token.ts";
-
-/** What may be bought, as the owner read it on Contabo's pages: nothing is bought that is not in here. */
-export type ContaboPlan = {
-  /** "V94" */
-  readonly productId: string;
-  readonly cpus: number;
-  readonly memoryMb: number;
-  readonly diskMb: number;
-  /** Without what is paid once. */
-  readonly monthlyMicros: number;
-  readonly currency: "EUR" | "USD";
-  /** When it was read: "2026-11-21". */
-  readonly readOn: string;
-};
 
 export type ContaboOptions = Pick<ContaboApi, "credentials" | "now" | "journal"> & {
   /** Whose pool it is. */

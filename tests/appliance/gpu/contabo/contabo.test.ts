@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { contabo } from "../../../../appliance/gpu/contabo/contabo.ts";
+import { parsePlans } from "../../../../appliance/gpu/contabo/plans.ts";
 import { examIntent, lyingWorld, providerContract, type ExamWorld } from "../../../contracts/gpuProvider.ts";
 import { openFakeContabo, type FakeContabo } from "../../../fakes/gpu/contabo.ts";
 
@@ -126,4 +127,17 @@ test("without a plan that the owner entered nothing is for sale, and GPUs never 
   assert.deepEqual(await bare.offers(need, signal), []);
   assert.deepEqual(await world.provider.offers({ gpu: { count: 1, memoryMb: 1 } }, signal), []);
   await world.close();
+});
+
+test("plans are read as the owner writes them, and what cannot be read is named", () => {
+  assert.deepEqual(parsePlans("V94:6:12000:100000:7.2:EUR:2026-11-21"), plans);
+  assert.deepEqual(parsePlans(""), []);
+  for (const wrong of ["V94", "V94:6:12000:100000:free:EUR:2026-11-21", "V94:6:12000:100000:7:EUR:2026-13-41"])
+    assert.throws(
+      () => parsePlans(`V94:6:12000:100000:7.2:EUR:2026-11-21 ${wrong}`),
+      (error: { code?: string; message?: string }) => {
+        assert.equal(error.code, "invalid");
+        return error.message?.includes(`"${wrong}"`) === true;
+      },
+    );
 });
