@@ -8,8 +8,13 @@ import { closest } from "../../ml/retrieve/spelling.ts";
 
 type Held = PassagePoint & { readonly tenantId: string };
 
+export type FakeVectors = Vectors & {
+  /** What it holds, by tenant, document and place. */
+  readonly held: Map<string, Held>;
+};
+
 /** Everything in one array, compared with everything: what the real ones must agree with. */
-export function fakeVectors(): Vectors {
+export function fakeVectors(): FakeVectors {
   const held = new Map<string, Held>();
   const words = new Map<string, Set<string>>();
   const keyOf = (tenantId: string, documentId: string, ordinal: number): string =>
@@ -29,6 +34,7 @@ export function fakeVectors(): Vectors {
       return !only || value === only.value;
     });
   return {
+    held,
     async replace({ tenantId, documentId }, passages, signal) {
       stopped(signal);
       const made: PassagePoint[] = [];
@@ -97,7 +103,7 @@ export function fakeVectors(): Vectors {
 const labelled = <P extends PassagePoint>(one: P) => ({ scope: "private", entityType: "document", domain: "general", ...one });
 
 function stored(one: Held): StoredPassage {
-  const { tenantId: _, vector: _v, terms: _t, spellings: _s, hold: _h, ...passage } = labelled(one);
+  const { tenantId: _, vector: _v, embedderId: _e, terms: _t, spellings: _s, hold: _h, ...passage } = labelled(one);
   return passage;
 }
 
