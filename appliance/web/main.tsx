@@ -14,6 +14,7 @@ import "./style/bridge.css";
 import "./style/owned.css";
 import "./style/tools.css";
 import "./style/runs.css";
+import "./style/gpu.css";
 
 showTheme(rememberedSettings().theme);
 startSession();

@@ -12,6 +12,7 @@ import type * as events from "../events.ts";
 import type * as functions from "../functions.ts";
 import type * as generations from "../generations.ts";
 import type * as gpuJobs from "../gpuJobs.ts";
+import type * as gpuProofs from "../gpuProofs.ts";
 import type * as gpuSpend from "../gpuSpend.ts";
 import type * as installs from "../installs.ts";
 import type * as jobs from "../jobs.ts";
@@ -48,6 +49,7 @@ declare const fullApi: ApiFromModules<{
   functions: typeof functions;
   generations: typeof generations;
   gpuJobs: typeof gpuJobs;
+  gpuProofs: typeof gpuProofs;
   gpuSpend: typeof gpuSpend;
   installs: typeof installs;
   jobs: typeof jobs;

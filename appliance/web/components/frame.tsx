@@ -11,6 +11,7 @@ import { DocumentsScreen } from "../screens/documents.tsx";
 import { BridgeScreen } from "../screens/bridge.tsx";
 import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
+import { GpuScreen } from "../screens/gpu.tsx";
 import { MoreScreen } from "../screens/more.tsx";
 import { OwnedScreen } from "../screens/owned.tsx";
 import { RunsScreen } from "../screens/runs.tsx";
@@ -67,6 +68,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {route === "bridge" && <BridgeScreen />}
           {route === "tools" && <ToolsScreen />}
           {route === "owned" && <OwnedScreen />}
+          {route === "gpu" && <GpuScreen />}
           {route === "functions" && <FunctionsScreen />}
           {route === "more" && <MoreScreen />}
         </Broken>
