@@ -28,6 +28,8 @@ const filesMax = 2_000;
 const factsMax = 50;
 /** Until a cap lets it, or a machine is to be had: looked at again after this. */
 const parkMs = 5 * 60_000;
+/** Its placing is asked for again by the reaper after this, should it be lost. */
+const replacedMs = 30 * 60_000;
 
 /** Newest first. */
 export const list = ownerQuery({
@@ -114,7 +116,7 @@ async function insert(turn: Turn, ask: GpuAsk, by: string): Promise<Doc<"gpuJobs
     ask,
     by,
     createdAt: turn.now,
-    life: stored<Doc<"gpuJobs">["life"]>({ ...queued(turn.now), dueAt: turn.now + parkMs }),
+    life: stored<Doc<"gpuJobs">["life"]>({ ...queued(turn.now), dueAt: turn.now + replacedMs }),
     logBytes: 0,
     checkpoints: [],
     facts: [],

@@ -15,12 +15,14 @@ import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } fro
 import { findBeat, findByRef, intend, move, moveJob, planLook, planPlacing, takeIn } from "./turn/lease.ts";
 
 const listedMax = 500;
-const reapedMax = 200; // One short transaction; the rest follows in the next.
+const reapedMax = 100; // One short transaction; the rest follows in the next.
 const lookedMax = 500;
 /** Twelve beats of ten seconds. */
 export const silentMs = 120_000;
 /** The reaper comes each minute; when it did not, nobody could be heard either. */
 const pauseMs = 150_000;
+/** Placing that waits in line is asked for again after this, should it be lost. */
+const replacedMs = 30 * 60_000;
 const keptMs = 30 * 24 * 3_600_000;
 const openStates = machineStates.filter((state) => state !== "gone");
 
@@ -438,7 +440,7 @@ export const reap = systemMutation({
       if (!job) continue;
       const { life } = await moveJob(turn, job, { type: "time" });
       if (life.state === "queued" && job.life.state === "queued") {
-        const next = { ...job, life: { ...job.life, dueAt: turn.now + pauseMs } };
+        const next = { ...job, life: { ...job.life, dueAt: turn.now + replacedMs } };
         await turn.db.patch(_id, { life: next.life });
         await planPlacing(turn, next);
       }

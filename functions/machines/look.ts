@@ -52,17 +52,12 @@ export async function listAll(provider: Provider, signal: AbortSignal): Promise<
   return listed;
 }
 
-/** All that there is under its name. What a list leaves out may be there all the same. */
-async function find(
-  provider: Provider,
-  { name, key, ref }: Sought,
-  listed: readonly Observed[],
-  signal: AbortSignal,
-): Promise<Observed[]> {
-  const found = listed.filter(
-    (one) => one.name === name || one.machineId === key || (ref !== undefined && one.ref.id === ref.id),
-  );
+/** All that there is under its name. What a list leaves out may be there all the same; what has another name by now is another's. */
+async function find(provider: Provider, sought: Sought, listed: readonly Observed[], signal: AbortSignal): Promise<Observed[]> {
+  const { name, key, ref } = sought;
+  const isIts = (one: Observed): boolean => one.name === name || one.machineId === key;
+  const found = listed.filter((one) => isIts(one));
   if (ref === undefined || found.some((one) => one.ref.id === ref.id)) return found;
   const described = await provider.describe(ref, signal);
-  return described ? [...found, described] : found;
+  return described && isIts(described) ? [...found, described] : found;
 }

@@ -7,6 +7,7 @@ import { api, internal } from "../../../convex/_generated/api.js";
 import type { Doc, Id } from "../../../convex/_generated/dataModel.js";
 import { parseMachineName, type Need, type ProviderId } from "../../../convex/model/gpu.ts";
 import type { GpuAsk } from "../../../convex/model/gpuJob.ts";
+import { isOver } from "../../../convex/model/machine.ts";
 import { isNikaError } from "../../../convex/model/error.ts";
 import type { JobKind } from "../../../convex/model/kinds.ts";
 import { createMachine } from "../../../functions/machines/create.ts";
@@ -18,7 +19,7 @@ import type { Boots, Provider, Providers } from "../../../functions/ports/gpu.ts
 import { ProviderError } from "../../../functions/ports/gpu.ts";
 import type { State } from "../../../functions/ports/state.ts";
 import { openFakeState } from "../state.ts";
-import type { Lying } from "./fault.ts";
+import type { Alive, Lying } from "./fault.ts";
 
 export const installId = "drill000";
 const secretOf = (key: string): string => `secret of ${key}`;
@@ -30,6 +31,8 @@ export type World = {
   readonly lying: Lying;
   /** Something that it offers; a GPU of 20 GB when absent. */
   readonly need?: Need;
+  /** What is ended goes back to a pool that is paid for until its month is over: it is billed, and set aside, and nobody's. */
+  readonly isPaidByMonth?: boolean;
   readonly close?: () => Promise<void>;
 };
 /** What an agent does on its machine, and what is kept from the door. */
@@ -47,6 +50,16 @@ export type Death = "beforeCreate" | "afterCreate" | "beforeEnd" | "afterEnd" | 
 
 class Killed extends Error {
   override readonly name = "Killed";
+}
+
+/** What is billed and ours. What went back to a pool is nobody's until its month is over. */
+function oursAt({ lying, isPaidByMonth }: World, rows: readonly Doc<"machines">[]): Alive[] {
+  const isHandedBack = (id: string): boolean =>
+    rows.some(({ life }) => life.ref?.id === id && life.state === "gone" && life.endAsks > 0);
+  return lying
+    .alive()
+    .filter(({ id, name }) => !id.startsWith("foreign") && !name.startsWith("somebody"))
+    .filter(({ id }) => isPaidByMonth !== true || !isHandedBack(id));
 }
 
 export type Fleet = Awaited<ReturnType<typeof openFleet>>;
@@ -255,14 +268,11 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
   /** What lives and is wanted by nobody: its machine is over, or past its time, or has no row. */
   const countOrphans = async (ms: number): Promise<void> => {
     const rows = await machines();
-    for (const { lying } of worlds)
-      for (const { id, name, hourlyMicros } of lying.alive()) {
-        if (name.startsWith("somebody") || id.startsWith("foreign")) continue;
-        const row = rows.find((one) => one.life.ref?.id === id || one.name === name);
+    for (const world of worlds)
+      for (const { id, name, hourlyMicros } of oursAt(world, rows)) {
         billedMicros += (hourlyMicros * ms) / 3_600_000;
-        const isWanted =
-          row !== undefined && !["ending", "verifying", "leakSuspect", "gone", "quarantined"].includes(row.life.state);
-        if (!isWanted || Date.now() > row.deadline) orphanMs += ms;
+        const row = rows.find((one) => one.life.ref?.id === id || one.name === name);
+        if (row === undefined || isOver(row.life.state) || Date.now() > row.deadline) orphanMs += ms;
       }
     const counted = rows.reduce((sum, one) => sum + one.counted.reserved + one.counted.spent, 0);
     overMicros = Math.max(overMicros, billedMicros - counted);
@@ -285,6 +295,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     work,
     need: ask.need,
     agentAt: (id: string) => working.get(id),
+    left: async (world: World) => oursAt(world, await machines()),
     orphanMs: () => orphanMs,
     billedMicros: () => billedMicros,
     overMicros: () => overMicros,

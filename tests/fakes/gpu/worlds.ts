@@ -1,12 +1,16 @@
 /** Every emulated provider as the lease engine meets it, by name. Opened once the clock is the drill's. */
 import { openAws } from "../../../appliance/gpu/aws/aws.ts";
+import { openAzure } from "../../../appliance/gpu/azure/azure.ts";
+import { contabo } from "../../../appliance/gpu/contabo/contabo.ts";
 import { openGoogle } from "../../../appliance/gpu/google/google.ts";
 import { runpod } from "../../../appliance/gpu/runpod/runpod.ts";
 import { scaleway } from "../../../appliance/gpu/scaleway/scaleway.ts";
 import type { Form } from "../../../convex/model/gpu.ts";
 import type { Provider } from "../../../functions/ports/gpu.ts";
 import { openAwsEmulator } from "./aws.ts";
-import type { World } from "./fleet.ts";
+import { openAzureEmulator } from "./azure.ts";
+import { openFakeContabo } from "./contabo.ts";
+import { installId, type World } from "./fleet.ts";
 import { openGoogleEmulator } from "./google.ts";
 import { openPlain, type PlainOptions } from "./plain.ts";
 import { openFakeRunpod } from "./runpod.ts";
@@ -53,5 +57,21 @@ export const worlds: Readonly<Record<string, OpenWorld>> = {
     const { credentials, url, lying, close } = await openFakeScaleway({ now });
     const provider = scaleway({ credentials: async () => credentials, now, url, zones });
     return { name: "scaleway", provider, need, lying, close };
+  },
+  async azure() {
+    const { key, url, lying, close } = await openAzureEmulator({ now });
+    const sleep = (): Promise<void> => Promise.resolve();
+    const selfDeleteRole = `/subscriptions/${key.subscription}/providers/Microsoft.Authorization/roleDefinitions/nika-end`;
+    const training = { group: "learning", workspace: "nika", region: "westeurope" };
+    const provider = openAzure({ ...key, regions: ["westeurope"], training, selfDeleteRole, now, sleep, url });
+    return { name: "azure", provider: ofForm(provider, "machine"), need: { gpu: { count: 1, memoryMb: 10_000 } }, lying, close };
+  },
+  async contabo() {
+    const { credentials, url, tokenUrl, lying, close } = await openFakeContabo({ now });
+    const plan = { productId: "V94", cpus: 6, memoryMb: 12_000, diskMb: 100_000 };
+    // Not Contabo's price.
+    const plans = [{ ...plan, monthlyMicros: 7_200_000, currency: "EUR", readOn: "2026-11-21" }] as const;
+    const provider = contabo({ credentials: async () => credentials, now, url, tokenUrl, plans, installId });
+    return { name: "contabo", provider, need: { cpus: 4, memoryMb: 12_000 }, lying, isPaidByMonth: true, close };
   },
 };
