@@ -18,10 +18,10 @@ const perDocument = 10;
 const documents = Number(passages) / perDocument;
 
 let dieAt: Place | undefined;
-let isEnding = false;
+const ending = new AbortController();
 process.on("message", (order: { dieAt?: Place; end?: true }) => {
   dieAt = order.dieAt;
-  if (order.end) isEnding = true;
+  if (order.end) ending.abort();
 });
 const vault = await openDrillVault(dir, (place) => {
   if (dieAt === place) process.kill(process.pid, "SIGKILL");
@@ -53,7 +53,7 @@ if (said.length === 0) for (let at = 0; at < documents; at += 1) await apply(`d$
 process.send?.("ready");
 
 async function writing(): Promise<void> {
-  while (!isEnding) {
+  while (!ending.signal.aborted) {
     const at = from.below(documents);
     // The first is never touched: it is what searches must always find.
     if (at > 0) {
@@ -70,7 +70,7 @@ async function writing(): Promise<void> {
 }
 
 async function asking(): Promise<void> {
-  while (!isEnding) {
+  while (!ending.signal.aborted) {
     const { passages: hits } = await vault.ask(`harbour${from.below(10)} d0q1`);
     if (!hits.some(({ documentId }) => documentId === "d0")) note("FAIL a search came back without what it must find");
     await delay(15);
@@ -78,7 +78,8 @@ async function asking(): Promise<void> {
 }
 
 async function moving(): Promise<void> {
-  for (let turn = 0; ; turn += 1) {
+  for (;;) {
+    const isEnding = ending.signal.aborted;
     const { live, moving: on, kept } = await owner.query(api.generations.current, {});
     if (isEnding && !on) return;
     if (on?.isWorkedOn === false) await owner.mutation(api.generations.deploy, { modelId: on.wanted });

@@ -36,7 +36,7 @@ export function fakeMovableVault(): MovableVault {
     const embedder: Embedder = (await embedders.of(embedderId))!;
     return (await embedder.passages([textToEmbed(passage)], never))[0]!;
   };
-  const factsOf = ({ vector: _, embedderId: _id, ...facts }: PassagePoint): string => JSON.stringify(facts);
+  const factsOf = (passage: PassagePoint): string => JSON.stringify({ ...passage, vector: undefined, embedderId: undefined });
   const copy = async (key: string): Promise<boolean> => {
     const { live, beside } = both();
     const [from, to] = [at(live).held.get(key), at(beside).held.get(key)];
