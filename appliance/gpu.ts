@@ -28,6 +28,7 @@ import { installIdIn } from "./gpu/install.ts";
 import { kinds } from "./gpu/kinds.ts";
 import { localProvider } from "./gpu/local/local.ts";
 import { openProviders } from "./gpu/providers.ts";
+import { proofAsk, prove } from "./gpu/prove.ts";
 import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
 import { askFor, openGpu } from "./gpu/run.ts";
 import { gpuTools } from "./gpu/tools.ts";
@@ -133,9 +134,12 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
           wants: providers.wants(id),
         })),
       ),
-    prove: async () => {
-      throw new NikaError("unavailable", "The paid proof is not there yet.");
+    async quoteProof(id, signal) {
+      const provider = await providers.open(id);
+      const hasGpu = (await provider.offers({ gpu: { count: 1, memoryMb: 0 } }, signal)).length > 0;
+      return runCall(quoteGpuJob, { args: { ask: proofAsk(id, hasGpu), by: "owner" }, ports, signal });
     },
+    prove: (quoteId, signal) => prove(quoteId, { state, providers, mute: (machineId) => door.mute(machineId), signal }),
   });
 
   return {

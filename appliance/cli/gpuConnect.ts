@@ -4,6 +4,8 @@ import { NikaError } from "../../convex/model/error.ts";
 import type { AccountCheck } from "../../convex/model/gpu.ts";
 import type { Client } from "./client.ts";
 import { canAsk, confirmed } from "./confirm.ts";
+import type { QuoteView } from "../../convex/model/gpuJob.ts";
+import { hardwareOf, moneyOf } from "./gpu.ts";
 import type { ConnectFlags } from "./gpuProgram.ts";
 import { readHidden } from "./hidden.ts";
 import type { Terminal } from "./terminal.ts";
@@ -50,13 +52,17 @@ export async function runGpuConnect(
   if (!flags.prove) return;
   if (checks.some(({ passed }) => !passed))
     throw new NikaError("conflict", "What is free to look at did not pass, so nothing is spent.");
+  const quote = await ask<QuoteView>("quoteProof", { provider });
+  terminal.line(
+    `The proof rents ${quote.offer.type} (${hardwareOf(quote.offer)}) at ${moneyOf(quote.offer.hourly)} an hour for some minutes; at most ${moneyOf(quote.atMost)}.`,
+  );
   const question = {
-    text: `Rent a machine at ${provider} for a few minutes, to see that it works and ends itself?`,
+    text: "Rent it, to see that it works and ends itself?",
     otherwise: "Say --yes to have it proven.",
     signal,
   };
   if (!flags.yes && !(await confirmed(terminal, question))) return;
-  const { passed, facts } = await ask<{ passed: boolean; facts: readonly string[] }>("prove", { provider });
+  const { passed, facts } = await ask<{ passed: boolean; facts: readonly string[] }>("prove", { quoteId: quote.id });
   if (json) return terminal.json({ passed, facts });
   for (const fact of facts) terminal.line(oneLine(fact));
   terminal.line(passed ? "Proven." : "Not proven.");

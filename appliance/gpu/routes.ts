@@ -21,7 +21,9 @@ export type GpuActs = {
   ): Promise<readonly AccountCheck[]>;
   disconnect(provider: ProviderId): Promise<void>;
   listProviders(): Promise<readonly ProviderState[]>;
-  prove(provider: ProviderId, signal: AbortSignal): Promise<Proof>;
+  /** What the paid proof of a provider would cost at most. */
+  quoteProof(provider: ProviderId, signal: AbortSignal): Promise<QuoteView>;
+  prove(quoteId: string, signal: AbortSignal): Promise<Proof>;
 };
 export type Wish = Omit<Payload, "key"> & Pick<GpuAsk, "providers" | "deadlineAt">;
 export type ProviderState = { readonly id: ProviderId; readonly isSetUp: boolean; readonly wants: readonly string[] };
@@ -56,7 +58,9 @@ export function gpuRoutes(acts: GpuActs): (path: string) => GpuRoute | undefined
         await acts.disconnect(toProvider(body));
         return {};
       case "prove":
-        return acts.prove(toProvider(body), signal);
+        return acts.prove(String(body["quoteId"]), signal);
+      case "quoteProof":
+        return acts.quoteProof(toProvider(body), signal);
       default:
         throw new NikaError("missing", `There is no ${prefix}${name} here.`);
     }

@@ -40,6 +40,7 @@ type Held = { readonly jobId: string; readonly parcel?: string | undefined };
 export type Let = {
   readonly pass: Pass;
   readonly lifeMs: number;
+  readonly spans?: Enrolled["spans"] & {};
   readonly work?: Held & Pick<Work, "command" | "environment" | "graceMs" | "runMs">;
 };
 
@@ -95,13 +96,14 @@ export function openGpuDoor({ passes, shelf, state, program, log }: DoorOptions)
     const { token, nonce, facts } = await readJson(request);
     const shown = passes.readToken(String(token));
     if (!shown || typeof token !== "string" || typeof nonce !== "string") throw refused();
-    const { pass, lifeMs, work } = await state.enrol({ key: shown.machineId, token, nonce, facts: facts as MachineFacts });
+    const { pass, lifeMs, work, spans } = await state.enrol({ key: shown.machineId, token, nonce, facts: facts as MachineFacts });
     if (muted.has(pass.machineId)) return void response.destroy();
     const answer: Enrolled = {
       session: passes.session(pass),
       key: passes.key(pass),
       epoch: pass.epoch,
       lifeMs,
+      ...(spans && { spans }),
       ...(work && { work: await shipped(work, lifeMs) }),
     };
     json(response, answer);

@@ -20,6 +20,9 @@ import type { Shelf } from "./shelf.ts";
 
 /** Names the parcel in what is asked for; not shown to the command. */
 export const parcelVariable = "NIKA_PARCEL";
+/** Set for the paid proof of a provider, whose machine is to notice soon that nobody answers. */
+export const proofVariable = "NIKA_PROOF";
+const proofSpans = { idleMs: 30_000, resultsMs: 30_000 };
 /** Between the word to end and the end, in ms. */
 const graceMs = 30_000;
 /** Enrolling may come before the answer to asking for the machine is written down; until this many beats it is said again. */
@@ -108,7 +111,7 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
       }
       const enrolled = await state.mutation(internal.machines.enrol, { key, secretHash });
       const { machineId, epoch, deadline, ask, gpuJobId, lane, offer } = enrolled;
-      const { [parcelVariable]: parcel, ...environment } = ask?.environment ?? {};
+      const { [parcelVariable]: parcel, [proofVariable]: proof, ...environment } = ask?.environment ?? {};
       const order = lane === undefined ? undefined : await workers?.order({ machineId, offer });
       const worker = order && {
         ...order,
@@ -118,7 +121,12 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
       };
       const job = ask && gpuJobId && { jobId: gpuJobId, parcel, command: ask.command, environment, graceMs, runMs: ask.runMsMax };
       const work = job ?? worker;
-      const told: Let = { pass: { machineId, epoch }, lifeMs: deadline - now(), ...(work && { work }) };
+      const told: Let = {
+        pass: { machineId, epoch },
+        lifeMs: deadline - now(),
+        ...(work && { work }),
+        ...(proof && { spans: proofSpans }),
+      };
       const note: Note = { key, secretHash, nonce, facts, let: told, deadline, isWorker: worker !== undefined };
       await mkdir(dir, { recursive: true, mode: 0o700 });
       for (const name of [machineId, key]) {

@@ -75,6 +75,8 @@ export type Enrolled = {
   readonly key: string;
   readonly epoch: number;
   readonly lifeMs: number;
+  /** Others than it woke up with. */
+  readonly spans?: { readonly idleMs: number; readonly resultsMs: number };
   readonly work?: Work;
 };
 
@@ -93,7 +95,13 @@ export type Work = {
 export type Reply = { readonly epoch: number; readonly seq: number; readonly lifeMs: number; readonly orders: readonly Order[] };
 
 type ToGuard =
-  | { readonly type: "enrolled"; readonly key: string; readonly epoch: number; readonly lifeMs: number }
+  | {
+      readonly type: "enrolled";
+      readonly key: string;
+      readonly epoch: number;
+      readonly lifeMs: number;
+      readonly spans?: Enrolled["spans"] & {};
+    }
   | { readonly type: "reply"; readonly text: string; readonly signature: string }
   | { readonly type: "work"; readonly work: WorkState }
   | {
@@ -206,6 +214,7 @@ function guard(setting: Setting): void {
   let hardAt = startedAt + setting.lifeMs;
   let key: string | undefined;
   let epoch = 0;
+  let spans: NonNullable<Enrolled["spans"]> = setting;
   let seq = 0;
   let heardAt = startedAt;
   let work: WorkState = "idle";
@@ -241,8 +250,14 @@ function guard(setting: Setting): void {
       else if (payload.pid !== undefined) tell({ type: "started", pid: payload.pid });
       return;
     }
-    const out = openSync(join(folder, "log"), "a");
     const [program = "", ...args] = command;
+    runUntil = now() + runMs;
+    // Nothing, for so many seconds: runs on any machine, whatever it has.
+    if (program === ":") {
+      setTimeout(() => tell({ type: "exited", code: (exitCode = 0) }), Number(args[0] ?? 0) * 1_000);
+      return;
+    }
+    const out = openSync(join(folder, "log"), "a");
     payload = spawn(program, args, {
       cwd: join(folder, "work"),
       env: { ...payloadEnvironment(process.env), ...environment },
@@ -250,7 +265,6 @@ function guard(setting: Setting): void {
       detached: true,
     });
     closeSync(out);
-    runUntil = now() + runMs;
     if (payload.pid !== undefined) tell({ type: "started", pid: payload.pid });
     const ended = (code: number): void => {
       if (exitCode !== undefined) return;
@@ -272,6 +286,7 @@ function guard(setting: Setting): void {
   const heed = (message: ToGuard): void => {
     if (message.type === "enrolled") {
       ({ key, epoch } = message);
+      spans = message.spans ?? spans;
       heardAt = now();
       hardAt = Math.min(startedAt + setting.lifeMs, now() + message.lifeMs);
     } else if (message.type === "reply") {
@@ -313,13 +328,13 @@ function guard(setting: Setting): void {
       const at = now();
       if (at >= hardAt) over("its time is up");
       else if (key === undefined && at - startedAt > setting.enrolMs) over("nobody let it in");
-      else if (key !== undefined && work === "uploading" && at - heardAt > setting.resultsMs) over("nobody took its results");
+      else if (key !== undefined && work === "uploading" && at - heardAt > spans.resultsMs) over("nobody took its results");
       else if (
         key !== undefined &&
         work !== "running" &&
         work !== "fetching" &&
         work !== "uploading" &&
-        at - heardAt > setting.idleMs
+        at - heardAt > spans.idleMs
       )
         over("nobody answers and there is nothing to do");
       if (at >= runUntil && exitCode === undefined) {
@@ -477,7 +492,13 @@ async function work(setting: Setting): Promise<void> {
   };
 
   enrolled = await enrol();
-  say({ type: "enrolled", key: enrolled.key, epoch: enrolled.epoch, lifeMs: enrolled.lifeMs });
+  say({
+    type: "enrolled",
+    key: enrolled.key,
+    epoch: enrolled.epoch,
+    lifeMs: enrolled.lifeMs,
+    ...(enrolled.spans && { spans: enrolled.spans }),
+  });
   void beats();
   if (setting.notice !== undefined) void notices(setting, (inMs) => stop(inMs, true));
   const { work: given } = enrolled;
