@@ -118,14 +118,14 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => eyes.close());
   const reader = openReader({ log, ocr: eyes.ocr, ...(eyes.converter && { converter: eyes.converter }) });
   opened.defer(() => reader.close());
-  const tuner = openTuning({ ...config, modelsDir: config.models.dir, embedder, log });
-  opened.defer(() => tuner.close());
 
   const generations = openGenerations({ state, modelsDir: config.models.dir, own: embedder, log });
   opened.defer(() => generations.close());
   const { record, embedders } = generations;
   const trainer = openTrainer({ modelsDir: config.models.dir, embedders, live: () => generations.live() });
   opened.defer(() => trainer.close());
+  const tuner = openTuning({ ...config, modelsDir: config.models.dir, generations, log });
+  opened.defer(() => tuner.close());
   const vault = qdrantVectors({ ...store, embedderId: embedder.id, record });
 
   const files = storageFiles({ convexUrl: convex.url, near: engine });

@@ -4,7 +4,7 @@ import { copyFile, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NikaError } from "../../convex/model/error.ts";
-import type { ModelResult } from "../../convex/model/model.ts";
+import type { Fusion, ModelResult } from "../../convex/model/model.ts";
 import type { Embedder } from "../../functions/ports/embedder.ts";
 import type { FileBytes } from "../../functions/ports/files.ts";
 import type { Packed, Tuner, Tuning } from "../../functions/ports/tuner.ts";
@@ -17,7 +17,13 @@ import { openProcesses, ProcessLostError } from "../processes/processes.ts";
 export type TuneRequest =
   | { readonly do: "pack"; readonly training: Training; readonly base: Base | undefined; readonly against: string }
   /** The bytes are what stayed at home, then the files of `resultFiles` that there are. */
-  | { readonly do: "judge"; readonly parts: readonly Part[]; readonly facts: readonly string[]; readonly against: string };
+  | {
+      readonly do: "judge";
+      readonly parts: readonly Part[];
+      readonly facts: readonly string[];
+      readonly against: string;
+      readonly fusion: Fusion;
+    };
 export type Part = { readonly name: string; readonly length: number };
 export type TuneReply =
   | { readonly type: "refused"; readonly result: ModelResult }
@@ -36,7 +42,9 @@ export type TunerOptions = {
   readonly modelsDir: string;
   /** Where what is packed lies until it was judged. */
   readonly workDir: string;
-  readonly embedder: Embedder;
+  /** What searches go by now. */
+  readonly live: () => Promise<{ readonly embedderId: string; readonly fusion: Fusion }>;
+  readonly embedders: { of(embedderId: string): Promise<Embedder | undefined> };
   /** Serves a model of the models folder as any other is. */
   readonly serve: (name: string, options: { readonly isQuantized: boolean }) => Promise<Served>;
 };
@@ -53,7 +61,7 @@ const payloadName = "payload";
 /** Written last: what lacks it is packed again. */
 const completeName = "complete";
 
-export function openTuner({ modelsDir, workDir, embedder, serve }: TunerOptions): Tuner & { close(): Promise<void> } {
+export function openTuner({ modelsDir, workDir, live, embedders, serve }: TunerOptions): Tuner & { close(): Promise<void> } {
   let answerer: ((question: TuneQuestion, signal: AbortSignal) => Promise<unknown>) | undefined;
   const processes = openProcesses<TuneRequest, TuneReply>({
     entry: new URL("tunerProcess.ts", import.meta.url),
@@ -73,12 +81,20 @@ export function openTuner({ modelsDir, workDir, embedder, serve }: TunerOptions)
     return reply;
   };
 
+  const inForce = async (): Promise<{ embedder: Embedder; fusion: Fusion }> => {
+    const { embedderId, fusion } = await live();
+    const embedder = await embedders.of(embedderId);
+    if (!embedder) throw new NikaError("missing", `The files of ${embedderId} are not on this machine.`);
+    return { embedder, fusion };
+  };
+
   const pack = async (tuning: Tuning, signal: AbortSignal): Promise<Packed> => {
     const { base: wanted, ...training } = tuning;
     const dir = join(workDir, training.modelId);
     const packed: Packed = { type: "ready", folder: join(dir, payloadName), command: ["python3", "start.py"] };
     if ((await sizeOf(join(dir, completeName))) !== undefined) return packed;
     const found = wanted === randomName ? undefined : await findBase(modelsDir, wanted);
+    const { embedder } = await inForce();
     answerer = async (question, signal) => await askModel(embedder, question, signal);
     const reply = await call({ do: "pack", training, base: found?.base, against: embedder.id }, { signal });
     if (reply.type === "refused") return reply;
@@ -109,6 +125,7 @@ export function openTuner({ modelsDir, workDir, embedder, serve }: TunerOptions)
       // What is missing or too large is said by who reads them.
       if (length !== undefined && length <= most) parts.push({ name, path, length });
     }
+    const { embedder, fusion } = await inForce();
     let served: Served | undefined;
     answerer = async (question, signal) => {
       if (question.ask !== "serve") return await askModel(question.of === "live" ? embedder : served!, question, signal);
@@ -124,6 +141,7 @@ export function openTuner({ modelsDir, workDir, embedder, serve }: TunerOptions)
       const request = {
         do: "judge",
         facts,
+        fusion,
         against: embedder.id,
         parts: parts.map(({ name, length }) => ({ name, length })),
       } as const;

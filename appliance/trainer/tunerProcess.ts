@@ -44,7 +44,10 @@ async function pack({ training, base, against }: TuneRequest & { do: "pack" }): 
   return { type: "packed", files: [...prepared.files], home: serialize(prepared.home) };
 }
 
-async function judgeBack({ parts, facts, against }: TuneRequest & { do: "judge" }, bytes: Uint8Array): Promise<TuneReply> {
+async function judgeBack(
+  { parts, facts, against, fusion }: TuneRequest & { do: "judge" },
+  bytes: Uint8Array,
+): Promise<TuneReply> {
   const read = new Map<string, Uint8Array>();
   let at = 0;
   for (const { name, length } of parts) {
@@ -60,6 +63,6 @@ async function judgeBack({ parts, facts, against }: TuneRequest & { do: "judge" 
   const servedCosine = Math.min(...cosines(await candidate.embed(probeTexts), tuned.probeVectors));
   refuseServed(servedCosine, tuned);
   const sizeBytes = tuned.files.values().reduce((sum, { length }) => sum + length, 0);
-  const judged = await judge(home, asking("live"), candidate, sizeBytes);
+  const judged = await judge(home, { live: asking("live"), liveFusion: fusion, candidate, sizeBytes });
   return { type: "judged", result: toResult(home, tuned, judged, { against, facts, servedCosine, sizeBytes }) };
 }

@@ -36,7 +36,7 @@ export async function rememberedOf(
   };
 }
 
-export async function usesOf(state: State, signal: AbortSignal): Promise<Use[]> {
+async function usesOf(state: State, signal: AbortSignal): Promise<Use[]> {
   const all: Use[] = [];
   let cursor: string | null = null;
   do {
@@ -49,7 +49,7 @@ export async function usesOf(state: State, signal: AbortSignal): Promise<Use[]> 
 }
 
 /** At most `passagesMax`, of the first documents. */
-export async function passagesOf(
+async function passagesOf(
   { state, vectors }: { readonly state: State; readonly vectors: Vectors },
   { passagesMax, signal }: { readonly passagesMax: number; readonly signal: AbortSignal },
 ): Promise<DatasetPassage[]> {

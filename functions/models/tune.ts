@@ -3,7 +3,7 @@ import { NikaError } from "../../convex/model/error.ts";
 import type { LoraWish } from "../../convex/model/model.ts";
 import { defineFunction } from "../define.ts";
 import type { Payload } from "../ports/gpu.ts";
-import { passagesOf, usesOf } from "./history.ts";
+import { rememberedOf } from "./history.ts";
 
 /** Each is embedded by the live model and by the new one: of more, a machine of two cores would be at it for hours. */
 const passagesMax = 20_000;
@@ -20,16 +20,14 @@ const nothing = { micros: 0, currency: "EUR" } as const;
  */
 export const tuneModel = defineFunction({
   kind: "models.tune",
-  needs: ["state", "vectors", "tuner", "gpu"],
-  run: async ({ args: { modelId }, signal, progress }, { state, vectors, tuner, gpu: jobs }) => {
+  needs: ["state", "vectors", "trainer", "tuner", "gpu"],
+  run: async ({ args: { modelId }, signal, progress }, { state, vectors, trainer, tuner, gpu: jobs }) => {
     if (!tuner || !jobs) throw new NikaError("unavailable", "No model can be trained on another machine from here.");
     const asked = await state.query(internal.models.get, { modelId });
     if (!asked?.lora) return { type: "done" };
-    const { seed, isScrubbed, lora } = asked;
-    const scopes = await state.query(internal.uses.allowed, {});
-    const passages = await passagesOf({ state, vectors }, { passagesMax, signal });
-    const uses = await usesOf(state, signal);
-    const tuning = { modelId, passages, uses, scopes, seed, isScrubbed, ...(lora.base !== undefined && { base: lora.base }) };
+    const { seed, isScrubbed, until, lora } = asked;
+    const remembered = await rememberedOf({ state, vectors }, { passagesMax, signal, until });
+    const tuning = { modelId, seed, isScrubbed, ...remembered, ...(lora.base !== undefined && { base: lora.base }) };
     const packed = await tuner.pack(tuning, { signal });
     let result;
     if (packed.type === "refused") result = packed.result;
@@ -44,6 +42,7 @@ export const tuneModel = defineFunction({
     signal.throwIfAborted();
     await state.mutation(internal.models.finish, { modelId, result });
     await tuner.drop(modelId);
+    await trainer?.tidy(await state.query(internal.models.files, {}));
     return { type: "done", result: { type: "said", text: result.says } };
   },
 });

@@ -14,6 +14,7 @@ import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { openBaseline } from "../../appliance/embedder/baseline.ts";
 import { openTuning } from "../../appliance/tuning.ts";
+import { fusionDefault } from "../../convex/model/model.ts";
 import type { Use } from "../../convex/model/use.ts";
 import { parityMax } from "../../ml/train/lora/result.ts";
 import { madeFirm } from "../../tests/ml/dataset/firm.ts";
@@ -24,7 +25,12 @@ type Ran = { readonly code: number | null; readonly seconds: number; readonly li
 const [python = "python3", cache = join(tmpdir(), "nika-lora-cache")] = process.argv.slice(2);
 const signal = new AbortController().signal;
 const dir = mkdtempSync(join(tmpdir(), "nika-lora-"));
-const tuner = openTuning({ dataDir: dir, modelsDir: join(dir, "models"), embedder: openBaseline(), log: console.log });
+const baseline = openBaseline();
+const generations = {
+  live: async () => ({ embedderId: baseline.id, fusion: fusionDefault }),
+  embedders: { of: async () => baseline },
+};
+const tuner = openTuning({ dataDir: dir, modelsDir: join(dir, "models"), generations, log: console.log });
 const problems: string[] = [];
 const expect = (holds: boolean, what: string): void => {
   console.log(`${holds ? "  ok" : "FAIL"}  ${what}`);

@@ -47,7 +47,7 @@ try {
   console.log(`${documents.filter(({ state }) => state === "ready").length} papers are ready`);
   await http.mutation(api.uses.allow, { scopes: ["private"] });
   // An administrator may call what is internal, which the types do not know.
-  const record = internal.uses.record as unknown as FunctionReference<"mutation", "public">;
+  const record = internal.uses.record as unknown as FunctionReference<"mutation">;
   for (const [at, { query, passage, session }] of pairs.entries()) {
     const shown = { documentId: ids.get(passage.documentId)!, ordinal: 0 };
     await admin.mutation(record, { key: `k${at}`, session: `${session} ${at}`, question: query, shown: [shown] });

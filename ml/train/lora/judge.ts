@@ -1,13 +1,12 @@
 /** The verdict on a model that was trained elsewhere, by the same gate as any other, and what becomes of it as a record. */
 import type { Fusion, ModelResult } from "../../../convex/model/model.ts";
-import { fusionDefault } from "../../../convex/model/model.ts";
 import { decide, type Evidence, type Verdict } from "../../evaluate/gate.ts";
 import { fused, rankedMax, scoresOf, type Question, type Ranked } from "../../evaluate/measure.ts";
 import { flat, nearest } from "../../evaluate/ranking.ts";
 import { tuneFusion } from "../../evaluate/fusion.ts";
 import type { Counts } from "../../dataset/check.ts";
 import { probe, probes } from "../cycle.ts";
-import { wordsOver } from "../learn.ts";
+import { wordsOver } from "../ground.ts";
 import { vectorsOf, type Home } from "./prepare.ts";
 import type { Tuned } from "./result.ts";
 
@@ -21,23 +20,33 @@ export type Asking = {
 
 export type Judged = { readonly verdict: Verdict; readonly fusion: Fusion };
 
-export async function judge(home: Home, live: Asking, candidate: Asking, sizeBytes: number): Promise<Judged> {
-  const { passages, tuning, test } = home;
+type Judging = {
+  readonly live: Asking;
+  /** How the live ranking is joined with the one by words. */
+  readonly liveFusion: Fusion;
+  readonly candidate: Asking;
+  readonly sizeBytes: number;
+};
+
+export async function judge(home: Home, { live, liveFusion, candidate, sizeBytes }: Judging): Promise<Judged> {
+  const { passages, tuning, test, regressions } = home;
   const texts = passages.map(({ text }) => text);
   const lexical = wordsOver(passages);
   const documentOf = (at: number): string => passages[at]!.documentId;
   const look = async (model: Asking, more: readonly Question[]) => {
     const vectors = flat(await model.embed(texts));
-    const questions = [...test, ...more];
+    const questions = [...test, ...regressions, ...more];
     const asked = await model.ask(questions.map(({ text }) => text));
     const ranked = questions.map(({ text }, at) => ({
       dense: nearest(vectors, asked[at]!.vector, rankedMax),
       lexical: lexical(text),
     }));
     const times = asked.slice(0, test.length).map(({ ms }) => ms);
+    const [first, last] = [test.length, test.length + regressions.length];
     return {
-      test: ranked.slice(0, test.length),
-      more: ranked.slice(test.length),
+      test: ranked.slice(0, first),
+      pinned: ranked.slice(first, last),
+      more: ranked.slice(last),
       latencyMs: times.toSorted((one, other) => one - other)[Math.floor(times.length * 0.95)] ?? 0,
     };
   };
@@ -45,6 +54,8 @@ export async function judge(home: Home, live: Asking, candidate: Asking, sizeByt
     dense: scoresOf(test, (at) => ranked[at]!.dense, documentOf),
     hybrid: scoresOf(test, (at) => fused(ranked[at]!, fusion), documentOf),
   });
+  const answered = (ranked: readonly Ranked[], fusion: Fusion): boolean[] =>
+    scoresOf(regressions, (at) => fused(ranked[at]!, fusion), documentOf).recall.map((share) => share > 0);
   const before = await look(live, []);
   const after = await look(candidate, tuning);
   const { fusion } = tuneFusion(tuning, after.more, documentOf);
@@ -52,10 +63,12 @@ export async function judge(home: Home, live: Asking, candidate: Asking, sizeByt
     probes.map(([, text]) => text),
     candidate.embed,
   );
+  const [had, has] = [answered(before.pinned, liveFusion), answered(after.pinned, fusion)];
   const verdict = decide(test, {
-    live: { ...evidence(before.test, fusionDefault), latencyMs: before.latencyMs, sizeBytes: 0 },
+    live: { ...evidence(before.test, liveFusion), latencyMs: before.latencyMs, sizeBytes: 0 },
     candidate: { ...evidence(after.test, fusion), latencyMs: after.latencyMs, sizeBytes },
     probes: probe((some) => some.map((text) => odd.get(text)!)),
+    pinned: regressions.map(({ text }, at) => ({ question: text, before: had[at]!, after: has[at]! })),
   });
   return { verdict, fusion };
 }

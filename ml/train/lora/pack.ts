@@ -6,7 +6,7 @@ import { withoutSource } from "../../dataset/made.ts";
 import { nameOf, type DatasetPassage, type Pair } from "../../dataset/pair.ts";
 import { randomOf } from "../../dataset/random.ts";
 import type { Split } from "../../dataset/split.ts";
-import { toQuestions } from "../learn.ts";
+import { toQuestions } from "../ground.ts";
 import type { Base } from "./base.ts";
 import { probeTexts, type LoraRecipe } from "./recipe.ts";
 

@@ -6,9 +6,8 @@ import { isReal, nameOf, type DatasetPassage, type Pair } from "../../dataset/pa
 import { splitByDocument, type Split } from "../../dataset/split.ts";
 import type { Question } from "../../evaluate/measure.ts";
 import { flat, nearest } from "../../evaluate/ranking.ts";
-import { fusionDefault } from "../../../convex/model/model.ts";
-import { digestOf, pairsOf, reaching } from "../cycle.ts";
-import { toQuestions, wordsOver } from "../learn.ts";
+import { digestOf, pairsOf, reaching, toRegressions, type Pinned } from "../cycle.ts";
+import { toQuestions, wordsOver } from "../ground.ts";
 import { randomBase, type Base } from "./base.ts";
 import { packJob } from "./pack.ts";
 import type { LoraRecipe } from "./recipe.ts";
@@ -20,6 +19,8 @@ export type Preparing = {
   /** Whose use may be learned from. */
   readonly scopes: readonly string[];
   readonly isScrubbed: boolean;
+  /** Questions that have to stay answered by a document. */
+  readonly pinned?: readonly Pinned[];
   readonly seed: number;
   /** Absent: one of chance, of the words of the passages. */
   readonly base: Base | undefined;
@@ -37,6 +38,8 @@ export type Home = {
   readonly passages: readonly DatasetPassage[];
   readonly tuning: readonly Question[];
   readonly test: readonly Question[];
+  /** Pinned ones, as such that are judged. */
+  readonly regressions: readonly Question[];
 };
 
 export type Prepared =
@@ -48,26 +51,25 @@ const nearMax = 60;
 
 /** `embed`: the model in force, one vector a text; asked for all passages once and for each question. */
 export async function prepare(
-  { modelId, passages, uses, scopes, isScrubbed, seed, base: given, recipe, queryPrefix }: Preparing,
+  { modelId, passages, uses, scopes, isScrubbed, pinned = [], seed, base: given, recipe, queryPrefix }: Preparing,
   embed: (texts: readonly string[]) => Promise<readonly Float32Array[]>,
 ): Promise<Prepared> {
-  const source = { passages, uses, scopes, pinned: [], isScrubbed, live: { embed: () => [], fusion: fusionDefault } };
-  const pairs = await pairsOf(source, seed);
+  const pairs = await pairsOf({ passages, uses, scopes, isScrubbed }, seed);
   const split = splitByDocument(pairs, passages);
   const dataSha256 = digestOf(pairs, passages);
   const counts = countsOf(split);
   const asked = [...new Set(split.training.pairs.filter(({ origin }) => isReal(origin)).map(({ query }) => query))];
   const known = await vectorsOf([...passages.map(({ text }) => text), ...asked], embed);
-  const live = { embed: (texts: readonly string[]) => texts.map((text) => known.get(text)!), fusion: fusionDefault };
-  const near = { ...source, live };
-  const isReached = reaching(split, near);
+  const live = { embed: (texts: readonly string[]) => texts.map((text) => known.get(text)!) };
+  const isReached = reaching(split, { passages, live });
   const refusal = checkDataset(split, { passages: new Map(passages.map((one) => [nameOf(one), one])), isReached });
   if (refusal) return { type: "refused", refusal, dataSha256, counts };
   const base = given ?? randomBase([...passages.map(({ text }) => text), ...asked, queryPrefix]);
   const negatives = negativesOf(split, { passages, known, perPair: recipe.negatives, seed });
   const files = packJob({ modelId, seed, split, passages, negatives, base, recipe, queryPrefix });
   const [tuning, test] = [toQuestions(split.tuning, passages), toQuestions(split.test, passages)];
-  return { type: "ready", files, home: { seed, recipe, base, dataSha256, counts, passages, tuning, test } };
+  const regressions = toRegressions(pinned, passages);
+  return { type: "ready", files, home: { seed, recipe, base, dataSha256, counts, passages, tuning, test, regressions } };
 }
 
 /** Vectors by text, each text embedded once. */

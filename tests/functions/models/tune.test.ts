@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { openBaseline } from "../../../appliance/embedder/baseline.ts";
 import { openTuning } from "../../../appliance/tuning.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
-import type { LoraWish } from "../../../convex/model/model.ts";
+import { fusionDefault, type LoraWish } from "../../../convex/model/model.ts";
 import { ownerTenant } from "../../../convex/model/tenant.ts";
 import { tuneModel } from "../../../functions/models/tune.ts";
 import type { Gpu, Payload } from "../../../functions/ports/gpu.ts";
@@ -52,11 +52,17 @@ async function asked(wish: LoraWish, documents: number) {
   return { state, vectors, modelId, told, call: { jobId: job.jobId, args: { modelId }, attempt: 1, signal: never, progress } };
 }
 
+const baseline = openBaseline();
+const generations = {
+  live: async () => ({ embedderId: baseline.id, fusion: fusionDefault }),
+  embedders: { of: async () => baseline },
+};
+
 function rooms() {
   const dir = mkdtempSync(join(tmpdir(), "nika-tune-"));
   const modelsDir = join(dir, "models");
   mkdirSync(modelsDir);
-  const tuner = openTuning({ dataDir: dir, modelsDir, embedder: openBaseline(), log: () => undefined });
+  const tuner = openTuning({ dataDir: dir, modelsDir, generations, log: () => undefined });
   return {
     dir,
     modelsDir,
@@ -96,7 +102,7 @@ test("a model beside a base is packed without what it is judged by, refused when
   const { dir, modelsDir, tuner, close } = rooms();
   try {
     const spoilt = jobs(dir, (_, parity) => (parity["maxAbsDifference"] = 0.5));
-    await assert.rejects(tuneModel.run(call, { state, vectors, tuner, gpu: spoilt }), {
+    await assert.rejects(tuneModel.run(call, { state, vectors, trainer: undefined, tuner, gpu: spoilt }), {
       code: "invalid",
       message: /differs from what was trained by 0\.5/,
     });
@@ -119,7 +125,7 @@ test("a model beside a base is packed without what it is judged by, refused when
         return await gpu.run(payload, watching);
       },
     };
-    await tuneModel.run(call, { state, vectors, tuner, gpu: looking });
+    await tuneModel.run(call, { state, vectors, trainer: undefined, tuner, gpu: looking });
     const { key, command, need, folder, costMax: most } = only(gpu.payloads);
     // Packed once: tried again, the same is sent.
     assert.equal(folder, only(spoilt.payloads).folder);
@@ -156,7 +162,7 @@ test("a base that is not there is named, and nothing is sent", async () => {
   const { dir, tuner, close } = rooms();
   try {
     const gpu = jobs(dir);
-    await assert.rejects(tuneModel.run(call, { state, vectors, tuner, gpu }), {
+    await assert.rejects(tuneModel.run(call, { state, vectors, trainer: undefined, tuner, gpu }), {
       code: "missing",
       message: /no BAAI\/bge-small-en-v1\.5 with model\.safetensors/,
     });
