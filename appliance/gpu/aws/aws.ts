@@ -179,7 +179,12 @@ export function openAws(options: AwsOptions): Provider {
         own.map(({ satellite }) => satellite),
       );
     }
-    for (const disk of disks) if (!told.has(disk.satellite.id)) yield observedDisk(disk, region);
+    for (const disk of disks) {
+      if (told.has(disk.satellite.id)) continue;
+      // A disk in use belongs to a machine that the list left out.
+      const user = disk.on === undefined ? undefined : await describe({ provider: "aws", region, id: disk.on }, signal);
+      yield user ?? observedDisk(disk, region);
+    }
     if (hasTraining) yield* training.list(region, signal);
   }
 

@@ -2,7 +2,8 @@
  * One machine, one group of resources: network, address, disk and machine are made in it and go with it. A machine that shut itself down
  * goes on being billed here, and one that could not be placed may still be left behind.
  */
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPair } from "node:crypto";
+import { promisify } from "node:util";
 import type { CreateResult, MachineIntent, Observed, Ref, Satellite } from "../../../convex/model/gpu.ts";
 import { parseMachineName } from "../../../convex/model/gpu.ts";
 import { ProviderError } from "../../../functions/ports/gpu.ts";
@@ -112,6 +113,9 @@ export function openMachines({ arm, subscription, now, selfDeleteRole }: Machine
       const ref: Ref = { provider: "azure", region: offer.region, id: name };
       let subnet;
       try {
+        // One of that name is what was asked for before; asking anew could only try to change it.
+        const there = await describe(ref, signal);
+        if (there?.state === "running" || there?.state === "booting") return { type: "created", observed: there };
         subnet = await prepare(intent, signal);
       } catch (error) {
         if (!(error instanceof ProviderError)) throw error;
@@ -119,7 +123,8 @@ export function openMachines({ arm, subscription, now, selfDeleteRole }: Machine
         const left = await arm.find(groupPath(name), signal).catch(() => ({}));
         return left ? { type: "unknown", failure: error.failure, ref } : { type: "failed", failure: error.failure };
       }
-      const json = machineBody(intent, subnet, selfDeleteRole !== undefined);
+      const publicKey = intent.publicKey === "" ? await nobodysKey() : intent.publicKey;
+      const json = machineBody({ ...intent, publicKey }, subnet, selfDeleteRole !== undefined);
       const sent = await arm.send({ method: "PUT", path: `${machineOf(name)}?api-version=${versions.compute}`, json }, signal);
       const refused = createRefusal(sent, azureFailure, now());
       // The group is there whatever became of the machine, so it is never simply "failed".
@@ -147,11 +152,32 @@ export function openMachines({ arm, subscription, now, selfDeleteRole }: Machine
       const all = `${subscription}/providers/Microsoft.Compute/virtualMachines?statusOnly=true&api-version=${versions.compute}`;
       for await (const machine of arm.all(all, signal)) machines.set(groupIn(textOf(machine["id"])), machine);
       const ours = `${subscription}/resourcegroups?$filter=${encodeURIComponent(`tagName eq '${labels.install}'`)}&api-version=${versions.groups}`;
-      for await (const group of arm.all(ours, signal))
-        yield observedGroup(group, machines.get(textOf(group["name"]).toLowerCase()), []);
+      for await (const group of arm.all(ours, signal)) {
+        const name = textOf(group["name"]);
+        const machine = machines.get(name.toLowerCase());
+        if (machine) yield observedGroup(group, machine, []);
+        else {
+          // One list may lag behind the other, so what seems empty is looked into.
+          const seen = await describe({ provider: "azure", region: textOf(group["location"]), id: name }, signal);
+          if (seen) yield seen;
+        }
+      }
     },
     terminate,
   };
+}
+
+/** Azure makes no machine that nobody could sign in to; this key's other half is kept by nobody. */
+async function nobodysKey(): Promise<string> {
+  const { publicKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
+  const { n = "", e = "" } = publicKey.export({ format: "jwk" });
+  const part = (bytes: Buffer): Buffer => Buffer.concat([Buffer.from([0, 0, bytes.length >> 8, bytes.length & 255]), bytes]);
+  // A number whose first bit is set would be read as negative.
+  const number = (text: string): Buffer => {
+    const bytes = Buffer.from(text, "base64url");
+    return part((bytes[0] ?? 0) > 127 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes);
+  };
+  return `ssh-rsa ${Buffer.concat([part(Buffer.from("ssh-rsa")), number(e), number(n)]).toString("base64")} nobody`;
 }
 
 /** Azure changes the case of names in ids as it likes. */

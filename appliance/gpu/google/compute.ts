@@ -120,7 +120,11 @@ export function openCompute({ rest, base, now, machineAccount }: ComputeOptions)
       for await (const page of rest.pages(`${base}/aggregated/disks?${query}`, signal))
         for (const disk of acrossZones(page, "disks", incomplete)) {
           const ref: Ref = { provider: "google", region: lastPart(textOf(disk["zone"])), id: textOf(disk["name"]) };
-          if (!told.has(`${ref.region}/${ref.id}`)) yield leftDisk(ref, identityOf(disk["labels"], ref.id));
+          if (told.has(`${ref.region}/${ref.id}`)) continue;
+          // A disk in use belongs to a machine that the list before left out.
+          const isUsed = Array.isArray(disk["users"]) && disk["users"].length > 0;
+          const user = isUsed ? await describe(ref, signal) : undefined;
+          yield user ?? leftDisk(ref, identityOf(disk["labels"], ref.id));
         }
     },
     async terminate(ref, signal) {
@@ -231,7 +235,7 @@ export function instanceBody(
     metadata: {
       items: [
         { key: "user-data", value: intent.boot },
-        { key: "ssh-keys", value: `nika:${intent.publicKey}` },
+        ...(intent.publicKey === "" ? [] : [{ key: "ssh-keys", value: `nika:${intent.publicKey}` }]),
         { key: "enable-oslogin", value: "FALSE" },
         { key: "block-project-ssh-keys", value: "TRUE" },
       ],

@@ -140,3 +140,18 @@ test("AWS's checks name the quota to raise, and where the key may too little", a
   assert.match(quota.says, /Running On-Demand G and VT instances \(L-DB2E81BA\)/);
   assert.equal(emulator.lying.billedMicros(), 0);
 });
+
+test("AWS's machine that one list leaves out and another shows parts of is shown as it is", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
+  const [offer] = await provider.offers(need, signal);
+  assert.ok(offer);
+  const made = await provider.create(examIntent(offer, now()), signal);
+  assert.ok(made.type === "created", JSON.stringify(made));
+  move(120_000);
+  emulator.lying.set("listOmitsOnce");
+  const seen = await Array.fromAsync(provider.list(signal));
+  assert.deepEqual(
+    seen.map((one) => [one.ref.id, one.state]),
+    [[made.observed.ref.id, "running"]],
+  );
+});

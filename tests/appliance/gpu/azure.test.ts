@@ -172,3 +172,19 @@ test("Azure's checks name the action that lacks, the quota to raise, and what a 
   assert.match(says["permissions"] ?? "", /lacks Microsoft\.Compute\/virtualMachines\/delete:/);
   assert.match(says["quota westeurope"] ?? "", /Standard NCASv3_T4 Family vCPUs/);
 });
+
+test("Azure's machine that one list leaves out and another shows parts of is shown as it is", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
+  const [offer] = await provider.offers(need, signal);
+  assert.ok(offer);
+  // Nobody signs in to it, and Azure wants a key all the same.
+  const made = await provider.create(examIntent(offer, now(), undefined, { publicKey: "" }), signal);
+  assert.ok(made.type === "created", JSON.stringify(made));
+  move(120_000);
+  emulator.lying.set("listOmitsOnce");
+  const seen = await Array.fromAsync(provider.list(signal));
+  assert.deepEqual(
+    seen.map((one) => [one.ref.id, one.state]),
+    [[made.observed.ref.id, "running"]],
+  );
+});

@@ -135,3 +135,18 @@ test("Google's checks name the permission that lacks and the quota to raise", as
   assert.match(says["quota all regions"] ?? "", /GPUS_ALL_REGIONS/);
   assert.match(says["quota europe-west4"] ?? "", /NVIDIA_L4_GPUS/);
 });
+
+test("Google Cloud's machine that one list leaves out and another shows parts of is shown as it is", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
+  const [offer] = await provider.offers(need, signal);
+  assert.ok(offer);
+  const made = await provider.create(examIntent(offer, now()), signal);
+  assert.ok(made.type === "created", JSON.stringify(made));
+  move(120_000);
+  emulator.lying.set("listOmitsOnce");
+  const seen = await Array.fromAsync(provider.list(signal));
+  assert.deepEqual(
+    seen.map((one) => [one.ref.id, one.state]),
+    [[made.observed.ref.id, "running"]],
+  );
+});

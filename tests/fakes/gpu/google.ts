@@ -196,7 +196,12 @@ const routes = [
       "disks",
       cloud.things
         .filter((one) => isMachine(one) && isAsked(one, heard) && diskOf(cloud, one.place, one.name))
-        .map((one) => ({ name: one.name, zone: `zones/${one.place}`, labels: one.tags })),
+        .map((one) => ({
+          name: one.name,
+          zone: `zones/${one.place}`,
+          labels: one.tags,
+          ...(cloud.stateOf(one) === "gone" ? {} : { users: [`zones/${one.place}/instances/${one.name}`] }),
+        })),
     ),
   ),
   route("GET", `${compute}/aggregated/machineTypes$`, ({ heard }) => {
