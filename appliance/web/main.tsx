@@ -11,6 +11,7 @@ import "./style/screens.css";
 import "./style/intake.css";
 import "./style/schedules.css";
 import "./style/bridge.css";
+import "./style/models.css";
 import "./style/owned.css";
 import "./style/tools.css";
 import "./style/runs.css";

@@ -4,7 +4,7 @@ import { useMemo, useSyncExternalStore } from "react";
 /** What has a tab everywhere. */
 const mainRoutes = ["ask", "documents", "schedules", "activity"] as const;
 /** What has one only where there is room; on a phone the way leads through `more`. */
-export const asideRoutes = ["runs", "bridge", "tools", "owned", "gpu", "functions"] as const;
+export const asideRoutes = ["runs", "bridge", "tools", "owned", "models", "gpu", "functions"] as const;
 export const routes = [...mainRoutes, ...asideRoutes, "more"] as const;
 export type Route = (typeof routes)[number];
 

@@ -12,6 +12,7 @@ import { BridgeScreen } from "../screens/bridge.tsx";
 import { FoldersScreen } from "../screens/folders.tsx";
 import { FunctionsScreen } from "../screens/functions.tsx";
 import { GpuScreen } from "../screens/gpu.tsx";
+import { ModelsScreen } from "../screens/models.tsx";
 import { MoreScreen } from "../screens/more.tsx";
 import { OwnedScreen } from "../screens/owned.tsx";
 import { RunsScreen } from "../screens/runs.tsx";
@@ -69,6 +70,7 @@ export function Frame({ settings }: { settings: Settings }) {
           {route === "tools" && <ToolsScreen />}
           {route === "owned" && <OwnedScreen />}
           {route === "gpu" && <GpuScreen />}
+          {route === "models" && <ModelsScreen />}
           {route === "functions" && <FunctionsScreen />}
           {route === "more" && <MoreScreen />}
         </Broken>

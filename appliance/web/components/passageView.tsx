@@ -1,8 +1,9 @@
-import { useMutation } from "convex/react";
+import { useMutation, useQuery } from "convex/react";
 import { useCallback, useId, useState } from "react";
 import { api } from "../../../convex/_generated/api.js";
 import type { CitedPassage } from "../../../convex/model/answer.ts";
 import { placeLabel } from "../../../convex/model/place.ts";
+import type { ReactionType } from "../../../convex/model/use.ts";
 import { useSpeech } from "../language/language.tsx";
 import { toExcerpt, toSegments, type Segment } from "../passage/segments.ts";
 import { toTable, type Table } from "../passage/table.ts";
@@ -21,7 +22,7 @@ export function PassageView({ passage, useKey }: PassageViewProps) {
   const { words, language } = useSpeech();
   const react = useMutation(api.uses.react);
   const note = useCallback(
-    (type: "opened" | "copied") => {
+    (type: ReactionType) => {
       const { documentId, ordinal } = passage;
       // Whether it is remembered is decided there; that it was not is no trouble of the reader's.
       if (useKey !== undefined) void react({ key: useKey, type, documentId, ordinal }).catch(() => undefined);
@@ -73,6 +74,7 @@ export function PassageView({ passage, useKey }: PassageViewProps) {
             {hasPage ? words.ask.hidePage : words.ask.showPage}
           </button>
         )}
+        {useKey !== undefined && <Thumbs onRate={note} />}
       </p>
       {!table && !excerpt.isWhole && (
         <button
@@ -87,6 +89,30 @@ export function PassageView({ passage, useKey }: PassageViewProps) {
       )}
     </li>
   );
+}
+
+/** Whether the passage helped: asked only where such things are remembered. The last word counts. */
+function Thumbs({ onRate }: { onRate: (type: "liked" | "disliked") => void }) {
+  const { ask } = useSpeech().words;
+  const learning = useQuery(api.uses.get);
+  const [rated, setRated] = useState<"liked" | "disliked">();
+  if (!learning || learning.scopes.length === 0) return null;
+  return (["liked", "disliked"] as const).map((type) => (
+    <button
+      key={type}
+      type="button"
+      className="passage-more"
+      aria-pressed={rated === type}
+      data-testid={`passage-${type}`}
+      onClick={() => {
+        setRated(type);
+        onRate(type);
+      }}
+    >
+      {rated === type && "✓ "}
+      {ask[type]}
+    </button>
+  ));
 }
 
 /** The rows that were found, as a table again; those that answer are marked. */
