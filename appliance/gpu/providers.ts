@@ -1,5 +1,5 @@
 /**
- * Who lets machines, by name: each is loaded when it is first spoken to, and finds its credentials in the store of secrets, under `gpu/NAME`, as
+ * Who lets machines, by name: each is loaded when it is first spoken to, and finds its credentials in the store of secrets, under `gpu.NAME`, as
  * one JSON object of texts.
  */
 import { NikaError } from "../../convex/model/error.ts";
@@ -15,7 +15,7 @@ type Kind = { readonly wants: readonly string[]; readonly open: (opening: Openin
 
 export type ProviderKinds = Readonly<Partial<Record<ProviderId, Kind>>>;
 
-const secretOf = (id: ProviderId): string => `gpu/${id}`;
+const secretOf = (id: ProviderId): string => `gpu.${id}`;
 const reader = "rented machines";
 
 export type ProviderBook = Providers & {
