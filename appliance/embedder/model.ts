@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { learnedId } from "../../convex/model/generation.ts";
@@ -17,7 +17,10 @@ export type ModelFiles = {
 
 export const modelLabel = "bge-small-en-v1.5: matches meanings, best in English";
 
-const learnedLabel = "trained on your use: matches wording, and what you call things";
+const learnedLabels = {
+  table: "trained on your use: matches wording, and what you call things",
+  layers: "trained on your use beside a model of the BERT family: matches what that one knows, and what you call things",
+};
 
 /** The model card's instruction for short questions; passages are embedded as they are. */
 const queryPrefix = "Represent this sentence for searching relevant passages: ";
@@ -53,8 +56,18 @@ async function findNamed(modelsDir: string, name: string): Promise<ModelFiles | 
 export async function modelCard(model: ModelFiles): Promise<{ id: string; label: string; queryPrefix: string }> {
   const fingerprint = await modelFingerprint(model);
   return model.name.startsWith(learnedDir)
-    ? { id: learnedId(model.name.slice(learnedDir.length), fingerprint), label: learnedLabel, queryPrefix: "" }
+    ? {
+        id: learnedId(model.name.slice(learnedDir.length), fingerprint),
+        label: learnedLabels[await learnedKind(model)],
+        queryPrefix: "",
+      }
     : { id: `bge-small-en-v1.5-${fingerprint}`, label: modelLabel, queryPrefix };
+}
+
+/** A table of words has no layers; whatever was trained beside a base has its. */
+async function learnedKind({ modelsDir, name }: ModelFiles): Promise<keyof typeof learnedLabels> {
+  const config = JSON.parse(await readFile(join(modelsDir, name, "config.json"), "utf8")) as Record<string, unknown>;
+  return "num_hidden_layers" in config ? "layers" : "table";
 }
 
 /** Of a model's weights: twelve digits of their hash. */

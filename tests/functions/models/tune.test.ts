@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { openBaseline } from "../../../appliance/embedder/baseline.ts";
+import { findLearned, modelCard } from "../../../appliance/embedder/model.ts";
 import { openTuning } from "../../../appliance/tuning.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
 import { fusionDefault, type LoraWish } from "../../../convex/model/model.ts";
@@ -145,6 +146,9 @@ test("a model beside a base is packed without what it is judged by, refused when
     assert.ok(sha256.length === 64 && result.checks.length >= 10 && result.testQuestions >= 50);
     assert.ok(existsSync(join(modelsDir, "nika", modelId, "onnx/model_quantized.onnx")));
     assert.deepEqual(readdirSync(join(modelsDir, "nika")), [modelId]);
+    const { label, queryPrefix } = await modelCard((await findLearned(modelsDir, modelId))!);
+    assert.match(label, /beside a model of the BERT family/);
+    assert.equal(queryPrefix, "");
     assert.deepEqual(readdirSync(join(dir, "cache/tuning")), []);
 
     // What went out knows as many pairs as the record says, and of the vault's questions fewer than were asked.
