@@ -1,5 +1,6 @@
 /** The record of what searches go by, as the vault at this machine reads and follows it. */
 import { internal } from "../convex/_generated/api.js";
+import { wantedOf } from "../convex/model/generation.ts";
 import { fusionDefault, type Fusion } from "../convex/model/model.ts";
 import type { Embedder } from "../functions/ports/embedder.ts";
 import type { State } from "../functions/ports/state.ts";
@@ -37,10 +38,17 @@ export function openGenerations({ state, modelsDir, own, log }: GenerationsOptio
     if (embedderId === shown) return;
     shown = embedderId;
     const embedder = await embedders.of(embedderId);
-    if (!embedder) return log(`embedder: ${embedderId} is not on this machine; the vault is searched by words alone`);
+    if (!embedder)
+      return log(
+        `embedder: ${embedderId} is not on this machine, so the vault is searched by words alone; ` +
+          `\`nika model deploy ${wantedOf(own.id)}\` moves it to ${own.id}`,
+      );
     const { id, label, isBaseline } = embedder;
     await state.mutation(internal.appliance.follow, { id, label, isBaseline });
-    log(`embedder: searches go by ${id}`);
+    const isOffered = ["baseline", "bge"].includes(wantedOf(id));
+    log(
+      `embedder: searches go by ${id}${isOffered ? `; \`nika model deploy ${wantedOf(own.id)}\` moves the vault to ${own.id}` : ""}`,
+    );
   };
 
   const live = async (): Promise<{ readonly embedderId: string; readonly fusion: Fusion }> =>

@@ -247,6 +247,36 @@ test("a question in flight at the swap is answered by the model that it began wi
   assert.equal((await state.owner.query(api.generations.current, {})).live?.embedderId, embedders.fresh.id);
 });
 
+test("a vault whose embedder is gone is searched by words, takes no documents, and is moved to one that is there", async () => {
+  const vault = await openVault();
+  const { state, embedders, put, modelId } = vault;
+  await put("d", 10);
+  const without = { ...embedders, of: async (id: string) => (id === embedders.old.id ? undefined : embedders.of(id)) };
+  const { spaces, ...vectors } = qdrantVectors({
+    url: store.url,
+    apiKey,
+    embedderId: embedders.fresh.id,
+    record: recordOf(state, without),
+  });
+  const ports = { vectors, embedder: embedders.fresh, embedders: without, reranker: undefined };
+  const find = () => findPassages({ tenantId, question: "boat3", limit: 5 }, ports, never);
+  const write = async (documentId: string) => {
+    const points = await passages(documentId, textsOf(documentId, 2), embedders.fresh);
+    await vectors.replace({ tenantId, documentId }, points, never);
+  };
+  assert.deepEqual((await find()).passages[0]?.ordinal, 3);
+  await assert.rejects(write("e"), /nika model deploy/u);
+
+  await deploy({ state, spaces: { ...spaces, find: embedders.find }, modelId });
+
+  const { passages: hits, embedder } = await find();
+  assert.deepEqual([hits[0]?.ordinal, embedder.id], [3, embedders.fresh.id]);
+  await write("e");
+  // The old space cannot be written any more, so there is no way back to it.
+  assert.equal((await state.owner.query(api.generations.current, {})).kept, null);
+  assert.equal(await vectors.count({ tenantId }), 12);
+});
+
 test("a model whose stored vectors are not what it gives is not put in force, and leaves nothing", async () => {
   const vault = await openVault();
   const { state, put } = vault;
