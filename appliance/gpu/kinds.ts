@@ -46,7 +46,7 @@ export const kinds: ProviderKinds = {
     },
   },
   scaleway: {
-    wants: ["accessKey", "secretKey", "projectId", "zones?"],
+    wants: ["accessKey", "secretKey", "projectId", "zones?", "endApplicationId?"],
     async open({ credentials, now }) {
       const { scaleway } = await import("./scaleway/scaleway.ts");
       const { accessKey = "", secretKey = "", projectId = "", zones } = credentials;
@@ -54,6 +54,7 @@ export const kinds: ProviderKinds = {
         credentials: async () => ({ accessKey, secretKey, projectId }),
         now,
         ...(zones && { zones: listOf(zones) }),
+        ...given(credentials, "endApplicationId"),
       });
     },
   },

@@ -18,7 +18,9 @@ export const createMachine = defineFunction({
     try {
       provider = await providers.open(offer.provider);
       const image = ask?.image;
-      const { secretHash, ...start } = await boots.of({ key, epoch, deadline, offer, ...(image !== undefined && { image }) });
+      const endKey = await provider.endKey?.({ name, deadline }, signal);
+      const extra = { ...(image !== undefined && { image }), ...(endKey !== undefined && { endKey }) };
+      const { secretHash, ...start } = await boots.of({ key, epoch, deadline, offer, ...extra });
       await state.mutation(internal.machines.setSecret, { machineId, secretHash });
       signal.throwIfAborted();
       const wanted = { name, installId, machineId: key, token, deadline, offer, diskMb, ...start };

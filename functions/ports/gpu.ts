@@ -45,6 +45,11 @@ export type Provider = {
   terminate(ref: Ref, signal: AbortSignal): Promise<"accepted" | "gone">;
   /** Makes one of our keys known to the account, beside those that are there. Only where `create` does not take it along. */
   pushSshKey?(key: { readonly name: string; readonly publicKey: string }, signal: AbortSignal): Promise<void>;
+  /**
+   * A key by which what runs on a machine of this name can have it ended; good until a little after its deadline. Undefined where the owner
+   * set none up. `terminate` takes it back.
+   */
+  endKey?(machine: Pick<MachineIntent, "name" | "deadline">, signal: AbortSignal): Promise<string | undefined>;
   /** Key, rights, quota and stock, without spending anything. Does not throw: what fails is a check that did not pass. */
   check(signal: AbortSignal): Promise<readonly AccountCheck[]>;
   /** What the vendor has billed for it, or between two times, where it tells. */

@@ -3,6 +3,7 @@ import type { AccountCheck, Capability, Money, Observed } from "../../../convex/
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
 import { failureOf, openHttp, type HttpOptions } from "../http.ts";
 import { isRecord, numberOf, recordsIn, textOf } from "../record.ts";
+import { endKeys, makeEndKey } from "./endKeys.ts";
 import { scalewayFailure } from "./failures.ts";
 import { zoneOffers } from "./offers.ts";
 import { paged } from "./pages.ts";
@@ -15,6 +16,8 @@ export type ScalewayOptions = {
   /** Where machines are looked for. Default: everywhere, so that nothing is out of sight. */
   readonly zones?: readonly string[];
   readonly image?: Making["image"];
+  /** An IAM application whose keys may end servers of the project; without one, machines cannot end themselves. */
+  readonly endApplicationId?: string;
   readonly journal?: HttpOptions["journal"];
   readonly url?: string;
 };
@@ -39,7 +42,7 @@ const capability: Capability = {
 const allZones = ["fr-par-1", "fr-par-2", "fr-par-3", "nl-ams-1", "nl-ams-2", "nl-ams-3", "pl-waw-1", "pl-waw-2", "pl-waw-3"];
 
 export function scaleway(options: ScalewayOptions): Provider {
-  const { now, zones = allZones, url = "https://api.scaleway.com" } = options;
+  const { now, endApplicationId, zones = allZones, url = "https://api.scaleway.com" } = options;
   const image = options.image ?? { gpu: "ubuntu_noble_gpu_os_13_nvidia", plain: "ubuntu_noble" };
   let secrets: readonly string[] = [];
   const http = openHttp({
@@ -94,13 +97,22 @@ export function scaleway(options: ScalewayOptions): Provider {
       const all = await using(signal, async (api) => await Promise.all(zones.map(async (zone) => await listZone(api, zone))));
       yield* all.flat();
     },
-    terminate: async (ref, signal) => await using(signal, async (api) => await terminateServer(api, ref, now())),
+    terminate: async (ref, signal) =>
+      await using(
+        signal,
+        async (api) =>
+          await terminateServer(api, ref, endApplicationId === undefined ? undefined : endKeys(api, endApplicationId)),
+      ),
     pushSshKey: async ({ name, publicKey }, signal) =>
       await using(signal, async ({ iam }, { projectId }) => {
         const known = await sshKeys({ iam }, projectId);
         if (known.some((key) => bare(key.publicKey) === bare(publicKey))) return;
         await iam.createSSHKey({ name, publicKey, projectId });
       }),
+    endKey: async (machine, signal) =>
+      endApplicationId === undefined
+        ? undefined
+        : await using(signal, async (api) => await makeEndKey(api, endApplicationId, machine)),
     async check(signal) {
       const look = async (
         name: string,

@@ -9,7 +9,13 @@ import { scalewayFailure } from "./failures.ts";
 
 export type ScalewayCredentials = { readonly accessKey: string; readonly secretKey: string; readonly projectId: string };
 type Clients = Awaited<ReturnType<typeof load>>;
-export type Scaleway = { readonly instance: Instance; readonly block: Block; readonly iam: Iam; readonly projectId: string };
+export type Scaleway = {
+  readonly instance: Instance;
+  readonly block: Block;
+  readonly iam: Iam;
+  readonly projectId: string;
+  readonly now: () => number;
+};
 type Instance = InstanceType<Clients["Instancev1"]["API"]>;
 type Block = InstanceType<Clients["Blockv1"]["API"]>;
 type Iam = InstanceType<Clients["Iamv1alpha1"]["API"]>;
@@ -47,7 +53,13 @@ export async function openScaleway(
     withHTTPClient(async (request) => await send(http, request as Request, signal)),
   );
   const { projectId } = credentials;
-  return { instance: new Instancev1.API(client), block: new Blockv1.API(client), iam: new Iamv1alpha1.API(client), projectId };
+  return {
+    instance: new Instancev1.API(client),
+    block: new Blockv1.API(client),
+    iam: new Iamv1alpha1.API(client),
+    projectId,
+    now: http.now,
+  };
 }
 
 async function send(http: Http, request: Request, signal: AbortSignal): Promise<Response> {

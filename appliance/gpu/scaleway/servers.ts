@@ -84,6 +84,13 @@ async function findHalfMade(api: Scaleway, zone: string, intent: MachineIntent):
   return servers.find((one) => one.tags.includes(`nika-install=${intent.installId}`) && one.state !== "stopping");
 }
 
+/** What ended with its machine's key still there is not at its end. */
+export type Keys = {
+  /** Those made for a machine of this name. */
+  of(name: string): Promise<string[]>;
+  remove(accessKey: string): Promise<unknown>;
+};
+
 export async function describeServer(api: Scaleway, ref: Ref, now: number): Promise<Observed | undefined> {
   const { zone, name } = placeOf(ref);
   const server = await unlessGone(async () => (await api.instance.getServer({ zone, serverId: ref.id })).server, now);
@@ -112,7 +119,8 @@ export async function listZone(api: Scaleway, zone: string): Promise<Observed[]>
 }
 
 /** `gone` only when server, disks and addresses are. Said again, it goes on where it stands. */
-export async function terminateServer(api: Scaleway, ref: Ref, now: number): Promise<"accepted" | "gone"> {
+export async function terminateServer(api: Scaleway, ref: Ref, keys: Keys | undefined): Promise<"accepted" | "gone"> {
+  const now = api.now();
   const { zone, name } = placeOf(ref);
   const server = await unlessGone(async () => (await api.instance.getServer({ zone, serverId: ref.id })).server, now);
   if (server) {
@@ -121,7 +129,9 @@ export async function terminateServer(api: Scaleway, ref: Ref, now: number): Pro
   }
   const left = await leftOf(api, zone, name);
   for (const one of left) await ignoring(["missing", "conflict"], async () => await endSatellite(api, zone, one), now);
-  return left.length === 0 ? "gone" : "accepted";
+  const made = name === "" ? [] : ((await keys?.of(name)) ?? []);
+  for (const key of made) await ignoring(["missing"], async () => await keys?.remove(key), now);
+  return left.length === 0 && made.length === 0 ? "gone" : "accepted";
 }
 
 async function endServer(api: Scaleway, server: Server, name: string, now: number): Promise<void> {

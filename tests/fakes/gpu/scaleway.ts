@@ -17,6 +17,8 @@ export type FakeScaleway = {
   readonly lying: Lying;
   readonly keys: readonly string[];
   readonly heard: readonly Heard[];
+  /** Keys that applications were given, by their access key. */
+  readonly apiKeys: ReadonlyMap<string, { readonly description: string; readonly expiresAt: string }>;
   /** What each server got to boot with, by its id. */
   readonly userData: ReadonlyMap<string, string>;
   /** As from inside the machine. */
@@ -82,6 +84,10 @@ const createShape: Shape = {
   },
 };
 const actionShape: Shape = { must: { action: { words: ["poweron", "poweroff", "terminate", "reboot", "stop_in_place"] } } };
+const apiKeyShape: Shape = {
+  must: { application_id: "string", description: "string" },
+  may: { expires_at: "string", default_project_id: "string" },
+};
 const serverShape: Shape = {
   must: {
     id: "string",
@@ -108,6 +114,7 @@ export async function openFakeScaleway({ now }: { readonly now: () => number }):
   const cloud = openCloud({ now, can, bootMs: 60_000, endMs: 40_000, isStoppedBilled: true });
   const userData = new Map<string, string>();
   const isOn = new Set<string>();
+  const apiKeys = new Map<string, { description: string; expiresAt: string }>();
   const keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOwnersOwnKeyOwnersOwnKeyOwnersOwnKeyOwners owner@laptop"];
 
   type Route = readonly [string, RegExp, (heard: Heard, zone: string, id: string) => Reply | typeof lost];
@@ -220,6 +227,39 @@ export async function openFakeScaleway({ now }: { readonly now: () => number }):
         keys.push(body.public_key);
         return json(200, toKey(body.public_key));
       },
+    ],
+    [
+      "GET",
+      /^\/iam\/v1alpha1\/api-keys()()$/,
+      (heard) =>
+        page(
+          heard,
+          "api_keys",
+          [...apiKeys]
+            .filter(([, one]) => one.description === heard.url.searchParams.get("description"))
+            .map(([key, one]) => toApiKey(key, one)),
+        ),
+    ],
+    [
+      "POST",
+      /^\/iam\/v1alpha1\/api-keys()()$/,
+      (heard) => {
+        const body = JSON.parse(heard.body) as Record<string, string>;
+        const wrong = mismatches(apiKeyShape, body);
+        if (wrong.length > 0)
+          return refused(400, "invalid_arguments", "invalid argument(s)", {
+            details: wrong.map((one) => ({ argument_name: "body", reason: "unknown", help_message: one })),
+          });
+        const key = `SCW${cloud.nextId("", 17).toUpperCase()}`;
+        const made = { description: body.description ?? "", expiresAt: body.expires_at ?? "" };
+        apiKeys.set(key, made);
+        return json(200, { ...toApiKey(key, made), secret_key: randomUUID() });
+      },
+    ],
+    [
+      "DELETE",
+      /^\/iam\/v1alpha1\/api-keys\/([^/]+)()$/,
+      (_, key) => (apiKeys.delete(key) ? { status: 204, body: "" } : unknownResource(key)),
     ],
     [
       "GET",
@@ -451,6 +491,7 @@ export async function openFakeScaleway({ now }: { readonly now: () => number }):
     lying: cloud.lying,
     keys,
     heard: server.heard,
+    apiKeys,
     userData,
     shutDown(id) {
       const thing = cloud.findById(id);
@@ -462,6 +503,20 @@ export async function openFakeScaleway({ now }: { readonly now: () => number }):
 
 const uuid = (serial: string): string => `00000000-0000-4000-8000-${serial.padStart(12, "0")}`;
 const tagsOf = (thing: Thing): string[] => (thing.asked.tags as string[] | undefined) ?? [];
+const toApiKey = (key: string, { description, expiresAt }: { description: string; expiresAt: string }): object => ({
+  access_key: key,
+  secret_key: null,
+  application_id: randomUUID(),
+  description,
+  created_at: null,
+  updated_at: null,
+  expires_at: expiresAt,
+  default_project_id: randomUUID(),
+  editable: true,
+  deletable: true,
+  managed: false,
+  creation_ip: "192.0.2.1",
+});
 const toKey = (key: string): object => ({
   id: randomUUID(),
   name: "key",

@@ -126,3 +126,35 @@ test("the bill of a month is told by project", async () => {
   assert.deepEqual(billed, { micros: world.fake.lying.billedMicros(), currency: "EUR" });
   await world.close();
 });
+
+test("a key for ending itself is made for one machine, runs out soon after it, and goes with it", async () => {
+  const world = await openWorld();
+  const { url, credentials, apiKeys } = world.fake;
+  const applicationId = "00000000-0000-4000-8000-00000000a991";
+  const provider = scaleway({
+    credentials: async () => credentials,
+    now: world.now,
+    url,
+    zones,
+    endApplicationId: applicationId,
+  });
+  const intent = examIntent(await offered(world), world.now());
+  const key = await provider.endKey?.(intent, signal);
+  assert.ok(key !== undefined && key !== credentials.secretKey);
+  assert.deepEqual(
+    [...apiKeys.values()],
+    [{ description: intent.name, expiresAt: new Date(intent.deadline + 600_000).toISOString() }],
+  );
+  assert.equal(await world.provider.endKey?.(intent, signal), undefined);
+
+  const made = await provider.create(intent, signal);
+  assert.ok(made.type === "created");
+  const answers: string[] = [];
+  for (let round = 0; round < 4; round++) {
+    answers.push(await provider.terminate(made.observed.ref, signal));
+    world.advance(60_000);
+  }
+  assert.equal(answers.at(-1), "gone");
+  assert.equal(apiKeys.size, 0);
+  await world.close();
+});
