@@ -155,7 +155,7 @@ export function openTraining(
 }
 
 /** The time limit is what is left until the deadline: AWS ends it then, whatever becomes of us. */
-function jobRequest(
+export function jobRequest(
   { name, installId, machineId, deadline, offer, diskMb }: MachineIntent,
   container: NonNullable<MachineIntent["container"]>,
   { roleArn, outputs }: TrainingOptions,
