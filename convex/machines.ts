@@ -311,7 +311,7 @@ export const swept = systemMutation({
     }
     // What should be there and was not shown is looked at by itself: one list proves nothing.
     const keys = new Set(byKey.keys());
-    for (const state of ["booting", "ready", "busy", "draining"] as const) {
+    for (const state of ["booting", "ready", "busy", "draining", "ending", "leakSuspect"] as const) {
       const rows = await turn.db
         .query("machines")
         .withIndex("by_state", (q) => q.eq("life.state", state))

@@ -38,6 +38,8 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     "appliance/mcp/",
     // The command line hands functions over by the same reading by which they are served.
     "appliance/owned/source.ts",
+    // Accounts at providers are looked through, and machines ended, also while Nika is down.
+    "appliance/gpuAlone.ts",
     // The tools of the bridge are the same over a pipe, which the command line holds.
     "appliance/bridge/tools.ts",
     // Whoever holds code that nobody trusts lets it out through the gate.

@@ -309,6 +309,10 @@ export async function runGpuSweep(
     timeoutMs: quoteWaitMs,
   });
   if (json) return terminal.json({ things, failures });
+  tellSwept(terminal, { things, failures });
+}
+
+export function tellSwept(terminal: Terminal, { things, failures }: Swept): void {
   for (const { provider, observed, verdict, ended } of things)
     terminal.line(
       `${provider}  ${observed.name}  ${observed.state}  ${verdict}${ended === undefined ? "" : `, ended: ${ended}`}`,

