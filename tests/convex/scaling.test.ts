@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { after, beforeEach, mock, test } from "node:test";
 import { api, internal } from "../../convex/_generated/api.js";
-import type { Id } from "../../convex/_generated/dataModel.js";
 import type { Capability, Offer } from "../../convex/model/gpu.ts";
 import { decide, type ScaleInput } from "../../convex/model/scale.ts";
 import { planDefaults } from "../../convex/model/scaling.ts";
@@ -119,13 +118,14 @@ test("a machine's worker is let in under its name and out with its machine", asy
   await look(state);
   const [machine] = await machinesOf(state);
   assert.ok(machine);
-  const machineId = machine.id as Id<"machines">;
+  const machineId = machine.id;
   assert.equal(await state.mutation(internal.scaling.admit, { machineId, hash }), machine.name);
   const token = await state.query(internal.workers.findToken, { hash });
-  assert.equal(token?.name, machine.name);
+  assert.ok(token);
+  assert.equal(token.name, machine.name);
 
   const about = { host: "there", version: "1", lanes: { now: 4, work: 2, bulk: 2 } };
-  const worker = await state.mutation(internal.workers.hello, { name: machine.name, slots: 2, about, tokenId: token!.id });
+  const worker = await state.mutation(internal.workers.hello, { name: machine.name, slots: 2, about, tokenId: token.id });
   await look(state);
   assert.equal((await view(state)).look?.pool[0]?.state, "ready");
   assert.deepEqual((await view(state)).look?.home, { slots: 0, busy: 0 }, "what is rented is not at home");
