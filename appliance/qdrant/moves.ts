@@ -26,12 +26,12 @@ type MovesOptions = {
 };
 
 /** Small enough that a search that comes in between hardly waits for it. */
-const copiedAtOnce = 32;
+const copiedAtOnce = 96;
 const comparedAtOnce = 512;
 /** Places at which the sample looks, and passages at each. */
 const sampled = { places: 48, each: 4 };
-/** As long as this it gives way to searches, before each of its own requests. */
-const yieldMsMax = 60;
+/** As long as this it gives way to searches, before it writes. */
+const yieldMsMax = 20;
 const yieldMs = 2;
 /** Of a passage on disk, beside its vector in floats and bytes: text, payload, words and their indexes. */
 const passageBytes = 4_096;
@@ -157,7 +157,6 @@ export function openMoves(options: MovesOptions): Omit<Spaces, "find"> {
       // No write that began before is still under way, so from here on all are seen.
       const watching = await fence.alone(async () => touched.begin());
       try {
-        await giveWay();
         const page = await qdrant.scroll(live.collection, {
           limit: copiedAtOnce,
           with_payload: true,

@@ -10,9 +10,7 @@ import type { State } from "../ports/state.ts";
 /** A store that does not answer is asked again later, however long it takes: nothing that was copied is lost. */
 const againMs = 15_000;
 /** How long it rests after each page, as a share of what that took: searches and other work come first. */
-const restShare = 1;
-/** Pages between two notes of how far it is; what lies between is copied again after a crash, which changes nothing. */
-const pagesPerNote = 8;
+const restShare = 0.5;
 const busyMs = 2_000;
 
 /**
@@ -127,17 +125,14 @@ async function copy({ call, state, spaces, ...from }: Copying): Promise<void> {
   const { signal, progress } = call;
   const { generationId } = call.args;
   const { live: total } = await spaces.sizes();
-  let [done, pages] = [from.done, 0];
-  const note = (cursor: string | null): Promise<boolean> =>
-    state.mutation(internal.generations.copied, { generationId, cursor, done });
+  let { done } = from;
   await walk(
     async (cursor) => {
       const page = await spaces.copy(cursor, signal);
       done += page.copied;
-      pages += 1;
       progress(Math.min(done, total), total);
-      const isWanted = page.cursor === null || pages % pagesPerNote === 0 ? await note(page.cursor) : true;
-      return isWanted ? { cursor: page.cursor, count: page.copied } : { cursor: null, count: 0 };
+      const isWanted = await state.mutation(internal.generations.copied, { generationId, cursor: page.cursor, done });
+      return { cursor: isWanted ? page.cursor : null, count: page.copied };
     },
     { signal, from: from.cursor },
   );
