@@ -514,6 +514,20 @@ export const en = {
     modelTrained: (name: string) => `Model ${name} was trained and judged.`,
     budgetWarning: (name: string) => `Most of what ${name} may cost is spent or set aside.`,
   },
+  scaling: {
+    title: "Machines when work waits",
+    off: "Off: nothing is rented when work waits.",
+    on: (min: string, max: string, minutes: string) =>
+      `On: ${min} to ${max} machines, so that work begins within ${minutes} min. Budgets hold in any case.`,
+    turnOn: "Rent when work waits",
+    turnOff: "Rent nothing more",
+    seen: (when: string, waiting: string, running: string, machines: string) =>
+      `Looked ${when}: ${waiting} waiting, ${running} running, machines: ${machines}.`,
+    asked: (count: number) => (count === 1 ? "Asked for a machine" : `Asked for ${count} machines`),
+    letGo: (count: number) => (count === 1 ? "Let a machine go" : `Let ${count} machines go`),
+    stays: (count: number) => (count === 0 ? "Rented none" : count === 1 ? "Stayed at 1 machine" : `Stayed at ${count} machines`),
+    hint: "`nika scale` says why, and sets how many, from where, and how long work may wait.",
+  },
   gpu: {
     title: "Machines",
     look: "Work on this machine and on rented ones",

@@ -539,6 +539,21 @@ export const fr: Words = {
     modelTrained: (name) => `Le modèle ${name} a été entraîné et jugé.`,
     budgetWarning: (name) => `L’essentiel de ce que ${name} peut coûter est dépensé ou réservé.`,
   },
+  scaling: {
+    title: "Des machines quand le travail attend",
+    off: "Désactivé : rien n’est loué quand le travail attend.",
+    on: (min: string, max: string, minutes: string) =>
+      `Activé : de ${min} à ${max} machines, pour que le travail commence en moins de ${minutes} min. Les budgets restent tenus.`,
+    turnOn: "Louer quand le travail attend",
+    turnOff: "Ne plus rien louer",
+    seen: (when: string, waiting: string, running: string, machines: string) =>
+      `Examiné ${when} : ${waiting} en attente, ${running} en cours, machines : ${machines}.`,
+    asked: (count: number) => (count === 1 ? "Une machine demandée" : `${count} machines demandées`),
+    letGo: (count: number) => (count === 1 ? "Une machine rendue" : `${count} machines rendues`),
+    stays: (count: number) =>
+      count === 0 ? "Aucune machine louée" : count === 1 ? "Toujours 1 machine" : `Toujours ${count} machines`,
+    hint: "`nika scale` dit pourquoi, et règle combien, d’où, et combien de temps le travail peut attendre.",
+  },
   gpu: {
     title: "Machines",
     look: "Du travail sur cette machine et sur des machines louées",

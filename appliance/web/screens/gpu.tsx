@@ -8,6 +8,7 @@ import { Accounts } from "../gpu/accounts.tsx";
 import { Figures } from "../gpu/figures.tsx";
 import { GpuJobRow } from "../gpu/jobRow.tsx";
 import { MachineRow } from "../gpu/machineRow.tsx";
+import { Scaling } from "../gpu/scaling.tsx";
 import { useSpeech } from "../language/language.tsx";
 
 /** Work sent to machines, what these cost now and at worst, and whether one is suspected to cost what it should not. */
@@ -51,6 +52,7 @@ export function GpuScreen() {
           </ul>
         </section>
       )}
+      <Scaling />
       <Accounts />
     </div>
   );
