@@ -21,28 +21,35 @@ export const kinds: ProviderKinds = {
     },
   },
   aws: {
-    wants: ["accessKeyId", "secretAccessKey", "sessionToken?", "regions"],
+    wants: ["accessKeyId", "secretAccessKey", "sessionToken?", "regions", "trainingRole?", "trainingOutputs?"],
     async open({ credentials, now }) {
       const { openAws } = await import("./aws/aws.ts");
-      const { accessKeyId = "", secretAccessKey = "", regions = "" } = credentials;
-      return openAws({ accessKeyId, secretAccessKey, ...given(credentials, "sessionToken"), regions: listOf(regions), now });
+      const { accessKeyId = "", secretAccessKey = "", regions = "", trainingRole, trainingOutputs } = credentials;
+      const key = { accessKeyId, secretAccessKey, ...given(credentials, "sessionToken") };
+      const training = trainingRole && trainingOutputs && { roleArn: trainingRole, outputs: trainingOutputs };
+      return openAws({ ...key, regions: listOf(regions), ...(training && { training }), now });
     },
   },
   google: {
-    wants: ["serviceAccount", "project?", "regions", "machineAccount?"],
+    wants: ["serviceAccount", "project?", "regions", "machineAccount?", "training?", "trainingAccount?"],
     async open({ credentials, now }) {
       const { openGoogle } = await import("./google/google.ts");
-      const { serviceAccount = "", regions = "" } = credentials;
-      return openGoogle({ serviceAccount, ...given(credentials, "project", "machineAccount"), regions: listOf(regions), now });
+      const { serviceAccount = "", regions = "", training, trainingAccount: account } = credentials;
+      const key = { serviceAccount, ...given(credentials, "project", "machineAccount") };
+      const jobs = training === "yes" && { training: account ? { account } : {} };
+      return openGoogle({ ...key, regions: listOf(regions), ...jobs, now });
     },
   },
   azure: {
-    wants: ["tenant", "client", "secret", "subscription", "regions", "selfDeleteRole?"],
+    wants: ["tenant", "client", "secret", "subscription", "regions", "selfDeleteRole?", "workspace?"],
     async open({ credentials, now }) {
       const { openAzure } = await import("./azure/azure.ts");
       const { tenant = "", client = "", secret = "", subscription = "", regions = "" } = credentials;
       const key = { tenant, client, secret, subscription };
-      return openAzure({ ...key, ...given(credentials, "selfDeleteRole"), regions: listOf(regions), now });
+      // GROUP/NAME/REGION.
+      const [group, workspace, region] = (credentials.workspace ?? "").split("/");
+      const training = group && workspace && region && { training: { group, workspace, region } };
+      return openAzure({ ...key, ...given(credentials, "selfDeleteRole"), regions: listOf(regions), ...training, now });
     },
   },
   scaleway: {

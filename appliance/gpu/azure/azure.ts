@@ -43,7 +43,7 @@ export function openAzure(options: AzureOptions): Provider {
   const { regions, training, selfDeleteRole, now = Date.now, url } = options;
   if (regions.length === 0)
     throw new ProviderError(failureOf("invalid", "account", "Azure needs the name of a region, such as westeurope"));
-  const sleep = options.sleep ?? (async (ms, signal) => await wait<void>(ms, undefined, { signal }));
+  const sleep = options.sleep ?? (async (ms, signal) => await wait(ms, undefined, { signal }));
   const { tenant, client, secret } = options;
   const subscription = `/subscriptions/${encodeURIComponent(options.subscription)}`;
   const arm = openArm({
