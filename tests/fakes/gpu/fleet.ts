@@ -174,7 +174,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     const call = { ...job, signal: new AbortController().signal, progress: () => {} };
     try {
       const ports = { state: through, providers, boots, clock: { now: () => Date.now() } };
-      return await one.run(call as never, ports as never);
+      return await one.run(call as never, ports);
     } catch (error) {
       if (error instanceof Killed) return undefined;
       if (isNikaError(error)) return { type: "failed" as const, code: error.code, message: error.message, retry: true };
