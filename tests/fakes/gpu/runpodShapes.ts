@@ -4,8 +4,6 @@
  */
 import { orNull, type Shape } from "./shape.ts";
 
-export const source = { name: "Runpod REST API", version: "2.0.0", commit: "a900806", date: "2026-08-20" };
-
 const cudaVersion = "string";
 const container = {
   image: "string",
