@@ -107,7 +107,9 @@ function poisoned(pairs: readonly Pair[], isReached: (pair: Pair) => boolean): R
   const most = (keyOf: (pair: Pair) => string): number => {
     const counts = new Map<string, number>();
     for (const pair of used) counts.set(keyOf(pair), (counts.get(keyOf(pair)) ?? 0) + 1);
-    return Math.max(...counts.values()) / used.length;
+    // Of whom nobody said who it was is not all of one.
+    counts.delete("");
+    return Math.max(0, ...counts.values()) / used.length;
   };
   const percent = (share: number): string => `${Math.round(share * 100)} %`;
   const session = most((pair) => pair.session);

@@ -23,7 +23,8 @@ export function pairsFromHistory(
 ): Pair[] {
   const reactionsOf = Map.groupBy(reactions, ({ askId }) => askId);
   const pairs: Pair[] = [];
-  for (const session of Map.groupBy(asked, ({ session: id }) => id).values()) {
+  // Who did not say who he is may be anybody each time.
+  for (const session of Map.groupBy(asked, ({ session: id, id: askId }) => (id === "" ? `ask ${askId}` : id)).values()) {
     let unanswered: Asked[] = [];
     for (const ask of session.toSorted((one, other) => one.at - other.at)) {
       const mine = reactionsOf.get(ask.id) ?? [];

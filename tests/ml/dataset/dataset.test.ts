@@ -184,3 +184,22 @@ test("negatives are other documents' passages that score clearly less than the a
       .every(({ origin }) => origin === "template" || origin === "near"),
   );
 });
+
+test("questions of which nobody said whose they are count as anybody's: none is another's in other words, and they are no flood of one", () => {
+  const firm = madeFirm({ documents: 60 });
+  const asked = [
+    { id: "a", at: 0, session: "", question: "lost", shown: [] },
+    { id: "b", at: 1_000, session: "", question: "found", shown: [] },
+  ];
+  const passage = { documentId: "d0", ordinal: 0 };
+  const reactions = [{ askId: "b", at: 2_000, type: "cited" as const, ...passage }];
+  const pairs = pairsFromHistory(asked, reactions, { passages: byName(firm.passages), scopes: new Set(["private"]) });
+  assert.deepEqual(
+    pairs.map(({ query }) => query),
+    ["found"],
+  );
+  const unnamed = firm.pairs.map((pair) => ({ ...pair, session: "" }));
+  const split = splitByDocument(unnamed, firm.passages);
+  const refusal = checkDataset(split, { passages: byName(firm.passages), isReached: () => true });
+  assert.notEqual(refusal?.reason, "poisoned");
+});
