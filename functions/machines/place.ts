@@ -1,5 +1,6 @@
 import { internal } from "../../convex/_generated/api.js";
 import { defineFunction } from "../define.ts";
+import { heedDeadline } from "./deadline.ts";
 import { rank } from "./offers.ts";
 
 /** Finds a machine for a job and has it written down, with its money, before anybody is asked for it. */
@@ -10,7 +11,8 @@ export const placeGpuJob = defineFunction({
     if (!providers) return { type: "failed", code: "unavailable", message: "This worker rents nothing.", retry: false };
     const wanted = await state.mutation(internal.gpuJobs.placing, { gpuJobId });
     if (!wanted) return { type: "done" };
-    const { choices, says } = await rank(wanted.ask, { state, providers, now: clock.now(), signal });
+    const ranked = await rank(wanted.ask, { state, providers, now: clock.now(), signal });
+    const { choices, says } = heedDeadline(wanted.ask, ranked, clock.now());
     signal.throwIfAborted();
     const { installId } = providers;
     await state.mutation(internal.gpuJobs.placed, { gpuJobId, installId, choices: [...choices], says });
