@@ -7,7 +7,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { internal } from "../convex/_generated/api.js";
 import { NikaError } from "../convex/model/error.ts";
 import type { Ports } from "../functions/define.ts";
 import { quoteGpuJob } from "../functions/machines/quote.ts";

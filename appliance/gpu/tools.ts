@@ -119,7 +119,7 @@ export function gpuTools(acts: GpuActs, state: State): readonly Tool[] {
       labels: ["private"],
       call: async ({ job_id: id }) => {
         if (id === undefined) return { jobs: (await state.query(internal.gpuJobs.listAll, { limit: 20 })).map(told) };
-        const view = await state.query(internal.gpuJobs.view, { id: String(id) });
+        const view = await state.query(internal.gpuJobs.view, { id: id as string });
         if (!view) throw new NikaError("missing", "There is no such job.");
         return told(view);
       },
