@@ -195,9 +195,10 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   });
   opened.defer(() => telegram.close());
   const bridge = openBridge(state);
+  const uses = openUses(state, log);
   const mcp = openMcp({
     ...config.mcp,
-    ...ownTools({ ports, schedules: schedulesOf(ports, hostOf(config)), bridge, more: rented.tools(ports) }),
+    ...ownTools({ ports, schedules: schedulesOf(ports, hostOf(config)), bridge, uses, more: rented.tools(ports) }),
     dataDir: config.dataDir,
     version: config.version,
     state,
@@ -209,7 +210,6 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     log,
   });
   opened.defer(() => mcp.close());
-  const uses = openUses(state, log);
   const bridgeFind = bridgeRoutes({ bridge, state, version: config.version, log });
   const routes = nikaRoutes({
     version: config.version,

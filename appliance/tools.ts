@@ -14,11 +14,14 @@ import type { Schedules } from "./http/schedules.ts";
 import { toOpenRequest, toSearchRequest } from "./http/vault.ts";
 import type { OwnPrompt, OwnResource } from "./mcp/own.ts";
 import type { Schema, Tool } from "./mcp/server.ts";
+import type { Uses } from "./uses.ts";
 
 export type OwnOptions = {
   readonly ports: Ports;
   readonly schedules: Schedules;
   readonly bridge: Bridge;
+  /** What agents do with what they found is use, too. */
+  readonly uses: Uses;
   /** Of parts that bring tools of their own. */
   readonly more: readonly Tool[];
 };
@@ -38,7 +41,7 @@ const schema = (properties: Schema["properties"], required: readonly string[] = 
 });
 const text = (description: string): object => ({ type: "string", description });
 
-export function ownTools({ ports, schedules, bridge, more }: OwnOptions): Own {
+export function ownTools({ ports, schedules, bridge, uses, more }: OwnOptions): Own {
   const { state, files } = ports;
   const search: Tool = {
     name: "vault_search",
@@ -63,8 +66,11 @@ export function ownTools({ ports, schedules, bridge, more }: OwnOptions): Own {
     labels: ["private", "untrusted"],
     call: async ({ question, limit = 8, filter }, signal) => {
       const asked = toSearchRequest({ question, limit, ...(filter !== undefined && { filter }) });
-      const { passages } = await runCall(searchVault, { args: { tenantId: ownerTenant, ...asked }, ports, signal });
+      const found = await runCall(searchVault, { args: { tenantId: ownerTenant, ...asked }, ports, signal });
+      // Agents do not say who they are: each question is anybody's.
+      const { passages, useKey } = uses.answered(found, "");
       return {
+        use_key: useKey,
         passages: passages.map(({ documentId, documentName, title, ordinal, text: said, placeLabel, score }) => ({
           document_id: documentId,
           passage: ordinal,
@@ -85,14 +91,19 @@ export function ownTools({ ports, schedules, bridge, more }: OwnOptions): Own {
       {
         document_id: text("Which document."),
         passage: { type: "integer", minimum: 0, description: "Its number; 0 is the beginning." },
+        use_key: text(
+          "The use_key of the vault_search that led here: what was of use is found better next time, where the owner allows it.",
+        ),
       },
       ["document_id"],
     ),
     isReadOnly: true,
     labels: ["private", "untrusted"],
-    call: async ({ document_id: documentId, passage = 0 }, signal) => {
-      const args = { tenantId: ownerTenant, ...toOpenRequest({ documentId, ordinal: passage }) };
-      return runCall(openVault, { args, ports, signal });
+    call: async ({ document_id: documentId, passage = 0, use_key: key }, signal) => {
+      const { useKey, ...asked } = toOpenRequest({ documentId, ordinal: passage, useKey: key });
+      const opened = await runCall(openVault, { args: { tenantId: ownerTenant, ...asked }, ports, signal });
+      uses.opened(useKey, asked);
+      return opened;
     },
   };
   const ingest: Tool = {
