@@ -45,7 +45,14 @@ export const worlds: Readonly<Record<string, OpenWorld>> = {
   },
   async google() {
     const { serviceAccount, url, lying, close } = await openGoogleEmulator({ now });
-    const provider = openGoogle({ serviceAccount, regions: ["europe-west4"], training: {}, now, url });
+    const provider = openGoogle({
+      serviceAccount,
+      machineAccount: "nika-end@nika.iam.gserviceaccount.com",
+      regions: ["europe-west4"],
+      training: {},
+      now,
+      url,
+    });
     return { name: "google", provider: ofForm(provider, "machine"), need, lying, close };
   },
   async runpod() {
