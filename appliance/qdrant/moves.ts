@@ -26,8 +26,8 @@ type MovesOptions = {
 };
 
 /** Small enough that a search that comes in between hardly waits for it. */
-const copiedAtOnce = 96;
-const comparedAtOnce = 512;
+const copiedAtOnce = 48;
+const comparedAtOnce = 192;
 /** Places at which the sample looks, and passages at each. */
 const sampled = { places: 48, each: 4 };
 /** As long as this it gives way to searches, before it writes. */

@@ -17,7 +17,16 @@ import { api, internal } from "../../convex/_generated/api.js";
 import type { Space } from "../../convex/model/generation.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import { random } from "../../tests/appliance/vectors/random.ts";
-import { openDrillVault, passagesOf, places, tenantId, textsOf, type DrillVault } from "./migrationVault.ts";
+import {
+  openDrillVault,
+  passagesOf,
+  perDocument,
+  places,
+  questionOf,
+  tenantId,
+  textsOf,
+  type DrillVault,
+} from "./migrationVault.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -31,7 +40,6 @@ const { values: flags } = parseArgs({
   },
 });
 const never = new AbortController().signal;
-const perDocument = 10;
 const dir = mkdtempSync(join(tmpdir(), "nika-migration-"));
 const problems: string[] = [];
 async function killed(kills: number): Promise<void> {
@@ -252,7 +260,7 @@ async function measure(vault: DrillVault, versions: Map<string, number>, work: (
   const ask = async (): Promise<void> => {
     const startedAt = performance.now();
     try {
-      const { passages } = await vault.ask(`pump${from.below(997)} at harbour${from.below(89)}`);
+      const { passages } = await vault.ask(questionOf(from.below(versions.size * perDocument)));
       if (passages.length === 0) load.empty += 1;
     } catch (error) {
       load.failed += 1;

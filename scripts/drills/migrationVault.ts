@@ -154,14 +154,23 @@ export async function openDrillVault(dir: string, at: (place: Place) => void = (
 
 export const tenantId = ownerTenant;
 
-/** Made words of their own for each document and version, among common ones. */
+/** Words that a few passages of many have, as words of papers are; the first of them make a question about the `n`th passage. */
+const wordsOf = (n: number): readonly [string, string, string] => [
+  `pump${(n * 7_919) % 4_999}`,
+  `harbour${(n * 31) % 997}`,
+  `valve${(n * 17) % 2_003}`,
+];
+export const questionOf = (n: number): string => wordsOf(n).slice(0, 2).join(" at ");
+
+export const perDocument = 10;
+
+/** Texts of a document, each with a word that says of which version it is. */
 export function textsOf(name: string, version: number, count: number): string[] {
-  return Array.from(
-    { length: count },
-    (_, at) =>
-      `Paragraph ${at} of ${name}q${version} says that pump${(at * 7919) % 997} at harbour${(at * 31) % 89} was looked at, ` +
-      `and that valve${(at * 17 + version) % 613} holds ${at} bar until berth${(at * 13) % 211} is free again.`,
-  );
+  const first = Number(name.slice(1)) * perDocument;
+  return Array.from({ length: count }, (_, at) => {
+    const [pump, harbour, valve] = wordsOf(first + (at % perDocument));
+    return `Paragraph ${at} of ${name}q${version} says that ${pump} at ${harbour} was looked at, and that ${valve} holds until the berth is free again.`;
+  });
 }
 
 export async function passagesOf(

@@ -215,7 +215,7 @@ test("a move that was cut off goes on where it was, in another life of the appli
   };
   await assert.rejects(deploy({ state, spaces, modelId }, stopping.signal), /stopped|abort/u);
   const { moving } = await state.owner.query(api.generations.current, {});
-  assert.deepEqual([moving?.state, moving?.done], ["copying", 192]);
+  assert.deepEqual([moving?.state, moving?.done], ["copying", 96]);
 
   const next = vault.open();
   await put("between", 7, next.vectors);
