@@ -42,7 +42,7 @@ test("each condition refuses by itself, and says what it found", () => {
   assert.deepEqual(failed({ ...better, dense: { ...better.dense, recall: scores(() => 0.3).recall } }), ["Recall@10 by vectors"]);
   const lopsided = scores((at) => (at < 40 ? 0.62 : 0.42));
   assert.deepEqual(failed({ ...better, hybrid: lopsided }), ["language fr"]);
-  assert.deepEqual(failed({ ...better, latencyMs: 16 }), ["speed"]);
+  assert.deepEqual(failed({ ...better, latencyMs: 31 }), ["speed"]);
   assert.deepEqual(failed(better, questions, [{ name: "very long text", passed: false }]), ["very long text"]);
   assert.deepEqual(failed(better, questions.slice(0, 49)), ["questions"]);
   const pinned = [
