@@ -30,6 +30,9 @@ import { openProviders } from "./gpu/providers.ts";
 import { proofAsk, prove } from "./gpu/prove.ts";
 import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
 import { askFor, openGpu } from "./gpu/run.ts";
+import { addHost } from "./gpu/ssh/add.ts";
+import { readHosts, sshKeyIn } from "./gpu/ssh/hosts.ts";
+import { sshProvider } from "./gpu/ssh/ssh.ts";
 import { gpuTools } from "./gpu/tools.ts";
 import type { Tool } from "./mcp/server.ts";
 
@@ -92,11 +95,18 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     searchPath,
     log,
   });
+  const ssh = sshProvider({
+    hosts: () => readHosts(dataDir),
+    privateKey: async () => (await sshKeyIn(dataDir)).privateKey,
+    socket: join(folder, "door.sock"),
+    now,
+    log,
+  });
   const providers = openProviders({
     installId: installIdIn(dataDir),
     secrets,
     now,
-    own: { local: async () => local },
+    own: { local: async () => local, ssh: async () => ssh },
     kinds,
   });
   await providers.refresh();
@@ -138,6 +148,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
       const hasGpu = (await provider.offers({ gpu: { count: 1, memoryMb: 0 } }, signal)).length > 0;
       return runCall(quoteGpuJob, { args: { ask: proofAsk(id, hasGpu), by: "owner" }, ports, signal });
     },
+    addHost: (wish) => addHost(dataDir, wish),
     prove: (quoteId, signal) => prove(quoteId, { state, providers, mute: (machineId) => door.mute(machineId), signal }),
   });
 
@@ -154,6 +165,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
           : owners(path);
     },
     async close() {
+      ssh.close();
       await door.close();
       await pruning;
     },

@@ -66,6 +66,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   "@qdrant/js-client-rest": ["appliance/qdrant/"],
   "@fastify/busboy": ["appliance/vectors/"],
   dockerode: ["appliance/docker/"],
+  ssh2: ["appliance/gpu/ssh/"],
   "age-encryption": ["appliance/secrets/"],
   "@xenova/transformers": ["appliance/embedder/"],
   ws: ["appliance/engine/"],

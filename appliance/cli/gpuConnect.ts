@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import { canAsk, confirmed } from "./confirm.ts";
 import type { QuoteView } from "../../convex/model/gpuJob.ts";
 import { hardwareOf, moneyOf } from "./gpu.ts";
-import type { ConnectFlags } from "./gpuProgram.ts";
+import type { ConnectFlags, HostFlags } from "./gpuProgram.ts";
 import { readHidden } from "./hidden.ts";
 import type { Terminal } from "./terminal.ts";
 import { oneLine, table } from "./text.ts";
@@ -93,4 +93,31 @@ function parsed(text: string): Record<string, string> {
   } catch {
     throw new NikaError("invalid", "Credentials are one JSON object.");
   }
+}
+
+type Added = { readonly publicKey: string; readonly fingerprint?: string; readonly says: string; readonly isAdded: boolean };
+type HostOptions = { readonly address: string; readonly flags: HostFlags; readonly signal: AbortSignal };
+
+/** `nika gpu add-host`: shows the key to let in, then the key that answers, and keeps the machine once both are agreed to. */
+export async function runGpuAddHost(terminal: Terminal, client: Client, { address, flags, signal }: HostOptions): Promise<void> {
+  const authorization = `Bearer ${await client.token()}`;
+  const { name, slots } = flags;
+  const ask = async (fingerprint?: string): Promise<Added> =>
+    client.post<Added>("/nika/gpu/addHost", {
+      authorization,
+      body: { address, name, slots, fingerprint },
+      timeoutMs: waitMs,
+      signal,
+    });
+  const seen = await ask();
+  if (seen.fingerprint === undefined) {
+    terminal.line(oneLine(seen.says));
+    terminal.line("Let this key in there, as a line of ~/.ssh/authorized_keys, and say it again:");
+    return terminal.line(seen.publicKey);
+  }
+  terminal.line(`${address} answers with the key SHA256:${seen.fingerprint}. ${oneLine(seen.says)}.`);
+  const question = { text: "Is that the machine you mean?", otherwise: "Say --yes to agree to its key.", signal };
+  if (!flags.yes && !(await confirmed(terminal, question))) return;
+  const { isAdded, says } = await ask(seen.fingerprint);
+  terminal.line(isAdded ? `${name ?? address} is added: \`nika gpu run FOLDER COMMAND --on ssh\`.` : oneLine(says));
 }

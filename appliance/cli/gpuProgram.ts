@@ -154,6 +154,19 @@ export function addGpuCommands(program: Command, context: Context): void {
       await runGpuSpend(context.terminal, await clientOf(command), { caps: flags, json: isJson(command) });
     });
   gpu
+    .command("add-host <address>")
+    .summary("send work to a machine you have, by SSH")
+    .description(
+      "ADDRESS is user@host or user@host:port. It is signed in to by a key of Nika's own, and its key is pinned once you agreed to it.",
+    )
+    .option("--name <name>", "what it is called here")
+    .option("--slots <n>", "pieces of work at a time", countFlag(64), 1)
+    .option("--yes", "agree to the key that answers")
+    .action(async (address: string, flags: HostFlags, command: Command) => {
+      const { runGpuAddHost } = await import("./gpuConnect.ts");
+      await runGpuAddHost(context.terminal, await clientOf(command), { address, flags, signal: context.signal });
+    });
+  gpu
     .command("connect [provider]")
     .summary("set up a provider, and look at what is free to look at; without a name, which there are")
     .description(
@@ -178,6 +191,7 @@ export function addGpuCommands(program: Command, context: Context): void {
   addSimCommand(gpu, context);
 }
 
+export type HostFlags = { readonly name?: string; readonly slots: number; readonly yes?: true };
 export type CapFlags = {
   readonly day?: number;
   readonly month?: number;

@@ -23,10 +23,25 @@ export type GpuActs = {
   listProviders(): Promise<readonly ProviderState[]>;
   /** What the paid proof of a provider would cost at most. */
   quoteProof(provider: ProviderId, signal: AbortSignal): Promise<QuoteView>;
+  /** Signs in to a machine of the owner's, looks at what it is, and keeps it with its key. */
+  addHost(wish: HostWish): Promise<Added>;
   prove(quoteId: string, signal: AbortSignal): Promise<Proof>;
 };
 export type Wish = Omit<Payload, "key"> & Pick<GpuAsk, "providers" | "deadlineAt">;
 export type ProviderState = { readonly id: ProviderId; readonly isSetUp: boolean; readonly wants: readonly string[] };
+export type HostWish = {
+  readonly address: string;
+  readonly name?: string;
+  readonly slots: number;
+  readonly fingerprint?: string;
+};
+/** `publicKey`: what has to be let in there first. `host` is absent as long as it is not, or its key was not agreed to. */
+export type Added = {
+  readonly publicKey: string;
+  readonly fingerprint?: string;
+  readonly says: string;
+  readonly isAdded: boolean;
+};
 export type Proof = { readonly passed: boolean; readonly facts: readonly string[] };
 
 type Exchange = {
@@ -59,6 +74,8 @@ export function gpuRoutes(acts: GpuActs): (path: string) => GpuRoute | undefined
         return {};
       case "prove":
         return acts.prove(String(body["quoteId"]), signal);
+      case "addHost":
+        return acts.addHost(toHostWish(body));
       case "quoteProof":
         return acts.quoteProof(toProvider(body), signal);
       default:
@@ -75,6 +92,17 @@ export function gpuRoutes(acts: GpuActs): (path: string) => GpuRoute | undefined
       response.on("close", () => gone.abort());
       send(200, await answer(path.slice(prefix.length), await readJson(request), gone.signal));
     };
+  };
+}
+
+function toHostWish({ address, name, slots = 1, fingerprint }: Record<string, unknown>): HostWish {
+  if (typeof address !== "string" || typeof slots !== "number" || !Number.isInteger(slots) || slots < 1 || slots > 64)
+    throw new NikaError("invalid", "Give an address, and 1 to 64 slots.");
+  return {
+    address,
+    slots,
+    ...(typeof name === "string" && { name }),
+    ...(typeof fingerprint === "string" && { fingerprint }),
   };
 }
 

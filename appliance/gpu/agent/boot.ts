@@ -45,7 +45,7 @@ export function openBoots({ passes, doorUrl, publicKeyOf, now }: BootOptions): B
         NIKA_GPU_END: JSON.stringify(endOf(offer, endKey)),
         ...noticeOf(offer.provider),
       };
-      const script = scriptOf(variables, Math.ceil(lifeMs / secondMs), offer.form === "machine");
+      const script = scriptOf(variables, Math.ceil(lifeMs / secondMs), offer.form);
       if (offer.form === "machine" || offer.form === "host") return { boot: script, publicKey, secretHash };
       return {
         boot: "",
@@ -154,8 +154,9 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
  * For any system with a POSIX shell and one of curl, wget or Python. Fetches the agent with a Node of its own from the door and becomes it; until
  * then a timer stands behind it.
  */
-function scriptOf(variables: Readonly<Record<string, string>>, lifeSeconds: number, isMachine: boolean): string {
-  const end = isMachine ? "shutdown -h now || poweroff -f" : "kill -9 1 $$";
+function scriptOf(variables: Readonly<Record<string, string>>, lifeSeconds: number, form: Offer["form"]): string {
+  // A host is somebody's: there only what was started ends.
+  const end = form === "machine" ? "shutdown -h now || poweroff -f" : form === "host" ? "kill -9 -$$" : "kill -9 1 $$";
   return `#!/bin/sh
 set -u
 ( sleep ${lifeSeconds}; ${end} ) &
@@ -163,7 +164,7 @@ ${Object.entries(variables)
   .map(([name, value]) => `export ${name}=${quoted(value)}`)
   .join("\n")}
 NIKA_GPU_END=$(printf '%s' "$NIKA_GPU_END" | sed "s|[$]RUNPOD_POD_ID|\${RUNPOD_POD_ID:-}|;s|[$]RUNPOD_API_KEY|\${RUNPOD_API_KEY:-}|")
-F=/var/lib/nika; mkdir -p $F 2>/dev/null || { F=/tmp/nika; mkdir -p $F; }
+F=\${NIKA_BASE:-/var/lib/nika}; mkdir -p $F 2>/dev/null || { F=/tmp/nika; mkdir -p $F; }
 export NIKA_GPU_FOLDER=$F/machine NIKA_GPU_END
 get() {
   curl -fsS -m 600 -H "authorization: Bearer $NIKA_GPU_TOKEN" -o "$2" "$1" 2>/dev/null && return

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer as createHttp } from "node:http";
+import { createServer, type AddressInfo, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import ssh2 from "ssh2";
+import { tunnelPort } from "../../../appliance/gpu/agent/boot.ts";
+import { killMarked } from "../../../appliance/gpu/local/marked.ts";
+import type { Host } from "../../../appliance/gpu/ssh/hosts.ts";
+import { openSession } from "../../../appliance/gpu/ssh/session.ts";
+import { sshProvider } from "../../../appliance/gpu/ssh/ssh.ts";
+import { machineName, type MachineIntent } from "../../../convex/model/gpu.ts";
+
+const root = mkdtempSync(join(tmpdir(), "nikaSsh"));
+const signal = AbortSignal.timeout(30_000);
+const key = ssh2.utils.generateKeyPairSync("ed25519");
+const hostKey = ssh2.utils.generateKeyPairSync("ed25519");
+const closing: (() => void)[] = [];
+after(() => {
+  for (const close of closing) close();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A machine that speaks SSH and has a shell: this one, with a home of its own. */
+async function openMachine(): Promise<number> {
+  const allowed = ssh2.utils.parseKey(key.public);
+  assert.ok(!(allowed instanceof Error));
+  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (client) => {
+    const forwards: Server[] = [];
+    client.on("authentication", (context) => {
+      const isKnown =
+        context.method === "publickey" && context.key.data.equals((Array.isArray(allowed) ? allowed[0] : allowed).getPublicSSH());
+      if (isKnown) context.accept();
+      else context.reject(["publickey"]);
+    });
+    client.on("ready", () => {
+      client.on("request", (accept, reject, name, info) => {
+        if (name !== "tcpip-forward") {
+          reject?.();
+          return;
+        }
+        const { bindAddr, bindPort } = info as { bindAddr: string; bindPort: number };
+        const listener = createServer((socket) => {
+          client.forwardOut(bindAddr, bindPort, "127.0.0.1", 1, (error, channel) => {
+            if (error) socket.destroy();
+            else socket.pipe(channel).pipe(socket);
+          });
+        });
+        listener.listen(bindPort, bindAddr, () => accept?.());
+        forwards.push(listener);
+      });
+      client.on("session", (accept) => {
+        accept().on("exec", (acceptExec, _reject, { command }) => {
+          const stream = acceptExec();
+          const child = spawn("sh", ["-c", command], { env: { PATH: process.env["PATH"], HOME: root } });
+          child.stdout.pipe(stream, { end: false });
+          stream.pipe(child.stdin);
+          child.on("exit", (code) => {
+            stream.exit(code ?? 1);
+            stream.end();
+          });
+        });
+      });
+    });
+    client.on("close", () => forwards.forEach((one) => one.close()));
+    client.on("error", () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closing.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+test("work on a machine by SSH is started once, reaches the door by a tunnel, is found by name, and ends with all it started", async () => {
+  const port = await openMachine();
+  const address = { host: "127.0.0.1", port, user: "me", privateKey: key.private };
+  const first = await openSession(address);
+  first.end();
+  const socket = join(root, "door.sock");
+  const door = createHttp((request, response) => response.end(`the door, ${request.url}`));
+  await new Promise<void>((resolve) => door.listen(socket, resolve));
+  closing.push(() => door.close());
+  const host: Host = {
+    ...address,
+    name: "box",
+    fingerprint: first.fingerprint,
+    slots: 1,
+    cpus: 2,
+    memoryMb: 1_000,
+    diskMb: 1_000,
+  };
+  const provider = sshProvider({
+    hosts: () => [host],
+    privateKey: async () => key.private,
+    socket,
+    now: () => 1,
+    log: () => undefined,
+  });
+  closing.push(() => provider.close());
+  const [offer] = await provider.offers({}, signal);
+  assert.ok(offer);
+  const intentOf = (machineId: string): MachineIntent => ({
+    name: machineName({ installId: "k17insta", machineId, deadline: 1e12 }),
+    installId: "k17insta",
+    machineId,
+    token: "",
+    deadline: 1e12,
+    offer,
+    diskMb: 1,
+    publicKey: "",
+    boot: "sleep 100 & sleep 100",
+  });
+  const intent = intentOf("machine0test");
+  closing.push(() => void killMarked(intent.name));
+  const made = await provider.create(intent, signal);
+  assert.equal(made.type, "created");
+  assert.equal((await provider.create(intent, signal)).type, "created");
+  const [mine, ...others] = await Array.fromAsync(provider.list(signal));
+  assert.deepEqual(others, []);
+  assert.equal(mine?.state, "running");
+  assert.equal(mine.machineId, "machine0test");
+  assert.equal(await (await fetch(`http://127.0.0.1:${tunnelPort}/nika/gpu/agent/x`)).text(), "the door, /nika/gpu/agent/x");
+  const second = await provider.create(intentOf("machine0more"), signal);
+  assert.equal(second.type === "failed" && second.failure.kind, "noCapacity");
+  await provider.terminate(mine.ref, signal);
+  assert.deepEqual(await Array.fromAsync(provider.list(signal)), []);
+  assert.equal(await provider.describe(mine.ref, signal), undefined);
+});
+
+test("another machine at a pinned address is not signed in to, and neither is one that does not know the key", async () => {
+  const port = await openMachine();
+  const address = { host: "127.0.0.1", port, user: "me" };
+  await assert.rejects(openSession({ ...address, privateKey: key.private, fingerprint: "another" }), {
+    code: "denied",
+    message: /Another machine/,
+  });
+  const stranger = ssh2.utils.generateKeyPairSync("ed25519").private;
+  await assert.rejects(openSession({ ...address, privateKey: stranger }), { code: "denied", message: /authorized_keys/ });
+});
