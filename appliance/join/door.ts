@@ -39,6 +39,11 @@ export function openDoor({ state, signing, now, embedderId, ...told }: DoorOptio
       ? await state.query(internal.workers.findToken, { hash: hashOf(secret) })
       : null;
     if (!known) throw new NikaError("denied", "This token opens nothing; make one with `nika worker token` at the appliance.");
-    return { ...mintToken(signing, `${workerSubject}${known.id}`, now()), name: known.name, ...told, embedderId: await embedderId() };
+    return {
+      ...mintToken(signing, `${workerSubject}${known.id}`, now()),
+      name: known.name,
+      ...told,
+      embedderId: await embedderId(),
+    };
   };
 }
