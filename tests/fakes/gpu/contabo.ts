@@ -392,7 +392,11 @@ export async function openFakeContabo({ now }: { readonly now: () => number }): 
     url: server.url,
     tokenUrl: `${server.url}/token`,
     credentials,
-    lying: cloud.lying,
+    lying: {
+      ...cloud.lying,
+      // By the name that it bears now.
+      alive: () => cloud.lying.alive().map((one) => ({ ...one, name: displayNames.get(one.id) ?? one.name })),
+    },
     heard: server.heard,
     secrets: () => [...secrets.values()].map(({ name }) => name),
     close: server.close,
