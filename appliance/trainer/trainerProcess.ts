@@ -8,7 +8,7 @@ import { baselineEmbedder } from "../../ml/embed/baseline.ts";
 import { compareModels, type Asking } from "../../ml/evaluate/compare.ts";
 import { fromBytes, toBytes } from "../../ml/train/checkpoint.ts";
 import { digestOf, pairsOf, runCycle, toRegressions, type CycleResult } from "../../ml/train/cycle.ts";
-import { toQuestions } from "../../ml/train/ground.ts";
+import { toQuestions, wordsOver } from "../../ml/train/ground.ts";
 import { learnDefault, type Checkpoint } from "../../ml/train/learn.ts";
 import { askParent, serve } from "../processes/serve.ts";
 import type { Asked, Named, TrainerQuestion, TrainerReply, TrainerRequest } from "./trainer.ts";
@@ -87,7 +87,7 @@ async function compare(request: Extract<TrainerRequest, { type: "compare" }>): P
     embed: (texts) => embed(id, texts),
     ask: async (text) => (await ask({ type: "ask", id, text })) as Asked,
   });
-  const exam = { passages, questions, pinned: toRegressions(pinned, passages) };
+  const exam = { passages, lexical: wordsOver(passages), questions, pinned: toRegressions(pinned, passages) };
   return { ...shared, ...(await compareModels(exam, asking(one), other && asking(other))) };
 }
 

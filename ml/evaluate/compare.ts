@@ -5,7 +5,6 @@
 import type { Comparison, ModelMeasures } from "../../convex/model/comparison.ts";
 import type { Fusion } from "../../convex/model/model.ts";
 import type { DatasetPassage } from "../dataset/pair.ts";
-import { wordsOver } from "../train/ground.ts";
 import { bootstrap } from "./metrics.ts";
 import { fused, meanOf, rankedMax, scoresOf, type Question, type Ranked, type Scores } from "./measure.ts";
 import { flat, nearest } from "./ranking.ts";
@@ -22,6 +21,8 @@ export type Asking = {
 
 export type Exam = {
   readonly passages: readonly DatasetPassage[];
+  /** The best passages by words. */
+  readonly lexical: (question: string) => Ranked["lexical"];
   readonly questions: readonly Question[];
   readonly pinned: readonly Question[];
 };
@@ -33,9 +34,8 @@ type Result = Pick<Comparison, "one" | "other" | "denseDifference" | "hybridDiff
 
 export async function compareModels(exam: Exam, one: Asking, other?: Asking): Promise<Result> {
   const { questions, pinned } = exam;
-  const lexical = wordsOver(exam.passages);
-  const before = await look(exam, one, lexical);
-  const after = other && (await look(exam, other, lexical));
+  const before = await look(exam, one);
+  const after = other && (await look(exam, other));
   const differences = (of: "dense" | "hybrid"): number[] =>
     after ? after[of].ndcg.map((value, at) => value - before[of].ndcg[at]!) : [];
   const moves = questions.map(({ text }, at) => ({
@@ -73,9 +73,8 @@ type Looked = {
 };
 
 async function look(
-  { passages, questions, pinned }: Exam,
+  { passages, lexical, questions, pinned }: Exam,
   { name, fusion, sizeBytes, embed, ask }: Asking,
-  lexical: (question: string) => Ranked["lexical"],
 ): Promise<Looked> {
   const vectors = flat(await embed(passages.map(({ text }) => text)));
   const times: number[] = [];
