@@ -54,8 +54,7 @@ class Killed extends Error {
 
 /** What is billed and ours. What went back to a pool is nobody's until its month is over. */
 function oursAt({ lying, isPaidByMonth }: World, rows: readonly Doc<"machines">[]): Alive[] {
-  const isHandedBack = (id: string): boolean =>
-    rows.some(({ life }) => life.ref?.id === id && life.state === "gone" && life.endAsks > 0);
+  const isHandedBack = (id: string): boolean => rows.some(({ life }) => life.ref?.id === id && life.state === "gone");
   return lying
     .alive()
     .filter(({ id, name }) => !id.startsWith("foreign") && !name.startsWith("somebody"))
@@ -82,7 +81,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
   let overMicros = 0;
   const working = new Map<
     string,
-    { machineId: Id<"machines">; epoch: number; since: number; seq: number; stage: "staging" | "running" | "done" }
+    { name: string; machineId: Id<"machines">; epoch: number; since: number; seq: number; stage: "staging" | "running" | "done" }
   >();
   const upSince = new Map<string, number>();
 
@@ -187,11 +186,13 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     const rows = await machines();
     for (const { lying } of worlds)
       for (const { id, name } of lying.alive()) {
-        const row = rows.find((machine) => machine.name === name);
+        const isOpenAt = ({ life }: Doc<"machines">): boolean => life.ref?.id === id && !isOver(life.state);
+        const row = rows.find(isOpenAt) ?? rows.find((machine) => machine.name === name);
         if (!row || agent.dialsAfterMs === undefined) continue;
-        const since = upSince.get(id) ?? Date.now();
-        upSince.set(id, since);
-        await speak(id, row, since);
+        // What comes back from a pool is the same thing, and another machine.
+        const since = upSince.get(row._id) ?? Date.now();
+        upSince.set(row._id, since);
+        await speak(row._id, row, since);
       }
   };
 
@@ -204,10 +205,10 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
           key: row.key,
           secretHash: secretOf(row.key),
         });
-        working.set(id, { machineId, epoch, since: Date.now(), seq: 1, stage: "staging" });
+        working.set(id, { name: row.name, machineId, epoch, since: Date.now(), seq: 1, stage: "staging" });
         if (agent.isUnfit === true) await state.mutation(internal.machines.leave, { machineId, epoch, why: "unfit" });
       } catch {
-        working.set(id, { machineId: row._id, epoch: -1, since: Date.now(), seq: 1, stage: "done" });
+        working.set(id, { name: row.name, machineId: row._id, epoch: -1, since: Date.now(), seq: 1, stage: "done" });
       }
       return;
     }
@@ -251,13 +252,15 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     }
   };
 
+  const rowsUp = (name: string): boolean => [...working.values()].some((one) => one.name === name);
+
   /** What runs on a machine ends it when its time is over, whoever else is there. */
   const watchdogs = async (): Promise<void> => {
     if (isWatchdogDead) return;
     for (const { lying, provider } of worlds)
       for (const { id, name } of lying.alive()) {
         const deadline = parseMachineName(name)?.deadline;
-        const isReady = working.has(id) && provider.capability.deletesItself !== "no";
+        const isReady = rowsUp(name) && provider.capability.deletesItself !== "no";
         if (!isReady || deadline === undefined || Date.now() < deadline + 30_000) continue;
         const ref = (await machines()).find((row) => row.name === name)?.life.ref;
         // A vendor that does not answer does not answer it either; it goes on trying.
@@ -269,7 +272,8 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
   const countOrphans = async (ms: number): Promise<void> => {
     const rows = await machines();
     for (const world of worlds)
-      for (const { id, name, hourlyMicros } of oursAt(world, rows)) {
+      // Whether it went back to the pool is not seen while nobody looks.
+      for (const { id, name, hourlyMicros } of isDown && world.isPaidByMonth ? [] : oursAt(world, rows)) {
         billedMicros += (hourlyMicros * ms) / 3_600_000;
         const row = rows.find((one) => one.life.ref?.id === id || one.name === name);
         if (row === undefined || isOver(row.life.state) || Date.now() > row.deadline) orphanMs += ms;
@@ -294,7 +298,6 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     pass,
     work,
     need: ask.need,
-    agentAt: (id: string) => working.get(id),
     left: async (world: World) => oursAt(world, await machines()),
     orphanMs: () => orphanMs,
     billedMicros: () => billedMicros,

@@ -452,6 +452,9 @@ export type Finding = {
 export async function play(scenario: Scenario, fleet: Fleet, world: World): Promise<Finding> {
   const { ends, blindMin = 0 } = scenario;
   const problems: string[] = [];
+  // Three machines by the month are more than a job may cost unless somebody says so.
+  if (world.isPaidByMonth === true)
+    await fleet.state.owner.mutation(api.gpuSpend.setCaps, { caps: { job: 50_000_000, day: 50_000_000 } });
   await scenario.run(fleet, world);
   for (const fault of world.lying.can) world.lying.clear(fault);
   await settle(fleet, world);
