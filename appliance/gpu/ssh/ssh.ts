@@ -55,7 +55,7 @@ const starting = (name: string): string =>
 
 export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions): Provider & { close(): void } {
   const sessions = new Map<string, Promise<Session>>();
-  let isClosed = false;
+  const closing = new AbortController();
 
   const hostOf = (region: string): Host => {
     const found = hosts().find(({ name }) => name === region);
@@ -79,14 +79,14 @@ export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions)
     if (kept.has(host.name)) return;
     kept.add(host.name);
     try {
-      while (!isClosed && (await listOf(host)).some(({ state }) => state === "running")) {
+      while (!closing.signal.aborted && (await listOf(host)).some(({ state }) => state === "running")) {
         const session = await sessionOf(host);
         await session.lay(tunnelPort, socket);
         await Promise.race([session.ended, delay(60_000, undefined, { ref: false })]);
       }
     } catch (error) {
       log(`gpu: the tunnel to ${host.name}: ${String(error)}`);
-      if (!isClosed) setTimeout(() => void keepTunnel(host), againMs).unref();
+      if (!closing.signal.aborted) setTimeout(() => void keepTunnel(host), againMs).unref();
     } finally {
       kept.delete(host.name);
     }
@@ -189,7 +189,7 @@ export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions)
       );
     },
     close() {
-      isClosed = true;
+      closing.abort();
       for (const session of sessions.values()) void session.then((one) => one.end()).catch(() => undefined);
     },
   };

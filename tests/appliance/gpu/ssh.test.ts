@@ -42,7 +42,7 @@ async function openMachine(): Promise<number> {
           reject?.();
           return;
         }
-        const { bindAddr, bindPort } = info as { bindAddr: string; bindPort: number };
+        const { bindAddr, bindPort } = info;
         const listener = createServer((socket) => {
           client.forwardOut(bindAddr, bindPort, "127.0.0.1", 1, (error, channel) => {
             if (error) socket.destroy();
