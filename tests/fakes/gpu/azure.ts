@@ -326,7 +326,7 @@ function putMachine({ state, heard, body, parts: [groupName = "", name = ""] }: 
     return fail(400, "InvalidRequestContent", `Could not find member '${unknown}' on object of type 'VMProperties'.`);
   if (!group.parts.has("Microsoft.Network/virtualNetworks"))
     return fail(400, "InvalidResourceReference", "Resource nika referenced by resource was not found.");
-  if (!/"keyData":"ssh-(rsa|ed25519) [A-Za-z0-9+/=]{40,}/.test(heard.body))
+  if (!/"keyData":"ssh-(rsa|ed25519) [A-Za-z0-9+/=]+/.test(heard.body))
     return fail(400, "InvalidParameter", "The value of parameter linuxConfiguration.ssh.publicKeys.keyData is invalid.");
   if (cloud.take("createReplyLostBefore")) return lost;
   if (cloud.is("balance"))
