@@ -258,7 +258,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
   const watchdogs = async (): Promise<void> => {
     if (isWatchdogDead) return;
     for (const { lying, provider } of worlds)
-      for (const { id, name } of lying.alive()) {
+      for (const { name } of lying.alive()) {
         const deadline = parseMachineName(name)?.deadline;
         const isReady = rowsUp(name) && provider.capability.deletesItself !== "no";
         if (!isReady || deadline === undefined || Date.now() < deadline + 30_000) continue;
