@@ -341,6 +341,8 @@ function sayHold(
     return `Stays at ${machines(alive.length)}, the most that may be rented; ${machines(missing)} more would help.`;
   if (missing > 0 && openedBy.length === 0)
     return `Stays at ${machines(alive.length)}: work waits, but not long enough to rent for it.`;
+  if (openedBy.length > 0 && backlogMs > settings.targetWaitMs)
+    return `Stays at ${machines(alive.length)}: what is there has done most of it (${span(backlogMs)} of work a place) before another could start.`;
   if (openedBy.length > 0)
     return `Stays at ${machines(alive.length)}: what waits begins in time (${span(backlogMs)} of work a place).`;
   return `Stays at ${machines(alive.length)}.`;
