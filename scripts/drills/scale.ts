@@ -76,7 +76,9 @@ try {
   await nika("scale", "set", "--providers", "local", "--max", "1", "--wait", "0.5", "--queue", "4");
   const off = await view();
   if (off.settings.isOn || off.look?.pool.length) throw new Error("Something is rented though nobody said so.");
-  const reading = nika("ingest", heap, "--wait", "--json").catch((error: unknown) => say("ingest ended", { error: String(error) }));
+  const reading = nika("ingest", heap, "--wait", "--json").catch((error: unknown) =>
+    say("ingest ended", { error: String(error) }),
+  );
   await nika("scale", "on");
   const asked = await until("asks for a machine", async () => (await view()).decisions.find(({ add }) => add > 0));
   say("asks for a machine", { says: asked.says, where: asked.where });

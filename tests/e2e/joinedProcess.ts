@@ -49,7 +49,14 @@ if (role === "appliance") {
     if (request.url !== "/nika/worker") return void engine.handle(request, response);
     // Whichever address it came by is the one by which it reaches the control plane.
     const convexUrl = `http://${request.headers.host}`;
-    const enter = openDoor({ state, signing: keys.signing, version, convexUrl, embedderId: async () => "none", now: () => Date.now() });
+    const enter = openDoor({
+      state,
+      signing: keys.signing,
+      version,
+      convexUrl,
+      embedderId: async () => "none",
+      now: () => Date.now(),
+    });
     void enter((request.headers.authorization ?? "").slice("Bearer ".length)).then(
       (ticket) => response.end(JSON.stringify(ticket)),
       (error: { code: string; message: string }) =>

@@ -309,7 +309,10 @@ export async function openFakeRunpod({ now }: { readonly now: () => number }): P
     const isPods = pathname.endsWith("pods");
     const id = searchParams.get(isPods ? "podId" : "serverlessId");
     const amountsOf = (totalAmount: number): object => ({
-      ...{ totalAmount, gpuAmount: totalAmount, cpuAmount: 0, diskAmount: 0 },
+      totalAmount,
+      gpuAmount: totalAmount,
+      cpuAmount: 0,
+      diskAmount: 0,
       ...(!isPods && { feeAmount: 0 }),
     });
     const records = cloud.things
