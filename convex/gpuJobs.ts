@@ -12,12 +12,14 @@ import {
   vGpuFile,
   vGpuJobView,
   vQuoteView,
+  quotesKeptMs,
   type GpuAsk,
   type GpuJobView,
 } from "./model/gpuJob.ts";
 import { isOver, stored } from "./model/machine.ts";
 import { jobTotal, ownerName } from "./turn/budget.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
+import { dropGpuFile, keepGpuFile } from "./turn/gpuFile.ts";
 import { intend, moveJob, planPlacing } from "./turn/lease.ts";
 
 const listedMax = 200;
@@ -122,6 +124,7 @@ async function insert(turn: Turn, ask: GpuAsk, by: string): Promise<Doc<"gpuJobs
     facts: [],
   };
   const id = await turn.db.insert("gpuJobs", fresh);
+  if (ask.payload) await keepGpuFile(turn, id, ask.payload.storageId);
   const job = await turn.db.get(id);
   if (job) await planPlacing(turn, job);
   return id;
@@ -172,7 +175,7 @@ export const keepQuote = systemMutation({
     const until = turn.now + quoteMs;
     const old = await turn.db
       .query("gpuQuotes")
-      .withIndex("by_until", (q) => q.lt("until", turn.now - 24 * 3_600_000))
+      .withIndex("by_until", (q) => q.lt("until", turn.now - quotesKeptMs))
       .take(50);
     for (const { _id } of old) await turn.db.delete(_id);
     const id = await turn.db.insert("gpuQuotes", { ask, by, offers, says, atMost, until });
@@ -321,7 +324,8 @@ export const checkpoint = systemMutation({
     await turn.db.patch(job._id, {
       checkpoints: [{ attempt, seq, file, at: turn.now }, ...(kept ? [kept] : [])],
     });
-    for (const one of old) await turn.storage.delete(one.file.storageId);
+    await keepGpuFile(turn, job._id, file.storageId);
+    for (const one of old) await dropGpuFile(turn, job._id, one.file.storageId);
     return true;
   },
 });
@@ -348,6 +352,7 @@ export const finish = systemMutation({
     if (files.length > filesMax) throw new NikaError("full", `At most ${filesMax} files; pack them.`);
     const official = { attempt: job.life.attempt, files, manifestSha256 };
     await turn.db.patch(job._id, { files: official });
+    for (const { storageId } of files) await keepGpuFile(turn, job._id, storageId);
     await moveJob(turn, { ...job, files: official }, { type: "uploaded" });
     return true;
   },

@@ -752,7 +752,13 @@ export default defineSchema({
   })
     .index("by_state", ["life.state"])
     .index("by_due", ["life.dueAt"])
+    .index("by_endedAt", ["life.endedAt"])
     .index("by_key", ["ask.key"]),
+
+  // Stored files of jobs: payload, checkpoints, results. A payload may be of several. Written by turn/gpuFile.ts.
+  gpuFiles: defineTable({ gpuJobId: v.id("gpuJobs"), storageId: v.id("_storage") })
+    .index("by_job", ["gpuJobId"])
+    .index("by_storageId", ["storageId"]),
 
   // Output of a job's attempt, in pieces; each begins where the one before it ended.
   gpuLogs: defineTable({ gpuJobId: v.id("gpuJobs"), attempt: v.number(), offset: v.number(), text: v.string() }).index("by_job", [

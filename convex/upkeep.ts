@@ -5,6 +5,7 @@ import { eventsKeptMax, eventsKeptMs } from "./model/event.ts";
 import { endedKeptMax, endedKeptMs } from "./model/job.ts";
 import { sweepBridge } from "./turn/bridge.ts";
 import { sweepGenerations } from "./turn/generation.ts";
+import { isOfGpuJob, sweepGpu } from "./turn/gpuFile.ts";
 import { systemMutation, type Turn } from "./turn/guard.ts";
 import { isOfInvocation } from "./turn/invocation.ts";
 import { isOfRun, sweepRuns } from "./turn/runSweep.ts";
@@ -30,6 +31,7 @@ export const sweep = systemMutation({
       await sweepRuns(turn),
       await sweepUses(turn),
       await sweepGenerations(turn),
+      await sweepGpu(turn),
     ].includes(true);
     if (isMore) await sweepAgain(turn);
     return null;
@@ -60,8 +62,10 @@ export const sweepUploads = systemMutation({
         .query("pictures")
         .withIndex("by_storageId", (q) => q.eq("storageId", file._id))
         .first();
-      if (!document && !picture && !(await isOfInvocation(turn, file._id)) && !(await isOfRun(turn, file._id)))
-        await turn.storage.delete(file._id);
+      if (document || picture) continue;
+      if ((await isOfInvocation(turn, file._id)) || (await isOfRun(turn, file._id)) || (await isOfGpuJob(turn, file._id)))
+        continue;
+      await turn.storage.delete(file._id);
     }
     const last = files.at(-1);
     if (!last) return null;

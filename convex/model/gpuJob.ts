@@ -247,3 +247,10 @@ export const vQuoteView = v.object({
 });
 export type QuoteView = Infer<typeof vQuoteView>;
 export const quoteMs = 10 * 60_000;
+
+/** Jobs that ended are kept for a month, with their files and output, but no more than the newest 500; then all of it goes. */
+export const gpuJobsKeptMs = 30 * 24 * 3_600_000;
+export const gpuJobsKeptMax = 500;
+export const quotesKeptMs = 24 * 3_600_000;
+/** Sums by day and month: longer than a year can be looked back on. */
+export const totalsKeptMs = 400 * 24 * 3_600_000;
