@@ -131,7 +131,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     sweep: (isDryRun, signal) => sweepAll(providers, { clock: { now }, signal, isDryRun }),
     check: async (id, signal) => (await providers.open(id)).check(signal),
     async connect(id, credentials, signal) {
-      if (Object.keys(credentials).length > 0) await providers.keep(id, credentials);
+      if (Object.keys(credentials).length > 0 || !(await providers.isSetUp(id))) await providers.keep(id, credentials);
       return (await providers.open(id)).check(signal);
     },
     disconnect: (id) => providers.forget(id),

@@ -73,7 +73,7 @@ async function viewOf(ctx: QueryCtx, raw: string): Promise<GpuJobView | null> {
 
 /** What was quoted is run: at that price, within ten minutes, once. */
 export const run = ownerMutation({
-  args: { quoteId: v.id("gpuQuotes") },
+  args: { quoteId: v.string() },
   returns: v.id("gpuJobs"),
   handler: async (turn, { quoteId }) => takeQuote(turn, quoteId, ownerName),
 });
@@ -143,7 +143,7 @@ function check({ label, command, runMsMax, environment = {}, image = "" }: GpuAs
 
 /** It ends now, and so does its machine. */
 export const cancel = ownerMutation({
-  args: { id: v.id("gpuJobs") },
+  args: { id: v.string() },
   returns: v.null(),
   handler: async (turn, { id }) => cancelOne(turn, id),
 });
@@ -157,7 +157,7 @@ export const cancelFor = systemMutation({
 async function cancelOne(turn: Turn, raw: string): Promise<null> {
   const id = turn.db.normalizeId("gpuJobs", raw);
   const job = id && (await turn.db.get(id));
-  if (!job) throw new NikaError("missing", "There is no such job.");
+  if (!job) throw new NikaError("missing", "There is no such job; see `nika gpu list`.");
   await moveJob(turn, job, { type: "cancel" });
   return null;
 }
@@ -283,7 +283,7 @@ const vLog = v.object({ attempt: v.number(), offset: v.number(), text: v.string(
 
 /** Output of the present attempt from an offset on. */
 export const log = ownerQuery({
-  args: { id: v.id("gpuJobs"), offset: v.number(), attempt: v.optional(v.number()) },
+  args: { id: v.string(), offset: v.number(), attempt: v.optional(v.number()) },
   returns: vLog,
   handler: async (ctx, args) => readLog(ctx, args),
 });
@@ -299,7 +299,7 @@ type LogAsked = { readonly id: string; readonly offset: number; readonly attempt
 async function readLog(ctx: QueryCtx, { id, offset, attempt: asked }: LogAsked) {
   const gpuJobId = ctx.db.normalizeId("gpuJobs", id);
   const job = gpuJobId && (await ctx.db.get(gpuJobId));
-  if (!job) throw new NikaError("missing", "There is no such job.");
+  if (!job) throw new NikaError("missing", "There is no such job; see `nika gpu list`.");
   const attempt = asked ?? job.life.attempt;
   const rows = await ctx.db
     .query("gpuLogs")

@@ -91,6 +91,12 @@ export const resume = ownerMutation({
   returns: v.null(),
   handler: async (turn) => {
     await writeSettings(turn, { stoppedAt: undefined });
+    // What waited for this word is placed now, and not when its wait would be over.
+    const waiting = await turn.db
+      .query("gpuJobs")
+      .withIndex("by_state", (q) => q.eq("life.state", "parked"))
+      .take(reapedMax);
+    for (const job of waiting) await moveJob(turn, { ...job, life: { ...job.life, dueAt: turn.now } }, { type: "time" });
     return null;
   },
 });

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { api } from "../../convex/_generated/api.js";
-import type { Id } from "../../convex/_generated/dataModel.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Offer } from "../../convex/model/gpu.ts";
 import { isJobOver, type GpuJobView, type QuoteView } from "../../convex/model/gpuJob.ts";
@@ -26,6 +25,22 @@ type Asked = {
   readonly signal: AbortSignal;
 };
 
+const stateWords: Readonly<Record<GpuJobView["state"], string>> = {
+  queued: "in line",
+  placing: "looking for a machine",
+  provisioning: "getting a machine",
+  parked: "waiting for a machine",
+  staging: "being sent there",
+  running: "running",
+  uploading: "handing over its results",
+  succeeded: "done",
+  failed: "failed",
+  cancelled: "cancelled",
+  timedOut: "ran out of time",
+  budgetStopped: "stopped by a cap",
+  deadlineMissed: "too late",
+};
+const resultsOf = (count: number): string => (count === 1 ? "1 result" : `${count} results`);
 const quoteWaitMs = 10 * 60_000;
 const gbInMb = 1_000;
 const micros = 1_000_000;
@@ -104,11 +119,13 @@ async function unpack(archive: string): Promise<string> {
 }
 
 function showQuote(terminal: Terminal, { offer, atMost, says, others }: QuoteView): void {
-  terminal.line(
-    `${offer.provider}: ${offer.type}, ${hardwareOf(offer)}, at ${moneyOf(offer.hourly)} an hour${offer.isSpot ? ", spot" : ""}.`,
-  );
-  terminal.line(`At most ${moneyOf(atMost)}, should it take as long as it may. The price is from: ${offer.priceSource}.`);
-  terminal.line(oneLine(says));
+  const isFree = offer.hourly.micros === 0 && atMost.micros === 0;
+  const price = isFree ? "It costs nothing" : `It costs ${moneyOf(offer.hourly)} an hour${offer.isSpot ? ", spot" : ""}`;
+  terminal.line(`${offer.provider}: ${offer.type}, ${hardwareOf(offer)}. ${price} (${offer.priceSource}).`);
+  if (!isFree) {
+    terminal.line(`At most ${moneyOf(atMost)}, should it take as long as it may.`);
+    terminal.line(oneLine(says));
+  }
   if (others.length > 0)
     terminal.line(
       `Also: ${others
@@ -157,7 +174,7 @@ function tellEnd(terminal: Terminal, view: GpuJobView, out?: string): void {
   const took = startedAt !== undefined && endedAt !== undefined ? ` after ${spanOf(endedAt - startedAt)}` : "";
   if (state === "succeeded")
     terminal.note(
-      `${oneLine(label)} is done${took}, for ${euros(spent)} so far. ${files === 0 ? "It left no results." : out === undefined ? `${files} results: \`nika gpu fetch ${view.id} --out FOLDER\`.` : `${files} results are in ${out}.`}`,
+      `${oneLine(label)} is done${took}, for ${euros(spent)} so far. ${files === 0 ? "It left no results." : out === undefined ? `${resultsOf(files)}: \`nika gpu fetch ${view.id} --out FOLDER\`.` : `${resultsOf(files)} in ${out}.`}`,
     );
   else terminal.note(`${oneLine(label)}: ${oneLine(problem?.message ?? state)}`);
 }
@@ -165,8 +182,7 @@ function tellEnd(terminal: Terminal, view: GpuJobView, out?: string): void {
 type Watching = { readonly id: string; readonly isQuiet: boolean; readonly signal: AbortSignal };
 
 /** Shows output and changes of state until it is over. */
-async function watchJob(terminal: Terminal, client: Client, { id: raw, isQuiet, signal }: Watching): Promise<GpuJobView> {
-  const id = raw as Id<"gpuJobs">;
+async function watchJob(terminal: Terminal, client: Client, { id, isQuiet, signal }: Watching): Promise<GpuJobView> {
   let state = "";
   let attempt = 0;
   let shown = 0;
@@ -212,9 +228,9 @@ async function watchJob(terminal: Terminal, client: Client, { id: raw, isQuiet, 
 
 function stateLine({ state, offer, problem, parkedUntil }: GpuJobView): string {
   if (state === "parked")
-    return `waits until ${new Date(parkedUntil ?? 0).toLocaleTimeString()}: ${oneLine(problem?.message ?? "no machine is to be had")}`;
-  if (state === "provisioning" && offer) return `gets a machine: ${offer.provider}, ${offer.type}, ${hardwareOf(offer)}`;
-  return state;
+    return `waiting for a machine until ${new Date(parkedUntil ?? 0).toLocaleTimeString()}: ${oneLine(problem?.message ?? "no machine is to be had")}`;
+  if (state === "provisioning" && offer) return `getting a machine: ${offer.provider}, ${offer.type}, ${hardwareOf(offer)}`;
+  return stateWords[state];
 }
 
 export async function runGpuLogs(
@@ -228,7 +244,7 @@ export async function runGpuLogs(
   }
   const http = await client.http();
   for (let offset = 0; ;) {
-    const { text, next } = await http.query(api.gpuJobs.log, { id: job as Id<"gpuJobs">, offset });
+    const { text, next } = await http.query(api.gpuJobs.log, { id: job, offset });
     if (text === "") return;
     process.stdout.write(printable(text));
     offset = next;
@@ -240,7 +256,7 @@ export async function runGpuFetch(
   client: Client,
   { job, out }: { readonly job: string; readonly out: string },
 ): Promise<void> {
-  terminal.line(`${await fetchTo(client, job, out)} results are in ${out}.`);
+  terminal.line(`${resultsOf(await fetchTo(client, job, out))} in ${out}.`);
 }
 
 async function fetchTo(client: Client, jobId: string, out: string): Promise<number> {
@@ -277,7 +293,7 @@ export async function runGpuList(
 
 const jobRow = ({ id, state, label, spent, offer, logBytes }: GpuJobView): string[] => [
   id,
-  state,
+  stateWords[state],
   oneLine(label),
   euros(spent),
   offer ? `${offer.provider} ${offer.gpu?.isSimulated === true ? "(simulated GPU) " : ""}${offer.type}` : "",
@@ -293,8 +309,10 @@ const machineRow = ({ name, provider, offer, state, why }: MachineView): string[
 
 export async function runGpuCancel(terminal: Terminal, client: Client, job: string): Promise<void> {
   const http = await client.http();
-  await http.mutation(api.gpuJobs.cancel, { id: job as Id<"gpuJobs"> });
-  terminal.line("It is cancelled; its machine is being ended.");
+  const before = await http.query(api.gpuJobs.get, { id: job });
+  if (before && isJobOver(before.state)) return terminal.line(`It was over before: ${stateWords[before.state]}.`);
+  await http.mutation(api.gpuJobs.cancel, { id: job });
+  terminal.line(before?.machineId === undefined ? "It is cancelled." : "It is cancelled; its machine is being ended.");
 }
 
 export async function runGpuSweep(
@@ -334,13 +352,13 @@ export async function runGpuPanic(
   if (!yes && !(await confirmed(terminal, question))) return;
   const count = await (await client.http()).mutation(api.machines.panic, {});
   terminal.line(
-    `${count} machines are being ended; nothing more is rented until \`nika gpu resume\`. \`nika gpu list\` shows when they are gone.`,
+    `${count === 1 ? "1 machine is" : `${count} machines are`} being ended; nothing more is rented until \`nika gpu resume\`. \`nika gpu list\` shows when they are gone.`,
   );
 }
 
 export async function runGpuResume(terminal: Terminal, client: Client): Promise<void> {
   await (await client.http()).mutation(api.machines.resume, {});
-  terminal.line("Machines may be rented again.");
+  terminal.line("Machines may be rented again; what waited for one is placed now.");
 }
 
 export async function runGpuSpend(
@@ -365,13 +383,11 @@ export async function runGpuSpend(
   const spend = await http.query(api.gpuSpend.get, { now: Date.now() });
   if (json) return terminal.json(spend);
   const { hourly, reserved, spentToday, orphanWorst, spentMonth, machines, suspects, caps: limits, warnings, stoppedAt } = spend;
-  terminal.line(`Now: ${euros(hourly)} an hour, for ${machines} machines.`);
+  terminal.line(`Now: ${euros(hourly)} an hour, for ${machines === 1 ? "1 machine" : `${machines} machines`}.`);
   terminal.line(`Set aside: ${euros(reserved)}. Spent today: ${euros(spentToday)}, this month: ${euros(spentMonth)}.`);
   terminal.line(`Should Nika be cut off now, what runs would cost at most ${euros(orphanWorst)} before it ends itself.`);
   terminal.line(
-    `Caps: ${Object.entries(limits)
-      .flatMap(([name, value]) => (typeof value === "number" ? [`${name} ${euros(value)}`] : []))
-      .join(", ")}.`,
+    `May be spent at most: ${euros(limits.day)} a day, ${euros(limits.month)} a month, ${euros(limits.job)} for a job, ${euros(limits.agentDay)} a day by agents, ${euros(limits.hourly)} an hour for all machines together.`,
   );
   for (const warning of warnings) terminal.line(oneLine(warning));
   if (suspects > 0) terminal.line(terminal.style("red", `${suspects} machines should be gone and may still cost money.`));

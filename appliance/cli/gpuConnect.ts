@@ -34,8 +34,12 @@ export async function runGpuConnect(
   const { providers } = await ask<Listed>("providers", {});
   if (provider === undefined) {
     if (json) return terminal.json({ providers });
-    const rows = providers.map(({ id, isSetUp, wants }) => [id, isSetUp ? "set up" : "not set up", wants.join(", ")]);
+    const rows = providers.map(({ id, isSetUp, wants }) => [id, isSetUp ? "ready" : "not set up", wants.join(", ")]);
     for (const line of table(rows, { width: terminal.width, give: [2] })) terminal.line(line);
+    terminal.line("");
+    terminal.line(
+      "`nika gpu connect NAME` sets one up and asks for its fields; those with ? may be left out. docs/gpuProviders.md says where they come from.",
+    );
     return;
   }
   const found = providers.find(({ id }) => id === provider);

@@ -32,8 +32,16 @@ export type Images = {
   prune(): Promise<void>;
 };
 
+export type ImagesOptions = {
+  /** Further programs for inside, by name; they are put beside ours in /nika. */
+  readonly programs: Readonly<Record<string, URL>>;
+  /** What images are called before their language, so that who makes others does not take these away. */
+  readonly prefix?: string;
+  /** This machine's own programs by name, such as `sh`; one that it does not have is left out. */
+  readonly tools?: readonly string[];
+};
+
 const run = promisify(execFile);
-const prefix = "nika-sandbox-";
 /** Raised when the archive is made otherwise of the same parts. */
 const layout = 2;
 /** Nobody answers there: documentation's own network. */
@@ -51,12 +59,11 @@ export const storingUsers = 256;
 /** Runs what stands between the program and the gate; the program can neither signal nor read it. */
 export const relayUser = firstUser + users;
 
-/** `programs`: further programs for inside, by name; they are put beside ours in /nika. */
-export function openImages(docker: Docker, programs: Readonly<Record<string, URL>>): Images {
+export function openImages(docker: Docker, { programs, prefix = "nika-sandbox-", tools = [] }: ImagesOptions): Images {
   const made = new Map<Language, Promise<string>>();
 
   async function make(language: Language): Promise<string> {
-    const parts = await partsOf(language, programs);
+    const parts = await partsOf(language, programs, tools);
     const name = `${prefix}${language}:${await hashOf(parts)}`;
     if (!(await unlessMissing(docker.getImage(name).inspect()))) await importAs(docker, name, parts);
     return name;
@@ -101,7 +108,7 @@ async function importAs(docker: Docker, name: string, parts: readonly Part[]): P
     else resolve();
   });
   await promise.catch((error: unknown) => {
-    throw new NikaError("unavailable", `Docker could not make the image for sandboxes: ${saidBy(error)}`, { cause: error });
+    throw new NikaError("unavailable", `Docker could not make the image ${name}: ${saidBy(error)}`, { cause: error });
   });
 }
 
@@ -170,7 +177,7 @@ async function hashOf(parts: readonly Part[]): Promise<string> {
   return whole.digest("hex").slice(0, 32);
 }
 
-async function partsOf(language: Language, programs: Readonly<Record<string, URL>>): Promise<Part[]> {
+async function partsOf(language: Language, programs: Readonly<Record<string, URL>>, tools: readonly string[]): Promise<Part[]> {
   const parts = new Map<string, Part>();
   const add = (part: Part): void => void parts.set(part.to, part);
   const addFile = async (from: string, to: string, isProgram = false): Promise<void> => {
@@ -187,6 +194,11 @@ async function partsOf(language: Language, programs: Readonly<Record<string, URL
   await addProgram(process.execPath, "/usr/local/bin/node");
   if (language === "python")
     for (const [from, to] of await pythonFiles()) await addFile(from, to, /\.so(?:\.|$)|\/python3$/.test(to));
+  for (const name of tools) {
+    const from = await Promise.any(toolFolders.map((folder) => realpath(`${folder}/${name}`))).catch(() => undefined);
+    // Where scripts name them: some say /bin, some /usr/bin.
+    if (from !== undefined) for (const folder of toolFolders) await addProgram(from, `${folder}/${name}`);
+  }
   const text = (to: string, words: string): void => add({ to, isProgram: false, text: words });
   for (const [name, url] of Object.entries({ "probe.ts": new URL("probe.ts", guestDir), ...programs }))
     text(`/nika/${name}`, await readFile(url, "utf8"));
@@ -198,6 +210,8 @@ async function partsOf(language: Language, programs: Readonly<Record<string, URL
   text("/etc/resolv.conf", `nameserver ${deadDns}\noptions timeout:1 attempts:1\n`);
   return [...parts.values()].toSorted((one, other) => (one.to < other.to ? -1 : 1));
 }
+
+const toolFolders = ["/usr/bin", "/bin"];
 
 /** Names for the users of sandboxes: programs ask for their own and fail when it has none. */
 function accounts(rest: string): string {

@@ -7,11 +7,17 @@ import { dockerContainers } from "./docker.ts";
 import { statusOf, toContainerError, unlessMissing } from "./errors.ts";
 import { openImages } from "./image.ts";
 
+/** What scripts take for granted, beside Node and Python. */
+const tools = (
+  "sh bash env cat cp mv rm ls ln mkdir rmdir mktemp touch chmod stat du df find xargs head tail tee wc sort uniq cut tr seq date sleep " +
+  "printf echo test true false grep sed awk tar gzip sha256sum basename dirname realpath readlink pwd nproc timeout kill nice uname id"
+).split(" ");
+
 /** Talks to the engine only when asked something. */
 export function dockerMachines({ socketPath = engineSocket }: { readonly socketPath?: string } = {}): MachineContainers {
   const docker = openDocker(socketPath);
   const containers = dockerContainers({ socketPath });
-  const images = openImages(docker, {});
+  const images = openImages(docker, { programs: {}, prefix: "nika-machine-", tools });
 
   const told = async <T>(call: Promise<T>): Promise<T> => {
     try {
@@ -20,6 +26,11 @@ export function dockerMachines({ socketPath = engineSocket }: { readonly socketP
       throw toContainerError(error);
     }
   };
+  const ownImage = (): Promise<string> =>
+    images.need("python").catch((error: unknown) => {
+      if (isNikaError(error) && error.code === "missing") return images.need("node");
+      throw error;
+    });
   const find = async (name: string): Promise<MachineContainer | undefined> => {
     const found = await unlessMissing(docker.getContainer(name).inspect());
     if (!found) return undefined;
@@ -87,13 +98,14 @@ export function dockerMachines({ socketPath = engineSocket }: { readonly socketP
 
     lastOutput: async (name, lines) => (await told(containers.lastLines(name, lines))).join("\n"),
 
-    ownImage: () =>
-      told(
-        images.need("python").catch((error: unknown) => {
-          if (isNikaError(error) && error.code === "missing") return images.need("node");
-          throw error;
-        }),
-      ),
+    async ownImage() {
+      const name = await told(ownImage());
+      if (await told(unlessMissing(docker.getImage(name).inspect()))) return name;
+      // Somebody cleared it away since it was made.
+      images.forget("python");
+      images.forget("node");
+      return told(ownImage());
+    },
   };
 }
 

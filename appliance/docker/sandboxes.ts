@@ -78,7 +78,7 @@ export function dockerSandboxes({
   const docker = openDocker(socketPath);
   const owner = createHash("sha256").update(dataDir).digest("hex").slice(0, 16);
   const events = openEvents(docker, `${bootLabel}=${boot}`);
-  const images = openImages(docker, guestPrograms);
+  const images = openImages(docker, { programs: guestPrograms });
   const listeners = new Set<(connection: SandboxConnection) => void>();
 
   const attestations = openAttestations({

@@ -72,8 +72,12 @@ export function openProviders({ installId, secrets, now, own, kinds }: BookOptio
     async keep(id, credentials) {
       const { wants = [] } = kinds[id] ?? {};
       const names = new Set(wants.map((name) => name.replace("?", "")));
-      const lacking = wants.find((name) => !name.endsWith("?") && (credentials[name] ?? "") === "");
-      if (lacking !== undefined) throw new NikaError("invalid", `${id} also needs ${lacking}.`);
+      const lacking = wants.filter((name) => !name.endsWith("?") && (credentials[name] ?? "") === "");
+      if (lacking.length > 0)
+        throw new NikaError(
+          "invalid",
+          `${id} needs ${lacking.join(", ")}${Object.keys(credentials).length > 0 ? " too" : ""}; docs/gpuProviders.md says where they come from.`,
+        );
       const strange = Object.keys(credentials).find((name) => !names.has(name));
       if (strange !== undefined)
         throw new NikaError("invalid", `"${strange}" means nothing to ${id}; it takes ${[...names].join(", ")}.`);

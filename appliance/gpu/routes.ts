@@ -5,7 +5,7 @@ import { providers, type AccountCheck, type Money, type Need, type ProviderId } 
 import type { GpuAsk, QuoteView } from "../../convex/model/gpuJob.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Swept } from "../../functions/machines/sweep.ts";
-import type { Payload } from "../../functions/ports/gpu.ts";
+import { ProviderError, type Payload } from "../../functions/ports/gpu.ts";
 
 export type GpuActs = {
   quote(wish: Wish, by: string, signal: AbortSignal): Promise<QuoteView>;
@@ -90,9 +90,17 @@ export function gpuRoutes(acts: GpuActs): (path: string) => GpuRoute | undefined
       if (request.method !== "POST") throw new NikaError("missing", "There is nothing to see here.");
       const gone = new AbortController();
       response.on("close", () => gone.abort());
-      send(200, await answer(path.slice(prefix.length), await readJson(request), gone.signal));
+      const body = await readJson(request);
+      send(200, await answer(path.slice(prefix.length), body, gone.signal).catch(rethrow));
     };
   };
+}
+
+/** A vendor's refusal is none of Nika's faults. */
+function rethrow(error: unknown): never {
+  if (!(error instanceof ProviderError)) throw error;
+  const { kind, says } = error.failure;
+  throw new NikaError(kind === "auth" ? "denied" : kind === "missing" ? "missing" : "unavailable", says, { cause: error });
 }
 
 function toHostWish({ address, name, slots = 1, fingerprint }: Record<string, unknown>): HostWish {
@@ -125,7 +133,7 @@ export function toWish(body: Record<string, unknown>): Wish {
     throw new NikaError("invalid", what);
   };
   if (typeof folder !== "string" || !isAbsolute(folder)) return wrong("Name the folder by its whole path.");
-  if (!Array.isArray(command) || command.length === 0 || command.some((word) => typeof word !== "string"))
+  if (!Array.isArray(command) || command.length === 0 || command[0] === "" || command.some((word) => typeof word !== "string"))
     return wrong("Say what is to be run: a command and its words.");
   if (typeof runMsMax !== "number" || !(runMsMax > 0)) return wrong("Say how long it may run at most.");
   if (image !== undefined && typeof image !== "string") return wrong("The image is a text.");

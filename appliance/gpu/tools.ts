@@ -120,7 +120,7 @@ export function gpuTools(acts: GpuActs, state: State): readonly Tool[] {
       call: async ({ job_id: id }) => {
         if (id === undefined) return { jobs: (await state.query(internal.gpuJobs.listAll, { limit: 20 })).map(told) };
         const view = await state.query(internal.gpuJobs.view, { id: id as string });
-        if (!view) throw new NikaError("missing", "There is no such job.");
+        if (!view) throw new NikaError("missing", "There is no such job; gpu_status without an id lists them.");
         return told(view);
       },
     },
@@ -230,15 +230,27 @@ function told({
 async function laidOut(value: unknown): Promise<string> {
   if (!Array.isArray(value) || value.length === 0 || value.length > filesMax)
     throw new NikaError("invalid", `Give 1 to ${filesMax} files.`);
-  const folder = await mkdtemp(join(tmpdir(), "nikaGpu"));
+  const files = value as readonly { readonly path?: unknown; readonly content?: unknown }[];
+  // What is wrong is found before anything is written.
   let sizeBytes = 0;
-  for (const { path, content } of value as { path?: unknown; content?: unknown }[]) {
-    const to = resolve(folder, String(path));
+  for (const { path, content } of files) {
     sizeBytes += Buffer.byteLength(String(content));
-    if (!to.startsWith(folder + sep)) throw new NikaError("invalid", `"${String(path)}" leads out of the folder.`);
-    if (sizeBytes > textBytesMax) throw new NikaError("full", `Together the files may have ${textBytesMax / 1024 / 1024} MB.`);
-    await mkdir(dirname(to), { recursive: true });
-    await writeFile(to, String(content));
+    if (!resolve(sep, "in", String(path)).startsWith(`${sep}in${sep}`))
+      throw new NikaError("invalid", `"${String(path)}" leads out of the folder.`);
+  }
+  if (sizeBytes > textBytesMax) throw new NikaError("full", `Together the files may have ${textBytesMax / 1024 / 1024} MB.`);
+  const folder = await mkdtemp(join(tmpdir(), "nikaGpu"));
+  try {
+    for (const { path, content } of files) {
+      const to = resolve(folder, String(path));
+      await mkdir(dirname(to), { recursive: true });
+      await writeFile(to, String(content));
+    }
+  } catch (cause) {
+    await rm(folder, { recursive: true, force: true });
+    throw new NikaError("invalid", "These paths cannot be laid out: one is a file and a folder, or no name for a file.", {
+      cause,
+    });
   }
   return folder;
 }

@@ -20,7 +20,8 @@ export function toTold(error: unknown, server: string, tool: string): { readonly
   if (error instanceof ProtocolError || isProtocolLike(error)) return { message: error.message, isProtocol: true };
   if (error instanceof SdkError)
     return { message: `unavailable: ${server} cannot be reached now (${error.message}).`, isProtocol: false };
-  return { message: `bug: ${toNikaError(error).message}`, isProtocol: false };
+  const { code, message } = toNikaError(error);
+  return { message: `${code}: ${message}`, isProtocol: false };
 }
 
 /** Client and server are two packages, each with a class of its own. */

@@ -46,5 +46,14 @@ export function isNikaError(error: unknown): error is NikaError {
 /** Whatever was thrown, as a NikaError. What we do not know is a bug: neutral sentence outside, the original as cause. */
 export function toNikaError(error: unknown): NikaError {
   if (isNikaError(error)) return error;
+  const { code, message } = dataOf(error);
+  if (typeof code === "string" && Object.hasOwn(codes, code) && typeof message === "string")
+    return new NikaError(code as Code, message, { cause: error });
   return new NikaError("bug", "Something went wrong inside Nika; the log has the details.", { cause: error });
+}
+
+/** A refusal by the database travels as a ConvexError, with its code and sentence as data. */
+function dataOf(error: unknown): { readonly code?: unknown; readonly message?: unknown } {
+  if (!(error instanceof Error) || !("data" in error)) return {};
+  return typeof error.data === "object" && error.data !== null ? error.data : {};
 }

@@ -101,7 +101,7 @@ export type Purpose = {
 export async function refusalOf(turn: Turn, { offer, by, reserve, job }: Purpose): Promise<ReturnType<typeof findRefusal>> {
   const { caps, usdPerEur, stoppedAt } = await readSettings(turn);
   if (stoppedAt !== undefined)
-    return { says: "Renting is stopped since all machines were ended; see `nika gpu spend`.", lasts: false };
+    return { says: "Nothing is rented since all machines were ended; `nika gpu resume` lets it go on.", lasts: false };
   const day = dayOf(turn.now);
   const sheet: Sheet = {
     day: await totalOf(turn, `all/day/${day}`),

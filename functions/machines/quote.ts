@@ -19,9 +19,19 @@ export const quoteGpuJob = defineCall({
     if (!providers) throw new NikaError("unavailable", "Nothing can be rented from here.");
     const { choices, says } = await rank(ask, { state, providers, now: clock.now(), signal });
     const [best] = choices;
-    if (!best) throw new NikaError("unavailable", says);
+    if (!best) throw new NikaError("unavailable", whyNone(ask, providers.list(), says));
     const atMost = reserveOf(best.offer, bootAllowanceMs + ask.runMsMax + teardownAllowanceMs);
     const offers = choices.map(({ offer }) => offer);
     return state.mutation(internal.gpuJobs.keepQuote, { ask, by, offers, says, atMost });
   },
 });
+
+/** What can be done about it comes before what was left out. */
+function whyNone({ providers: only, need }: GpuAsk, setUp: readonly string[], says: string): string {
+  const lacking = only?.filter((id) => !setUp.includes(id)) ?? [];
+  if (only && lacking.length === only.length)
+    return `${lacking.join(", ")} is not set up; \`nika gpu connect ${lacking[0] ?? ""}\` does that.`;
+  const asked = setUp.filter((id) => only?.includes(id) ?? true).join(", ");
+  const wanted = need.gpu ? "with such a GPU" : "that will do";
+  return `No machine ${wanted} is to be had from ${asked}; ask for less, or see \`nika gpu connect\`. ${says}`;
+}

@@ -177,6 +177,8 @@ export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions)
         return "accepted";
       }),
     async check(): Promise<readonly AccountCheck[]> {
+      if (hosts().length === 0)
+        return [{ name: "machines", passed: false, says: "There is none yet; `nika gpu add-host USER@HOST` adds one." }];
       return Promise.all(
         hosts().map(async (host): Promise<AccountCheck> => {
           try {

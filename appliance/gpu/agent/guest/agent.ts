@@ -274,7 +274,9 @@ function guard(setting: Setting): void {
       tell({ type: "exited", code });
     };
     payload.once("error", (error) => {
-      writeFileSync(join(folder, "log"), `${program}: ${error.message}\n`, { flag: "a" });
+      const isMissing = "code" in error && error.code === "ENOENT";
+      const says = isMissing ? `there is no such program on this machine, or not in its image` : error.message;
+      writeFileSync(join(folder, "log"), `${program}: ${says}\n`, { flag: "a" });
       ended(127);
     });
     payload.once("exit", (code, signal) => ended(code ?? 128 + (signals[signal ?? "SIGKILL"] ?? 9)));
