@@ -42,10 +42,14 @@ const { values: flags } = parseArgs({
 const never = new AbortController().signal;
 const dir = mkdtempSync(join(tmpdir(), "nika-migration-"));
 const problems: string[] = [];
-async function killed(kills: number): Promise<void> {
+/** How long it waits for a process to come where it was told to die; then it is killed wherever it is. */
+const placeMsMax = 5_000;
+
+async function killed(wanted: number): Promise<void> {
   const startedAt = performance.now();
   const { next, below } = random(Number(flags.seed));
-  const counts = new Map<string, number>();
+  /** Killed by this process, wherever it was; all others killed themselves at the place they were told, and wrote it down. */
+  let anywhere = 0;
   const start = async (): Promise<ChildProcess> => {
     const script = fileURLToPath(new URL("migrationProcess.ts", import.meta.url));
     const child = fork(script, [dir, flags.passages ?? "600", String(below(1e9))], { stdio: "inherit" });
@@ -56,40 +60,59 @@ async function killed(kills: number): Promise<void> {
     return child;
   };
   let child = await start();
-  for (let kill = 1; kill <= kills; kill += 1) {
+  for (let kills = 0; kills < wanted;) {
     const place = next() < 0.85 ? places[below(places.length)] : undefined;
-    const gone = once(child, "exit");
-    let isThere = false;
+    const gone = once(child, "exit").then(([code, signal]) => ({ code: code as number | null, signal: signal as string | null }));
+    let isLate = false;
     if (place) {
       child.send({ dieAt: place });
-      isThere = await Promise.race([gone.then(() => true), delay(8_000).then(() => false)]);
+      isLate = await Promise.race([gone.then(() => false), delay(placeMsMax).then(() => true)]);
     } else await delay(next() * 3_000);
-    counts.set(isThere ? place! : "anywhere", (counts.get(isThere ? place! : "anywhere") ?? 0) + 1);
-    child.kill("SIGKILL");
-    await gone;
-    if (kill % 10 === 0) console.log(`${kill} of ${kills} kills`);
+    // False when it is gone already: then it has killed itself, or there is something to find out.
+    const isOurs = (isLate || !place) && child.kill("SIGKILL");
+    const { code, signal } = await gone;
+    if (signal === "SIGKILL") {
+      kills += 1;
+      if (isOurs) anywhere += 1;
+      if (kills % 10 === 0) console.log(`${kills} of ${wanted} kills`);
+    } else problems.push(`it ended by itself with ${code ?? signal}`);
     child = await start();
   }
   // Let it come to rest.
   const ended = once(child, "exit");
   child.send({ end: true });
   await ended;
-  const { expected, writes, fails, unfinished } = readLedger();
+  const { expected, writes, fails, unfinished, deaths } = readLedger();
   problems.push(...fails, ...unfinished);
   const vault = await openDrillVault(dir);
   const { live, beside, passages } = await check(vault, expected);
   await vault.close();
-  const where = [...counts].map(([place, count]) => `${place} ${count}`).join(", ");
+  const noted = [...deaths.values()].reduce((sum, count) => sum + count, 0);
+  // One that had just written where it dies may have been killed from here at that very moment.
+  if (noted + anywhere < wanted)
+    problems.push(`${wanted} kills, and only ${noted} noted by who was killed and ${anywhere} done from here`);
+  const where = [...[...deaths].map(([place, count]) => `${place} ${count}`), `anywhere ${anywhere}`].join(", ");
   const seconds = Math.round((performance.now() - startedAt) / 1000);
   console.log(
-    `migration kills: ${kills} of seed ${flags.seed} in ${seconds} s (${where}): ${writes} writes, ${passages} passages in the one space in force ` +
+    `migration kills: ${wanted} of seed ${flags.seed} in ${seconds} s (${where}): ${writes} writes, ${passages} passages in the one space in force ` +
       `(${live}), ${beside === undefined ? "no other" : `the same in ${beside}, which is kept`}; ` +
       `${problems.length} problems; load ${loadavg()[0]!.toFixed(1)}`,
   );
 }
 
-/** What the killed process said of its writes: the last version of each document. */
-function readLedger(): { expected: Map<string, number>; writes: number; fails: string[]; unfinished: string[] } {
+type Ledger = {
+  /** The last version of each document. */
+  readonly expected: Map<string, number>;
+  readonly writes: number;
+  readonly fails: string[];
+  readonly unfinished: string[];
+  /** How often it killed itself at which place. */
+  readonly deaths: Map<string, number>;
+};
+
+/** What the killed process said of its writes and of its ends. */
+function readLedger(): Ledger {
+  const deaths = new Map<string, number>();
   const expected = new Map<string, number>();
   const begun = new Map<string, number>();
   const fails: string[] = [];
@@ -97,13 +120,14 @@ function readLedger(): { expected: Map<string, number>; writes: number; fails: s
   for (const line of readFileSync(join(dir, "ledger"), "utf8").split("\n")) {
     const [what, name = "", version = "0"] = line.split(" ");
     if (what === "FAIL") fails.push(line);
+    if (what === "die") deaths.set(name, (deaths.get(name) ?? 0) + 1);
     if (what === "begin") begun.set(name, Number(version));
     if (what !== "end") continue;
     begun.delete(name);
     expected.set(name, Number(version));
     writes += 1;
   }
-  return { expected, writes, fails, unfinished: [...begun.keys()].map((name) => `${name} was begun and not ended`) };
+  return { expected, writes, fails, unfinished: [...begun.keys()].map((name) => `${name} was begun and not ended`), deaths };
 }
 
 /** One space in force, known by the public name, with all that was written and nothing else, in its embedder's numbers; the kept one alike. */

@@ -23,7 +23,9 @@ process.on("message", (order: { dieAt?: Place; end?: true }) => {
   if (order.end) ending.abort();
 });
 const vault = await openDrillVault(dir, (place) => {
-  if (dieAt === place) process.kill(process.pid, "SIGKILL");
+  if (dieAt !== place) return;
+  note(`die ${place}`);
+  process.kill(process.pid, "SIGKILL");
 });
 const { owner, vectors } = vault;
 
