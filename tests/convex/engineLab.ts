@@ -16,7 +16,7 @@ import type { Id } from "../../convex/_generated/dataModel.js";
 import type { State } from "../../functions/ports/state.ts";
 import type { Lab } from "../contracts/lab.ts";
 
-const functionsDir = fileURLToPath(new URL("../../convex", import.meta.url));
+const nikaFunctionsDir = fileURLToPath(new URL("../../convex", import.meta.url));
 
 /** In a folder of its own, gone when it is closed. */
 export async function openEngineLab(): Promise<Lab> {
@@ -31,8 +31,8 @@ export async function openEngineLab(): Promise<Lab> {
   };
 }
 
-/** On what an earlier one left in that folder, if anything. */
-export async function openEngineLabIn(dir: string): Promise<Lab> {
+/** On what an earlier one left in that folder, if anything. `functionsDir`: other functions than Nika's. */
+export async function openEngineLabIn(dir: string, { functionsDir = nikaFunctionsDir } = {}): Promise<Lab> {
   await using opened = new AsyncDisposableStack();
   const keys = openKeys(dir);
   const server = createServer();
