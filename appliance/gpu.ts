@@ -26,6 +26,7 @@ import { openShelf } from "./gpu/door/shelf.ts";
 import { installIdIn } from "./gpu/install.ts";
 import { kinds } from "./gpu/kinds.ts";
 import { localProvider } from "./gpu/local/local.ts";
+import { openMachineKeys } from "./gpu/ssh/machineKeys.ts";
 import { openProviders } from "./gpu/providers.ts";
 import { proofAsk, prove } from "./gpu/prove.ts";
 import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
@@ -110,7 +111,13 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     kinds,
   });
   await providers.refresh();
-  const boots = openBoots({ passes, doorUrl: () => publicUrl, publicKeyOf: async () => "", now });
+  const machineKeys = openMachineKeys(secrets, now);
+  const boots = openBoots({
+    passes,
+    doorUrl: () => publicUrl,
+    publicKeyOf: async (key, until) => (await machineKeys.of(key, until)).publicKey,
+    now,
+  });
   const pruning = Promise.all([shelf.prune(keptMs), office.prune()]).catch((error: unknown) => log(`gpu: ${String(error)}`));
 
   const acts = (ports: Ports): GpuActs => ({

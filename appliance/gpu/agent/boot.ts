@@ -12,8 +12,8 @@ export type BootOptions = {
   readonly passes: Passes;
   /** Where the door is reached from afar, when there is such an address; else machines wait for a tunnel. */
   readonly doorUrl: () => string | undefined;
-  /** A key of that machine alone, made for its tunnel. */
-  readonly publicKeyOf: (key: string) => Promise<string>;
+  /** Of a key of that machine alone, until its time is over. */
+  readonly publicKeyOf: (key: string, until: number) => Promise<string>;
   readonly now: () => number;
 };
 
@@ -36,7 +36,8 @@ export function openBoots({ passes, doorUrl, publicKeyOf, now }: BootOptions): B
           container: { image: image ?? "", args: [], environment: { NIKA_GPU_TOKEN: token } },
           secretHash,
         };
-      const publicKey = await publicKeyOf(key);
+      // Machines of the owner's are signed in to already.
+      const publicKey = offer.provider === "ssh" ? "" : await publicKeyOf(key, deadline);
       const lifeMs = Math.max(60 * secondMs, deadline - now());
       const variables = {
         NIKA_GPU_DOOR: doorUrl() ?? `http://127.0.0.1:${tunnelPort}`,
@@ -45,7 +46,7 @@ export function openBoots({ passes, doorUrl, publicKeyOf, now }: BootOptions): B
         NIKA_GPU_END: JSON.stringify(endOf(offer, endKey)),
         ...noticeOf(offer.provider),
       };
-      const script = scriptOf(variables, Math.ceil(lifeMs / secondMs), offer.form);
+      const script = scriptOf(variables, { lifeSeconds: Math.ceil(lifeMs / secondMs), offer, publicKey });
       if (offer.form === "machine" || offer.form === "host") return { boot: script, publicKey, secretHash };
       return {
         boot: "",
@@ -150,19 +151,29 @@ function endOf({ provider, form }: Offer, endKey: string | undefined): EndStep[]
 /** In single quotes, for a POSIX shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
+type Scripted = { readonly lifeSeconds: number; readonly offer: Offer; readonly publicKey: string };
+
 /**
  * For any system with a POSIX shell and one of curl, wget or Python. Fetches the agent with a Node of its own from the door and becomes it; until
  * then a timer stands behind it.
  */
-function scriptOf(variables: Readonly<Record<string, string>>, lifeSeconds: number, form: Offer["form"]): string {
+function scriptOf(
+  variables: Readonly<Record<string, string>>,
+  { lifeSeconds, offer: { provider, form }, publicKey }: Scripted,
+): string {
   // A host is somebody's: there only what was started ends.
   const end = form === "machine" ? "shutdown -h now || poweroff -f" : form === "host" ? "kill -9 -$$" : "kill -9 1 $$";
+  // All others are told by their own ways; Scaleway knows keys of a whole project only.
+  const keys =
+    provider === "scaleway" && publicKey !== ""
+      ? `mkdir -p -m 700 /root/.ssh; printf '%s\\n' ${quoted(publicKey.trim())} >> /root/.ssh/authorized_keys\n`
+      : "";
   return `#!/bin/sh
 set -u
 ( sleep ${lifeSeconds}; ${end} ) &
-${Object.entries(variables)
-  .map(([name, value]) => `export ${name}=${quoted(value)}`)
-  .join("\n")}
+${keys}${Object.entries(variables)
+    .map(([name, value]) => `export ${name}=${quoted(value)}`)
+    .join("\n")}
 NIKA_GPU_END=$(printf '%s' "$NIKA_GPU_END" | sed "s|[$]RUNPOD_POD_ID|\${RUNPOD_POD_ID:-}|;s|[$]RUNPOD_API_KEY|\${RUNPOD_API_KEY:-}|")
 F=\${NIKA_BASE:-/var/lib/nika}; mkdir -p $F 2>/dev/null || { F=/tmp/nika; mkdir -p $F; }
 export NIKA_GPU_FOLDER=$F/machine NIKA_GPU_END

@@ -35,14 +35,20 @@ export function writeHosts(dataDir: string, hosts: readonly Host[]): void {
 
 export type SshKey = { readonly privateKey: string; readonly publicKey: string };
 
+/** Ed25519, both halves in OpenSSH's forms. */
+export async function newSshKey(): Promise<SshKey> {
+  const { default: ssh2 } = await import("ssh2");
+  const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "nika" });
+  return { privateKey, publicKey };
+}
+
 /** Made at its first use; the private half never leaves DATA/keys. */
 export async function sshKeyIn(dataDir: string): Promise<SshKey> {
   const file = join(dataDir, "keys", "ssh.json");
   if (!existsSync(file)) {
-    const { default: ssh2 } = await import("ssh2");
-    const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync("ed25519", { comment: "nika" });
+    const made = await newSshKey();
     mkdirSync(join(dataDir, "keys"), { recursive: true, mode: 0o700 });
-    writeWhole(file, JSON.stringify({ privateKey, publicKey }));
+    writeWhole(file, JSON.stringify(made));
   }
   return JSON.parse(readFileSync(file, "utf8")) as SshKey;
 }
