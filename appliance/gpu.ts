@@ -7,7 +7,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { NikaError } from "../convex/model/error.ts";
+import { internal } from "../convex/_generated/api.js";
+import { isNikaError, NikaError } from "../convex/model/error.ts";
+import type { ProviderId } from "../convex/model/gpu.ts";
 import type { Ports } from "../functions/define.ts";
 import { quoteGpuJob } from "../functions/machines/quote.ts";
 import { sweepAll } from "../functions/machines/sweep.ts";
@@ -17,7 +19,7 @@ import type { Secrets } from "../functions/ports/secrets.ts";
 import type { State } from "../functions/ports/state.ts";
 import { runCall } from "../functions/runtime/call.ts";
 import { dockerMachines } from "./docker/machines.ts";
-import { openBoots } from "./gpu/agent/boot.ts";
+import { openBoots, unreachable } from "./gpu/agent/boot.ts";
 import { shipmentIn } from "./gpu/agent/ship.ts";
 import { openGpuDoor } from "./gpu/door/door.ts";
 import { openOffice, type OfficeOptions } from "./gpu/door/office.ts";
@@ -65,6 +67,8 @@ export type Rented = {
 const run = promisify(execFile);
 /** The kernel takes no longer names of sockets. */
 const socketCharsMax = 100;
+/** Of this house: they need no key, and reach the door without an address of ours. */
+const ofThisHouse: readonly ProviderId[] = ["local", "ssh"];
 const keptMs = 30 * 24 * 3_600_000;
 
 export async function openRented(options: GpuOptions): Promise<Rented> {
@@ -122,13 +126,21 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
 
   const acts = (ports: Ports): GpuActs => ({
     async quote(wish, by, signal) {
-      const { providers: only, deadlineAt, ...payload } = wish;
+      const { deadlineAt, ...payload } = wish;
+      const only = wish.providers ?? (publicUrl === undefined ? ofThisHouse : undefined);
+      // Before anything is packed.
+      if (publicUrl === undefined && only?.every((id) => !ofThisHouse.includes(id)))
+        throw new NikaError("invalid", unreachable.says);
       const ask = {
         ...(await askFor(payload, shelf)),
         ...(only && { providers: only }),
         ...(deadlineAt !== undefined && { deadlineAt }),
       };
-      return runCall(quoteGpuJob, { args: { ask, by }, ports, signal });
+      const hasUnreachable = publicUrl === undefined && providers.list().some((id) => !ofThisHouse.includes(id));
+      return runCall(quoteGpuJob, { args: { ask, by }, ports, signal }).catch((error: unknown) => {
+        if (!hasUnreachable || !isNikaError(error) || error.code !== "unavailable") throw error;
+        throw new NikaError("unavailable", `${error.message} ${unreachable.says}`);
+      });
     },
     results(jobId) {
       const found = shelf.results(jobId);
@@ -141,7 +153,17 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
       if (Object.keys(credentials).length > 0 || !(await providers.isSetUp(id))) await providers.keep(id, credentials);
       return (await providers.open(id)).check(signal);
     },
-    disconnect: (id) => providers.forget(id),
+    async disconnect(id) {
+      if (ofThisHouse.includes(id)) throw new NikaError("invalid", `${id} is not kept under a key; there is nothing to forget.`);
+      const left = (await state.query(internal.machines.all, {})).filter(({ provider }) => provider === id).length;
+      // Without its key nobody could end them.
+      if (left > 0)
+        throw new NikaError(
+          "conflict",
+          `${id} may still have ${left} of our machines; \`nika gpu list\` shows them. End them first.`,
+        );
+      await providers.forget(id);
+    },
     listProviders: async () =>
       Promise.all(
         (["local", "ssh", "runpod", "aws", "google", "azure", "scaleway", "contabo"] as const).map(async (id) => ({
@@ -151,6 +173,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
         })),
       ),
     async quoteProof(id, signal) {
+      if (publicUrl === undefined && !ofThisHouse.includes(id)) throw new NikaError("invalid", unreachable.says);
       const provider = await providers.open(id);
       const hasGpu = (await provider.offers({ gpu: { count: 1, memoryMb: 0 } }, signal)).length > 0;
       return runCall(quoteGpuJob, { args: { ask: proofAsk(id, hasGpu), by: "owner" }, ports, signal });

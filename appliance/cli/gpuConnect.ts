@@ -53,7 +53,11 @@ export async function runGpuConnect(
   const { checks } = await ask<{ checks: readonly AccountCheck[] }>("connect", { provider, credentials });
   if (json && !flags.prove) return terminal.json({ checks });
   for (const { name, passed, says } of checks) terminal.line(`${passed ? "ok  " : "no  "} ${name}: ${oneLine(says)}`);
-  if (!flags.prove) return;
+  if (!flags.prove) {
+    if (found.wants.length > 0 && checks.some(({ passed }) => !passed))
+      terminal.line(`Kept. Once that is put right there, \`nika gpu connect ${provider}\` looks again.`);
+    return;
+  }
   if (checks.some(({ passed }) => !passed))
     throw new NikaError("conflict", "What is free to look at did not pass, so nothing is spent.");
   const quote = await ask<QuoteView>("quoteProof", { provider });

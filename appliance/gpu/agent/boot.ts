@@ -2,15 +2,15 @@
  * What a machine starts with so that it dials in. It holds one secret: a token that lets it enrol once. Whatever goes wrong before the agent
  * runs, the script ends the machine by itself when its life is over.
  */
-import type { Offer, ProviderId } from "../../../convex/model/gpu.ts";
-import type { Boots } from "../../../functions/ports/gpu.ts";
+import type { Failure, Offer, ProviderId } from "../../../convex/model/gpu.ts";
+import { ProviderError, type Boots } from "../../../functions/ports/gpu.ts";
 import { hashOfToken } from "../door/office.ts";
 import type { Passes } from "../door/passes.ts";
 import type { EndStep } from "./guest/agent.ts";
 
 export type BootOptions = {
   readonly passes: Passes;
-  /** Where the door is reached from afar, when there is such an address; else machines wait for a tunnel. */
+  /** Where the door is reached from afar, when there is such an address. Without it nothing is rented; the owner's machines get a tunnel. */
   readonly doorUrl: () => string | undefined;
   /** Of a key of that machine alone, until its time is over. */
   readonly publicKeyOf: (key: string, until: number) => Promise<string>;
@@ -22,6 +22,12 @@ export const tunnelPort = 7_646;
 /** What runs where work names no image of its own, on providers that run images. */
 const usualImage = "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-runtime";
 const secondMs = 1_000;
+/** What is rented and never reports is paid for all the same. */
+export const unreachable: Failure = {
+  kind: "invalid",
+  scope: "provider",
+  says: "Rented machines have to reach Nika: start it with NIKA_PUBLIC_URL set to an https address that leads here.",
+};
 
 export function openBoots({ passes, doorUrl, publicKeyOf, now }: BootOptions): Boots {
   return {
@@ -36,6 +42,7 @@ export function openBoots({ passes, doorUrl, publicKeyOf, now }: BootOptions): B
           container: { image: image ?? "", args: [], environment: { NIKA_GPU_TOKEN: token } },
           secretHash,
         };
+      if (doorUrl() === undefined && offer.provider !== "ssh") throw new ProviderError(unreachable);
       // Machines of the owner's are signed in to already.
       const publicKey = offer.provider === "ssh" ? "" : await publicKeyOf(key, deadline);
       const lifeMs = Math.max(60 * secondMs, deadline - now());

@@ -547,7 +547,7 @@ export const en = {
     gpus: (count: number, name: string, gb: number, isSimulated: boolean) =>
       `${isSimulated ? "simulated GPU: " : ""}${count} × ${name}, ${gb} GB`,
     cpus: (count: number) => `${count} processors`,
-    files: (count: string) => `${count} results`,
+    files: (count: number) => formatCount(count, "en", { one: "result", other: "results" }),
     fetch: (command: string) => `Bring the results: ${command}`,
     output: "Its output",
     noOutput: "Nothing was written yet.",

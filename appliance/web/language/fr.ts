@@ -577,7 +577,7 @@ export const fr: Words = {
     stopped: "Plus rien n’est loué avant « nika gpu resume ».",
     gpus: (count, name, gb, isSimulated) => `${isSimulated ? "GPU simulé : " : ""}${count} × ${name}, ${gb} Go`,
     cpus: (count) => `${count} processeurs`,
-    files: (count) => `${count} résultats`,
+    files: (count) => formatCount(count, "fr", { one: "résultat", other: "résultats" }),
     fetch: (command) => `Récupérer les résultats : ${command}`,
     output: "Sa sortie",
     noOutput: "Rien n’a encore été écrit.",

@@ -99,3 +99,16 @@ test("a machine of the owner's is given no key: Nika signs in there already", as
   assert.equal(made.publicKey, "");
   assert.equal(values.size, 0);
 });
+
+test("what could not reach Nika is not rented", async () => {
+  const boots = openBoots({
+    passes: openPasses(Buffer.from("secret")),
+    doorUrl: () => undefined,
+    publicKeyOf: async () => "",
+    now: () => begun,
+  });
+  const rented = { key: "one", epoch: 1, deadline: begun + hourMs, offer: offerOf("scaleway") };
+  await assert.rejects(boots.of(rented), /NIKA_PUBLIC_URL/u);
+  const { boot } = await boots.of({ ...rented, offer: offerOf("ssh", "host") });
+  assert.ok(boot.includes("http://127.0.0.1:7646"));
+});
