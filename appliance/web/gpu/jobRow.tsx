@@ -23,7 +23,7 @@ const failed: ReadonlySet<GpuJobState> = new Set(["failed", "timedOut", "budgetS
 
 /** One piece of work: how it stands, and behind it its output as it comes. */
 export const GpuJobRow = memo(function GpuJobRow({ job }: { job: GpuJobView }) {
-  const { words, when, number } = useSpeech();
+  const { words, when } = useSpeech();
   const { gpu } = words;
   const money = useMoney();
   const hardware = useHardware();
@@ -38,7 +38,7 @@ export const GpuJobRow = memo(function GpuJobRow({ job }: { job: GpuJobView }) {
     ...(offer ? [hardware(offer)] : []),
     money(spent),
     when(endedAt ?? createdAt),
-    ...(files > 0 ? [gpu.files(number(files))] : []),
+    ...(files > 0 ? [gpu.files(files)] : []),
   ];
   return (
     <li className="row gpu-job" data-testid="gpu-job" data-state={state}>
@@ -50,7 +50,7 @@ export const GpuJobRow = memo(function GpuJobRow({ job }: { job: GpuJobView }) {
           <span className="row-name">
             <span className="document-name">{label}</span>
             <span className="row-facts">{facts.join(" · ")}</span>
-            {problem && <span className="row-why">{problem.message}</span>}
+            {problem && state !== "cancelled" && <span className="row-why">{problem.message}</span>}
           </span>
           <Icon name="chevron" />
         </button>

@@ -586,7 +586,7 @@ export const en = {
     proven: (moment: string) => `proven ${moment}`,
     notProven: (moment: string) => `not proven ${moment}`,
     neverProven: "never proven with a paid test",
-    connectHint: "“nika gpu connect” sets up another, and proves one.",
+    connectHint: "“nika gpu connect” sets up a provider, and puts it to the test.",
   },
   runs: {
     title: "Runs",

@@ -616,7 +616,7 @@ export const fr: Words = {
     proven: (moment) => `prouvé ${moment}`,
     notProven: (moment) => `non prouvé ${moment}`,
     neverProven: "jamais prouvé par un essai payant",
-    connectHint: "« nika gpu connect » en ajoute un autre, et en prouve un.",
+    connectHint: "« nika gpu connect » ajoute un fournisseur, et le met à l’épreuve.",
   },
   runs: {
     title: "Exécutions",
