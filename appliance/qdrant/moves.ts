@@ -9,6 +9,7 @@ import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import type { Book, InUse } from "./book.ts";
 import type { Fence } from "./fence.ts";
 import { pointAlias } from "./generation.ts";
+import { openPace } from "./pace.ts";
 import { toNumbers } from "./points.ts";
 import { throwIfAborted } from "./stopping.ts";
 import { denseName, makeSpace, sparseName, vaultAlias } from "./vault.ts";
@@ -19,14 +20,10 @@ type MovesOptions = {
   readonly reread: () => Promise<void>;
   readonly fence: Fence;
   readonly touched: Touched;
-  /** Whether somebody waits for a search right now. */
-  readonly isSearched: () => boolean;
   readonly embedder: (id: string) => Promise<Embedder | undefined>;
   readonly freeBytes: (() => number) | undefined;
 };
 
-/** Small enough that a search that comes in between hardly waits for it. */
-const copiedAtOnce = 48;
 const comparedAtOnce = 192;
 /** Places at which the sample looks, and passages at each. */
 const sampled = { places: 48, each: 4 };
@@ -78,8 +75,17 @@ export function openTouched(): Touched {
   };
 }
 
-export function openMoves(options: MovesOptions): Omit<Spaces, "find"> {
-  const { client, book, reread, fence, touched, isSearched, freeBytes } = options;
+/** The searches there are, for whoever must not be in their way. */
+export type Moves = Omit<Spaces, "find"> & {
+  /** Called when a search begins; what it gives is called when that is over. */
+  searching(): () => void;
+};
+
+export function openMoves(options: MovesOptions): Moves {
+  const { client, book, reread, fence, touched, freeBytes } = options;
+  const pace = openPace();
+  const searches = new Set<{ isMeanwhile: boolean }>();
+  let pages = 0;
 
   const both = (): { live: InUse; beside: InUse } => {
     const { live, beside } = book();
@@ -92,7 +98,22 @@ export function openMoves(options: MovesOptions): Omit<Spaces, "find"> {
     return embedder;
   };
   const giveWay = async (): Promise<void> => {
-    for (const until = performance.now() + yieldMsMax; isSearched() && performance.now() < until;) await delay(yieldMs);
+    for (const until = performance.now() + yieldMsMax; searches.size > 0 && performance.now() < until;) await delay(yieldMs);
+  };
+
+  /** A page, and the rest after it: searches and other work come first. */
+  const paced = async <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
+    const startedAt = performance.now();
+    pages += 1;
+    for (const search of searches) search.isMeanwhile = true;
+    let done: T;
+    try {
+      done = await work();
+    } finally {
+      pages -= 1;
+    }
+    await delay(Math.ceil((performance.now() - startedAt) * pace.restShare), undefined, { signal });
+    return done;
   };
 
   /** Points as they are to stand in the space beside: the same words and payload, the vector made for it. */
@@ -127,6 +148,16 @@ export function openMoves(options: MovesOptions): Omit<Spaces, "find"> {
     });
 
   return {
+    searching: () => {
+      const startedAt = performance.now();
+      const search = { isMeanwhile: pages > 0 };
+      searches.add(search);
+      return () => {
+        searches.delete(search);
+        pace.answered(performance.now() - startedAt, search.isMeanwhile);
+      };
+    },
+
     refresh: async () => {
       await client();
       await fence.alone(reread);
@@ -151,64 +182,68 @@ export function openMoves(options: MovesOptions): Omit<Spaces, "find"> {
       });
     },
 
-    copy: async (cursor, signal) => {
-      const qdrant = await client();
-      const { live, beside } = both();
-      // No write that began before is still under way, so from here on all are seen.
-      const watching = await fence.alone(async () => touched.begin());
-      try {
-        const page = await qdrant.scroll(live.collection, {
-          limit: copiedAtOnce,
-          with_payload: true,
-          with_vector: [sparseName],
-          ...(cursor !== null && { offset: cursor }),
-        });
-        const points = await embedded(page.points, beside, signal);
-        throwIfAborted(signal);
-        await giveWay();
-        await fence.alone(async () => {
-          const isStale = ({ payload }: { payload?: Payload }): boolean => watching.has(String(payload?.["document_id"]));
-          const fresh = points.filter((point) => !isStale(point));
-          const ids = points.filter(isStale).map(({ id }) => id);
-          // What was written meanwhile is taken as it is now; what is gone stays gone.
-          const again =
-            ids.length === 0
-              ? []
-              : await qdrant.retrieve(live.collection, { ids, with_payload: true, with_vector: [sparseName] });
-          const all = [...fresh, ...(await embedded(again, beside, signal))];
-          if (all.length > 0) await qdrant.upsert(beside.collection, { wait: true, points: all });
-        });
-        return { cursor: nextOf(page), copied: page.points.length };
-      } finally {
-        watching.end();
-      }
-    },
+    copy: (cursor, signal) =>
+      paced(signal, async () => {
+        const qdrant = await client();
+        const { live, beside } = both();
+        // No write that began before is still under way, so from here on all are seen.
+        const watching = await fence.alone(async () => touched.begin());
+        try {
+          const page = await qdrant.scroll(live.collection, {
+            limit: pace.size,
+            with_payload: true,
+            with_vector: [sparseName],
+            ...(cursor !== null && { offset: cursor }),
+          });
+          const points = await embedded(page.points, beside, signal);
+          throwIfAborted(signal);
+          await giveWay();
+          await fence.alone(async () => {
+            const isStale = ({ payload }: { payload?: Payload }): boolean => watching.has(String(payload?.["document_id"]));
+            const fresh = points.filter((point) => !isStale(point));
+            const ids = points.filter(isStale).map(({ id }) => id);
+            // What was written meanwhile is taken as it is now; what is gone stays gone.
+            const again =
+              ids.length === 0
+                ? []
+                : await qdrant.retrieve(live.collection, { ids, with_payload: true, with_vector: [sparseName] });
+            const all = [...fresh, ...(await embedded(again, beside, signal))];
+            const startedAt = performance.now();
+            if (all.length > 0) await qdrant.upsert(beside.collection, { wait: true, points: all });
+            pace.wrote(all.length, performance.now() - startedAt);
+          });
+          return { cursor: nextOf(page), copied: page.points.length };
+        } finally {
+          watching.end();
+        }
+      }),
 
-    compare: async (cursor, signal) => {
-      const qdrant = await client();
-      const { live, beside } = both();
-      await giveWay();
-      const look = (collection: string, offset: string | null) =>
-        qdrant.scroll(collection, {
-          limit: comparedAtOnce,
-          with_payload: compared,
-          ...(offset !== null && { offset }),
-        });
-      const page = await look(live.collection, cursor);
-      const next = nextOf(page);
-      const ours = new Map(page.points.map((point) => [String(point.id), digestOf(point)]));
-      const isOfPage = (id: string): boolean => next === null || id < next;
-      const theirs = new Map<string, string>();
-      let from: string | null = cursor;
-      do {
-        throwIfAborted(signal);
-        const others = await look(beside.collection, from);
-        for (const point of others.points) if (isOfPage(String(point.id))) theirs.set(String(point.id), digestOf(point));
-        from = nextOf(others);
-      } while (from !== null && isOfPage(from));
-      const differing = [...new Set([...ours.keys(), ...theirs.keys()])].filter((id) => ours.get(id) !== theirs.get(id));
-      return { cursor: next, mended: differing.length === 0 ? 0 : await mend(qdrant, differing, signal) };
-    },
+    compare: (cursor, signal) =>
+      paced(signal, async () => {
+        const qdrant = await client();
+        const { live, beside } = both();
+        await giveWay();
+        const look = (collection: string, offset: string | null) =>
+          qdrant.scroll(collection, {
+            limit: comparedAtOnce,
+            with_payload: compared,
+            ...(offset !== null && { offset }),
+          });
+        const page = await look(live.collection, cursor);
+        const next = nextOf(page);
+        const ours = new Map(page.points.map((point) => [String(point.id), digestOf(point)]));
+        const isOfPage = (id: string): boolean => next === null || id < next;
+        const theirs = new Map<string, string>();
+        let from: string | null = cursor;
+        do {
+          throwIfAborted(signal);
+          const others = await look(beside.collection, from);
+          for (const point of others.points) if (isOfPage(String(point.id))) theirs.set(String(point.id), digestOf(point));
+          from = nextOf(others);
+        } while (from !== null && isOfPage(from));
+        const differing = [...new Set([...ours.keys(), ...theirs.keys()])].filter((id) => ours.get(id) !== theirs.get(id));
+        return { cursor: next, mended: differing.length === 0 ? 0 : await mend(qdrant, differing, signal) };
+      }),
 
     sample: async (signal) => {
       const qdrant = await client();

@@ -54,7 +54,6 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
   const [fence, touched] = [openFence(), openTouched()];
   let book: Book | undefined;
   let reading: Promise<unknown> = Promise.resolve();
-  let searching = 0;
 
   const using = opened(async (): Promise<{ client: QdrantClient }> => {
     const client = await connect(options);
@@ -114,7 +113,6 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
     reread,
     fence,
     touched,
-    isSearched: () => searching > 0,
     embedder: async (id) => record?.embedder(id),
     freeBytes: options.freeBytes,
   });
@@ -221,12 +219,12 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
           const search = toSearch(branch, { tenantId, filter, limit, isDenseOf });
           return search ? [{ name: branch.name, weight: branch.weight, search }] : [];
         });
-        searching += 1;
+        const answered = moves.searching();
         try {
           const best = await fused(client, collection, { rankings, limit, method: fusion }, signal);
           return best.map(({ payload, score, branches: ranks }) => ({ ...toPassage(tenantId, payload), score, branches: ranks }));
         } finally {
-          searching -= 1;
+          answered();
         }
       }),
 

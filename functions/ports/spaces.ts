@@ -20,7 +20,8 @@ export type Spaces = {
   sizes(): Promise<{ readonly live: number; readonly beside: number }>;
   /**
    * Some passages more into the space beside, each as it is at that moment, embedded for that space. `cursor` is where to go on, null at the
-   * beginning and, in the answer, at the end. The same may be copied again.
+   * beginning and, in the answer, at the end. The same may be copied again. It answers after a rest, as `compare` does: how much and how fast
+   * follows how long searches take meanwhile.
    */
   copy(cursor: string | null, signal: AbortSignal): Promise<{ readonly cursor: string | null; readonly copied: number }>;
   /** Compares some passages of both spaces and puts right what differs. `mended`: how many did. */

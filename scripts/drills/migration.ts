@@ -43,7 +43,14 @@ const never = new AbortController().signal;
 const dir = mkdtempSync(join(tmpdir(), "nika-migration-"));
 const problems: string[] = [];
 /** How long it waits for a process to come where it was told to die; then it is killed wherever it is. */
-const placeMsMax = 5_000;
+const placeMsMax = 4_000;
+let last: ChildProcess | undefined;
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+  process.once(signal, () => {
+    last?.kill("SIGKILL");
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+    process.exit(1);
+  });
 
 async function killed(wanted: number): Promise<void> {
   const startedAt = performance.now();
@@ -53,6 +60,7 @@ async function killed(wanted: number): Promise<void> {
   const start = async (): Promise<ChildProcess> => {
     const script = fileURLToPath(new URL("migrationProcess.ts", import.meta.url));
     const child = fork(script, [dir, flags.passages ?? "600", String(below(1e9))], { stdio: "inherit" });
+    last = child;
     await Promise.race([
       once(child, "message"),
       once(child, "exit").then(([code]) => Promise.reject(new Error(`it ended with ${code} before it was ready`))),
@@ -333,7 +341,8 @@ try {
   if (flags.load) await underLoad();
   else await killed(Number(flags.kills ?? 100));
 } finally {
-  rmSync(dir, { recursive: true, force: true });
+  last?.kill("SIGKILL");
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
 }
 for (const problem of problems) console.log(`PROBLEM ${problem}`);
 process.exitCode = problems.length > 0 ? 1 : 0;

@@ -215,7 +215,9 @@ test("a move that was cut off goes on where it was, in another life of the appli
   };
   await assert.rejects(deploy({ state, spaces, modelId }, stopping.signal), /stopped|abort/u);
   const { moving } = await state.owner.query(api.generations.current, {});
-  assert.deepEqual([moving?.state, moving?.done], ["copying", 96]);
+  assert.equal(moving?.state, "copying");
+  // Two pages, however large they were.
+  assert.ok(moving.done! > 0 && moving.done! < 12 * 30, String(moving.done));
 
   const next = vault.open();
   await put("between", 7, next.vectors);

@@ -1,0 +1,46 @@
+/** How fast the vault is moved while people search it: how much at a time, and how long it rests in between. Knows no clock. */
+
+export type Pace = {
+  /** Passages to write at once. */
+  readonly size: number;
+  /** How long to rest, as a share of what the page took. */
+  readonly restShare: number;
+  /** `count` passages were written in `ms`. */
+  wrote(count: number, ms: number): void;
+  /** A search took `ms`; `isMeanwhile` when a page was under way at any moment of it. */
+  answered(ms: number, isMeanwhile: boolean): void;
+};
+
+/** A search that comes while the store writes a page waits about half of it. */
+const writeMs = 15;
+const size = { least: 8, first: 32, most: 96 };
+const rest = { least: 0.5, first: 1, most: 2 };
+/** Searches meanwhile may take this many times what they take in rests, on the average; the slowest of them then stay below twice. */
+const slowdown = 1.4;
+/** What one page or one search counts against all before it. */
+const [pageWeight, searchWeight] = [0.2, 0.05];
+
+export function openPace(): Pace {
+  let msEach = writeMs / size.first;
+  let restShare = rest.first;
+  let [calm, meanwhile]: (number | undefined)[] = [];
+  const moved = (old: number | undefined, ms: number): number => (old === undefined ? ms : old + searchWeight * (ms - old));
+  return {
+    get size() {
+      return Math.max(size.least, Math.min(size.most, Math.round(writeMs / msEach)));
+    },
+    get restShare() {
+      return restShare;
+    },
+    wrote(count, ms) {
+      if (count > 0) msEach += pageWeight * (ms / count - msEach);
+    },
+    answered(ms, isMeanwhile) {
+      if (isMeanwhile) meanwhile = moved(meanwhile, ms);
+      else calm = moved(calm, ms);
+      if (calm === undefined || meanwhile === undefined) return;
+      const next = meanwhile > slowdown * calm ? restShare * 1.05 : restShare / 1.05;
+      restShare = Math.max(rest.least, Math.min(rest.most, next));
+    },
+  };
+}
