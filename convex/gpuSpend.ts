@@ -1,19 +1,18 @@
 /** What is spent on rented machines, what may be, and what it could cost at worst. */
 import { v } from "convex/values";
 import type { QueryCtx } from "./_generated/server.js";
-import { dayOf, monthOf, toMicroEuro, vCaps, vSpendView, warnShare, type SpendView } from "./model/budget.ts";
+import { dayOf, monthOf, vCaps, vSpendView, warnShare, worstAt, type SpendView } from "./model/budget.ts";
 import { NikaError } from "./model/error.ts";
-import { machineStates } from "./model/machine.ts";
+import type { MachineState } from "./model/machine.ts";
 import { readSettings, totalOf, writeSettings } from "./turn/budget.ts";
 import { ownerMutation, ownerQuery, systemQuery } from "./turn/guard.ts";
+import { readTally } from "./turn/tally.ts";
 
-const machinesMax = 2_500;
+/** What is past its deadline is in one of these within a minute. */
+const lateStates = ["ending", "verifying", "quarantined", "leakSuspect"] as const satisfies readonly MachineState[];
+const lateMax = 100;
 const dayMs = 24 * 3_600_000;
 const daysShown = 30;
-/** A machine that deletes itself does so within this after its deadline, with nobody left but itself. */
-const selfEndMs = 2 * 60_000;
-/** One that does not is found by nobody; a day stands for "until somebody looks". */
-const nobodyMs = 24 * 3_600_000;
 const microsMax = 1e12;
 
 export const get = ownerQuery({
@@ -33,26 +32,25 @@ async function spendAt(ctx: QueryCtx, now: number): Promise<SpendView> {
   const live = await totalOf(ctx, "live");
   const today = await totalOf(ctx, `all/day/${dayOf(now)}`);
   const month = await totalOf(ctx, `all/month/${monthOf(now)}`);
-  let [machines, suspects, orphanWorst] = [0, 0, 0];
-  for (const state of machineStates) {
-    if (state === "gone" || machines >= machinesMax) continue;
+  const machines = (await readTally(ctx.db, "machines"))("open");
+  let suspects = 0;
+  const late = [];
+  for (const state of lateStates) {
     const rows = await ctx.db
       .query("machines")
       .withIndex("by_state", (q) => q.eq("life.state", state))
-      .take(machinesMax - machines);
-    machines += rows.length;
-    if (state === "leakSuspect") suspects += rows.length;
-    for (const { offer, capability, deadline } of rows) {
-      const endsItself = capability.hasTtl || capability.deletesItself !== "no" || capability.shutdownEndsBill === "yes";
-      const ms = Math.max(0, deadline - now) + (endsItself ? selfEndMs : nobodyMs);
-      orphanWorst += Math.ceil((toMicroEuro(offer.hourly, usdPerEur) * ms) / 3_600_000);
-    }
+      .take(lateMax);
+    if (state === "leakSuspect") suspects = rows.length;
+    late.push(...rows.map(({ deadline, counted }) => ({ deadline, hourly: counted.hourly })));
   }
-  const days = [];
-  for (let at = now; at > now - daysShown * dayMs; at -= dayMs) {
-    const { spent } = await totalOf(ctx, `all/day/${dayOf(at)}`);
-    if (spent > 0) days.push({ day: dayOf(at), spent });
-  }
+  const orphanWorst = worstAt({ worst: live.worst ?? 0, hourly: live.hourly }, late, now);
+  const [first, last] = [dayOf(now - (daysShown - 1) * dayMs), dayOf(now)];
+  const sums = await ctx.db
+    .query("gpuTotals")
+    .withIndex("by_name", (q) => q.gte("name", `all/day/${first}`).lte("name", `all/day/${last}`))
+    .order("desc")
+    .take(daysShown);
+  const days = sums.flatMap(({ name, spent }) => (spent > 0 ? [{ day: name.slice("all/day/".length), spent }] : []));
   const near = (what: string, total: { reserved: number; spent: number }, cap: number): string[] => {
     const share = (total.reserved + total.spent) / cap;
     return share >= warnShare ? [`${Math.round(share * 100)} % of what ${what} may cost is spent or set aside.`] : [];

@@ -15,7 +15,10 @@ import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } fro
 import { findBeat, findByRef, intend, move, moveJob, planLook, planPlacing, takeIn } from "./turn/lease.ts";
 
 const listedMax = 500;
-const reapedMax = 100; // One short transaction; the rest follows in the next.
+/** Each is some writes; a tick stays short, and the rest follows at once in the next. */
+const reapedMax = 10;
+const silentMax = 250;
+const sweptMax = 25;
 const lookedMax = 500;
 /** Twelve beats of ten seconds. */
 export const silentMs = 120_000;
@@ -284,55 +287,59 @@ async function see(turn: Turn, machine: Doc<"machines">, found: readonly Observe
 }
 
 /**
- * A provider's whole account as it was just listed. What is ours and has a row is compared with it; what has none is taken in, waits five
- * minutes (its intent may be on its way) and is ended; what is not ours is written down and never touched.
+ * Some of what a provider's account was just listed to hold, and ours. What has a row is compared with it; what has none is taken in, waits
+ * five minutes (its intent may be on its way) and is ended. All of it is told so, in parts; answers when that was.
+ */
+export const compared = systemMutation({
+  args: { capability: vCapability, observed: v.array(vObserved) },
+  returns: v.number(),
+  handler: async (turn, { capability, observed }) => {
+    for (const one of observed) {
+      const holder = await findByRef(turn, one.ref);
+      if (holder) {
+        await see(turn, holder, [one]);
+        continue;
+      }
+      const intent = await turn.db
+        .query("machines")
+        .withIndex("by_key", (q) => q.eq("key", one.machineId ?? ""))
+        .first();
+      const isAwaited = intent !== null && intent.life.ref === undefined && intent.life.state !== "gone";
+      if (isAwaited) await see(turn, intent, [one]);
+      else if (one.state !== "gone" || one.satellites.length > 0) await takeIn(turn, one, "stray", { capability });
+    }
+    return turn.now;
+  },
+});
+
+const shownStates = ["booting", "ready", "busy", "draining", "ending", "leakSuspect"] as const;
+
+/**
+ * A provider's whole account was listed, and compared from `since` on. What should be there and was not shown is looked at by itself: one
+ * list proves nothing. What is not ours is written down and never touched. True while there are more that were not shown.
  */
 export const swept = systemMutation({
-  args: {
-    provider: vProviderId,
-    installId: v.string(),
-    capability: vCapability,
-    observed: v.array(vObserved),
-  },
-  returns: v.object({ ours: v.number(), foreign: v.number() }),
-  handler: async (turn, { provider, installId, capability, observed }) => {
-    const foreign = observed.filter((one) => one.installId !== installId);
-    const ours = observed.filter((one) => one.installId === installId);
-    const byKey = Map.groupBy(ours, (one) => one.machineId ?? "");
-    for (const [key, found] of byKey) {
-      for (const one of found) {
-        const holder = await findByRef(turn, one.ref);
-        if (holder) {
-          await see(turn, holder, [one]);
-          continue;
-        }
-        const intent = await turn.db
-          .query("machines")
-          .withIndex("by_key", (q) => q.eq("key", key))
-          .first();
-        const isAwaited = intent !== null && intent.life.ref === undefined && intent.life.state !== "gone";
-        if (isAwaited) await see(turn, intent, [one]);
-        else if (one.state !== "gone" || one.satellites.length > 0) await takeIn(turn, one, "stray", { capability });
-      }
-    }
-    // What should be there and was not shown is looked at by itself: one list proves nothing.
-    const keys = new Set(byKey.keys());
-    for (const state of ["booting", "ready", "busy", "draining", "ending", "leakSuspect"] as const) {
-      const rows = await turn.db
+  args: { provider: vProviderId, since: v.number(), ours: v.number(), foreign: v.array(vObserved) },
+  returns: v.boolean(),
+  handler: async (turn, { provider, since, ours, foreign }) => {
+    let left = sweptMax;
+    for (const state of shownStates) {
+      const missing = await turn.db
         .query("machines")
-        .withIndex("by_state", (q) => q.eq("life.state", state))
-        .take(lookedMax);
-      const missing = rows.filter((row) => row.offer.provider === provider && !keys.has(row.key));
+        .withIndex("by_lookedAt", (q) => q.eq("offer.provider", provider).eq("life.state", state).lt("lookedAt", since))
+        .take(left);
       for (const machine of missing) await see(turn, machine, []);
+      left -= missing.length;
+      if (left === 0) return true;
     }
     await noteSweep(turn, provider, {
       at: turn.now,
       wholeAt: turn.now,
-      ours: ours.length,
-      foreign: foreign.slice(0, 100).map(({ name, ref, satellites }) => ({ name, id: ref.id, satellites })),
+      ours,
+      foreign: foreign.map(({ name, ref, satellites }) => ({ name, id: ref.id, satellites })),
       failure: undefined,
     });
-    return { ours: ours.length, foreign: foreign.length };
+    return false;
   },
 });
 
@@ -451,7 +458,7 @@ export const reap = systemMutation({
         await planPlacing(turn, next);
       }
     }
-    const silent = turn.now - since < silentMs ? [] : await reapSilent(turn);
+    const silent = turn.now - since < silentMs ? 0 : await reapSilent(turn);
     const old = await turn.db
       .query("machines")
       .withIndex("by_goneAt", (q) => q.gte("life.goneAt", 0).lte("life.goneAt", turn.now - keptMs))
@@ -462,7 +469,7 @@ export const reap = systemMutation({
       if (beat) await turn.db.delete(beat._id);
       await turn.db.delete(_id);
     }
-    const isMore = [due.length, jobs.length, silent.length].includes(reapedMax);
+    const isMore = silent === reapedMax || [due.length, jobs.length].includes(reapedMax);
     if (isMore) await turn.scheduler.runAfter(0, internal.machines.reap, {});
     return isMore;
   },
@@ -483,25 +490,32 @@ async function reapOne(turn: Turn, machine: Doc<"machines">): Promise<void> {
  * Not heard for two minutes. Ended only when its provider answered meanwhile: otherwise it may be us who are cut off, and what runs there
  * finishes by itself.
  */
-async function reapSilent(turn: Turn): Promise<readonly unknown[]> {
+async function reapSilent(turn: Turn): Promise<number> {
+  const { silentFrom = 0 } = await readSettings(turn);
   const beats = await turn.db
     .query("machineBeats")
-    .withIndex("by_at", (q) => q.gte("at", 0).lte("at", turn.now - silentMs))
-    .take(reapedMax);
-  let ended = 0;
+    .withIndex("by_at", (q) => q.gte("at", silentFrom).lte("at", turn.now - silentMs))
+    .take(silentMax);
+  let [seenTo, last] = [0, silentFrom];
   for (const { machineId, at = 0 } of beats) {
+    if (seenTo === reapedMax) break;
+    last = at;
     const machine = await turn.db.get(machineId);
     if (!machine || isOver(machine.life.state)) continue;
-    if ((machine.lookedAt ?? 0) > at + silentMs / 2) {
-      await move(turn, machine, { type: "end", why: "silent" });
-      ended += 1;
-    } else {
-      const life = { ...machine.life, verb: "look" as const, dueAt: turn.now };
-      await turn.db.patch(machineId, { life, reapAt: turn.now + 60_000 });
+    const { life, lookedAt = 0 } = machine;
+    if (lookedAt > at + silentMs / 2) await move(turn, machine, { type: "end", why: "silent" });
+    else if (life.verb === "look" && (life.dueAt ?? 0) <= turn.now + 60_000) continue;
+    else {
+      await turn.db.patch(machineId, { life: { ...life, verb: "look", dueAt: turn.now }, reapAt: turn.now + 60_000 });
       await planLook(turn, machine.offer.provider, turn.now);
     }
+    seenTo += 1;
   }
-  return ended === 0 ? [] : beats;
+  // Those whose provider does not answer stay at the head: the next look begins behind them, and after the last from the first.
+  const isWhole = seenTo < reapedMax && beats.length < silentMax;
+  const next = isWhole ? undefined : last > silentFrom ? last : last + 1;
+  if (next !== undefined || silentFrom > 0) await writeSettings(turn, { silentFrom: next });
+  return seenTo;
 }
 
 /** What offers are judged by: what is not worth asking for, what was learned of places, and the owner's rate. */

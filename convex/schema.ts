@@ -696,6 +696,7 @@ export default defineSchema({
     .index("by_state", ["life.state"])
     .index("by_reapAt", ["reapAt"])
     .index("by_provider", ["offer.provider", "life.verb", "life.dueAt"])
+    .index("by_lookedAt", ["offer.provider", "life.state", "lookedAt"])
     .index("by_alarm", ["life.alarmAt"])
     .index("by_goneAt", ["life.goneAt"])
     .index("by_gpuJob", ["owner.gpuJobId"])
@@ -787,12 +788,19 @@ export default defineSchema({
     /** When the reaper last looked, and since when it does so without a pause: what was not heard before that is not silent. */
     reapedAt: v.optional(v.number()),
     upSince: v.optional(v.number()),
+    /** Where it goes on among those not heard, when there were more than it looks at in one go. */
+    silentFrom: v.optional(v.number()),
   }),
 
   // Sums of money under one heading each ("all/day/2026-11-21", "provider/aws/day/…", "agent/NAME/day/…", "live"), in micro-EUR.
-  gpuTotals: defineTable({ name: v.string(), reserved: v.number(), spent: v.number(), hourly: v.number() }).index("by_name", [
-    "name",
-  ]),
+  gpuTotals: defineTable({
+    name: v.string(),
+    reserved: v.number(),
+    spent: v.number(),
+    hourly: v.number(),
+    /** Of "live": what each costs to the end that it comes to by itself, counted from one day in the past (model/budget.ts). */
+    worst: v.optional(v.number()),
+  }).index("by_name", ["name"]),
 
   // What is not worth asking for before a time, and what was learned of places where machines are had (model/posterior.ts).
   gpuBlocks: defineTable(vBlock).index("by_name", ["name"]).index("by_until", ["until"]),

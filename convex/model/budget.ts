@@ -1,7 +1,7 @@
 /** What may be spent, and what is: pure sums. Everything is compared in micro-EUR at the owner's rate; what is billed is never converted. */
 import { v, type Infer } from "convex/values";
 import { quantised } from "./choose.ts";
-import type { Money, Offer, ProviderId } from "./gpu.ts";
+import type { Capability, Money, Offer, ProviderId } from "./gpu.ts";
 
 /** Each in micro-EUR. Reserved beforehand, so that none can be passed by two at once. */
 export const vCaps = v.object({
@@ -44,6 +44,36 @@ export function reserveOf(offer: Pick<Offer, "hourly" | "quantumMs" | "minimumMs
 /** What it came to, as priced. */
 export function costOf(offer: Pick<Offer, "hourly" | "quantumMs" | "minimumMs">, lifeMs: number): Money {
   return { micros: lifeMs <= 0 ? 0 : quantised(offer, lifeMs), currency: offer.hourly.currency };
+}
+
+/** A machine that deletes itself does so within this after its deadline, with nobody left but itself. */
+const selfEndMs = 2 * 60_000;
+/** One that does not is found by nobody; a day stands for "until somebody looks". */
+const nobodyMs = 24 * 3_600_000;
+const hourMs = 3_600_000;
+const worstFrom = Date.UTC(2026, 0, 1);
+
+/** How long it lives after its deadline, should Nika be gone. */
+const afterDeadline = ({ hasTtl, deletesItself, shutdownEndsBill }: Capability): number =>
+  hasTtl || deletesItself !== "no" || shutdownEndsBill === "yes" ? selfEndMs : nobodyMs;
+
+/**
+ * What it would cost from 1 January 2026 until it ends by itself. Whole micro-EUR, so that sums of it are exact; less what that much an hour
+ * costs until now it is what it still costs, and a sum over all machines needs none of them.
+ */
+export function worstSince({ deadline, capability }: { deadline: number; capability: Capability }, hourly: number): number {
+  return Math.ceil((hourly * (deadline + afterDeadline(capability) - worstFrom)) / hourMs);
+}
+
+/** The sum of these as of now. `late`: machines past their deadline, whose time up to now is not to be taken off again. */
+export function worstAt(
+  sum: { readonly worst: number; readonly hourly: number },
+  late: readonly { readonly deadline: number; readonly hourly: number }[],
+  now: number,
+): number {
+  const until = (sum.hourly * (now - worstFrom)) / hourMs;
+  const again = late.reduce((all, { deadline, hourly }) => all + (hourly * Math.max(0, now - deadline)) / hourMs, 0);
+  return Math.max(0, Math.ceil(sum.worst - until + again));
 }
 
 /** A sum under one heading: what is set aside for what runs, and what is spent. Micro-EUR. */

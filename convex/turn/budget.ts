@@ -8,6 +8,7 @@ import {
   findRefusal,
   monthOf,
   toMicroEuro,
+  worstSince,
   type Caps,
   type Sheet,
   type Total,
@@ -24,6 +25,7 @@ export type GpuSettings = {
   readonly stoppedAt?: number;
   readonly reapedAt?: number;
   readonly upSince?: number;
+  readonly silentFrom?: number;
 };
 
 export async function readSettings(ctx: Reader): Promise<GpuSettings> {
@@ -63,7 +65,7 @@ const findTotal = (ctx: Reader, name: string): Promise<Doc<"gpuTotals"> | null> 
     .withIndex("by_name", (q) => q.eq("name", name))
     .unique();
 
-export async function totalOf(ctx: Reader, name: string): Promise<Total & { readonly hourly: number }> {
+export async function totalOf(ctx: Reader, name: string): Promise<Total & { readonly hourly: number; readonly worst?: number }> {
   return (await findTotal(ctx, name)) ?? { reserved: 0, spent: 0, hourly: 0 };
 }
 
@@ -73,7 +75,7 @@ export const nothingCounted: Counted = { reserved: 0, hourly: 0, spent: 0 };
 /** Makes the sums say `next` of a machine where they said what its row does; whoever calls writes `next` on the row. */
 export async function recount(
   turn: Turn,
-  machine: Pick<Doc<"machines">, "createdAt" | "offer" | "by" | "counted">,
+  machine: Pick<Doc<"machines">, "createdAt" | "offer" | "by" | "counted" | "deadline" | "capability">,
   next: Counted,
 ): Promise<void> {
   const { counted } = machine;
@@ -81,12 +83,19 @@ export async function recount(
   const spent = next.spent - counted.spent;
   const hourly = next.hourly - counted.hourly;
   if (reserved === 0 && spent === 0 && hourly === 0) return;
+  const worst = worstSince(machine, next.hourly) - worstSince(machine, counted.hourly);
   for (const name of headings(machine)) {
     const row = await findTotal(turn, name);
+    const also = name === "live" ? { worst: (row?.worst ?? 0) + worst } : {};
     if (row) {
       const { _id } = row;
-      await turn.db.patch(_id, { reserved: row.reserved + reserved, spent: row.spent + spent, hourly: row.hourly + hourly });
-    } else await turn.db.insert("gpuTotals", { name, reserved, spent, hourly });
+      await turn.db.patch(_id, {
+        reserved: row.reserved + reserved,
+        spent: row.spent + spent,
+        hourly: row.hourly + hourly,
+        ...also,
+      });
+    } else await turn.db.insert("gpuTotals", { name, reserved, spent, hourly, ...also });
   }
 }
 

@@ -86,6 +86,7 @@ export async function intend(turn: Turn, order: Order): Promise<Ordered> {
   const machineId = await turn.db.insert("machines", machine);
   await recount(turn, { ...machine, counted: nothingCounted }, counted);
   await turn.db.insert("machineBeats", { machineId, seq: 0 });
+  turn.tally.add("machines", "open", 1);
   await work(turn, { ...machine, _id: machineId });
   return { type: "intended", machineId };
 }
@@ -98,6 +99,7 @@ export async function move(turn: Turn, machine: Machine, event: MachineEvent, sh
   const observed = shown ?? machine.observed;
   const { isTooDear, ...money } = await moneyOf(turn, { ...machine, ...(observed && { observed }) }, life);
   const reapAt = reapAtOf(life, turn.now);
+  turn.tally.add("machines", "open", Number(life.state !== "gone") - Number(before.state !== "gone"));
   const changes = { life: stored(life), ...money, ...(observed && { observed }) };
   await turn.db.patch(machine._id, { ...changes, reapAt });
   const { reapAt: _reapAt, ...kept } = machine;
@@ -263,6 +265,7 @@ export async function takeIn(
     life: stored(found(observed, why, turn.now)),
   };
   const machineId = await turn.db.insert("machines", machine);
+  turn.tally.add("machines", "open", 1);
   const row = await turn.db.get(machineId);
   if (!row) throw new Error("A row just written is there.");
   await work(turn, row);

@@ -1,6 +1,6 @@
 import type { DatabaseReader, DatabaseWriter } from "../_generated/server.js";
 
-export type Noun = "documents" | "jobs" | "events" | "uses";
+export type Noun = "documents" | "jobs" | "events" | "uses" | "machines";
 
 /** Counts changes during one mutation and writes them once at its end, so that counting never costs a scan. */
 export type Tally = {

@@ -8,6 +8,9 @@ import { failureOf } from "./create.ts";
 type Sought = FunctionReturnType<typeof internal.machines.toLook>[number];
 type Id = Sought["machineId"];
 
+/** In short writes: one of hundreds would hold up all others. */
+const writtenMax = 25;
+
 /** One list serves for all of a provider's machines that are to be looked at; who is not on it is asked about by itself. */
 export const lookAtMachines = defineFunction({
   kind: "machines.look",
@@ -38,10 +41,13 @@ export const lookAtMachines = defineFunction({
       failure = failureOf(error, "transient");
     }
     signal.throwIfAborted();
-    await state.mutation(internal.machines.looked, {
-      looks,
-      ...(failure && { failed: { machineIds: failedIds, failure } }),
-    });
+    for (let from = 0; from < Math.max(looks.length, failedIds.length); from += writtenMax) {
+      const machineIds = failedIds.slice(from, from + writtenMax);
+      await state.mutation(internal.machines.looked, {
+        looks: looks.slice(from, from + writtenMax),
+        ...(failure && { failed: { machineIds, failure } }),
+      });
+    }
     return { type: "done" };
   },
 });

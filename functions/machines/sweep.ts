@@ -8,6 +8,7 @@ import { judge, type Verdict } from "../../convex/model/sweep.ts";
 import { defineFunction } from "../define.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Provider, Providers } from "../ports/gpu.ts";
+import type { State } from "../ports/state.ts";
 import { failureOf } from "./create.ts";
 import { listAll } from "./look.ts";
 
@@ -75,6 +76,27 @@ export async function endOne(
   }
 }
 
+const writtenMax = 25;
+const foreignMax = 100;
+
+/** In short writes: with thousands of machines one would hold up all others. */
+async function writeDown(
+  state: State,
+  { id: provider, capability }: Provider,
+  observed: readonly Observed[],
+  { installId, signal }: { readonly installId: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const ours = observed.filter((one) => one.installId === installId);
+  const foreign = observed.filter((one) => one.installId !== installId).slice(0, foreignMax);
+  const since = await state.mutation(internal.machines.compared, { capability, observed: ours.slice(0, writtenMax) });
+  for (let from = writtenMax; from < ours.length; from += writtenMax) {
+    signal.throwIfAborted();
+    await state.mutation(internal.machines.compared, { capability, observed: ours.slice(from, from + writtenMax) });
+  }
+  const whole = { provider, since, ours: ours.length, foreign };
+  while (await state.mutation(internal.machines.swept, whole)) signal.throwIfAborted();
+}
+
 /** The same as a job, and compared with what stands in the database. */
 export const sweepMachines = defineFunction({
   kind: "machines.sweep",
@@ -87,7 +109,7 @@ export const sweepMachines = defineFunction({
       const things = await sweepAccount(provider, { installId, clock, signal });
       const observed = things.map((thing) => thing.observed);
       signal.throwIfAborted();
-      await state.mutation(internal.machines.swept, { provider: id, installId, capability: provider.capability, observed });
+      await writeDown(state, provider, observed, { installId, signal });
     } catch (error) {
       signal.throwIfAborted();
       await state.mutation(internal.machines.sweepFailed, { provider: id, failure: failureOf(error, "transient").says });

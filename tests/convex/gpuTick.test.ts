@@ -1,0 +1,113 @@
+/** What the lease engine's clock does with many machines, and the sums that are kept instead of reading them all. */
+import assert from "node:assert/strict";
+import { after, beforeEach, mock, test } from "node:test";
+import { api, internal } from "../../convex/_generated/api.js";
+import { installId } from "../fakes/gpu/fleet.ts";
+import { offerAt, openPlain } from "../fakes/gpu/plain.ts";
+import { openFakeState, type FakeState } from "../fakes/state.ts";
+
+const hourMs = 3_600_000;
+const start = Date.UTC(2026, 10, 22);
+beforeEach(() => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ["Date"], now: start });
+});
+after(() => mock.timers.reset());
+const pass = (ms: number): void => mock.timers.tick(ms);
+const { capability } = openPlain({ now: () => start }).provider;
+
+async function openState(): Promise<FakeState> {
+  const state = openFakeState();
+  await state.owner.mutation(api.gpuSpend.setCaps, { caps: { job: 1e12, day: 1e12, month: 1e12, hourly: 1e12 } });
+  return state;
+}
+
+/** One that is at work, as its provider shows it. */
+async function rent(state: FakeState, i: number, provider: "scaleway" | "runpod" = "scaleway", hourly = 600_000) {
+  const ask = { label: `work ${i}`, command: ["true"], need: {}, runMsMax: 2 * hourMs };
+  const gpuJobId = await state.mutation(internal.gpuJobs.add, { ask });
+  await state.mutation(internal.gpuJobs.placing, { gpuJobId });
+  const choices = [{ offer: offerAt(provider, "zone-1", Date.now(), hourly), capability }];
+  const machineId = await state.mutation(internal.gpuJobs.placed, { gpuJobId, installId, choices, says: "" });
+  assert(machineId);
+  const intent = await state.mutation(internal.machines.asking, { machineId });
+  assert(intent);
+  const { key, name } = intent;
+  const ref = { provider, region: "zone-1", id: `m${i}` };
+  const observed = { ref, name, machineId: key, installId, state: "running" as const, isBilled: true, satellites: [] };
+  await state.mutation(internal.machines.setSecret, { machineId, secretHash: key });
+  await state.mutation(internal.machines.asked, { machineId, result: { type: "created", observed } });
+  await state.mutation(internal.machines.enrol, { key, secretHash: key });
+  await state.mutation(internal.gpuJobs.started, { machineId, epoch: 1, facts: [] });
+  return { machineId, observed };
+}
+const spend = (state: FakeState) => state.query(internal.gpuSpend.view, { now: Date.now() });
+const lifeOf = async (state: FakeState, id: Awaited<ReturnType<typeof rent>>["machineId"]) =>
+  (await state.run((ctx) => ctx.db.get(id)))?.life;
+
+test("what machines would cost at worst is their price until they end by themselves, also past their deadline", async () => {
+  const state = await openState();
+  const rented = [await rent(state, 1), await rent(state, 2, "runpod", 1_000_000)];
+  const byHand = async (): Promise<number> => {
+    const rows = await state.run((ctx) => ctx.db.query("machines").collect());
+    return rows
+      .filter(({ life }) => life.state !== "gone")
+      .reduce((all, { offer, deadline }) => {
+        const ms = Math.max(0, deadline - Date.now()) + 2 * 60_000;
+        return all + (offer.hourly.micros * ms) / hourMs;
+      }, 0);
+  };
+  const near = async (): Promise<void> => {
+    const { orphanWorst, machines } = await spend(state);
+    assert(Math.abs(orphanWorst - (await byHand())) <= 3, `${orphanWorst}, and by hand ${await byHand()}`);
+    assert.equal(machines, 2);
+  };
+  await near();
+  pass(hourMs);
+  await near();
+  for (const { machineId } of rented) await state.mutation(internal.machines.end, { machineId, why: "idle" });
+  pass(30 * hourMs);
+  await near();
+  for (const { machineId } of rented)
+    for (let i = 0; i < 3; i += 1) {
+      await state.mutation(internal.machines.looked, { looks: [{ machineId, found: [] }] });
+      pass(10 * 60_000);
+    }
+  const { orphanWorst, machines, hourly } = await spend(state);
+  assert.deepEqual({ orphanWorst, machines, hourly }, { orphanWorst: 0, machines: 0, hourly: 0 });
+});
+
+test("a sweep looks at all that were not shown, in parts, and only at those", async () => {
+  const state = await openState();
+  const rented = [];
+  for (let i = 0; i < 30; i += 1) rented.push(await rent(state, i));
+  pass(60_000);
+  const since = await state.mutation(internal.machines.compared, {
+    capability,
+    observed: rented.slice(0, 2).map(({ observed }) => observed),
+  });
+  const whole = { provider: "scaleway" as const, since, ours: 2, foreign: [] };
+  assert.equal(await state.mutation(internal.machines.swept, whole), true);
+  pass(1);
+  assert.equal(await state.mutation(internal.machines.swept, whole), false);
+  const lives = await Promise.all(rented.map(({ machineId }) => lifeOf(state, machineId)));
+  assert.deepEqual(
+    lives.map((life) => life?.cleanLooks),
+    rented.map((_, i) => (i < 2 ? 0 : 1)),
+  );
+});
+
+test("machines whose provider does not answer do not hide those that are silent behind them", async () => {
+  const state = await openState();
+  const unknown = [];
+  for (let i = 0; i < 12; i += 1) unknown.push(await rent(state, i));
+  pass(1_000);
+  const { machineId: silent } = await rent(state, 99, "runpod");
+  for (let i = 0; i < 5; i += 1) {
+    pass(60_000);
+    await state.run((ctx) => ctx.db.patch(silent, { lookedAt: Date.now() }));
+    for (let more = true; more;) more = await state.mutation(internal.machines.reap, {});
+  }
+  assert.equal((await lifeOf(state, silent))?.why, "silent");
+  for (const { machineId } of unknown) assert.equal((await lifeOf(state, machineId))?.state, "ready");
+});
