@@ -226,6 +226,16 @@ export function machineName({
   return `nika-${installId.slice(0, installChars)}-${machineId.slice(0, machineChars)}-${seconds}`;
 }
 
+/** What an hour was offered for, in letters that every vendor's tags take. It stands on the thing, for when nothing else knows of it. */
+export const priceTag = ({ micros, currency }: Money): string => `${Math.round(micros)}-${currency.toLowerCase()}`;
+
+/** Undefined for what is no price. */
+export function parsePriceTag(text: string | undefined): Money | undefined {
+  const [, micros, currency] = /^(\d{1,15})-(eur|usd)$/.exec(text ?? "") ?? [];
+  if (micros === undefined) return undefined;
+  return { micros: Number(micros), currency: currency === "eur" ? "EUR" : "USD" };
+}
+
 /** Undefined for names that are none of ours. */
 export function parseMachineName(
   name: string,

@@ -1,65 +1,88 @@
 /**
  * Every fault of rented machines (docs/machines.md) at every emulated provider, with the lease engine as it is: at the end nothing is billed,
  * nothing lived unwanted for longer than the killers take, and nothing was spent that was not set aside before. Simulated clocks, emulated vendors; nothing is rented.
- * `node scripts/drills/gpuFaults.ts [PROVIDER…] [--only NUMBER]`
+ * `node scripts/drills/gpuFaults.ts [PROVIDER…] [--only NUMBER] [--short]`; `--short`: a few of them, at machines only, in under a minute.
  */
 import { parseArgs } from "node:util";
 import { openFleet, type World } from "../../tests/fakes/gpu/fleet.ts";
-import { play, scenarios, type Finding } from "../../tests/fakes/gpu/scenarios.ts";
+import { play, scenarios, type Finding, type Scenario } from "../../tests/fakes/gpu/scenarios.ts";
 import { worlds } from "../../tests/fakes/gpu/worlds.ts";
 
-const { values, positionals } = parseArgs({ options: { only: { type: "string" } }, allowPositionals: true });
-const chosen = Object.entries(worlds).filter(([name]) => positionals.length === 0 || positionals.includes(name));
-const played = scenarios.filter(({ number }) => values.only === undefined || number === Number(values.only));
-const problems: string[] = [];
-const table = new Map<string, Map<string, string>>();
-let [count, skipped, worst] = [0, 0, 0];
-const startedAt = performance.now();
+const { values, positionals } = parseArgs({
+  options: { only: { type: "string" }, short: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const unknown = positionals.filter((name) => !(name in worlds));
+if (unknown.length > 0) {
+  console.error(`There is no emulated ${unknown.join(", ")}; there are ${Object.keys(worlds).join(", ")}.`);
+  process.exit(2);
+}
+const chosen = Object.entries(worlds).filter(([name]) =>
+  positionals.length === 0 ? !values.short || !name.endsWith("Managed") : positionals.includes(name),
+);
+const played = scenarios.filter(
+  ({ number, isShort }) => (values.only === undefined || number === Number(values.only)) && (!values.short || isShort === true),
+);
 
-for (const [vendor, open] of chosen)
+/** What came of one provider. `worst` in minutes, while what lived could be ended. */
+type Sum = { played: number; impossible: number; problems: number; worst: number; unseen: number; ms: number };
+const sums = new Map<string, Sum>();
+const table = new Map<string, string[]>();
+
+for (const [vendor, open] of chosen) {
+  const sum: Sum = { played: 0, impossible: 0, problems: 0, worst: 0, unseen: 0, ms: 0 };
+  sums.set(vendor, sum);
+  const startedAt = performance.now();
   for (const scenario of played) {
     const label = `${scenario.number} ${scenario.name}`;
-    const cells = table.get(label) ?? new Map<string, string>();
-    table.set(label, cells);
     const fleet = await openFleet(open);
     const [world] = fleet.worlds;
     const can = world?.lying.can ?? [];
-    if (!world || scenario.takes?.some((fault) => !can.includes(fault))) {
-      skipped += 1;
-      cells.set(vendor, "–");
-    } else {
-      const found = await playOne(scenario, fleet, world);
-      count += 1;
-      worst = Math.max(worst, found.orphanMin - (scenario.blindMin ?? 0));
-      cells.set(vendor, found.problems.length === 0 ? found.orphanMin.toFixed(1) : "FAILED");
-      for (const problem of found.problems) {
-        problems.push(`${vendor}: ${label}: ${problem}`);
-        console.error(`${vendor}: ${label}: ${problem}`);
-      }
+    let cell = "–";
+    if (!world || scenario.takes?.some((fault) => !can.includes(fault))) sum.impossible += 1;
+    else {
+      const { orphanMin, problems, overMicros } = await playOne(scenario, fleet, world);
+      sum.played += 1;
+      sum.problems += problems.length;
+      sum.worst = Math.max(sum.worst, orphanMin - (scenario.blindMin ?? 0));
+      if (problems.length === 0 && overMicros > 0) sum.unseen += 1;
+      cell = problems.length > 0 ? "FAILED" : `${orphanMin.toFixed(1)}${overMicros > 0 ? "*" : " "}`;
+      for (const problem of problems) console.error(`${vendor}: ${label}: ${problem}`);
     }
+    table.set(label, [...(table.get(label) ?? []), cell]);
     await fleet.close();
   }
+  sum.ms = performance.now() - startedAt;
+}
 
-const names = chosen.map(([name]) => name);
 const wide = Math.max(...[...table.keys()].map((label) => label.length));
-console.log(`${"minutes that something lived unwanted".padEnd(wide)}  ${names.map((name) => name.padStart(9)).join(" ")}`);
-for (const [label, cells] of table)
-  console.log(`${label.padEnd(wide)}  ${names.map((name) => (cells.get(name) ?? "").padStart(9)).join(" ")}`);
-console.log(
-  `gpu faults: ${count} played at ${names.length} emulated providers in ${((performance.now() - startedAt) / 1_000).toFixed(0)} s ` +
-    `(– ${skipped}: this vendor cannot do so), ${worst.toFixed(1)} min unwanted at most while it could be ended, ${problems.length} problems`,
-);
-process.exit(problems.length === 0 ? 0 : 1);
+const row = (label: string, cells: readonly (string | number)[]): void =>
+  console.log(`${label.padEnd(wide)}  ${cells.map((cell) => String(cell).padStart(13)).join(" ")}`);
+const rowOf = (label: string, tell: (sum: Sum) => string | number): void => row(label, [...sums.values()].map(tell));
 
-async function playOne(
-  scenario: (typeof scenarios)[number],
-  fleet: Awaited<ReturnType<typeof openFleet>>,
-  world: World,
-): Promise<Finding> {
+row("minutes that something lived unwanted", [...sums.keys()]);
+for (const [label, cells] of table) row(label, cells);
+console.log();
+row("in all", [...sums.keys()]);
+rowOf("played", (sum) => sum.played);
+rowOf("– not played: this vendor cannot do so", (sum) => sum.impossible);
+rowOf("problems", (sum) => sum.problems);
+rowOf("minutes unwanted at most, while it could be ended", (sum) => sum.worst.toFixed(1));
+rowOf("* billed beyond what was set aside, where the bill alone tells", (sum) => sum.unseen);
+rowOf("seconds that the drill took", (sum) => (sum.ms / 1_000).toFixed(0));
+
+const total = (tell: (sum: Sum) => number): number => [...sums.values()].reduce((all, sum) => all + tell(sum), 0);
+const problems = total((sum) => sum.problems);
+console.log(
+  `gpu faults: ${total((sum) => sum.played)} played at ${sums.size} emulated providers in ${(total((sum) => sum.ms) / 1_000).toFixed(0)} s, ${problems} problems`,
+);
+process.exit(problems === 0 ? 0 : 1);
+
+async function playOne(scenario: Scenario, fleet: Awaited<ReturnType<typeof openFleet>>, world: World): Promise<Finding> {
   try {
     return await play(scenario, fleet, world);
   } catch (error) {
     const says = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    return { orphanMin: 0, boundMin: 0, billed: 0, problems: [says] };
+    return { orphanMin: 0, boundMin: 0, overMicros: 0, problems: [says] };
   }
 }

@@ -255,7 +255,8 @@ const belongsTo =
   ({ on }: Disk): boolean =>
     on === undefined || on === instanceId;
 
-const observedDisk = ({ satellite, identity }: Disk, region: string): Observed => ({
+/** Its tags tell what the machine cost, not what it costs by itself. */
+const observedDisk = ({ satellite, identity: { hourly: _hourly, ...identity } }: Disk, region: string): Observed => ({
   ref: { provider: "aws", region, id: satellite.id },
   ...identity,
   state: "stopped",

@@ -5,7 +5,7 @@
 import type * as Ec2Sdk from "@aws-sdk/client-ec2";
 import type { EC2Client, Instance, RunInstancesCommandInput } from "@aws-sdk/client-ec2";
 import type { MachineIntent, Observed, Satellite } from "../../../convex/model/gpu.ts";
-import { parseMachineName } from "../../../convex/model/gpu.ts";
+import { parseMachineName, parsePriceTag, priceTag } from "../../../convex/model/gpu.ts";
 import { ProviderError } from "../../../functions/ports/gpu.ts";
 import { failureOf } from "../http.ts";
 import { fromSdk } from "./failures.ts";
@@ -30,7 +30,12 @@ type SendOptions = { readonly abortSignal: AbortSignal };
 
 const callLimitMs = 60_000;
 
-export const tagKeys = { install: "nika:install", machine: "nika:machine", deadline: "nika:deadline" } as const;
+export const tagKeys = {
+  install: "nika:install",
+  machine: "nika:machine",
+  deadline: "nika:deadline",
+  hourly: "nika:hourly",
+} as const;
 
 export function openEc2({ key, url }: { readonly key: AwsKey; readonly url?: string }): Ec2 {
   const clients = new Map<string, EC2Client>();
@@ -158,6 +163,7 @@ export function runRequest(intent: MachineIntent, image: Image, group: string): 
     { Key: tagKeys.install, Value: intent.installId },
     { Key: tagKeys.machine, Value: intent.machineId },
     { Key: tagKeys.deadline, Value: String(Math.ceil(intent.deadline / 1000)) },
+    { Key: tagKeys.hourly, Value: priceTag(offer.hourly) },
   ];
   const tagged = [
     "instance",
@@ -219,7 +225,7 @@ const states: Readonly<Record<string, Observed["state"]>> = {
   terminated: "gone",
 };
 
-export type Identity = Pick<Observed, "name" | "installId" | "machineId" | "deadline">;
+export type Identity = Pick<Observed, "name" | "installId" | "machineId" | "deadline" | "hourly">;
 
 export function identityOf(tags: readonly { Key?: string | undefined; Value?: string | undefined }[] | undefined): Identity {
   const by = new Map((tags ?? []).map((one) => [one.Key ?? "", one.Value ?? ""]));
@@ -229,8 +235,10 @@ export function identityOf(tags: readonly { Key?: string | undefined; Value?: st
   const machineId = by.get(tagKeys.machine) ?? parsed?.machineId;
   const seconds = Number(by.get(tagKeys.deadline) ?? Number.NaN);
   const deadline = Number.isFinite(seconds) ? seconds * 1000 : parsed?.deadline;
+  const hourly = parsePriceTag(by.get(tagKeys.hourly));
   return {
     name,
+    ...(hourly && { hourly }),
     ...(installId === undefined ? {} : { installId }),
     ...(machineId === undefined ? {} : { machineId }),
     ...(deadline === undefined ? {} : { deadline }),

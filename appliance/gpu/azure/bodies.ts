@@ -1,14 +1,31 @@
 /** What Azure is asked to make, as JSON. */
-import type { MachineIntent } from "../../../convex/model/gpu.ts";
+import { parsePriceTag, priceTag, type MachineIntent, type Observed } from "../../../convex/model/gpu.ts";
+import { textOf } from "../record.ts";
 
-export const labels = { install: "nika-install", machine: "nika-machine", deadline: "nika-deadline", spot: "nika-spot" } as const;
+export const labels = {
+  install: "nika-install",
+  machine: "nika-machine",
+  deadline: "nika-deadline",
+  hourly: "nika-hourly",
+  since: "nika-since",
+  spot: "nika-spot",
+} as const;
 
-export const labelsOf = ({ installId, machineId, deadline, offer }: MachineIntent): Record<string, string> => ({
+/** `now`: Azure shows when a machine was made in some of its answers only. */
+export const labelsOf = ({ installId, machineId, deadline, offer }: MachineIntent, now: number): Record<string, string> => ({
   [labels.install]: installId,
   [labels.machine]: machineId,
   [labels.deadline]: String(Math.ceil(deadline / 1_000)),
+  [labels.hourly]: priceTag(offer.hourly),
+  [labels.since]: String(Math.floor(now / 1_000)),
   ...(offer.isSpot ? { [labels.spot]: "yes" } : {}),
 });
+
+/** What an hour was offered for, as it stands on the thing. */
+export function priceOf(tags: Readonly<Record<string, unknown>>): Pick<Observed, "hourly"> {
+  const hourly = parsePriceTag(textOf(tags[labels.hourly]));
+  return hourly ? { hourly } : {};
+}
 
 export const sshBody = {
   properties: {
@@ -41,11 +58,14 @@ export const networkBody = (guard: string): object => ({
 const gpuImage = { publisher: "microsoft-dsvm", offer: "ubuntu-hpc", sku: "2204", version: "latest" };
 const plainImage = { publisher: "Canonical", offer: "ubuntu-24_04-lts", sku: "server", version: "latest" };
 
-export function machineBody(intent: MachineIntent, subnet: string, hasIdentity: boolean) {
+export function machineBody(
+  intent: MachineIntent,
+  { subnet, hasIdentity, now }: { readonly subnet: string; readonly hasIdentity: boolean; readonly now: number },
+) {
   const { name, offer, diskMb, publicKey, boot } = intent;
   return {
     location: offer.region,
-    tags: labelsOf(intent),
+    tags: labelsOf(intent, now),
     ...(hasIdentity ? { identity: { type: "SystemAssigned" } } : {}),
     properties: {
       hardwareProfile: { vmSize: offer.type },
@@ -118,7 +138,7 @@ export function scheduleBody({
   if (at - now >= dayMs - 600_000) return undefined;
   const time = new Date(at).toISOString().slice(11, 16).replace(":", "");
   return {
-    tags: labelsOf(intent),
+    tags: labelsOf(intent, now),
     properties: {
       status: "Enabled",
       taskType: "ComputeVmShutdownTask",
@@ -151,7 +171,7 @@ export function jobBody(
       limits: { jobLimitsType: "Command", timeout: `PT${seconds}S` },
       resources: { instanceType: intent.offer.type, instanceCount: 1 },
       queueSettings: { jobTier: intent.offer.isSpot ? "Spot" : "Standard" },
-      tags: labelsOf(intent),
+      tags: labelsOf(intent, now),
     },
   };
 }

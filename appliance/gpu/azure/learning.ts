@@ -5,7 +5,7 @@ import { ProviderError } from "../../../functions/ports/gpu.ts";
 import { createRefusal, failureOf } from "../http.ts";
 import { isRecord, textOf, timeOf } from "../record.ts";
 import { versions, type Arm } from "./arm.ts";
-import { jobBody, labels } from "./bodies.ts";
+import { jobBody, labels, priceOf } from "./bodies.ts";
 import { azureFailure } from "./failures.ts";
 import { shortHash } from "./machine.ts";
 
@@ -119,6 +119,7 @@ function observedJob(job: Record<string, unknown>, region: string): Observed {
     ...(installId === undefined ? {} : { installId }),
     ...(machineId === undefined ? {} : { machineId }),
     ...(parsed ? { deadline: parsed.deadline } : {}),
+    ...priceOf(tags),
     state,
     ...(wentBy === undefined ? {} : { wentBy }),
     isBilled: state !== "gone",

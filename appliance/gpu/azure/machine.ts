@@ -11,7 +11,7 @@ import { createRefusal } from "../http.ts";
 import { isRecord, recordsIn, textOf } from "../record.ts";
 import { versions, type Arm } from "./arm.ts";
 import { azureFailure } from "./failures.ts";
-import { labelsOf, labels, machineBody, networkBody, scheduleBody, sshBody } from "./bodies.ts";
+import { labelsOf, labels, machineBody, networkBody, priceOf, scheduleBody, sshBody } from "./bodies.ts";
 
 export type MachineOptions = {
   readonly arm: Arm;
@@ -43,7 +43,7 @@ export function openMachines({ arm, subscription, now, selfDeleteRole }: Machine
   /** All but the machine itself: free of charge, tagged from the first call on. */
   async function prepare(intent: MachineIntent, signal: AbortSignal): Promise<string> {
     const { name, offer } = intent;
-    const tags = labelsOf(intent);
+    const tags = labelsOf(intent, now());
     const place = { location: offer.region, tags };
     await arm.ask({ method: "PUT", path: groupPath(name), json: place }, signal);
     const network = `${groupOf(name)}/providers/Microsoft.Network`;
@@ -124,7 +124,7 @@ export function openMachines({ arm, subscription, now, selfDeleteRole }: Machine
         return left ? { type: "unknown", failure: error.failure, ref } : { type: "failed", failure: error.failure };
       }
       const publicKey = intent.publicKey === "" ? await nobodysKey() : intent.publicKey;
-      const json = machineBody({ ...intent, publicKey }, subnet, selfDeleteRole !== undefined);
+      const json = machineBody({ ...intent, publicKey }, { subnet, hasIdentity: selfDeleteRole !== undefined, now: now() });
       const sent = await arm.send({ method: "PUT", path: `${machineOf(name)}?api-version=${versions.compute}`, json }, signal);
       const refused = createRefusal(sent, azureFailure, now());
       // The group is there whatever became of the machine, so it is never simply "failed".
@@ -143,7 +143,7 @@ export function openMachines({ arm, subscription, now, selfDeleteRole }: Machine
         throw error;
       }
       await arrangeItsEnd(intent, sent.answer.body, signal);
-      const group = { name, location: offer.region, tags: labelsOf(intent) };
+      const group = { name, location: offer.region, tags: labelsOf(intent, now()) };
       return { type: "created", observed: observedGroup(group, isRecord(sent.answer.body) ? sent.answer.body : {}, []) };
     },
     describe,
@@ -215,12 +215,16 @@ function observedGroup(
   const installId = textOf(tags[labels.install]) || parsed?.installId;
   const machineId = textOf(tags[labels.machine]) || parsed?.machineId;
   const deadline = seconds > 0 ? seconds * 1_000 : parsed?.deadline;
+  const since = Number(textOf(tags[labels.since]));
   return {
     ref: { provider: "azure", region, id: name },
     name,
     ...(installId === undefined ? {} : { installId }),
     ...(machineId === undefined ? {} : { machineId }),
     ...(deadline === undefined ? {} : { deadline }),
+    // What is left without its machine costs less, and nobody says how much.
+    ...(machine ? priceOf(tags) : {}),
+    ...(since > 0 ? { createdAt: since * 1_000 } : {}),
     state,
     ...(wasTaken ? { wentBy: "preemption" as const } : {}),
     // A machine that shut itself down is billed in full.

@@ -1,13 +1,18 @@
 /** Compute Engine's machines. Each has Google's own timer, which deletes it at the deadline, whatever becomes of us. */
 import type { CreateResult, MachineIntent, Observed, Ref } from "../../../convex/model/gpu.ts";
-import { parseMachineName } from "../../../convex/model/gpu.ts";
+import { parseMachineName, parsePriceTag, priceTag } from "../../../convex/model/gpu.ts";
 import { ProviderError } from "../../../functions/ports/gpu.ts";
 import { createRefusal, failureOf } from "../http.ts";
 import { isRecord, recordsIn, textOf, timeOf } from "../record.ts";
 import { googleFailure, operationFailure } from "./failures.ts";
 import { acrossZones, type Rest } from "./rest.ts";
 
-export const labels = { install: "nika-install", machine: "nika-machine", deadline: "nika-deadline" } as const;
+export const labels = {
+  install: "nika-install",
+  machine: "nika-machine",
+  deadline: "nika-deadline",
+  hourly: "nika-hourly",
+} as const;
 export const hasOurLabel = encodeURIComponent(`labels.${labels.install}:*`);
 
 export type ComputeOptions = {
@@ -177,11 +182,12 @@ export function partsOf(type: string): {
   return accelerator === undefined ? { machine } : { machine, accelerator: { type: accelerator, count: Number(count) } };
 }
 
-export function labelsOf({ installId, machineId, deadline }: MachineIntent): Record<string, string> {
+export function labelsOf({ installId, machineId, deadline, offer }: MachineIntent): Record<string, string> {
   return {
     [labels.install]: installId.toLowerCase(),
     [labels.machine]: machineId.toLowerCase(),
     [labels.deadline]: String(Math.ceil(deadline / 1_000)),
+    [labels.hourly]: priceTag(offer.hourly),
   };
 }
 
@@ -276,6 +282,12 @@ export function identityOf(own: unknown, name: string): Pick<Observed, "installI
   };
 }
 
+/** What an hour was offered for, as it stands on the thing. */
+export function priceOf(own: unknown): Pick<Observed, "hourly"> {
+  const hourly = parsePriceTag(isRecord(own) ? textOf(own[labels.hourly]) : undefined);
+  return hourly ? { hourly } : {};
+}
+
 function observedInstance(instance: Record<string, unknown>, ref: Ref): Observed {
   const state = states[textOf(instance["status"])] ?? "running";
   const [nic] = recordsIn(instance, "networkInterfaces") ?? [];
@@ -285,6 +297,7 @@ function observedInstance(instance: Record<string, unknown>, ref: Ref): Observed
     ref,
     name: ref.id,
     ...identityOf(instance["labels"], ref.id),
+    ...priceOf(instance["labels"]),
     state,
     // What is stopped keeps its disk, which is paid.
     isBilled: true,

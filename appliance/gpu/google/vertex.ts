@@ -6,7 +6,7 @@ import type { CreateResult, MachineIntent, Observed, Ref } from "../../../convex
 import { ProviderError } from "../../../functions/ports/gpu.ts";
 import { createRefusal, failureOf } from "../http.ts";
 import { isRecord, recordsIn, textOf, timeOf } from "../record.ts";
-import { hasOurLabel, identityOf, labelsOf, partsOf } from "./compute.ts";
+import { hasOurLabel, identityOf, labelsOf, partsOf, priceOf } from "./compute.ts";
 import { googleFailure, jobFailure } from "./failures.ts";
 import type { Rest, hostsOf } from "./rest.ts";
 
@@ -165,6 +165,7 @@ function observedJob(job: Record<string, unknown>, region: string): Observed {
     ref: { provider: "google", region, id: textOf(job["name"]) },
     name,
     ...identityOf(job["labels"], name),
+    ...priceOf(job["labels"]),
     state,
     ...(wentBy === undefined ? {} : { wentBy }),
     isBilled: state !== "gone",

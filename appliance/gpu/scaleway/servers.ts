@@ -5,6 +5,8 @@
  */
 import {
   parseMachineName,
+  parsePriceTag,
+  priceTag,
   type CreateResult,
   type MachineIntent,
   type Observed,
@@ -196,6 +198,7 @@ export function tagsOf(intent: MachineIntent): string[] {
     `nika-machine=${intent.machineId}`,
     `nika-until=${Math.ceil(intent.deadline / 1000)}`,
     `nika-name=${intent.name}`,
+    `nika-hourly=${priceTag(intent.offer.hourly)}`,
   ];
 }
 
@@ -203,12 +206,14 @@ function fromServer(server: Server): Observed {
   const { tags, zone } = server;
   const [installId, machineId, until] = ["nika-install", "nika-machine", "nika-until"].map((name) => tagIn(tags, name));
   const address = (server.publicIps ?? []).find((ip) => ip.family === "inet")?.address ?? server.publicIp?.address;
+  const hourly = parsePriceTag(tagIn(tags, "nika-hourly"));
   const byTags = installId !== undefined && machineId !== undefined && until !== undefined;
   return {
     ref: refOf(server),
     name: server.name,
     ...(byTags ? { installId, machineId, deadline: Number(until) * 1000 } : parseMachineName(server.name)),
     state: states[server.state] ?? "running",
+    ...(hourly && { hourly }),
     isBilled: true,
     ...(address !== undefined && { address: { host: address, sshPort: 22 } }),
     satellites: [

@@ -33,6 +33,8 @@ export type World = {
   readonly need?: Need;
   /** What is ended goes back to a pool that is paid for until its month is over: it is billed, and set aside, and nobody's. */
   readonly isPaidByMonth?: boolean;
+  /** What its machines tell of their price: what it is now, or what was offered, which we wrote on them; nothing when absent. */
+  readonly shows?: "priceNow" | "priceOffered";
   readonly close?: () => Promise<void>;
 };
 /** What an agent does on its machine, and what is kept from the door. */

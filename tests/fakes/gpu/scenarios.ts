@@ -26,8 +26,10 @@ export type Scenario = {
   readonly blindMin?: number;
   /** What lives is forgotten, so that nothing can be set aside for it until it is found. */
   readonly forgets?: boolean;
-  /** What it costs is known by what the vendor shows of it alone; where that has no price, it is known by the bill. */
-  readonly needsPrice?: boolean;
+  /** What it costs is known by what is shown of it alone: by what the vendor says now, or by what stands on it. Elsewhere the bill alone tells. */
+  readonly needsPrice?: NonNullable<World["shows"]>;
+  /** Among those played in short. */
+  readonly isShort?: boolean;
 };
 
 /** Found, doubted for as long as proof takes, ended, and ended at the vendor's pace. */
@@ -77,7 +79,13 @@ const killedAt = (where: Parameters<Fleet["kill"]>[0]): Pick<Scenario, "run"> =>
 
 export const scenarios: readonly Scenario[] = [
   { number: 0, name: "nothing goes wrong", run: async (fleet) => void (await fleet.run()), ends: "succeeded" },
-  { number: 1, name: "create's answer is lost, it exists", ...fromTheStart("createReplyLostAfter"), ends: "succeeded" },
+  {
+    number: 1,
+    isShort: true,
+    name: "create's answer is lost, it exists",
+    ...fromTheStart("createReplyLostAfter"),
+    ends: "succeeded",
+  },
   { number: 2, name: "create is lost on its way", ...fromTheStart("createReplyLostBefore"), ends: "succeeded" },
   { number: 3, name: "create says error, it exists", ...fromTheStart("createErrorButExists"), ends: "succeeded" },
   { number: 4, name: "controller dies between intent and call", ...killedAt("beforeCreate"), ends: "succeeded" },
@@ -103,7 +111,13 @@ export const scenarios: readonly Scenario[] = [
     ends: "succeeded",
   },
   { number: 8, name: "a page of a list is lost", ...fromTheStart("listPageLost"), ends: "succeeded" },
-  { number: 9, name: "terminate says yes, twice in vain", ...fromTheStart("terminateIgnoredTwice"), ends: "succeeded" },
+  {
+    number: 9,
+    isShort: true,
+    name: "terminate says yes, twice in vain",
+    ...fromTheStart("terminateIgnoredTwice"),
+    ends: "succeeded",
+  },
   {
     number: 10,
     name: "terminate answers 5xx for six hours",
@@ -187,6 +201,7 @@ export const scenarios: readonly Scenario[] = [
   {
     number: 23,
     name: "its heartbeat is lost",
+    isShort: true,
     async run(fleet) {
       await fleet.run();
       await running(fleet);
@@ -262,7 +277,7 @@ export const scenarios: readonly Scenario[] = [
     number: 27,
     name: "the price doubles after the quote, and no cap allows that",
     takes: ["priceDoubled"],
-    needsPrice: true,
+    needsPrice: "priceNow",
     async run(fleet, { lying }) {
       const { offer } = await firstOffer(fleet);
       const reserve = reserveOf(offer, bootAllowanceMs + 20 * minute + teardownAllowanceMs).micros;
@@ -286,7 +301,7 @@ export const scenarios: readonly Scenario[] = [
     number: 30,
     name: "the database is yesterday's: what lives has no row",
     forgets: true,
-    needsPrice: true,
+    needsPrice: "priceOffered",
     async run(fleet) {
       await fleet.run();
       await running(fleet);
@@ -444,7 +459,8 @@ async function away(fleet: Fleet): Promise<void> {
 export type Finding = {
   readonly orphanMin: number;
   readonly boundMin: number;
-  readonly billed: number;
+  /** Billed beyond what was set aside, where nothing could have told of it before the bill. */
+  readonly overMicros: number;
   readonly problems: readonly string[];
 };
 
@@ -469,12 +485,11 @@ export async function play(scenario: Scenario, fleet: Fleet, world: World): Prom
   const boundMin = orphanBoundMin + blindMin;
   if (orphanMin > boundMin) problems.push(`${orphanMin.toFixed(1)} min unwanted, bound ${boundMin}`);
   const over = scenario.forgets === true ? fleet.billedMicros() - (await fleet.spend()).spentToday : fleet.overMicros();
-  const isPriced = (await fleet.machines()).some(({ observed }) => observed?.hourly !== undefined);
-  if (over > 1 && (isPriced || scenario.needsPrice !== true))
-    problems.push(`${over.toFixed(0)} micros beyond what was set aside`);
+  const isBlind = scenario.needsPrice !== undefined && world.shows !== "priceNow" && world.shows !== scenario.needsPrice;
+  if (over > 1 && !isBlind) problems.push(`${over.toFixed(0)} micros beyond what was set aside`);
   const { reserved, hourly } = await fleet.spend();
   if (reserved !== 0 || hourly !== 0) problems.push(`${reserved} still set aside, ${hourly} an hour`);
-  return { orphanMin, boundMin, billed: fleet.billedMicros() / 1e6, problems };
+  return { orphanMin, boundMin, overMicros: over > 1 ? over : 0, problems };
 }
 
 async function settle(fleet: Fleet, world: World): Promise<void> {

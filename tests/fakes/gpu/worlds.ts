@@ -25,25 +25,26 @@ const plain =
   (name: string, options: Omit<PlainOptions, "now">): OpenWorld =>
   async () => {
     const { provider, cloud } = openPlain({ ...options, now });
-    return { name, provider, need, lying: cloud.lying };
+    return { name, provider, need, shows: "priceNow", lying: cloud.lying };
   };
 const ofForm = (provider: Provider, form: Form): Provider => ({
   ...provider,
   offers: async (asked, signal) => (await provider.offers(asked, signal)).filter((offer) => offer.form === form),
 });
 
-export const worlds: Readonly<Record<string, OpenWorld>> = {
-  /** No token, lists that lag, no timer. */
-  plain: plain("plain", { createIs: "notOnce", listLagMs: 20_000 }),
-  /** Keeps tokens, and has a timer. */
-  token: plain("token", { createIs: "onceByToken", hasTtl: true }),
-  async aws() {
+const aws =
+  (form: Form): OpenWorld =>
+  async () => {
     const { key, url, lying, close } = await openAwsEmulator({ now });
     const training = { roleArn: "arn:aws:iam::111122223333:role/nika-training", outputs: "s3://nika-outputs/jobs" };
     const provider = openAws({ ...key, regions: ["eu-west-3"], training, now, url });
-    return { name: "aws", provider: ofForm(provider, "machine"), need, lying, close };
-  },
-  async google() {
+    // SageMaker's lists tell no tags.
+    const shows = form === "machine" ? { shows: "priceOffered" as const } : {};
+    return { name: "aws", provider: ofForm(provider, form), need, ...shows, lying, close };
+  };
+const google =
+  (form: Form): OpenWorld =>
+  async () => {
     const { serviceAccount, url, lying, close } = await openGoogleEmulator({ now });
     const provider = openGoogle({
       serviceAccount,
@@ -53,26 +54,38 @@ export const worlds: Readonly<Record<string, OpenWorld>> = {
       now,
       url,
     });
-    return { name: "google", provider: ofForm(provider, "machine"), need, lying, close };
-  },
-  async runpod() {
-    const { apiKey, url, lying, close } = await openFakeRunpod({ now });
-    const provider = runpod({ credentials: async () => ({ apiKey }), now, url, runUrl: url, hasServerless: false });
-    return { name: "runpod", provider, need, lying, close };
-  },
-  async scaleway() {
-    const { credentials, url, lying, close } = await openFakeScaleway({ now });
-    const provider = scaleway({ credentials: async () => credentials, now, url, zones });
-    return { name: "scaleway", provider, need, lying, close };
-  },
-  async azure() {
+    return { name: "google", provider: ofForm(provider, form), need, shows: "priceOffered", lying, close };
+  };
+const azure =
+  (form: Form): OpenWorld =>
+  async () => {
     const { key, url, lying, close } = await openAzureEmulator({ now });
     const sleep = (): Promise<void> => Promise.resolve();
     const selfDeleteRole = `/subscriptions/${key.subscription}/providers/Microsoft.Authorization/roleDefinitions/nika-end`;
     const training = { group: "learning", workspace: "nika", region: "westeurope" };
     const provider = openAzure({ ...key, regions: ["westeurope"], training, selfDeleteRole, now, sleep, url });
-    return { name: "azure", provider: ofForm(provider, "machine"), need: { gpu: { count: 1, memoryMb: 10_000 } }, lying, close };
+    const t4 = { gpu: { count: 1, memoryMb: 10_000 } };
+    return { name: "azure", provider: ofForm(provider, form), need: t4, shows: "priceOffered", lying, close };
+  };
+
+export const worlds: Readonly<Record<string, OpenWorld>> = {
+  /** No token, lists that lag, no timer. */
+  plain: plain("plain", { createIs: "notOnce", listLagMs: 20_000 }),
+  /** Keeps tokens, and has a timer. */
+  token: plain("token", { createIs: "onceByToken", hasTtl: true }),
+  aws: aws("machine"),
+  google: google("machine"),
+  async runpod() {
+    const { apiKey, url, lying, close } = await openFakeRunpod({ now });
+    const provider = runpod({ credentials: async () => ({ apiKey }), now, url, runUrl: url, hasServerless: false });
+    return { name: "runpod", provider, need, shows: "priceNow", lying, close };
   },
+  async scaleway() {
+    const { credentials, url, lying, close } = await openFakeScaleway({ now });
+    const provider = scaleway({ credentials: async () => credentials, now, url, zones });
+    return { name: "scaleway", provider, need, shows: "priceOffered", lying, close };
+  },
+  azure: azure("machine"),
   async contabo() {
     const { credentials, url, tokenUrl, lying, close } = await openFakeContabo({ now });
     const plan = { productId: "V94", cpus: 6, memoryMb: 12_000, diskMb: 100_000 };
@@ -81,4 +94,8 @@ export const worlds: Readonly<Record<string, OpenWorld>> = {
     const provider = contabo({ credentials: async () => credentials, now, url, tokenUrl, plans, installId });
     return { name: "contabo", provider, need: { cpus: 4, memoryMb: 12_000 }, lying, isPaidByMonth: true, close };
   },
+  /** What the same vendors run under a time limit of their own. */
+  awsManaged: aws("managed"),
+  googleManaged: google("managed"),
+  azureManaged: azure("managed"),
 };
