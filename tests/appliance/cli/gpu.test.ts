@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { Client } from "../../../appliance/cli/client.ts";
+import { runGpuCancel, runGpuPanic, runGpuQuote, runGpuRun, runGpuSpend } from "../../../appliance/cli/gpu.ts";
+import { runGpuConnect } from "../../../appliance/cli/gpuConnect.ts";
+import type { Terminal } from "../../../appliance/cli/terminal.ts";
+import type { Offer } from "../../../convex/model/gpu.ts";
+import type { QuoteView } from "../../../convex/model/gpuJob.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "nika-gpu-cli-"));
+after(() => rm(folder, { recursive: true }));
+const signal = AbortSignal.timeout(60_000);
+const at = Date.UTC(2026, 10, 22);
+
+type Replies = {
+  /** By the last word of the path. */
+  readonly posts?: Readonly<Record<string, unknown>>;
+  readonly query?: unknown;
+  readonly mutation?: unknown;
+};
+
+/** What the appliance would be told, and what the owner is told. */
+function open({ posts = {}, query, mutation }: Replies) {
+  const lines: string[] = [];
+  const asked: unknown[] = [];
+  const terminal = {
+    isInteractive: false,
+    width: Infinity,
+    line: (text = "") => void lines.push(text),
+    note: (text: string) => void lines.push(text),
+    style: (_style: unknown, text: string) => text,
+  } as unknown as Terminal;
+  const client = {
+    token: async () => "token",
+    post: async (path: string, { body }: { body?: unknown } = {}) => {
+      asked.push(body);
+      return posts[path.split("/").at(-1) ?? ""];
+    },
+    http: async () => ({
+      query: async () => query,
+      mutation: async (_name: unknown, args: unknown) => {
+        asked.push(args);
+        return mutation;
+      },
+    }),
+  } as unknown as Client;
+  return { terminal, client, lines, asked };
+}
+
+const offer: Offer = {
+  id: "here",
+  provider: "local",
+  type: "a container here",
+  region: "here",
+  form: "container",
+  isInEu: true,
+  cpus: 2,
+  memoryMb: 18_000,
+  diskMb: 60_000,
+  isSpot: false,
+  hourly: { micros: 0, currency: "EUR" },
+  quantumMs: 1_000,
+  minimumMs: 0,
+  stock: "high",
+  pricedAt: at,
+  priceSource: "this machine is yours",
+};
+const free: QuoteView = {
+  id: "quote" as QuoteView["id"],
+  offer,
+  atMost: { micros: 0, currency: "EUR" },
+  until: at,
+  says: "why",
+  others: [],
+};
+const paid: QuoteView = {
+  ...free,
+  offer: {
+    ...offer,
+    provider: "scaleway",
+    type: "L4-1-24G",
+    hourly: { micros: 790_000, currency: "EUR" },
+    priceSource: "its API",
+  },
+  atMost: { micros: 1_120_000, currency: "EUR" },
+};
+const work = { folder, words: ["sh", "x"], flags: { time: 3_600_000 }, json: false, signal };
+
+test("a quote says that this machine costs nothing, and of a rented one its price, the most it may come to and why", async () => {
+  const here = open({ posts: { quote: free } });
+  await runGpuQuote(here.terminal, here.client, work);
+  assert.equal(
+    here.lines[0],
+    "local: a container here, 2 processors, 18 GB of memory. It costs nothing (this machine is yours).",
+  );
+  assert.match(here.lines[1] ?? "", /^Quote quote, good until/u);
+
+  const rented = open({ posts: { quote: paid } });
+  await runGpuQuote(rented.terminal, rented.client, work);
+  assert.deepEqual(rented.lines.slice(0, 3), [
+    "scaleway: L4-1-24G, 2 processors, 18 GB of memory. It costs €0.79 an hour (its API).",
+    "At most €1.12, should it take as long as it may.",
+    "why",
+  ]);
+});
+
+test("work that costs money is not begun without consent", async () => {
+  const { terminal, client, asked } = open({ posts: { quote: paid } });
+  await assert.rejects(runGpuRun(terminal, client, work), { message: "It costs money; say --yes." });
+  assert.equal(asked.length, 1);
+});
+
+test("a folder that is not there, and a variable without a value, are refused before anything is asked", async () => {
+  const { terminal, client, asked } = open({});
+  await assert.rejects(runGpuQuote(terminal, client, { ...work, folder: "/nowhere" }), { code: "missing" });
+  const wrong = { ...work, flags: { ...work.flags, env: ["X"] } };
+  await assert.rejects(runGpuQuote(terminal, client, wrong), { message: '"X" is no variable; write NAME=value.' });
+  assert.equal(asked.length, 0);
+});
+
+test("what was over before is not said to be cancelled", async () => {
+  const over = open({ query: { state: "succeeded" } });
+  await runGpuCancel(over.terminal, over.client, "job");
+  assert.deepEqual([over.lines, over.asked], [["It was over before: done."], []]);
+
+  const running = open({ query: { state: "running", machineId: "machine" } });
+  await runGpuCancel(running.terminal, running.client, "job");
+  assert.deepEqual(running.lines, ["It is cancelled; its machine is being ended."]);
+});
+
+test("one machine is not told of as several", async () => {
+  const { terminal, client, lines } = open({ mutation: 1 });
+  await runGpuPanic(terminal, client, { yes: true, signal });
+  assert.match(lines[0] ?? "", /^1 machine is being ended;/u);
+});
+
+test("caps are set in euros and told in words", async () => {
+  const caps = { day: 5e6, month: 1e8, job: 1e7, agentDay: 1.5e6, hourly: 1e7 };
+  const spend = {
+    hourly: 0,
+    reserved: 0,
+    spentToday: 0,
+    orphanWorst: 0,
+    spentMonth: 0,
+    machines: 1,
+    suspects: 0,
+    caps,
+    warnings: [],
+  };
+  const { terminal, client, lines, asked } = open({ query: spend });
+  await runGpuSpend(terminal, client, { caps: { agent: 1.5 }, json: false });
+  assert.deepEqual(asked, [{ caps: { agentDay: 1_500_000 } }]);
+  assert.equal(lines[0], "Now: €0.00 an hour, for 1 machine.");
+  assert.equal(
+    lines[3],
+    "May be spent at most: €5.00 a day, €100.00 a month, €10.00 for a job, €1.50 a day by agents, €10.00 an hour for all machines together.",
+  );
+});
+
+test("an account that is not in order is kept, told of, and not put to a paid test", async () => {
+  const posts = {
+    providers: { providers: [{ id: "runpod", isSetUp: true, wants: ["apiKey"] }] },
+    connect: { checks: [{ name: "key", passed: false, says: "It is not known." }] },
+  };
+  const asking = { provider: "runpod", flags: {}, json: false, signal };
+  const { terminal, client, lines, asked } = open({ posts });
+  await runGpuConnect(terminal, client, asking);
+  assert.deepEqual(lines, [
+    "no   key: It is not known.",
+    "Kept. Once that is put right there, `nika gpu connect runpod` looks again.",
+  ]);
+  await assert.rejects(runGpuConnect(terminal, client, { ...asking, flags: { prove: true, yes: true } }), { code: "conflict" });
+  assert.equal(asked.length, 4);
+  await assert.rejects(runGpuConnect(terminal, client, { ...asking, provider: "nowhere" }), /is no provider; there are runpod/u);
+});
