@@ -20,7 +20,7 @@ import { isOver, stored } from "./model/machine.ts";
 import { jobTotal, ownerName } from "./turn/budget.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { dropGpuFile, keepGpuFile } from "./turn/gpuFile.ts";
-import { intend, moveJob, planPlacing } from "./turn/lease.ts";
+import { intend, move, moveJob, planPlacing } from "./turn/lease.ts";
 
 const listedMax = 200;
 const runMsLongest = 7 * 24 * 3_600_000;
@@ -337,6 +337,12 @@ export const exited = systemMutation({
   handler: async (turn, { machineId, epoch, exit }) => {
     const job = await jobOf(turn, machineId, epoch);
     if (!job) return false;
+    const machine = await turn.db.get(machineId);
+    if (exit !== 0 && machine?.life.state === "draining") {
+      // It was made to stop, and did: that is not its failure.
+      await move(turn, machine, { type: "end", why: "budget" });
+      return false;
+    }
     await moveJob(turn, job, { type: "exited", exit });
     return true;
   },

@@ -1,7 +1,7 @@
 /** What is spent on rented machines, what may be, and what it could cost at worst. */
 import { v } from "convex/values";
 import type { QueryCtx } from "./_generated/server.js";
-import { dayOf, monthOf, vCaps, vSpendView, warnShare, worstAt, type SpendView } from "./model/budget.ts";
+import { dayOf, monthOf, nearly, nearlyText, vCaps, vSpendView, worstAt, type SpendView } from "./model/budget.ts";
 import { NikaError } from "./model/error.ts";
 import type { MachineState } from "./model/machine.ts";
 import { readSettings, totalOf, writeSettings } from "./turn/budget.ts";
@@ -52,8 +52,8 @@ async function spendAt(ctx: QueryCtx, now: number): Promise<SpendView> {
     .take(daysShown);
   const days = sums.flatMap(({ name, spent }) => (spent > 0 ? [{ day: name.slice("all/day/".length), spent }] : []));
   const near = (what: string, total: { reserved: number; spent: number }, cap: number): string[] => {
-    const share = (total.reserved + total.spent) / cap;
-    return share >= warnShare ? [`${Math.round(share * 100)} % of what ${what} may cost is spent or set aside.`] : [];
+    const share = nearly(total, cap);
+    return share === undefined ? [] : [nearlyText(what, share)];
   };
   return {
     hourly: live.hourly,

@@ -12,6 +12,7 @@ import { vBlock, vEvidence } from "./model/posterior.ts";
 import { readSettings, writeSettings } from "./turn/budget.ts";
 import { enqueue } from "./turn/enqueue.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
+import { shed } from "./turn/shed.ts";
 import { findBeat, findByRef, intend, move, moveJob, planLook, planPlacing, takeIn } from "./turn/lease.ts";
 
 const listedMax = 500;
@@ -459,6 +460,7 @@ export const reap = systemMutation({
       }
     }
     const silent = turn.now - since < silentMs ? 0 : await reapSilent(turn);
+    await shed(turn);
     const old = await turn.db
       .query("machines")
       .withIndex("by_goneAt", (q) => q.gte("life.goneAt", 0).lte("life.goneAt", turn.now - keptMs))

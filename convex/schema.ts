@@ -685,7 +685,7 @@ export default defineSchema({
     lookedAt: v.optional(v.number()),
     /** Of a worker: the name of the worker that joined. */
     workerName: v.optional(v.string()),
-    /** Of a worker: when it was told to take nothing new. */
+    /** When it was told to take nothing new, and to stop. */
     drainedAt: v.optional(v.number()),
     life: vMachineLife,
     /** When the reaper looks at it, should nothing happen before. */
@@ -800,6 +800,8 @@ export default defineSchema({
     hourly: v.number(),
     /** Of "live": what each costs to the end that it comes to by itself, counted from one day in the past (model/budget.ts). */
     worst: v.optional(v.number()),
+    /** The owner was told that its cap is nearly used up. */
+    isWarned: v.optional(v.boolean()),
   }).index("by_name", ["name"]),
 
   // What is not worth asking for before a time, and what was learned of places where machines are had (model/posterior.ts).

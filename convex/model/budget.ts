@@ -27,9 +27,7 @@ export const priceAgeMaxMs = 24 * 3_600_000;
 export const killMs = 15 * 60_000;
 /** Disks, addresses and traffic are billed beside a machine, and the price of the machine does not hold them. */
 const besideShare = 0.05;
-export const warnShare = 0.8;
-/** Bills that differ from our own sum by more are told. */
-export const driftMax = 0.05;
+const warnShare = 0.8;
 
 /** A rate of 1 counts dollars as euros, which is on the safe side as long as a euro is worth more. */
 export const defaultUsdPerEur = 1;
@@ -126,6 +124,15 @@ export function findRefusal(
     };
   return undefined;
 }
+
+/** The share of a cap that is used up, when the owner is to be told of it. */
+export function nearly(total: Total, cap: number): number | undefined {
+  const share = committed(total) / cap;
+  return share >= warnShare ? share : undefined;
+}
+
+export const nearlyText = (what: string, share: number): string =>
+  `${Math.round(share * 100)} % of what ${what} may cost is spent or set aside.`;
 
 const inEuro = (micros: number): string => `€${(micros / euro).toFixed(2)}`;
 

@@ -7,6 +7,8 @@ import {
   defaultUsdPerEur,
   findRefusal,
   monthOf,
+  nearly,
+  nearlyText,
   toMicroEuro,
   worstSince,
   type Caps,
@@ -14,6 +16,7 @@ import {
   type Total,
 } from "../model/budget.ts";
 import type { Money, Offer } from "../model/gpu.ts";
+import { record } from "./event.ts";
 import type { Turn } from "./guard.ts";
 
 type Reader = Pick<QueryCtx, "db">;
@@ -83,10 +86,13 @@ export async function recount(
   const spent = next.spent - counted.spent;
   const hourly = next.hourly - counted.hourly;
   if (reserved === 0 && spent === 0 && hourly === 0) return;
+  const { caps } = await readSettings(turn);
   const worst = worstSince(machine, next.hourly) - worstSince(machine, counted.hourly);
   for (const name of headings(machine)) {
     const row = await findTotal(turn, name);
-    const also = name === "live" ? { worst: (row?.worst ?? 0) + worst } : {};
+    const also: { worst?: number; isWarned?: boolean } = name === "live" ? { worst: (row?.worst ?? 0) + worst } : {};
+    const total = { reserved: (row?.reserved ?? 0) + reserved, spent: (row?.spent ?? 0) + spent };
+    if (row?.isWarned !== true && (await warn(turn, name, total, caps))) Object.assign(also, { isWarned: true });
     if (row) {
       const { _id } = row;
       await turn.db.patch(_id, {
@@ -97,6 +103,20 @@ export async function recount(
       });
     } else await turn.db.insert("gpuTotals", { name, reserved, spent, hourly, ...also });
   }
+}
+
+/** Of the present day and month, once each: true when the owner was told. */
+async function warn(turn: Turn, name: string, total: Total, { day, month }: Caps): Promise<boolean> {
+  const [what, cap] =
+    name === `all/day/${dayOf(turn.now)}`
+      ? ["a day", day]
+      : name === `all/month/${monthOf(turn.now)}`
+        ? ["a month", month]
+        : ["", Number.POSITIVE_INFINITY];
+  const share = nearly(total, cap);
+  if (share === undefined) return false;
+  await record(turn, { type: "budgetWarning", name: what, text: `${nearlyText(what, share)} See \`nika gpu spend\`.` });
+  return true;
 }
 
 export type Purpose = {

@@ -18,14 +18,14 @@ const { capability } = openPlain({ now: () => start }).provider;
 
 async function openState(): Promise<FakeState> {
   const state = openFakeState();
-  await state.owner.mutation(api.gpuSpend.setCaps, { caps: { job: 1e12, day: 1e12, month: 1e12, hourly: 1e12 } });
+  await state.owner.mutation(api.gpuSpend.setCaps, { caps: { job: 1e12, day: 1e12, month: 1e12, hourly: 1e12, agentDay: 1e12 } });
   return state;
 }
 
 /** One that is at work, as its provider shows it. */
-async function rent(state: FakeState, i: number, provider: "scaleway" | "runpod" = "scaleway", hourly = 600_000) {
+async function rent(state: FakeState, i: number, provider: "scaleway" | "runpod" = "scaleway", hourly = 600_000, by = "owner") {
   const ask = { label: `work ${i}`, command: ["true"], need: {}, runMsMax: 2 * hourMs };
-  const gpuJobId = await state.mutation(internal.gpuJobs.add, { ask });
+  const gpuJobId = await state.mutation(internal.gpuJobs.add, { ask, by });
   await state.mutation(internal.gpuJobs.placing, { gpuJobId });
   const choices = [{ offer: offerAt(provider, "zone-1", Date.now(), hourly), capability }];
   const machineId = await state.mutation(internal.gpuJobs.placed, { gpuJobId, installId, choices, says: "" });
@@ -110,4 +110,51 @@ test("machines whose provider does not answer do not hide those that are silent 
   }
   assert.equal((await lifeOf(state, silent))?.why, "silent");
   for (const { machineId } of unknown) assert.equal((await lifeOf(state, machineId))?.state, "ready");
+});
+
+test("over what may be spent an hour, agents' work goes before the owner's: it is told to stop, saves, and is stopped", async () => {
+  const state = await openState();
+  const { machineId: owners } = await rent(state, 1);
+  const { machineId: agents } = await rent(state, 2, "scaleway", 600_000, "agent");
+  await state.owner.mutation(api.gpuSpend.setCaps, { caps: { hourly: 700_000 } });
+  await state.mutation(internal.machines.reap, {});
+  assert.equal((await lifeOf(state, agents))?.state, "draining");
+  const storageId = await state.upload("saved");
+  const file = { path: "f", sha256: "a".repeat(64), sizeBytes: 5, storageId };
+  const word = { machineId: agents, epoch: 1 };
+  assert.equal(await state.mutation(internal.gpuJobs.checkpoint, { ...word, seq: 1, file }), true);
+  await state.mutation(internal.gpuJobs.exited, { ...word, exit: 143 });
+  assert.deepEqual([(await lifeOf(state, agents))?.state, (await lifeOf(state, agents))?.why], ["ending", "budget"]);
+  const [job] = await state.query(internal.gpuJobs.listAll, {});
+  assert.equal(job?.state, "budgetStopped");
+  assert.equal((await state.query(internal.gpuJobs.results, { id: job.id }))?.checkpoints.length, 1);
+
+  pass(10_000);
+  await state.mutation(internal.machines.reap, {});
+  assert.equal((await lifeOf(state, owners))?.state, "ready");
+  await state.owner.mutation(api.gpuSpend.setCaps, { caps: { hourly: 0 } });
+  await state.mutation(internal.machines.reap, {});
+  assert.equal((await lifeOf(state, owners))?.state, "draining");
+  pass(100_000);
+  await state.mutation(internal.machines.beat, { beats: [{ machineId: owners, epoch: 1, seq: 1 }] });
+  pass(100_000);
+  await state.mutation(internal.machines.reap, {});
+  assert.deepEqual([(await lifeOf(state, owners))?.state, (await lifeOf(state, owners))?.why], ["ending", "budget"]);
+});
+
+test("the owner is told once a day and once a month that most of what it may cost is used up", async () => {
+  const state = await openState();
+  const told = async () =>
+    (await state.owner.query(api.events.list, {})).filter(({ type }) => type === "budgetWarning").map(({ name }) => name);
+  await rent(state, 1);
+  const { reserved } = await spend(state);
+  assert.deepEqual(await told(), []);
+  await state.owner.mutation(api.gpuSpend.setCaps, { caps: { day: Math.ceil(reserved * 2.4), month: reserved * 100 } });
+  await rent(state, 2);
+  assert.deepEqual(await told(), ["a day"]);
+  await state.owner.mutation(api.gpuSpend.setCaps, {
+    caps: { day: Math.ceil(reserved * 3.2), month: Math.ceil(reserved * 3.5) },
+  });
+  await rent(state, 3);
+  assert.deepEqual((await told()).toSorted(), ["a day", "a month"]);
 });
