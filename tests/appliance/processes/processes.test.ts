@@ -152,7 +152,7 @@ test("a request that is tried again alone gets its bytes from the beginning", as
 });
 
 test("a process that hangs is ended, and the next request gets another", async (t) => {
-  const processes = open(t, { timeLimitMs: 500 });
+  const processes = open(t, { timeLimitMs: 1_500 });
   const hung = processes.call("spin", { signal: never });
   const next = processes.call("sum", { signal: never, bytes: new Uint8Array([7]) });
 
