@@ -10,6 +10,8 @@ export type FieldIndex = {
   add(slot: number, values: readonly unknown[]): void;
   /** `values` is what was added. */
   remove(slot: number, values: readonly unknown[]): void;
+  /** Both in one, where much of what was added stays. */
+  replace?(slot: number, before: readonly unknown[], after: readonly unknown[]): void;
   /** The slots that pass, exactly; undefined when this index cannot tell. The result is among `among` when that is cheaper. */
   select(test: Test, among: Uint32Array): Uint32Array | undefined;
   /** How many slots a test will at most select, for ordering conditions; undefined when it cannot tell. */

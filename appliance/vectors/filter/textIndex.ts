@@ -63,6 +63,26 @@ export function textIndex(tokenizer: Tokenizer): FieldIndex {
       orders.delete(slot);
       points--;
     },
+    replace(slot, before, after) {
+      const [old, texts] = [textsOf(before), textsOf(after)];
+      const entries = tokensOf(texts).map(know);
+      const kept = new Set(entries);
+      for (const token of new Set(tokensOf(old))) {
+        const entry = known.get(token);
+        // What both have is not moved.
+        if (!entry || kept.delete(entry)) continue;
+        entry.slots.delete(slot);
+        if (entry.slots.size === 0) known.delete(token);
+      }
+      for (const { slots } of kept) slots.add(slot);
+      if (texts.length === 0) orders.delete(slot);
+      else if (tokenizer.hasPhrases)
+        orders.set(
+          slot,
+          Uint32Array.from(entries, ({ number }) => number),
+        );
+      points += (texts.length > 0 ? 1 : 0) - (old.length > 0 ? 1 : 0);
+    },
     select(test, among) {
       if (test.type === "text") return all(tokenizer.ofQuery(test.text), among);
       if (test.type === "textAny") return union(found(tokenizer.ofQuery(test.text)));

@@ -196,8 +196,9 @@ function openSparse(db: Database, { id, name }: FieldRow, config: SparseConfig):
     isNearBetter: false,
     put(slot, value) {
       if (!isTerms(value)) return;
-      remove(slot);
+      const before = holders.has(slot) ? table.read(slot) : undefined;
       table.insert(slot, toBlob(config, value));
+      if (before) return index.replace(slot, toTerms(before), value);
       holders.add(slot);
       index.add(slot, value);
     },

@@ -39,6 +39,22 @@ export class SparseIndex {
     this.#count--;
   }
 
+  /**
+   * Instead of `before`, which is what was added. Terms that both have stay where they are: taking a common word out of its list and putting it
+   * back moves all that comes after it, twice.
+   */
+  replace(slot: number, before: Terms, after: Terms): void {
+    const [old, now] = [before.indices, after.indices];
+    for (let i = 0, j = 0; i < old.length || j < now.length;) {
+      const [one, other] = [old[i] ?? Infinity, now[j] ?? Infinity];
+      if (one < other) this.#drop(one, slot);
+      else if (one > other) this.#insert(other, slot, after.values[j]!);
+      else if (before.values[i] !== after.values[j]) this.#weigh(one, slot, after.values[j]!);
+      if (one <= other) i++;
+      if (one >= other) j++;
+    }
+  }
+
   /** Slots and weights of a term; valid until the next change. */
   postings(term: number): { slots: Uint32Array; weights: Float32Array } {
     const run = this.#runs.get(term);
@@ -98,6 +114,11 @@ export class SparseIndex {
     this.#slots[at] = slot;
     this.#weights[at] = weight;
     run.size++;
+  }
+
+  #weigh(term: number, slot: number, weight: number): void {
+    const run = this.#runs.get(term)!;
+    this.#weights[run.at + lowerBound(this.#slots.subarray(run.at, run.at + run.size), slot)] = weight;
   }
 
   #drop(term: number, slot: number): void {

@@ -13,17 +13,22 @@ function document(from: Random, vocabulary: number): Terms {
   return { indices, values: Float32Array.from(indices, () => Math.fround(0.1 + from.next())) };
 }
 
-test("scores stay those of the documents held, over additions, removals and slots used again", () => {
+test("scores stay those of the documents held, over additions, replacements, removals and slots used again", () => {
   const from = random(3);
   const index = new SparseIndex();
   const held = new Map<number, Terms>();
   for (let i = 0; i < 5_000; i++) {
     const slot = from.below(800);
     const before = held.get(slot);
+    const terms = document(from, 400);
+    if (before && from.next() < 0.5) {
+      index.replace(slot, before, terms);
+      held.set(slot, terms);
+      continue;
+    }
     if (before) index.remove(slot, before);
     held.delete(slot);
     if (before && from.next() < 0.5) continue;
-    const terms = document(from, 400);
     index.add(slot, terms);
     held.set(slot, terms);
   }

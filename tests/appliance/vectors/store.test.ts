@@ -30,6 +30,7 @@ function open(dir: string): Store {
   const sparse_vectors = { s: { modifier: "idf" } };
   store.create("c", parseCollection({ vectors: { v: { size: 3, distance: "Dot" } }, sparse_vectors }));
   store.write("c", (c) => c.addIndex(parsePath("color"), parseFieldSchema("keyword")));
+  store.write("c", (c) => c.addIndex(parsePath("said"), parseFieldSchema({ type: "text", phrase_matching: true })));
   store.write("c", (c) => c.addIndex(parsePath("size"), parseFieldSchema("integer")));
   return store;
 }
@@ -53,11 +54,15 @@ function seen(store: Store): unknown {
     red: of(c.index("color")!.select(color("red"), c.all())!),
     blue: of(c.index("color")!.select(color("blue"), c.all())!),
     large: of(c.index("size")!.select({ type: "range", bounds: { gte: 50 } }, c.all())!),
+    boat: of(c.index("said")!.select({ type: "text", text: "boat" }, c.all())!),
+    redBoat: of(c.index("said")!.select({ type: "phrase", text: "red boat" }, c.all())!),
     counts: [...c.indexes.values()].map(({ index }) => index.points),
     near: ask([1, 2, 3], "v"),
     words: ask({ indices: [1, 2, 3, 4, 5], values: [1, 1, 1, 1, 1] }, "s"),
   };
 }
+
+const saids = ["a red boat", "the boat is red", ["red", "boat"], "nothing of the kind", ["a red boat", "red"], 7, null];
 
 test("after any writes, what is in memory is what a fresh start makes of the file", () => {
   const dir = newDir();
@@ -79,7 +84,7 @@ test("after any writes, what is in memory is what a fresh start makes of the fil
         {
           id,
           vector: { ...(dice && { v: [from.next(), from.normal(), 1] }), ...(dice > 1 && { s }) },
-          payload: { color, size: id },
+          payload: { color, size: id, said: saids[from.below(saids.length)] },
         },
       ]);
     } else if (dice === 5) apply("delete", one);
