@@ -85,7 +85,8 @@ export const setCaps = ownerMutation({
       )
     )
       throw new NikaError("invalid", "A cap is an amount from 0 to a million euros.");
-    await writeSettings(turn, { caps: { ...caps, ...changes } });
+    const merged = changes.providerDay && { providerDay: { ...caps.providerDay, ...changes.providerDay } };
+    await writeSettings(turn, { caps: { ...caps, ...changes, ...merged } });
     return null;
   },
 });

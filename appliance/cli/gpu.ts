@@ -367,7 +367,7 @@ export async function runGpuSpend(
   { caps, json }: { readonly caps: CapFlags & { json?: true }; readonly json: boolean },
 ): Promise<void> {
   const http = await client.http();
-  const { day, month, job, agent, hour } = caps;
+  const { day, month, job, agent, hour, providerDay } = caps;
   const amount = (value: number | undefined): number | undefined =>
     value === undefined ? undefined : Math.round(value * micros);
   const changes = Object.fromEntries(
@@ -377,6 +377,7 @@ export async function runGpuSpend(
       job: amount(job),
       agentDay: amount(agent),
       hourly: amount(hour),
+      providerDay: providerDay && Object.fromEntries(Object.entries(providerDay).map(([name, value]) => [name, amount(value)])),
     }).filter(([, value]) => value !== undefined),
   );
   if (Object.keys(changes).length > 0) await http.mutation(api.gpuSpend.setCaps, { caps: changes });
@@ -389,6 +390,8 @@ export async function runGpuSpend(
   terminal.line(
     `May be spent at most: ${euros(limits.day)} a day, ${euros(limits.month)} a month, ${euros(limits.job)} for a job, ${euros(limits.agentDay)} a day by agents, ${euros(limits.hourly)} an hour for all machines together.`,
   );
+  for (const [name, value] of Object.entries(limits.providerDay ?? {}))
+    terminal.line(`At ${name}: at most ${euros(value)} a day.`);
   for (const warning of warnings) terminal.line(oneLine(warning));
   if (suspects > 0) terminal.line(terminal.style("red", `${suspects} machines should be gone and may still cost money.`));
   if (stoppedAt !== undefined) terminal.line("Nothing is rented until `nika gpu resume`.");

@@ -1,6 +1,7 @@
 /** The commands about rented machines, and this one as a machine that work is sent to. See program.ts. */
 import { InvalidArgumentError, type Command } from "commander";
 import { clientOf, configOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
+import { providers } from "../../convex/model/gpu.ts";
 import { addSimCommand } from "./scaleProgram.ts";
 
 export type AskFlags = {
@@ -148,6 +149,7 @@ export function addGpuCommands(program: Command, context: Context): void {
     .option("--job <amount>", "at most so many euros for one job", positive)
     .option("--agent <amount>", "at most so many euros a day for each agent", positive)
     .option("--hour <amount>", "at most so many euros an hour for all machines together", positive)
+    .option("--provider-day <name=amount>", "at most so many euros a day at that provider; may be repeated", providerAmount)
     .addOption(jsonFlag())
     .action(async (flags: CapFlags, command: Command) => {
       const { runGpuSpend } = await import("./gpu.ts");
@@ -198,6 +200,7 @@ export type CapFlags = {
   readonly job?: number;
   readonly agent?: number;
   readonly hour?: number;
+  readonly providerDay?: Readonly<Record<string, number>>;
 };
 export type ConnectFlags = {
   readonly credentialsFile?: string;
@@ -210,6 +213,13 @@ function positive(text: string): number {
   const value = Number(text.replace(",", "."));
   if (!(value >= 0) || text.trim() === "") throw new InvalidArgumentError("It must be a number from 0.");
   return value;
+}
+
+function providerAmount(text: string, before: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
+  const [name = "", amount = ""] = text.split("=");
+  if (!providers.some((id) => id === name))
+    throw new InvalidArgumentError(`It must be one of ${providers.join(", ")}, =, and an amount: runpod=5.`);
+  return { ...before, [name]: positive(amount) };
 }
 
 const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Client } from "../../../appliance/cli/client.ts";
 import { runGpuCancel, runGpuPanic, runGpuQuote, runGpuRun, runGpuSpend } from "../../../appliance/cli/gpu.ts";
-import { runGpuConnect } from "../../../appliance/cli/gpuConnect.ts";
+import { runGpuConnect, whyNothingIsRented } from "../../../appliance/cli/gpuConnect.ts";
 import type { Terminal } from "../../../appliance/cli/terminal.ts";
 import type { Offer } from "../../../convex/model/gpu.ts";
 import type { QuoteView } from "../../../convex/model/gpuJob.ts";
@@ -139,7 +139,7 @@ test("one machine is not told of as several", async () => {
 });
 
 test("caps are set in euros and told in words", async () => {
-  const caps = { day: 5e6, month: 1e8, job: 1e7, agentDay: 1.5e6, hourly: 1e7 };
+  const caps = { day: 5e6, month: 1e8, job: 1e7, agentDay: 1.5e6, hourly: 1e7, providerDay: { runpod: 3e6 } };
   const spend = {
     hourly: 0,
     reserved: 0,
@@ -152,8 +152,9 @@ test("caps are set in euros and told in words", async () => {
     warnings: [],
   };
   const { terminal, client, lines, asked } = open({ query: spend });
-  await runGpuSpend(terminal, client, { caps: { agent: 1.5 }, json: false });
-  assert.deepEqual(asked, [{ caps: { agentDay: 1_500_000 } }]);
+  await runGpuSpend(terminal, client, { caps: { agent: 1.5, providerDay: { runpod: 3 } }, json: false });
+  assert.deepEqual(asked, [{ caps: { agentDay: 1_500_000, providerDay: { runpod: 3_000_000 } } }]);
+  assert.equal(lines[4], "At runpod: at most €3.00 a day.");
   assert.equal(lines[0], "Now: €0.00 an hour, for 1 machine.");
   assert.equal(
     lines[3],
@@ -177,3 +178,13 @@ test("an account that is not in order is kept, told of, and not put to a paid te
   assert.equal(asked.length, 4);
   await assert.rejects(runGpuConnect(terminal, client, { ...asking, provider: "nowhere" }), /is no provider; there are runpod/u);
 });
+
+for (const [what, runpod, says] of [
+  ["nobody rents", { isSetUp: false, isReached: true }, /No provider that rents is set up/u],
+  ["nothing rented could reach Nika", { isSetUp: true, isReached: false }, /NIKA_PUBLIC_URL/u],
+] as const)
+  test(`that nothing can be rented is told when ${what}`, async () => {
+    const local = { id: "local", isSetUp: true, isReached: true, wants: [] };
+    const { client } = open({ posts: { providers: { providers: [local, { id: "runpod", wants: ["apiKey"], ...runpod }] } } });
+    assert.match((await whyNothingIsRented(client)) ?? "", says);
+  });
