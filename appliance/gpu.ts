@@ -9,7 +9,6 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { internal } from "../convex/_generated/api.js";
 import { isNikaError, NikaError } from "../convex/model/error.ts";
-import type { ProviderId } from "../convex/model/gpu.ts";
 import type { Ports } from "../functions/define.ts";
 import { quoteGpuJob } from "../functions/machines/quote.ts";
 import { sweepAll } from "../functions/machines/sweep.ts";
@@ -68,7 +67,7 @@ const run = promisify(execFile);
 /** The kernel takes no longer names of sockets. */
 const socketCharsMax = 100;
 /** Of this house: they need no key, and reach the door without an address of ours. */
-const ofThisHouse: readonly ProviderId[] = ["local", "ssh"];
+const ofThisHouse: readonly string[] = ["local", "ssh"];
 const keptMs = 30 * 24 * 3_600_000;
 
 export async function openRented(options: GpuOptions): Promise<Rented> {
@@ -126,8 +125,8 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
 
   const acts = (ports: Ports): GpuActs => ({
     async quote(wish, by, signal) {
-      const { deadlineAt, ...payload } = wish;
-      const only = wish.providers ?? (publicUrl === undefined ? ofThisHouse : undefined);
+      const { providers: _only, deadlineAt, ...payload } = wish;
+      const only = wish.providers ?? (publicUrl === undefined ? [...ofThisHouse] : undefined);
       // Before anything is packed.
       if (publicUrl === undefined && only?.every((id) => !ofThisHouse.includes(id)))
         throw new NikaError("invalid", unreachable.says);
@@ -170,6 +169,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
           id,
           isSetUp: await providers.isSetUp(id),
           wants: providers.wants(id),
+          isReached: publicUrl !== undefined || ofThisHouse.includes(id),
         })),
       ),
     async quoteProof(id, signal) {

@@ -17,9 +17,25 @@ type Options = {
   readonly json: boolean;
   readonly signal: AbortSignal;
 };
-type Listed = {
-  readonly providers: readonly { readonly id: string; readonly isSetUp: boolean; readonly wants: readonly string[] }[];
+type Wanted = {
+  readonly id: string;
+  readonly isSetUp: boolean;
+  readonly isReached: boolean;
+  readonly wants: readonly string[];
 };
+type Listed = { readonly providers: readonly Wanted[] };
+
+/** Why nothing is rented, whatever is asked for; undefined when something may be. */
+export async function whyNothingIsRented(client: Client): Promise<string | undefined> {
+  const authorization = `Bearer ${await client.token()}`;
+  const { providers } = await client.post<Listed>("/nika/gpu/providers", { authorization, body: {} });
+  const renting = providers.filter(({ isSetUp, wants }) => isSetUp && wants.length > 0);
+  if (renting.length === 0)
+    return "No provider that rents is set up, so nothing can be rented; `nika gpu connect` says which there are.";
+  if (!renting.some(({ isReached }) => isReached))
+    return "Rented machines have to reach Nika, so nothing can be rented before it is started with NIKA_PUBLIC_URL.";
+  return undefined;
+}
 
 const waitMs = 30 * 60_000;
 
@@ -34,7 +50,11 @@ export async function runGpuConnect(
   const { providers } = await ask<Listed>("providers", {});
   if (provider === undefined) {
     if (json) return terminal.json({ providers });
-    const rows = providers.map(({ id, isSetUp, wants }) => [id, isSetUp ? "ready" : "not set up", wants.join(", ")]);
+    const rows = providers.map(({ id, isSetUp, isReached, wants }) => [
+      id,
+      !isSetUp ? "not set up" : isReached ? "ready" : "waits for NIKA_PUBLIC_URL",
+      wants.join(", "),
+    ]);
     for (const line of table(rows, { width: terminal.width, give: [2] })) terminal.line(line);
     terminal.line("");
     terminal.line(
@@ -75,8 +95,6 @@ export async function runGpuConnect(
   for (const fact of facts) terminal.line(oneLine(fact));
   terminal.line(passed ? "Proven." : "Not proven.");
 }
-
-type Wanted = { readonly id: string; readonly isSetUp: boolean; readonly wants: readonly string[] };
 
 async function readCredentials(
   terminal: Terminal,

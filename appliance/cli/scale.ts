@@ -6,6 +6,7 @@ import { decide, type PoolMachine, type ScaleInput, type WorkClass } from "../..
 import type { ScalingPlan, ScalingView } from "../../convex/model/scaling.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./terminal.ts";
+import { whyNothingIsRented } from "./gpuConnect.ts";
 import { countOf, oneLine, spanOf, table } from "./text.ts";
 
 export type ScaleChanges = {
@@ -30,6 +31,7 @@ export async function runScale(terminal: Terminal, client: Client, { json }: Jso
   const view = await (await client.http()).query(api.scaling.get, {});
   if (json) return terminal.json(view);
   for (const line of settingLines(view)) terminal.line(line);
+  if (view.settings.isOn) await tellObstacle(terminal, client);
   for (const line of lookLines(view, Date.now())) terminal.line(line);
   const decisions = view.decisions.slice(0, shownMax);
   if (decisions.length > 0) terminal.line("Decided, newest first:");
@@ -43,7 +45,14 @@ export async function runScaleSet(terminal: Terminal, client: Client, changes: S
   const http = await client.http();
   const before = await http.query(api.scaling.get, {});
   await http.mutation(api.scaling.set, changed(before, changes));
-  for (const line of settingLines(await http.query(api.scaling.get, {}))) terminal.line(line);
+  const after = await http.query(api.scaling.get, {});
+  for (const line of settingLines(after)) terminal.line(line);
+  if (after.settings.isOn) await tellObstacle(terminal, client);
+}
+
+async function tellObstacle(terminal: Terminal, client: Client): Promise<void> {
+  const obstacle = await whyNothingIsRented(client);
+  if (obstacle !== undefined) terminal.line(terminal.style("yellow", obstacle));
 }
 
 /** What is not mentioned stays as it is. */

@@ -28,7 +28,13 @@ export type GpuActs = {
   prove(quoteId: string, signal: AbortSignal): Promise<Proof>;
 };
 export type Wish = Omit<Payload, "key"> & Pick<GpuAsk, "providers" | "deadlineAt">;
-export type ProviderState = { readonly id: ProviderId; readonly isSetUp: boolean; readonly wants: readonly string[] };
+export type ProviderState = {
+  readonly id: ProviderId;
+  readonly isSetUp: boolean;
+  readonly wants: readonly string[];
+  /** Whether its machines could reach Nika. */
+  readonly isReached: boolean;
+};
 export type HostWish = {
   readonly address: string;
   readonly name?: string;

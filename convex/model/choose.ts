@@ -204,7 +204,7 @@ function explain(choices: readonly Choice[], refused: readonly Refusal[]): strin
   const out = [...counts].map(([reason, count]) => `${count} ${reasonWords[reason]}`).join(", ");
   const left = out === "" ? "" : `; left out: ${out}`;
   const [best, second] = choices;
-  if (!best) return `Nothing that is offered will do${left}.`;
+  if (!best) return refused.length === 0 ? "Nothing of the kind is offered." : `Nothing that is offered will do${left}.`;
   const next = second ? `; next ${nameOf(second)}` : "";
   return `${nameOf(best)}${partsOf(best)}${next}${left}.`;
 }
