@@ -102,7 +102,7 @@ async function dryRun(
     diskMb: image.diskMb,
     publicKey: "",
     boot: "#cloud-config\n",
-    offer: { type: trialType, region, isSpot: false } as never,
+    offer: { type: trialType, region, isSpot: false, hourly: { micros: 0, currency: "USD" } } as never,
   };
   const { SecurityGroupIds: _group, ClientToken: _token, ...request } = runRequest(intent, image, "");
   try {
