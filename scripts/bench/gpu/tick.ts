@@ -15,7 +15,7 @@ import { planDefaults } from "../../../convex/model/scaling.ts";
 import { openEngineLabIn } from "../../../tests/convex/engineLab.ts";
 import { installId } from "../../../tests/fakes/gpu/fleet.ts";
 import { offerAt } from "../../../tests/fakes/gpu/plain.ts";
-import type { allow, fallDue, lease, queue } from "./_rows.ts";
+import type { allow, fallDue, lease, queue } from "./rows/fill.ts";
 
 const [queued = 10_000, running = 2_000] = process.argv
   .slice(2)
@@ -63,7 +63,8 @@ console.log(`Filled in ${Math.round((performance.now() - filledFrom) / 1000)} s.
 
 console.log(`With ${queued} jobs queued and ${running} machines running:`);
 const offerNow = () => offerAt("scaleway", "zone-1", Date.now(), 600_000);
-const due = 200;
+/** As many as it sees to in one go. */
+const due = 10;
 let seq = 1;
 await duty("a tick of the reaper", () => lab.mutation(internal.machines.reap, {}));
 await duty(
@@ -107,7 +108,7 @@ process.exit();
 function withRows(to: string): string {
   cpSync("convex", to, { recursive: true });
   symlinkSync(join(process.cwd(), "node_modules"), join(dir, "node_modules"));
-  const text = readFileSync("scripts/bench/gpu/_rows.ts", "utf8").replaceAll("../../../convex/", "./");
+  const text = readFileSync("scripts/bench/gpu/rows/fill.ts", "utf8").replaceAll("../../../../convex/", "./");
   writeFileSync(join(to, "benchRows.ts"), text);
   return to;
 }

@@ -3,12 +3,12 @@
  * its functions by tick.ts, and by nothing else.
  */
 import { v } from "convex/values";
-import { internal } from "../../../convex/_generated/api.js";
-import type { Id } from "../../../convex/_generated/dataModel.js";
-import { vCapability, vOffer } from "../../../convex/model/gpu.ts";
-import { vGpuAsk } from "../../../convex/model/gpuJob.ts";
-import { writeSettings } from "../../../convex/turn/budget.ts";
-import { systemMutation } from "../../../convex/turn/guard.ts";
+import { internal } from "../../../../convex/_generated/api.js";
+import type { Id } from "../../../../convex/_generated/dataModel.js";
+import { vCapability, vOffer } from "../../../../convex/model/gpu.ts";
+import { vGpuAsk } from "../../../../convex/model/gpuJob.ts";
+import { writeSettings } from "../../../../convex/turn/budget.ts";
+import { systemMutation } from "../../../../convex/turn/guard.ts";
 
 const cap = 1e12;
 
