@@ -43,7 +43,7 @@ const never = new AbortController().signal;
 const dir = mkdtempSync(join(tmpdir(), "nika-migration-"));
 const problems: string[] = [];
 /** How long it waits for a process to come where it was told to die; then it is killed wherever it is. */
-const placeMsMax = 4_000;
+const placeMsMax = 3_000;
 let last: ChildProcess | undefined;
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
   process.once(signal, () => {
