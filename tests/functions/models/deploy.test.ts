@@ -228,7 +228,7 @@ test("a move that was cut off goes on where it was, in another life of the appli
     wait: true,
     filter: { must: [{ key: "document_id", match: { value: "d2" } }] },
   });
-  const outcome = await resume({ state, spaces: next.spaces }, moving!.id);
+  const outcome = await resume({ state, spaces: next.spaces }, moving.id);
   assert.equal(outcome.type, "done");
   assert.equal(await assertAlike({ ...vault, ...next }), 12 * 30 + 7 - 60);
 });
