@@ -34,9 +34,12 @@ export const defaultUsdPerEur = 1;
 export const toMicroEuro = ({ micros, currency }: Money, usdPerEur: number): number =>
   currency === "EUR" ? micros : Math.ceil(micros / usdPerEur);
 
-/** The most that a machine can cost that lives so long, with what killers take. In its own currency. */
-export function reserveOf(offer: Pick<Offer, "hourly" | "quantumMs" | "minimumMs">, lifeMs: number): Money {
-  return { micros: Math.ceil(quantised(offer, lifeMs + killMs) * (1 + besideShare)), currency: offer.hourly.currency };
+type Priced = Pick<Offer, "hourly" | "hourlyMax" | "quantumMs" | "minimumMs">;
+
+/** The most that a machine can cost that lives so long, with what killers take, at the highest that its price may climb to. In its own currency. */
+export function reserveOf({ hourly, hourlyMax = hourly, ...offer }: Priced, lifeMs: number): Money {
+  const dearest = { ...offer, hourly: hourlyMax.micros > hourly.micros ? hourlyMax : hourly };
+  return { micros: Math.ceil(quantised(dearest, lifeMs + killMs) * (1 + besideShare)), currency: hourly.currency };
 }
 
 /** What it came to, as priced. */

@@ -59,6 +59,8 @@ export const vOffer = v.object({
   diskMb: v.number(),
   isSpot: v.boolean(),
   hourly: vMoney,
+  /** What the vendor's own ceiling lets a spot price climb to, where it is known; set aside is by this. */
+  hourlyMax: v.optional(vMoney),
   /** What is begun is paid: a second, a minute, an hour, a month. `minimumMs` is paid even so. */
   quantumMs: v.number(),
   minimumMs: v.number(),

@@ -94,6 +94,8 @@ async function offersIn(
           form: "machine",
           isSpot: true,
           hourly: { micros: now.micros, currency: "USD" },
+          // Asked for without a highest price, as AWS advises, it ends at the price of the same on demand.
+          ...(price && { hourlyMax: { micros: price.micros, currency: "USD" as const } }),
           pricedAt: now.at,
           priceSource: "AWS spot price history",
         });

@@ -84,12 +84,14 @@ async function offersIn(
       priceSource: "Azure retail prices",
     };
     const offers: Offer[] = [];
-    const add = (rest: Pick<Offer, "id" | "form" | "isSpot">, micros: number | undefined): void => {
+    const add = (rest: Pick<Offer, "id" | "form" | "isSpot" | "hourlyMax">, micros: number | undefined): void => {
       if (micros !== undefined) offers.push({ ...common, ...rest, hourly: { micros, currency: "USD" } });
     };
+    // A spot machine without a highest price of ours (-1) costs at most what the same costs always.
+    const hourlyMax = price.micros === undefined ? {} : { hourlyMax: { micros: price.micros, currency: "USD" as const } };
     add({ id: `${region}/${kind.type}`, form: "machine", isSpot: false }, price.micros);
     if (need.maySpot === true && maySpot)
-      add({ id: `${region}/${kind.type}/spot`, form: "machine", isSpot: true }, price.spotMicros);
+      add({ id: `${region}/${kind.type}/spot`, form: "machine", isSpot: true, ...hourlyMax }, price.spotMicros);
     // Jobs cost what their machines cost.
     if (learningIn === region) add({ id: `${region}/job/${kind.type}`, form: "managed", isSpot: false }, price.micros);
     return offers;
