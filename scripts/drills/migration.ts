@@ -246,9 +246,6 @@ async function underLoad(): Promise<void> {
   const { embedder } = await vault.ask("harbour7");
   if (embedder.id !== vault.embedders.old.id) problems.push("searches do not go by the model before");
   await vault.close();
-  const line = ({ latencies, writeMs, failed, empty }: Load): string =>
-    `${latencies.length} searches p50 ${at(latencies, 0.5)} p99 ${at(latencies, 0.99)} ms, ${failed} failed, ${empty} empty; ` +
-    `${writeMs.length} writes p50 ${at(writeMs, 0.5)} p99 ${at(writeMs, 0.99)} ms`;
   console.log(`migration under load: ${total} passages, ${flags.searches} searches/s and ${flags.writes} writes/s asked for`);
   console.log(`  during the move (${(moveMs / 1000).toFixed(1)} s): ${line(during)}`);
   console.log(`  with the old one kept: ${line(after)}`);
@@ -258,6 +255,10 @@ async function underLoad(): Promise<void> {
   for (const load of [before, during, after])
     if (load.failed + load.empty > 0) problems.push("a search failed or came back empty");
 }
+
+const line = ({ latencies, writeMs, failed, empty }: Load): string =>
+  `${latencies.length} searches p50 ${at(latencies, 0.5)} p99 ${at(latencies, 0.99)} ms, ${failed} failed, ${empty} empty; ` +
+  `${writeMs.length} writes p50 ${at(writeMs, 0.5)} p99 ${at(writeMs, 0.99)} ms`;
 
 const targetOf = async ({ qdrant }: DrillVault): Promise<string | undefined> =>
   (await qdrant.getAliases()).aliases.find(({ alias_name }) => alias_name === "nika_vault")?.collection_name;
