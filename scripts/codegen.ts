@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 const convexDir = fileURLToPath(new URL("../convex/", import.meta.url));
 
 /** Folders that hold no callable functions; `_generated` is ours, the others are plain code for the functions. */
-const plainFolders = new Set(["_generated", "model", "turn"]);
+const plainFolders = new Set(["_generated", "model", "tables", "turn"]);
 /** Files Convex reads for itself rather than serving. */
 const plainFiles = new Set(["schema.ts", "auth.config.ts"]);
 
