@@ -8,7 +8,7 @@ crons.interval("give up silent workers and wake overdue jobs", { minutes: 1 }, i
 crons.interval("fire overdue schedules and end silent sessions", { minutes: 1 }, internal.schedules.check, {});
 crons.interval("wake overdue runs", { minutes: 1 }, internal.runs.check, {});
 crons.interval("end rented machines that nobody ends", { minutes: 1 }, internal.machines.reap, {});
-crons.interval("look through the accounts where machines are rented", { minutes: 5 }, internal.machines.sweepDue, {});
+crons.interval("look through the accounts where machines are rented", { minutes: 5 }, internal.gpuSweeps.due, {});
 crons.interval("rent machines for what waits, or let them go", { seconds: 30 }, internal.scaling.tick, {});
 crons.interval("copy registries that are turned on", { hours: 1 }, internal.registries.copyDue, {});
 crons.interval("sweep old jobs and events", { minutes: 10 }, internal.upkeep.sweep, {});

@@ -4,7 +4,7 @@ import { internal } from "./_generated/api.js";
 import type { Doc } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
 import { NikaError } from "./model/error.ts";
-import { vCapability, vFailure, vObserved, vOffer, vProviderId, vRef, type Observed } from "./model/gpu.ts";
+import { vCapability, vFailure, vObserved, vOffer, vProviderId, vRef } from "./model/gpu.ts";
 import { vGpuAsk } from "./model/gpuJob.ts";
 import { vLane } from "./model/lane.ts";
 import { isOver, machineStates, vMachineView, vVerb, type MachineView } from "./model/machine.ts";
@@ -13,13 +13,12 @@ import { readSettings, writeSettings } from "./turn/budget.ts";
 import { enqueue } from "./turn/enqueue.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { shed } from "./turn/shed.ts";
-import { findBeat, findByRef, intend, move, moveJob, planLook, planPlacing, takeIn } from "./turn/lease.ts";
+import { findBeat, intend, move, moveJob, planLook, planPlacing, see } from "./turn/lease.ts";
 
 const listedMax = 500;
 /** Each is some writes; a tick stays short, and the rest follows at once in the next. */
 const reapedMax = 10;
 const silentMax = 250;
-const sweptMax = 25;
 const lookedMax = 500;
 /** Twelve beats of ten seconds. */
 export const silentMs = 120_000;
@@ -274,157 +273,6 @@ export const looked = systemMutation({
   },
 });
 
-/** What is another row's is not this one's. */
-async function see(turn: Turn, machine: Doc<"machines">, found: readonly Observed[]): Promise<void> {
-  const own: Observed[] = [];
-  for (const one of found) {
-    const holder = await findByRef(turn, one.ref);
-    if (!holder || holder._id === machine._id) own.push(one);
-  }
-  const { ref } = machine.life;
-  const shown = ref ? own.find((one) => one.ref.id === ref.id && one.ref.region === ref.region) : own[0];
-  await turn.db.patch(machine._id, { lookedAt: turn.now });
-  await move(turn, { ...machine, lookedAt: turn.now }, { type: "looked", found: own }, shown);
-}
-
-/**
- * Some of what a provider's account was just listed to hold, and ours. What has a row is compared with it; what has none is taken in, waits
- * five minutes (its intent may be on its way) and is ended. All of it is told so, in parts; answers when that was.
- */
-export const compared = systemMutation({
-  args: { capability: vCapability, observed: v.array(vObserved) },
-  returns: v.number(),
-  handler: async (turn, { capability, observed }) => {
-    for (const one of observed) {
-      const holder = await findByRef(turn, one.ref);
-      if (holder) {
-        await see(turn, holder, [one]);
-        continue;
-      }
-      const intent = await turn.db
-        .query("machines")
-        .withIndex("by_key", (q) => q.eq("key", one.machineId ?? ""))
-        .first();
-      const isAwaited = intent !== null && intent.life.ref === undefined && intent.life.state !== "gone";
-      if (isAwaited) await see(turn, intent, [one]);
-      else if (one.state !== "gone" || one.satellites.length > 0) await takeIn(turn, one, "stray", { capability });
-    }
-    return turn.now;
-  },
-});
-
-const shownStates = ["booting", "ready", "busy", "draining", "ending", "leakSuspect"] as const;
-
-/**
- * A provider's whole account was listed, and compared from `since` on. What should be there and was not shown is looked at by itself: one
- * list proves nothing. What is not ours is written down and never touched. True while there are more that were not shown.
- */
-export const swept = systemMutation({
-  args: { provider: vProviderId, since: v.number(), ours: v.number(), foreign: v.array(vObserved) },
-  returns: v.boolean(),
-  handler: async (turn, { provider, since, ours, foreign }) => {
-    let left = sweptMax;
-    for (const state of shownStates) {
-      const missing = await turn.db
-        .query("machines")
-        .withIndex("by_lookedAt", (q) => q.eq("offer.provider", provider).eq("life.state", state).lt("lookedAt", since))
-        .take(left);
-      for (const machine of missing) await see(turn, machine, []);
-      left -= missing.length;
-      if (left === 0) return true;
-    }
-    await noteSweep(turn, provider, {
-      at: turn.now,
-      wholeAt: turn.now,
-      ours,
-      foreign: foreign.map(({ name, ref, satellites }) => ({ name, id: ref.id, satellites })),
-      failure: undefined,
-    });
-    return false;
-  },
-});
-
-export const sweepFailed = systemMutation({
-  args: { provider: vProviderId, failure: v.string() },
-  returns: v.null(),
-  handler: async (turn, { provider, failure }) => {
-    await noteSweep(turn, provider, { at: turn.now, failure });
-    return null;
-  },
-});
-
-type SweepNote = {
-  readonly at: number;
-  readonly wholeAt?: number;
-  readonly ours?: number;
-  readonly foreign?: Doc<"gpuSweeps">["foreign"];
-  readonly failure?: string | undefined;
-};
-
-async function noteSweep(turn: Turn, provider: Doc<"gpuSweeps">["provider"], { failure, ...note }: SweepNote): Promise<void> {
-  const row = await turn.db
-    .query("gpuSweeps")
-    .withIndex("by_provider", (q) => q.eq("provider", provider))
-    .unique();
-  if (row) await turn.db.patch(row._id, { ...note, failure });
-  else await turn.db.insert("gpuSweeps", { provider, ours: 0, foreign: [], ...note, ...(failure !== undefined && { failure }) });
-}
-
-/** When each account was last looked through, and what was there that is not ours. */
-export const sweeps = ownerQuery({
-  args: {},
-  returns: v.array(
-    v.object({
-      provider: vProviderId,
-      at: v.number(),
-      wholeAt: v.optional(v.number()),
-      ours: v.number(),
-      foreign: v.array(v.object({ name: v.string(), id: v.string() })),
-      failure: v.optional(v.string()),
-    }),
-  ),
-  handler: async (ctx) =>
-    (await ctx.db.query("gpuSweeps").take(listedMax)).map(({ _id, _creationTime, foreign, ...one }) => ({
-      ...one,
-      foreign: foreign.map(({ name, id }) => ({ name, id })),
-    })),
-});
-
-/** Which providers are set up, from now on: their accounts are looked through every five minutes, at once for the first time. */
-export const setUp = systemMutation({
-  args: { providers: v.array(vProviderId) },
-  returns: v.null(),
-  handler: async (turn, { providers }) => {
-    const rows = await turn.db.query("gpuSweeps").take(listedMax);
-    for (const row of rows) if (!providers.includes(row.provider)) await turn.db.delete(row._id);
-    for (const provider of providers)
-      if (!rows.some((row) => row.provider === provider))
-        await turn.db.insert("gpuSweeps", { provider, at: 0, ours: 0, foreign: [] });
-    await sweepThem(turn, providers);
-    return null;
-  },
-});
-
-/** The third killer's clock. */
-export const sweepDue = systemMutation({
-  args: {},
-  returns: v.null(),
-  handler: async (turn) => {
-    const rows = await turn.db.query("gpuSweeps").take(listedMax);
-    await sweepThem(
-      turn,
-      rows.map(({ provider }) => provider),
-    );
-    return null;
-  },
-});
-
-/** Of each account at most one look through at a time. */
-async function sweepThem(turn: Turn, providers: readonly Doc<"gpuSweeps">["provider"][]): Promise<void> {
-  for (const provider of providers)
-    await enqueue(turn, { kind: "machines.sweep", args: { provider }, label: provider, uniqueKey: provider });
-}
-
 /**
  * The second killer, each minute from the control plane's own time: what is past its deadline, silent, stuck, or was to be done and is not,
  * is seen to, whoever forgot it. True when there is more to do.
@@ -543,99 +391,6 @@ export const outlook = systemQuery({
       usdPerEur,
       proven: [...new Set(proofs.filter(({ passed }) => passed).map(({ provider }) => provider))],
     };
-  },
-});
-
-// For the door (appliance/gpu/door): what machines say of themselves, fenced by their epoch.
-
-const vMachineWord = { machineId: v.id("machines"), epoch: v.number() };
-
-/** The hash of the secret that it will show. Written before it is asked for; the first one stays, so that asking again is the same. */
-export const setSecret = systemMutation({
-  args: { machineId: v.id("machines"), secretHash: v.string() },
-  returns: v.null(),
-  handler: async (turn, { machineId, secretHash }) => {
-    const machine = await turn.db.get(machineId);
-    if (machine && machine.secretHash === undefined) await turn.db.patch(machineId, { secretHash });
-    return null;
-  },
-});
-
-/** It dials in for the first time. Once; and only with its secret, and while it is waited for. */
-export const enrol = systemMutation({
-  args: { key: v.string(), secretHash: v.string() },
-  returns: v.object({
-    ...vMachineWord,
-    deadline: v.number(),
-    offer: vOffer,
-    ask: v.optional(vGpuAsk),
-    gpuJobId: v.optional(v.id("gpuJobs")),
-    lane: v.optional(vLane),
-  }),
-  handler: async (turn, { key, secretHash }) => {
-    const rows = await turn.db
-      .query("machines")
-      .withIndex("by_key", (q) => q.eq("key", key))
-      .take(10);
-    const machine = rows.find((row) => row.secretHash === secretHash);
-    const { state } = machine?.life ?? {};
-    // What was asked for may dial in before the answer to that is here.
-    if (!machine || isOver(machine.life.state) || (state !== "booting" && state !== "creating" && state !== "unknownOutcome"))
-      throw new NikaError("denied", "This machine is not waited for.");
-    const { _id: machineId, epoch, deadline, offer, owner } = machine;
-    if (state === "booting") await move(turn, machine, { type: "enrolled" });
-    const beat = await findBeat(turn, machineId);
-    if (beat) await turn.db.patch(beat._id, { at: turn.now });
-    const job = owner.type === "gpuJob" ? await turn.db.get(owner.gpuJobId) : null;
-    if (job?.machineId === machineId) await moveJob(turn, job, { type: "enrolled" });
-    return {
-      machineId,
-      epoch,
-      deadline,
-      offer,
-      ...(job && { ask: job.ask, gpuJobId: job._id }),
-      ...(owner.type === "lane" && { lane: owner.lane }),
-    };
-  },
-});
-
-/** They are there. Of each: whether it is still ours, and until when it may live. */
-export const beat = systemMutation({
-  args: {
-    beats: v.array(
-      v.object({
-        ...vMachineWord,
-        seq: v.number(),
-        gpu: v.optional(v.object({ name: v.string(), busy: v.number(), memoryMb: v.number(), celsius: v.optional(v.number()) })),
-        diskFreeMb: v.optional(v.number()),
-        says: v.optional(v.string()),
-      }),
-    ),
-  },
-  /** `isDraining`: it is to take nothing new, and to stop. */
-  returns: v.array(v.object({ isCurrent: v.boolean(), until: v.number(), isDraining: v.boolean() })),
-  handler: async (turn, { beats }) => {
-    const answers = [];
-    for (const { machineId, epoch, ...said } of beats) {
-      const machine = await turn.db.get(machineId);
-      const isCurrent = machine !== null && machine.epoch === epoch && !isOver(machine.life.state);
-      const isDraining = isCurrent && machine.life.state === "draining";
-      answers.push({ isCurrent, until: isCurrent ? machine.deadline : 0, isDraining });
-      const row = isCurrent ? await findBeat(turn, machineId) : null;
-      if (row && said.seq >= row.seq) await turn.db.patch(row._id, { ...said, at: turn.now });
-    }
-    return answers;
-  },
-});
-
-/** It says that it is not what was rented, or that it has to go. */
-export const leave = systemMutation({
-  args: { ...vMachineWord, why: v.union(v.literal("unfit"), v.literal("preempted"), v.literal("idle"), v.literal("finished")) },
-  returns: v.null(),
-  handler: async (turn, { machineId, epoch, why }) => {
-    const machine = await turn.db.get(machineId);
-    if (machine?.epoch === epoch) await move(turn, machine, { type: "end", why });
-    return null;
   },
 });
 

@@ -352,3 +352,16 @@ async function tokenOf(name: string): Promise<string> {
   const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
+
+/** What a machine's provider shows of it now. What is another row's is not this one's. */
+export async function see(turn: Turn, machine: Doc<"machines">, found: readonly Observed[]): Promise<void> {
+  const own: Observed[] = [];
+  for (const one of found) {
+    const holder = await findByRef(turn, one.ref);
+    if (!holder || holder._id === machine._id) own.push(one);
+  }
+  const { ref } = machine.life;
+  const shown = ref ? own.find((one) => one.ref.id === ref.id && one.ref.region === ref.region) : own[0];
+  await turn.db.patch(machine._id, { lookedAt: turn.now });
+  await move(turn, { ...machine, lookedAt: turn.now }, { type: "looked", found: own }, shown);
+}

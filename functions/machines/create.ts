@@ -21,7 +21,7 @@ export const createMachine = defineFunction({
       const endKey = await provider.endKey?.({ name, deadline }, signal);
       const extra = { ...(image !== undefined && { image }), ...(endKey !== undefined && { endKey }) };
       const { secretHash, ...start } = await boots.of({ key, epoch, deadline, offer, ...extra });
-      await state.mutation(internal.machines.setSecret, { machineId, secretHash });
+      await state.mutation(internal.machineBeats.setSecret, { machineId, secretHash });
       signal.throwIfAborted();
       const wanted = { name, installId, machineId: key, token, deadline, offer, diskMb, ...start };
       result = await asked(provider, wanted, signal);

@@ -88,13 +88,13 @@ async function writeDown(
 ): Promise<void> {
   const ours = observed.filter((one) => one.installId === installId);
   const foreign = observed.filter((one) => one.installId !== installId).slice(0, foreignMax);
-  const since = await state.mutation(internal.machines.compared, { capability, observed: ours.slice(0, writtenMax) });
+  const since = await state.mutation(internal.gpuSweeps.compared, { capability, observed: ours.slice(0, writtenMax) });
   for (let from = writtenMax; from < ours.length; from += writtenMax) {
     signal.throwIfAborted();
-    await state.mutation(internal.machines.compared, { capability, observed: ours.slice(from, from + writtenMax) });
+    await state.mutation(internal.gpuSweeps.compared, { capability, observed: ours.slice(from, from + writtenMax) });
   }
   const whole = { provider, since, ours: ours.length, foreign };
-  while (await state.mutation(internal.machines.swept, whole)) signal.throwIfAborted();
+  while (await state.mutation(internal.gpuSweeps.swept, whole)) signal.throwIfAborted();
 }
 
 /** The same as a job, and compared with what stands in the database. */
@@ -112,7 +112,7 @@ export const sweepMachines = defineFunction({
       await writeDown(state, provider, observed, { installId, signal });
     } catch (error) {
       signal.throwIfAborted();
-      await state.mutation(internal.machines.sweepFailed, { provider: id, failure: failureOf(error, "transient").says });
+      await state.mutation(internal.gpuSweeps.failed, { provider: id, failure: failureOf(error, "transient").says });
     }
     return { type: "done" };
   },

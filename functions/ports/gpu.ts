@@ -75,7 +75,7 @@ export type Providers = {
 export type Boots = {
   /**
    * `epoch` counts the machines of one piece of work; its life ends at `deadline`, by the appliance's clock. Keeps no state: asked twice, it says
-   * the same. `secretHash` is what `machines.enrol` will be shown.
+   * the same. `secretHash` is what `machineBeats.enrol` will be shown.
    */
   of(machine: {
     /** What it is known by outside: `machines.key`. */

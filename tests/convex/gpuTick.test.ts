@@ -36,9 +36,9 @@ async function rent(state: FakeState, i: number, how: { provider?: "scaleway" | 
   const { key, name } = intent;
   const ref = { provider, region: "zone-1", id: `m${i}` };
   const observed = { ref, name, machineId: key, installId, state: "running" as const, isBilled: true, satellites: [] };
-  await state.mutation(internal.machines.setSecret, { machineId, secretHash: key });
+  await state.mutation(internal.machineBeats.setSecret, { machineId, secretHash: key });
   await state.mutation(internal.machines.asked, { machineId, result: { type: "created", observed } });
-  await state.mutation(internal.machines.enrol, { key, secretHash: key });
+  await state.mutation(internal.machineBeats.enrol, { key, secretHash: key });
   await state.mutation(internal.gpuJobs.started, { machineId, epoch: 1, facts: [] });
   return { machineId, observed };
 }
@@ -83,14 +83,14 @@ test("a sweep looks at all that were not shown, in parts, and only at those", as
   const rented = [];
   for (let i = 0; i < 27; i += 1) rented.push(await rent(state, i));
   pass(60_000);
-  const since = await state.mutation(internal.machines.compared, {
+  const since = await state.mutation(internal.gpuSweeps.compared, {
     capability,
     observed: rented.slice(0, 2).map(({ observed }) => observed),
   });
   const whole = { provider: "scaleway" as const, since, ours: 2, foreign: [] };
-  assert.equal(await state.mutation(internal.machines.swept, whole), true);
+  assert.equal(await state.mutation(internal.gpuSweeps.swept, whole), true);
   pass(1);
-  assert.equal(await state.mutation(internal.machines.swept, whole), false);
+  assert.equal(await state.mutation(internal.gpuSweeps.swept, whole), false);
   const lives = await Promise.all(rented.map(({ machineId }) => lifeOf(state, machineId)));
   assert.deepEqual(
     lives.map((life) => life?.cleanLooks),
@@ -137,7 +137,7 @@ test("over what may be spent an hour, agents' work goes before the owner's: it i
   await state.mutation(internal.machines.reap, {});
   assert.equal((await lifeOf(state, owners))?.state, "draining");
   pass(100_000);
-  await state.mutation(internal.machines.beat, { beats: [{ machineId: owners, epoch: 1, seq: 1 }] });
+  await state.mutation(internal.machineBeats.beat, { beats: [{ machineId: owners, epoch: 1, seq: 1 }] });
   pass(100_000);
   await state.mutation(internal.machines.reap, {});
   assert.deepEqual([(await lifeOf(state, owners))?.state, (await lifeOf(state, owners))?.why], ["ending", "budget"]);

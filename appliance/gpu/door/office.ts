@@ -109,7 +109,7 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
         if (before.nonce !== nonce || before.secretHash !== secretHash) throw denied();
         return { ...before.let, lifeMs: before.deadline - now() };
       }
-      const enrolled = await state.mutation(internal.machines.enrol, { key, secretHash });
+      const enrolled = await state.mutation(internal.machineBeats.enrol, { key, secretHash });
       const { machineId, epoch, deadline, ask, gpuJobId, lane, offer } = enrolled;
       const { [parcelVariable]: parcel, [proofVariable]: proof, ...environment } = ask?.environment ?? {};
       const order = lane === undefined ? undefined : await workers?.order({ machineId, offer });
@@ -143,9 +143,9 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
       if (one.beats < repeats) {
         said.set(pass.machineId, { ...one, beats: one.beats + 1 });
         const { key, secretHash } = note;
-        await state.mutation(internal.machines.enrol, { key, secretHash }).catch(() => undefined);
+        await state.mutation(internal.machineBeats.enrol, { key, secretHash }).catch(() => undefined);
       }
-      const [answer] = await state.mutation(internal.machines.beat, {
+      const [answer] = await state.mutation(internal.machineBeats.beat, {
         beats: [{ ...wordOf(pass), ...toBeat(beat, note.facts) }],
       });
       if (!answer?.isCurrent) return { lifeMs: 1, orders: ["end"] };
@@ -180,8 +180,8 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
 
     async finish(pass, { exit, isTaken, files: list }) {
       const { facts, let: told, isWorker = false } = await noteOf(pass.machineId);
-      if (isTaken) return void (await state.mutation(internal.machines.leave, { ...wordOf(pass), why: "preempted" }));
-      if (isWorker) return void (await state.mutation(internal.machines.leave, { ...wordOf(pass), why: "finished" }));
+      if (isTaken) return void (await state.mutation(internal.machineBeats.leave, { ...wordOf(pass), why: "preempted" }));
+      if (isWorker) return void (await state.mutation(internal.machineBeats.leave, { ...wordOf(pass), why: "finished" }));
       await start(pass, facts);
       mustBeMeant(await state.mutation(internal.gpuJobs.exited, { ...wordOf(pass), exit }));
       const kept = [];

@@ -6,7 +6,7 @@ import { useSpeech } from "../language/language.tsx";
 export function Accounts() {
   const { words, when, number } = useSpeech();
   const { gpu } = words;
-  const sweeps = useQuery(api.machines.sweeps);
+  const sweeps = useQuery(api.gpuSweeps.list);
   const proofs = useQuery(api.gpuProofs.list);
   if (sweeps === undefined || proofs === undefined) return null;
   const names = [...new Set([...sweeps.map(({ provider }) => provider), ...proofs.map(({ provider }) => provider)])].toSorted();

@@ -72,10 +72,10 @@ await duty(
   () => lab.mutation(internal.machines.reap, {}),
   async () => void (await lab.mutation(rows.fallDue, { count: due })),
 );
-await duty("planning the sweep of accounts", () => lab.mutation(internal.machines.sweepDue, {}));
+await duty("planning the sweep of accounts", () => lab.mutation(internal.gpuSweeps.due, {}));
 await duty("beats of 200 machines in one write", () => {
   seq += 1;
-  return lab.mutation(internal.machines.beat, { beats: machines.slice(0, 200).map((one) => ({ ...one, seq })) });
+  return lab.mutation(internal.machineBeats.beat, { beats: machines.slice(0, 200).map((one) => ({ ...one, seq })) });
 });
 await duty("a tick of the scaler", () => lab.mutation(internal.scaling.tick, {}));
 await lab.owner.mutation(api.scaling.set, { ...planDefaults, settings: { ...planDefaults.settings, isOn: true } });

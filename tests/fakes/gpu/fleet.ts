@@ -129,7 +129,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
       secretHash: secretOf(key),
     }),
   };
-  await state.mutation(internal.machines.setUp, { providers: [...byId.keys()] });
+  await state.mutation(internal.gpuSweeps.setUp, { providers: [...byId.keys()] });
 
   /** All that is due is done, one after another, until nothing is; a killed one is found open by the next worker. */
   const work = async (through: State = state): Promise<void> => {
@@ -203,12 +203,12 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     if (!known) {
       if (Date.now() - since < (agent.dialsAfterMs ?? 0) + 40_000) return;
       try {
-        const { machineId, epoch } = await state.mutation(internal.machines.enrol, {
+        const { machineId, epoch } = await state.mutation(internal.machineBeats.enrol, {
           key: row.key,
           secretHash: secretOf(row.key),
         });
         working.set(id, { name: row.name, machineId, epoch, since: Date.now(), seq: 1, stage: "staging" });
-        if (agent.isUnfit === true) await state.mutation(internal.machines.leave, { machineId, epoch, why: "unfit" });
+        if (agent.isUnfit === true) await state.mutation(internal.machineBeats.leave, { machineId, epoch, why: "unfit" });
       } catch {
         working.set(id, { name: row.name, machineId: row._id, epoch: -1, since: Date.now(), seq: 1, stage: "done" });
       }
@@ -216,7 +216,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     }
     const { machineId, epoch } = known;
     known.seq += 1;
-    if (agent.beats !== false) await state.mutation(internal.machines.beat, { beats: [{ machineId, epoch, seq: known.seq }] });
+    if (agent.beats !== false) await state.mutation(internal.machineBeats.beat, { beats: [{ machineId, epoch, seq: known.seq }] });
     if (known.stage === "staging") {
       const isMeant = await state.mutation(internal.gpuJobs.started, { machineId, epoch, facts: ["simulated GPU"] });
       known.stage = isMeant ? "running" : "done";
@@ -246,7 +246,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
       }
       if (Date.now() - sweptAt >= 300_000) {
         sweptAt = Date.now();
-        await state.mutation(internal.machines.sweepDue, {});
+        await state.mutation(internal.gpuSweeps.due, {});
       }
       await work();
       await agents();

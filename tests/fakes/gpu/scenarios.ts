@@ -219,7 +219,7 @@ export const scenarios: readonly Scenario[] = [
       await running(fleet);
       const [job] = await fleet.jobs();
       assert.ok(job?.machineId);
-      await fleet.state.mutation(internal.machines.leave, { machineId: job.machineId, epoch: 1, why: "preempted" });
+      await fleet.state.mutation(internal.machineBeats.leave, { machineId: job.machineId, epoch: 1, why: "preempted" });
       await until(fleet, async () => (await fleet.jobs())[0]?.life.attempt === 2);
       const zombie = { machineId: job.machineId, epoch: 1 };
       assert.equal(await fleet.state.mutation(internal.gpuJobs.exited, { ...zombie, exit: 0 }), false);

@@ -54,9 +54,9 @@ export const lease = systemMutation({
       const { key, name, epoch } = intent;
       const ref = { provider: offer.provider, region: offer.region, id: `m${i}` };
       const observed = { ref, name, machineId: key, installId, state: "running" as const, isBilled: true, satellites: [] };
-      await turn.runMutation(internal.machines.setSecret, { machineId, secretHash: key });
+      await turn.runMutation(internal.machineBeats.setSecret, { machineId, secretHash: key });
       await turn.runMutation(internal.machines.asked, { machineId, result: { type: "created", observed } });
-      await turn.runMutation(internal.machines.enrol, { key, secretHash: key });
+      await turn.runMutation(internal.machineBeats.enrol, { key, secretHash: key });
       await turn.runMutation(internal.gpuJobs.started, { machineId, epoch, facts: [] });
       made.push({ machineId, epoch });
     }
