@@ -11,9 +11,7 @@ import type { GenerationRecord } from "./qdrant/book.ts";
 export type Generations = {
   readonly record: GenerationRecord;
   readonly embedders: OpenEmbedders;
-  /** Whose vectors are searched; of a vault that was never opened, the one that it will be made with. */
-  embedderId(): Promise<string>;
-  /** The same with how its ranking is joined with the one by words. */
+  /** Whose vectors are searched and how that ranking is joined with the one by words; of a vault that was never opened, what it will be made with. */
   live(): Promise<{ readonly embedderId: string; readonly fusion: Fusion }>;
   /** Follows what is in force, so that it is shown and its model is ready. */
   follow(): void;
@@ -57,7 +55,6 @@ export function openGenerations({ state, modelsDir, own, log }: GenerationsOptio
   return {
     embedders,
     live,
-    embedderId: async () => (await live()).embedderId,
     record: {
       read: () => state.query(internal.generations.spaces, {}),
       adopt: (found) => state.mutation(internal.generations.adopt, found),

@@ -43,7 +43,6 @@ import { openRoom } from "./host/load.ts";
 import { nikaRoutes } from "./http/routes.ts";
 import type { SearchRequest } from "./http/vault.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
-import { openDoor } from "./join/door.ts";
 import { machineWorkers } from "./join/machine.ts";
 import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
@@ -64,6 +63,7 @@ import { openTrainer } from "./trainer/trainer.ts";
 import { openTuning } from "./tuning.ts";
 import { openUses } from "./uses.ts";
 import { openWatch } from "./watch/watch.ts";
+import { openWorkerDoor } from "./workerDoor.ts";
 
 const rootDir = fileURLToPath(new URL("..", import.meta.url));
 /** Work in progress gets this long to finish before its lease is handed back. */
@@ -237,13 +237,15 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     functions: routesOf({ owned, ports, secrets, log }),
     gpu: rented.routes(ports),
     telegram,
-    join: openDoor({
+    workers: openWorkerDoor({
+      config,
       state,
       signing: keys.signing,
-      version: config.version,
       convexUrl: convex.publicUrl,
-      embedderId: () => generations.embedderId(),
-      now: () => Date.now(),
+      embedder,
+      vault,
+      generations,
+      log,
     }),
     stop: () => ended.resolve(),
     log,

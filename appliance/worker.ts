@@ -9,16 +9,18 @@ import type { JobKind } from "../convex/model/kinds.ts";
 import { NikaError } from "../convex/model/error.ts";
 import type { Ports } from "../functions/define.ts";
 import { jobFunctions } from "../functions/registry.ts";
+import type { Embedder } from "../functions/ports/embedder.ts";
 import type { Secrets } from "../functions/ports/secrets.ts";
+import type { State } from "../functions/ports/state.ts";
 import { startRuntime } from "../functions/runtime/runtime.ts";
 import type { AnyJobFunction } from "../functions/runtime/registry.ts";
 import type { Config } from "./config.ts";
-import { openEmbedder } from "./embedder/embedder.ts";
 import { openVisual } from "./embedder/visual.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
 import { openRoom } from "./host/load.ts";
 import { openJoined } from "./join/joined.ts";
+import { followSpaces, followingVault } from "./join/spaces.ts";
 import type { Log } from "./log.ts";
 import { qdrantPictures } from "./qdrant/pictures.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
@@ -55,7 +57,7 @@ export async function startWorker({ url, secret, config, log, functions = jobFun
   const problem = versionProblem(config.version, ticket.version);
   if (problem !== undefined) throw new NikaError("conflict", problem);
 
-  const equipped = await openPorts({ config, embedderId: ticket.embedderId, log }, opened);
+  const equipped = await openPorts({ config, embedderId: ticket.embedderId, state: joined.state, url, secret, log }, opened);
   const base = { clock: { now: () => Date.now() }, files: storageFiles({ convexUrl: ticket.convexUrl }), ...equipped.ports };
   const canDo = functions.filter(({ kind, needs }) => joinedKinds.includes(kind) && needs.every((need) => isThere(need, base)));
   const kinds = canDo.map(({ kind }) => kind as JobKind);
@@ -107,28 +109,38 @@ const noSecrets: Secrets = {
 };
 
 type Equipped = { readonly ports: Partial<Ports>; readonly without?: string };
-type Equipping = { readonly config: WorkerOptions["config"]; readonly embedderId: string; readonly log: Log };
+type Equipping = {
+  readonly config: WorkerOptions["config"];
+  /** What the appliance compares themes and captions by. */
+  readonly embedderId: string;
+  readonly state: State;
+} & Pick<WorkerOptions, "url" | "secret" | "log">;
 
-/** Reading documents needs the vault within reach and the embedder whose vectors it holds; a vault in the appliance's process is not. */
-async function openPorts({ config, embedderId, log }: Equipping, opened: AsyncDisposableStack): Promise<Equipped> {
+/** Reading documents needs the vault within reach and the models that its spaces are made by; a vault in the appliance's process is not. */
+async function openPorts({ config, embedderId, ...more }: Equipping, opened: AsyncDisposableStack): Promise<Equipped> {
   const { vectors } = config;
+  const { log } = more;
   if (vectors.type !== "qdrant" || !("url" in vectors))
     return { ports: {}, without: "no documents are read here, because NIKA_QDRANT_URL does not say where the vault is" };
-  const embedder = await openEmbedder({ modelsDir: config.models.dir, allowDownload: config.models.allowDownload, log });
-  opened.defer(() => embedder.close());
-  if (embedder.id !== embedderId)
-    return {
-      ports: {},
-      without: `no documents are read here, because this machine embeds with ${embedder.id} and the vault holds ${embedderId}`,
-    };
   const { url, apiKey } = vectors;
   const at = { url, ...(apiKey !== undefined && { apiKey }) };
-  const vault = qdrantVectors({ ...at, embedderId });
+  const spaces = followSpaces({ modelsDir: config.models.dir, embedderId, ...more });
+  opened.defer(() => spaces.close());
+  const noDocuments = (error: unknown, because: string): Equipped => {
+    log(`no documents: ${String(error)}`);
+    return { ports: {}, without: `no documents are read here, because ${because}` };
+  };
+  let embedder: Embedder;
+  try {
+    embedder = await spaces.embedder(embedderId);
+  } catch (error) {
+    return noDocuments(error, `the model ${embedderId} cannot be had`);
+  }
+  const vault = followingVault(qdrantVectors({ ...at, embedderId, record: spaces.record }));
   try {
     await vault.count({ tenantId: ownerTenant });
   } catch (error) {
-    log(`the vault does not answer: ${String(error)}`);
-    return { ports: {}, without: `no documents are read here, because the vault does not answer at ${url}` };
+    return noDocuments(error, `the vault does not answer at ${url}`);
   }
   const visual = await openVisual({ config: config.visual, modelsDir: config.models.dir, log });
   opened.defer(() => visual.close());
@@ -139,5 +151,5 @@ async function openPorts({ config, embedderId, log }: Equipping, opened: AsyncDi
   opened.defer(() => reader.close());
   const { dimensions: captionDimensions } = embedder;
   const pictures = qdrantPictures({ ...at, visualId: visual.id, captionId: embedder.id, captionDimensions });
-  return { ports: { reader, embedder, vectors: vault, visual, pictures } };
+  return { ports: { reader, embedder, embedders: spaces.embedders, vectors: vault, visual, pictures } };
 }

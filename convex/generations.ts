@@ -160,6 +160,8 @@ export const get = systemQuery({
       collection: v.string(),
       cursor: v.union(v.string(), v.null()),
       done: v.number(),
+      /** A worker elsewhere has a document in hand that it began before the two spaces are compared. */
+      isReadElsewhere: v.boolean(),
     }),
   ),
   handler: async (ctx, { generationId }) => {
@@ -167,7 +169,7 @@ export const get = systemQuery({
     if (!row) return null;
     const { state, wanted, collection, cursor = null, done = 0 } = row;
     if (state !== "live" && state !== "planned" && state !== "copying" && state !== "checking") return null;
-    return { state, wanted, collection, cursor, done };
+    return { state, wanted, collection, cursor, done, isReadElsewhere: state === "checking" && (await isReadElsewhere(ctx)) };
   },
 });
 
@@ -199,8 +201,8 @@ export const copied = systemMutation({
 });
 
 /**
- * Puts it in force, and keeps the one before. "busy" while a worker elsewhere reads a document: it writes to one collection only, and the
- * move is checked again after it. "over" when it was given up. May be repeated.
+ * Puts it in force, and keeps the one before. "busy" while a worker elsewhere reads a document: it may have begun when there was one space
+ * only, and the move is checked again after it. "over" when it was given up. May be repeated.
  */
 export const switchTo = systemMutation({
   args: vId,
@@ -264,15 +266,15 @@ async function point(turn: Turn): Promise<void> {
   await enqueue(turn, { kind: "models.rollback", args: {}, label: "searches to the last model", uniqueKey: "point" });
 }
 
-/** Joined workers hold no more than the vault's public name. */
-async function isReadElsewhere(turn: Turn): Promise<boolean> {
-  const workers = await turn.db
+/** Joined workers write both spaces by themselves, and not in step with who copies and compares them. */
+async function isReadElsewhere({ db }: Pick<QueryCtx, "db">): Promise<boolean> {
+  const workers = await db
     .query("workers")
     .withIndex("by_isUp", (q) => q.eq("isUp", true))
     .collect();
   for (const { _id, tokenId } of workers) {
     if (!tokenId) continue;
-    const held = await turn.db
+    const held = await db
       .query("jobs")
       .withIndex("by_worker", (q) => q.eq("lease.workerId", _id))
       .collect();

@@ -8,11 +8,12 @@ import { internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
 import { NikaError } from "./model/error.ts";
+import { vSpaces, type Spaces } from "./model/generation.ts";
 import { vOutcome } from "./model/job.ts";
 import { isAbout, joinedKinds, mayCall, versionProblem, vWorkerAbout } from "./model/joined.ts";
 import { vArgs, vKind } from "./model/kinds.ts";
 import { vLane } from "./model/lane.ts";
-import { generationIn, movingOf } from "./turn/generation.ts";
+import { generationIn } from "./turn/generation.ts";
 import { joinedMutation, joinedQuery } from "./turn/guard.ts";
 
 const vIncarnation = { workerId: v.id("workers"), epoch: v.number() };
@@ -64,11 +65,18 @@ export const head = joinedQuery({
   args: { lane: vLane, limit: v.number(), kinds: v.array(v.string()) },
   returns: v.array(v.id("jobs")),
   handler: async (ctx, { kinds, ...args }): Promise<Id<"jobs">[]> => {
-    // A worker elsewhere writes to one space only. While there are two, documents are read at home.
-    const isMoving = (await movingOf(ctx)) ?? (await generationIn(ctx, "kept"));
-    const may = isMoving ? kinds.filter((kind) => kind !== "documents.ingest") : kinds;
+    // It writes to every space there is, and nobody can hold it back at the store: while two are compared to change places, it reads nothing new.
+    const isCompared = await generationIn(ctx, "checking");
+    const may = isCompared ? kinds.filter((kind) => kind !== "documents.ingest") : kinds;
     return ctx.runQuery(internal.jobs.head, { ...args, kinds: may });
   },
+});
+
+/** The vault's spaces: where documents are written, and by which embedders. */
+export const spaces = joinedQuery({
+  args: {},
+  returns: vSpaces,
+  handler: (ctx): Promise<Spaces> => ctx.runQuery(internal.generations.spaces, {}),
 });
 
 /** Hands in and claims. It adds no work: only what happens at the appliance is a reason for that. */

@@ -3,14 +3,16 @@ import { NikaError } from "../../convex/model/error.ts";
 import { dropAfterMs, wantedOf } from "../../convex/model/generation.ts";
 import type { Embedder, Embedders } from "../../functions/ports/embedder.ts";
 import { openBaseline } from "./baseline.ts";
-import { findLearned, findModel, modelCard, type ModelFiles } from "./model.ts";
+import { findEmbedder, findLearned, findModel, modelCard, type ModelFiles } from "./model.ts";
 import { openNeural } from "./neural.ts";
 import type { OpenedEmbedder } from "./opened.ts";
 
 export type EmbeddersOptions = {
   readonly modelsDir: string;
-  /** The one that is open already. */
-  readonly own: Embedder;
+  /** One that is open already. */
+  readonly own?: Embedder;
+  /** Where to look for files that are not in `modelsDir`. */
+  readonly elsewhere?: (embedderId: string) => Promise<ModelFiles | undefined>;
   readonly log: (line: string) => void;
 };
 
@@ -22,7 +24,7 @@ export type OpenEmbedders = Embedders & {
   close(): Promise<void>;
 };
 
-export function openEmbedders({ modelsDir, own, log }: EmbeddersOptions): OpenEmbedders {
+export function openEmbedders({ modelsDir, own, elsewhere, log }: EmbeddersOptions): OpenEmbedders {
   const opened = new Map<string, Promise<OpenedEmbedder | undefined>>();
 
   let kept: readonly string[] = [];
@@ -32,17 +34,15 @@ export function openEmbedders({ modelsDir, own, log }: EmbeddersOptions): OpenEm
     wanted === "bge" ? findModel(modelsDir) : findLearned(modelsDir, wanted);
 
   const open = async (embedderId: string): Promise<OpenedEmbedder | undefined> => {
-    const wanted = wantedOf(embedderId);
-    if (wanted === "baseline") return openBaseline();
-    const files = await filesOf(wanted);
-    // Files that are others than they were would make other vectors.
-    if (!files || (await modelCard(files)).id !== embedderId) return undefined;
+    if (wantedOf(embedderId) === "baseline") return openBaseline();
+    const files = (await findEmbedder(modelsDir, embedderId)) ?? (await elsewhere?.(embedderId));
+    if (!files) return undefined;
     log(`embedder: ${embedderId}, from ${files.name}`);
     return openNeural(files, log);
   };
 
   const of = async (embedderId: string): Promise<Embedder | undefined> => {
-    if (embedderId === own.id) return own;
+    if (embedderId === own?.id) return own;
     let opening = opened.get(embedderId);
     if (!opening) {
       opening = open(embedderId);

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { learnedId } from "../../convex/model/generation.ts";
+import { learnedId, wantedOf } from "../../convex/model/generation.ts";
 
 /** Model files in the layout that transformers.js reads: MODELS/<name>/{config,tokenizer,tokenizer_config}.json and onnx/. */
 export type ModelFiles = {
@@ -43,6 +43,19 @@ const learnedDir = "nika/";
 /** A model that was trained here, when all of its files are there. */
 export const findLearned = (modelsDir: string, modelId: string): Promise<ModelFiles | undefined> =>
   /^[\w-]+$/u.test(modelId) ? findNamed(modelsDir, learnedDir + modelId) : Promise.resolve(undefined);
+
+/** The files of the embedder with that id; undefined when they are not there, or are others than they were: these would make other vectors. */
+export async function findEmbedder(modelsDir: string, embedderId: string): Promise<ModelFiles | undefined> {
+  const wanted = wantedOf(embedderId);
+  const files = wanted === "bge" ? await findModel(modelsDir) : await findLearned(modelsDir, wanted);
+  return files && (await modelCard(files)).id === embedderId ? files : undefined;
+}
+
+/** All that a model folder needs to be complete, below it. */
+export const pathsOf = ({ isQuantized }: ModelFiles): readonly string[] => [
+  ...needed,
+  `onnx/${isQuantized ? "model_quantized.onnx" : "model.onnx"}`,
+];
 
 async function findNamed(modelsDir: string, name: string): Promise<ModelFiles | undefined> {
   const has = (file: string): Promise<boolean> => exists(join(modelsDir, name, file));

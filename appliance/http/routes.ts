@@ -58,8 +58,8 @@ export type RouteOptions = {
   readonly gpu: BridgeRoutes;
   /** The chat that mirrors the bridge. The token of its bot travels over loopback and stops in a file. */
   readonly telegram: { connect(token: string): Promise<object>; disconnect(): Promise<void> };
-  /** Lets in a worker of another machine that shows its secret. */
-  readonly join: (secret: string) => Promise<object>;
+  /** What workers on other machines ask, which show their secrets. */
+  readonly workers: BridgeRoutes;
   readonly stop: () => void;
   readonly log: (line: string) => void;
   readonly now: () => number;
@@ -120,10 +120,6 @@ export function nikaRoutes(options: RouteOptions): Routes {
       await options.telegram.disconnect();
       send(response, 204);
     },
-    "POST /nika/worker": async (request, response) => {
-      const [scheme, secret] = (request.headers.authorization ?? "").split(" ", 2);
-      send(response, 200, await options.join(scheme === "Bearer" ? (secret ?? "") : ""));
-    },
     "POST /nika/stop": (request, response) => {
       mustBeAdmin(request, options.adminKey);
       send(response, 202, { status: "stopping" });
@@ -156,6 +152,7 @@ export function nikaRoutes(options: RouteOptions): Routes {
         bridge(options, options.bridge, path) ??
         bridge(options, options.functions, path) ??
         bridge(options, options.gpu, path) ??
+        bridge(options, options.workers, path) ??
         (path.startsWith("/nika/secrets") ? secrets(options, path) : undefined) ??
         (isApi ? schedules(options, path) : findMedia(path, request));
       if (!handler && !path.startsWith("/nika/")) return false;

@@ -15,8 +15,15 @@ export type Ticket = {
   readonly name: string;
   readonly version: string;
   readonly convexUrl: string;
-  /** Whose vectors the vault holds. */
+  /** What themes and captions are compared by here, whatever searches go by: the appliance's own embedder. */
   readonly embedderId: string;
+};
+
+export type Door = {
+  /** Fails with `denied` when nobody has that secret. The control plane keeps only its hash. */
+  enter(secret: string): Promise<Ticket>;
+  /** Fails in the same way. */
+  mustBeKnown(secret: string): Promise<void>;
 };
 
 export type DoorOptions = {
@@ -32,18 +39,21 @@ export type DoorOptions = {
 export const secretPrefix = "nkw_";
 export const hashOf = (secret: string): string => createHash("sha256").update(secret).digest("hex");
 
-/** Fails with `denied` when nobody has that secret. The control plane keeps only its hash. */
-export function openDoor({ state, signing, now, embedderId, ...told }: DoorOptions): (secret: string) => Promise<Ticket> {
-  return async (secret) => {
-    const known = secret.startsWith(secretPrefix)
+export function openDoor({ state, signing, now, embedderId, ...told }: DoorOptions): Door {
+  const known = async (secret: string): Promise<{ readonly id: string; readonly name: string }> => {
+    const token = secret.startsWith(secretPrefix)
       ? await state.query(internal.workers.findToken, { hash: hashOf(secret) })
       : null;
-    if (!known) throw new NikaError("denied", "This token opens nothing; make one with `nika worker token` at the appliance.");
-    return {
-      ...mintToken(signing, `${workerSubject}${known.id}`, now()),
-      name: known.name,
-      ...told,
-      embedderId: await embedderId(),
-    };
+    if (!token) throw new NikaError("denied", "This token opens nothing; make one with `nika worker token` at the appliance.");
+    return token;
+  };
+  return {
+    async enter(secret) {
+      const { id, name } = await known(secret);
+      return { ...mintToken(signing, `${workerSubject}${id}`, now()), name, ...told, embedderId: await embedderId() };
+    },
+    async mustBeKnown(secret) {
+      await known(secret);
+    },
   };
 }

@@ -112,6 +112,7 @@ const counterparts: Readonly<Record<string, FunctionReference<"query" | "mutatio
   "workers:beat": api.joined.beat,
   "workers:orders": api.joined.orders,
   "workers:goodbye": api.joined.goodbye,
+  "generations:spaces": api.joined.spaces,
   "jobs:head": api.joined.head,
   "jobs:exchange": api.joined.exchange,
   "jobs:progress": api.joined.progress,

@@ -1,5 +1,6 @@
 /** Which collections the vault is at a moment: the one that is searched, and the one beside it that is written along. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
+import { NikaError } from "../../convex/model/error.ts";
 import type { Space, Spaces as SpacesRecord } from "../../convex/model/generation.ts";
 import { fusionDefault } from "../../convex/model/model.ts";
 import type { Embedder } from "../../functions/ports/embedder.ts";
@@ -8,9 +9,17 @@ import { statusOf } from "./errors.ts";
 import { pointAlias, targetOf } from "./generation.ts";
 import { openVault, vaultAlias, type StoredEmbedder } from "./vault.ts";
 
-/** The record of generations, in the control plane. */
-export type GenerationRecord = {
+/** The record of generations, as it is read from the control plane. Who may only read it makes no vault and decides nothing about one. */
+export type FollowedRecord = {
   read(): Promise<SpacesRecord>;
+  /** Calls back when something may have changed. */
+  watch(changed: () => void): void;
+  /** The embedder of that id, opened; undefined when it is not on this machine. */
+  embedder(id: string): Promise<Embedder | undefined>;
+};
+
+/** The same for whom the vault belongs to. */
+export type GenerationRecord = FollowedRecord & {
   /** What was found at the store comes in force, instead of `replaces`. Gives what is in force then. */
   adopt(found: {
     readonly collection: string;
@@ -20,10 +29,6 @@ export type GenerationRecord = {
   }): Promise<Space>;
   /** The space beside cannot be written any more. */
   lose(space: Space, problem: string): Promise<void>;
-  /** Calls back when something may have changed. */
-  watch(changed: () => void): void;
-  /** The embedder of that id, opened; undefined when it is not on this machine. */
-  embedder(id: string): Promise<Embedder | undefined>;
 };
 
 export type InUse = Generation & { readonly embedderId: string; readonly dimensions: number };
@@ -63,9 +68,9 @@ export async function openRecorded(client: QdrantClient, embedder: StoredEmbedde
   return readBook(record);
 }
 
-export async function readBook(record: GenerationRecord): Promise<Book> {
+export async function readBook(record: FollowedRecord): Promise<Book> {
   const { live, beside } = await record.read();
-  if (!live) throw new Error("the record names no vault although one was opened");
+  if (!live) throw new NikaError("unavailable", "The vault was not opened yet.");
   return { live, ...(beside && { beside }) };
 }
 

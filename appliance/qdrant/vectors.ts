@@ -6,7 +6,7 @@ import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import { documentTerms, indexed } from "../../ml/retrieve/terms.ts";
 import type { Branch, DocumentKey, PassagePoint, Vectors } from "../../functions/ports/vectors.ts";
 import type { Spaces } from "../../functions/ports/spaces.ts";
-import { openAlone, openRecorded, readBook, type Book, type GenerationRecord, type InUse } from "./book.ts";
+import { openAlone, openRecorded, readBook, type Book, type FollowedRecord, type GenerationRecord, type InUse } from "./book.ts";
 import { connect } from "./connect.ts";
 import { statusOf } from "./errors.ts";
 import { openFence } from "./fence.ts";
@@ -27,7 +27,7 @@ export type QdrantOptions = {
   readonly embedderId: string;
   readonly dimensions?: number;
   /** What is in force. Without it the vault is what its alias stands for, and stays so. */
-  readonly record?: GenerationRecord;
+  readonly record?: GenerationRecord | FollowedRecord;
   /** Bytes that are free where the store lies, when it is on this machine. */
   readonly freeBytes?: () => number;
 };
@@ -51,13 +51,15 @@ const passagesMax = 200;
 export function qdrantVectors(options: QdrantOptions): QdrantVectors {
   const { embedderId, dimensions = 384, record } = options;
   const given: StoredEmbedder = { id: embedderId, dimensions };
+  const keeper = record && "adopt" in record ? record : undefined;
   const [fence, touched] = [openFence(), openTouched()];
   let book: Book | undefined;
   let reading: Promise<unknown> = Promise.resolve();
 
   const using = opened(async (): Promise<{ client: QdrantClient }> => {
     const client = await connect(options);
-    book = record ? await openRecorded(client, given, record) : await openAlone(client, given);
+    if (!record) book = await openAlone(client, given);
+    else book = keeper ? await openRecorded(client, given, keeper) : await readBook(record);
     return { client };
   });
   /** One reading after the other, so that an older one never comes last. */
@@ -89,8 +91,8 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
     async (error: unknown): Promise<void> => {
       if (!(error instanceof SpaceLostError) && statusOf(error) !== 404) throw error;
       const { beside } = now();
-      if (error instanceof SpaceLostError && record && beside)
-        await record.lose(beside, "Its model is no longer on this machine.");
+      if (error instanceof SpaceLostError && keeper && beside)
+        await keeper.lose(beside, "Its model is no longer on this machine.");
       await reread();
       if (now().beside?.collection === space.collection) throw error;
     };

@@ -9,7 +9,7 @@ import type { State } from "../ports/state.ts";
 
 /** A store that does not answer is asked again later, however long it takes: nothing that was copied is lost. */
 const againMs = 15_000;
-const busyMs = 2_000;
+const busyMs = 1_000;
 
 /**
  * Moves the vault to another embedder: fills a space beside the one in force, compares the two, and puts the new one in force. Searches go on
@@ -59,6 +59,12 @@ async function move(call: Call<"models.deploy">, state: State, spaces: Spaces): 
     // Of an earlier life: from here on this process writes to both, before anything is copied or compared.
     if (isFirst) await spaces.refresh();
     if (row.state === "planned") Object.assign(found, await spaces.room());
+    // Workers elsewhere are given no document now; what they have in hand is written before the two are compared.
+    if (row.isReadElsewhere) {
+      delete found.mended;
+      await delay(busyMs, undefined, { signal });
+      continue;
+    }
     if (row.state === "checking") Object.assign(found, await spaces.sizes());
     const step = nextStep(toFacts(row.state, found));
     switch (step.do) {
@@ -91,9 +97,8 @@ async function move(call: Call<"models.deploy">, state: State, spaces: Spaces): 
         const became = await state.mutation(internal.generations.switchTo, { generationId });
         if (became === "over") return "It was given up.";
         if (became === "busy") {
-          // What was read elsewhere meanwhile is in one space only.
+          // What was begun elsewhere before may be in one space only.
           delete found.mended;
-          await delay(busyMs, undefined, { signal });
         }
         break;
       }

@@ -49,7 +49,7 @@ if (role === "appliance") {
     if (request.url !== "/nika/worker") return void engine.handle(request, response);
     // Whichever address it came by is the one by which it reaches the control plane.
     const convexUrl = `http://${request.headers.host}`;
-    const enter = openDoor({
+    const { enter } = openDoor({
       state,
       signing: keys.signing,
       version,

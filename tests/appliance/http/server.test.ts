@@ -80,7 +80,7 @@ server.serve({
       file: async (id) => ({ bytes: inPieces(id), mediaType: "application/octet-stream", fileName: "ä\r\n.html" }),
       passages: async (_id, range) => ({ range }),
     },
-    join: () => Promise.reject(new Error("not here")),
+    workers: () => undefined,
     stop: () => stops++,
     log: () => {},
     now: () => Date.now(),

@@ -1,0 +1,178 @@
+/**
+ * Nika itself, for a machine that has nothing: what `nika worker --join` loads of this very version, packed once. The libraries are those that
+ * the worker's own files name, with what they need; machine code is of this machine's make, so a machine of another one cannot use it. The same
+ * installation always gives the same bytes.
+ */
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, extname, join, posix } from "node:path";
+import { promisify } from "node:util";
+import { NikaError } from "../../convex/model/error.ts";
+
+export type NikaParcelOptions = {
+  /** The installation: sources, package.json, package-lock.json, node_modules. */
+  readonly rootDir: string;
+  readonly cacheDir: string;
+  /** Models of the appliance's: a worker has to embed as it does. Need not exist. */
+  readonly modelsDir: string;
+};
+
+export const archiveName = "nika.tgz";
+/** Beside the archive, so that each file of a model travels by its own hash. */
+export const modelsName = "models";
+
+const run = promisify(execFile);
+/** Raised when the same installation is packed otherwise. */
+const layout = 1;
+const sources = ["appliance", "convex", "functions", "ml"];
+/** The page is no part of a worker. */
+const leftOut = "appliance/web/";
+/** Where a worker begins. Commands of the command line load the rest when they run, and a worker runs one of them. */
+const entries = ["appliance/cli/nika.ts", "appliance/cli/run.ts", "appliance/cli/program.ts", "appliance/cli/worker.ts"];
+const commandLine = "appliance/cli/";
+/** Libraries' own tools for building and checking, which they list among what they need. */
+const tools = /^(?:@types\/|@typescript\/|@esbuild\/|esbuild$|prettier$|typescript$)/u;
+/** For people, debuggers, and browsers. */
+const unread = /\.(?:map|md|markdown|tsbuildinfo|d\.[cm]?ts)$|\/ort-wasm[^/]*\.wasm$/u;
+const imports = /^(?:import|export)\s+(?!type\b)[^;]*?from "(\.[^"]+)"|^import "(\.[^"]+)"/gmu;
+const lazyImports = /(?:import\(|new URL\()\s*"([^"]+\.[cm]?[jt]s)"/gu;
+const modelBytesMax = 4e9;
+
+type Lock = { readonly packages: Readonly<Record<string, Locked>> };
+type Locked = Readonly<Partial<Record<"dependencies" | "optionalDependencies" | "peerDependencies", Record<string, string>>>>;
+
+/** A folder with the archive and the models. Fails with `full` when the models are too large to be sent, with `unavailable` without tar and gzip. */
+export async function packNika({ rootDir, cacheDir, modelsDir }: NikaParcelOptions): Promise<string> {
+  const files = await sourceFiles(rootDir);
+  const lockText = await readFile(join(rootDir, "package-lock.json"), "utf8");
+  const hash = createHash("sha256").update(`${layout}\n${process.platform} ${process.arch}\n${lockText}`);
+  for (const file of files) hash.update(`\n${file}\n`).update(await readFile(join(rootDir, file)));
+  const models = await modelFiles(modelsDir);
+  hash.update(models.map(({ path, size, mtimeMs }) => `\n${path} ${size} ${mtimeMs}`).join(""));
+  const dir = join(cacheDir, hash.digest("hex").slice(0, 16));
+  if (existsSync(dir)) return dir;
+  await rm(cacheDir, { recursive: true, force: true });
+  const making = `${dir}.${process.pid}`;
+  await mkdir(making, { recursive: true, mode: 0o700 });
+  const libraries = await libraryFiles(rootDir, JSON.parse(lockText) as Lock, await namedBy(rootDir));
+  await archive(rootDir, [...files, ...libraries], making);
+  for (const { path } of models) {
+    const to = join(making, modelsName, path);
+    await mkdir(dirname(to), { recursive: true });
+    await link(join(modelsDir, path), to).catch(async () => writeFile(to, await readFile(join(modelsDir, path))));
+  }
+  await rename(making, dir).catch(async (error: unknown) => {
+    await rm(making, { recursive: true, force: true });
+    // Another call made it in the meantime.
+    if (!existsSync(dir)) throw error;
+  });
+  return dir;
+}
+
+async function archive(rootDir: string, files: readonly string[], into: string): Promise<void> {
+  const list = join(into, "list");
+  await writeFile(list, files.toSorted().join("\0"));
+  const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX", "--format=gnu"];
+  const args = ["-I", "gzip -n", "-cf", join(into, archiveName), ...same, "-C", rootDir, "--null", "--no-recursion", "-T", list];
+  await run("tar", args).catch((cause: unknown) => {
+    throw new NikaError("unavailable", "Nika could not be packed for a machine elsewhere; tar and gzip have to be here.", {
+      cause,
+    });
+  });
+  await rm(list);
+}
+
+async function sourceFiles(rootDir: string): Promise<string[]> {
+  const found = await Promise.all(sources.map((dir) => filesIn(rootDir, dir)));
+  return ["package.json", "package-lock.json", ...found.flat().filter((file) => !file.startsWith(leftOut))].toSorted();
+}
+
+/** Of `dir` below the root, with "/" between their parts; links are not followed. */
+async function filesIn(rootDir: string, dir: string): Promise<string[]> {
+  const found = await readdir(join(rootDir, dir), { withFileTypes: true, recursive: true });
+  const root = posix.normalize(rootDir);
+  return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+}
+
+/** The libraries that files of a worker name. */
+async function namedBy(rootDir: string): Promise<string[]> {
+  const { dependencies = {} } = JSON.parse(await readFile(join(rootDir, "package.json"), "utf8")) as Locked;
+  const names = Object.keys(dependencies);
+  const named = new Set<string>();
+  const seen = new Set<string>();
+  const waiting = [...entries];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (seen.has(file) || !existsSync(join(rootDir, file))) continue;
+    seen.add(file);
+    const text = await readFile(join(rootDir, file), "utf8");
+    const base = posix.dirname(file);
+    for (const [, from, alone] of text.matchAll(imports)) waiting.push(posix.join(base, from ?? alone ?? ""));
+    if (!file.startsWith(commandLine))
+      for (const [, path = ""] of text.matchAll(lazyImports)) waiting.push(posix.join(base, path));
+    for (const name of names) {
+      const [scope = "", rest] = name.split("/");
+      // Some are named in part: which language is read is for the owner to say.
+      const isNamed = [`"${name}"`, `"${name}/`, ...(rest === undefined ? [] : [`\`${scope}/$`])].some((one) =>
+        text.includes(one),
+      );
+      if (isNamed) named.add(name);
+    }
+  }
+  return [...named].toSorted();
+}
+
+/** With what they need themselves, as far as it is installed here. */
+async function libraryFiles(rootDir: string, { packages }: Lock, names: readonly string[]): Promise<string[]> {
+  const found = new Set<string>();
+  const waiting = names.map((name) => ({ from: "", name }));
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const place = placeOf(next, packages);
+    if (place === undefined || tools.test(next.name) || found.has(place) || !existsSync(join(rootDir, place))) continue;
+    found.add(place);
+    const { dependencies, optionalDependencies, peerDependencies } = packages[place] ?? {};
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }))
+      waiting.push({ from: place, name });
+  }
+  const files = await Promise.all([...found].map((place) => filesIn(rootDir, place)));
+  // What lies in a library's own folder of libraries was found by itself, or nobody needs it.
+  return files.flatMap((list, index) =>
+    list.filter((file) => !file.slice([...found][index]?.length).includes("/node_modules/") && isUsed(file)),
+  );
+}
+
+/** As Node looks: in the folder of libraries of the one that needs it, then in those above. */
+function placeOf({ from, name }: { from: string; name: string }, packages: Lock["packages"]): string | undefined {
+  for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf("/node_modules/")))) {
+    const place = `${at === "" ? "" : `${at}/`}node_modules/${name}`;
+    if (place in packages) return place;
+    if (at === "") return undefined;
+    if (!at.includes("/node_modules/")) at = "";
+  }
+}
+
+const systems = /\/(darwin|win32|linux)\/(?:(x64|arm64)\/)?/u;
+/** Machine code of other systems is left out where a library brings it for all. */
+function isUsed(file: string): boolean {
+  if (unread.test(file)) return false;
+  if (![".node", ".so", ".dll", ".dylib", ".lib", ".exe"].includes(extname(file)) && !/\.so\.[\d.]+$/u.test(file)) return true;
+  const [, system = process.platform, arch = process.arch] = systems.exec(file) ?? [];
+  return system === process.platform && arch === process.arch;
+}
+
+async function modelFiles(modelsDir: string): Promise<{ path: string; size: number; mtimeMs: number }[]> {
+  const paths = existsSync(modelsDir) ? await filesIn(modelsDir, ".") : [];
+  const found = await Promise.all(
+    paths.toSorted().map(async (path) => {
+      const { size, mtimeMs } = await stat(join(modelsDir, path));
+      return { path, size, mtimeMs };
+    }),
+  );
+  if (found.reduce((sum, { size }) => sum + size, 0) > modelBytesMax)
+    throw new NikaError(
+      "full",
+      `The models in ${modelsDir} are more than ${modelBytesMax / 1e9} GB, too much to send to each machine.`,
+    );
+  return found;
+}
