@@ -249,6 +249,18 @@ async function jobOf(turn: Turn, machineId: Doc<"machines">["_id"], epoch: numbe
   return job?.machineId === machineId && !isJobOver(job.life.state) ? job : undefined;
 }
 
+/** Whether what it hands over is still wanted: of a worker machine, as long as it is not over. */
+export const isMeant = systemQuery({
+  args: vWord,
+  returns: v.boolean(),
+  handler: async (ctx, { machineId, epoch }) => {
+    const machine = await ctx.db.get(machineId);
+    if (!machine || machine.epoch !== epoch || isOver(machine.life.state)) return false;
+    const job = machine.owner.type === "gpuJob" ? await ctx.db.get(machine.owner.gpuJobId) : null;
+    return machine.owner.type === "lane" || (job?.machineId === machineId && !isJobOver(job.life.state));
+  },
+});
+
 /** Its command runs; with what the machine says of itself (`nvidia-smi`, in words). False: stop, you are not meant any more. */
 export const started = systemMutation({
   args: { ...vWord, facts: v.array(v.string()) },

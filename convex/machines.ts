@@ -22,6 +22,8 @@ const silentMax = 250;
 const lookedMax = 500;
 /** Twelve beats of ten seconds. */
 export const silentMs = 120_000;
+/** Four: then it is looked whether it is still there, so that work of one that is gone goes on elsewhere soon. */
+const hushMs = 40_000;
 /** The reaper comes each minute; when it did not, nobody could be heard either. */
 const pauseMs = 150_000;
 /** Placing that waits in line is asked for again after this, should it be lost. */
@@ -337,14 +339,14 @@ async function reapOne(turn: Turn, machine: Doc<"machines">): Promise<void> {
 }
 
 /**
- * Not heard for two minutes. Ended only when its provider answered meanwhile: otherwise it may be us who are cut off, and what runs there
- * finishes by itself.
+ * Not heard for a while: looked at, each time the reaper comes. Not heard for two minutes: ended, when its provider answered meanwhile; otherwise it
+ * may be us who are cut off, and what runs there finishes by itself.
  */
 async function reapSilent(turn: Turn): Promise<number> {
   const { silentFrom = 0 } = await readSettings(turn);
   const beats = await turn.db
     .query("machineBeats")
-    .withIndex("by_at", (q) => q.gte("at", silentFrom).lte("at", turn.now - silentMs))
+    .withIndex("by_at", (q) => q.gte("at", silentFrom).lte("at", turn.now - hushMs))
     .take(silentMax);
   let [seenTo, last] = [0, silentFrom];
   for (const { machineId, at = 0 } of beats) {
@@ -353,7 +355,7 @@ async function reapSilent(turn: Turn): Promise<number> {
     const machine = await turn.db.get(machineId);
     if (!machine || isOver(machine.life.state)) continue;
     const { life, lookedAt = 0 } = machine;
-    if (lookedAt > at + silentMs / 2) await move(turn, machine, { type: "end", why: "silent" });
+    if (at <= turn.now - silentMs && lookedAt > at + silentMs / 2) await move(turn, machine, { type: "end", why: "silent" });
     else if (life.verb === "look" && (life.dueAt ?? 0) <= turn.now + 60_000) continue;
     else {
       await turn.db.patch(machineId, { life: { ...life, verb: "look", dueAt: turn.now }, reapAt: turn.now + 60_000 });

@@ -58,6 +58,8 @@ export const vOffer = v.object({
   memoryMb: v.number(),
   diskMb: v.number(),
   isSpot: v.boolean(),
+  /** What befalls it is made up, for trying things out; said wherever it is shown. */
+  isSimulated: v.optional(v.boolean()),
   hourly: vMoney,
   /** What the vendor's own ceiling lets a spot price climb to, where it is known; set aside is by this. */
   hourlyMax: v.optional(vMoney),

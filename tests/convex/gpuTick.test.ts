@@ -113,6 +113,32 @@ test("machines whose provider does not answer do not hide those that are silent 
   for (const { machineId } of unknown) assert.equal((await lifeOf(state, machineId))?.state, "ready");
 });
 
+test("a machine that is not heard is looked at before it counts as silent; what is gone lets its work go on elsewhere at once", async () => {
+  const state = await openState();
+  const rented = [await rent(state, 1), await rent(state, 2)];
+  // Nobody could be heard before the reaper came, so that it says nothing of silence for two minutes.
+  for (let i = 0; i < 3; i += 1) {
+    await state.mutation(internal.machines.reap, {});
+    pass(50_000);
+    const beats = rented.map(({ machineId }) => ({ machineId, epoch: 1, seq: i + 1 }));
+    await state.mutation(internal.machineBeats.beat, { beats });
+  }
+  pass(50_000);
+  await state.mutation(internal.machines.reap, {});
+  const due = await state.query(internal.machines.toLook, { provider: "scaleway", now: Date.now() });
+  assert.equal(due.length, 2);
+  const [lost, kept] = rented;
+  assert(lost && kept);
+  const looks = [
+    { machineId: lost.machineId, found: [{ ...lost.observed, state: "stopped" as const, isBilled: false }] },
+    { machineId: kept.machineId, found: [kept.observed] },
+  ];
+  await state.mutation(internal.machines.looked, { looks });
+  const jobs = await state.query(internal.gpuJobs.listAll, {});
+  assert.deepEqual(jobs.map(({ label, state: is }) => `${label} ${is}`).toSorted(), ["work 1 queued", "work 2 running"]);
+  assert.equal((await lifeOf(state, kept.machineId))?.why, undefined);
+});
+
 test("over what may be spent an hour, agents' work goes before the owner's: it is told to stop, saves, and is stopped", async () => {
   const state = await openState();
   const { machineId: owners } = await rent(state, 1);

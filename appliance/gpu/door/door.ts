@@ -150,7 +150,6 @@ export function openGpuDoor({ passes, shelf, state, program, log }: DoorOptions)
     if (muted.has(pass.machineId)) return void response.destroy();
     if (request.method === "POST" && name === "beat") return beat(pass, request, response);
     if (request.method === "POST" && name === "results") return results(pass, request, response);
-    const held = await state.held(pass);
     const offset = Number(searchParams.get("offset"));
     if (request.method === "POST" && name === "log") {
       const bytes = await readBytes(request, logBytesMax);
@@ -159,6 +158,7 @@ export function openGpuDoor({ passes, shelf, state, program, log }: DoorOptions)
       response.statusCode = next === offset + sizeBytes ? 200 : 409;
       return void response.end(JSON.stringify({ next }));
     }
+    const held = await state.held(pass);
     if (request.method === "POST" && name === "checkpoint") {
       const { number, files } = await readJson(request);
       const checkpoint = { number: Number(number), files: toShipped(files) };

@@ -14,6 +14,7 @@ import type { Offer } from "../../../convex/model/gpu.ts";
 import type { Files } from "../../../functions/ports/files.ts";
 import type { State } from "../../../functions/ports/state.ts";
 import type { Work } from "../agent/guest/agent.ts";
+import { gatherBeats } from "./beats.ts";
 import type { DoorState, Let } from "./door.ts";
 import type { Pass } from "./passes.ts";
 import type { Shelf } from "./shelf.ts";
@@ -61,6 +62,7 @@ const denied = (): NikaError => new NikaError("denied", "This machine is not kno
 export function openOffice(options: OfficeOptions): DoorState & { prune(): Promise<void> } {
   const { state, files, shelf, dir, now, workers, log = () => undefined } = options;
   const fileOf = (name: string): string => join(dir, `${name.replaceAll(/[^a-zA-Z0-9]/g, "")}.json`);
+  const tell = gatherBeats(state);
   const known = new Map<string, Note>();
   const said = new Map<string, { beats: number; isStarted: boolean }>();
 
@@ -145,10 +147,8 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
         const { key, secretHash } = note;
         await state.mutation(internal.machineBeats.enrol, { key, secretHash }).catch(() => undefined);
       }
-      const [answer] = await state.mutation(internal.machineBeats.beat, {
-        beats: [{ ...wordOf(pass), ...toBeat(beat, note.facts) }],
-      });
-      if (!answer?.isCurrent) return { lifeMs: 1, orders: ["end"] };
+      const answer = await tell({ ...wordOf(pass), ...toBeat(beat, note.facts) });
+      if (!answer.isCurrent) return { lifeMs: 1, orders: ["end"] };
       if (answer.isDraining) return { lifeMs: answer.until - now(), orders: ["stop"] };
       if (note.let.work && note.isWorker !== true && beat.work === "running") await start(pass, note.facts);
       if (note.let.work && beat.work === "uploading" && beat.exitCode !== undefined && beat.takenInMs === undefined)
@@ -156,9 +156,11 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
       return { lifeMs: answer.until - now(), orders: [] };
     },
 
-    async held({ machineId, epoch }) {
-      const { let: told } = await noteOf(machineId);
-      if (!told.work || told.pass.epoch !== epoch) throw denied();
+    async held(pass) {
+      const { let: told } = await noteOf(pass.machineId);
+      if (!told.work || told.pass.epoch !== pass.epoch) throw denied();
+      // What was given up may still run, and has files of its own to hand over.
+      mustBeMeant(await state.query(internal.gpuJobs.isMeant, wordOf(pass)));
       return told.work;
     },
 

@@ -30,7 +30,7 @@ export type Shelf = {
   checkpoint(jobId: string, checkpoint: Checkpoint): Promise<void>;
   /** The last two, newest first. */
   checkpoints(jobId: string): Promise<readonly Checkpoint[]>;
-  /** Lays out the results in a folder. Fails with `missing` when a file of the list was not handed over. */
+  /** Lays out the results in a folder, instead of others that may be there. Fails with `missing` when a file of the list was not handed over. */
   finish(jobId: string, files: readonly Shipped[]): Promise<string>;
   /** Where the results are, once they are whole. */
   results(jobId: string): string | undefined;
@@ -175,7 +175,10 @@ export function openShelf({ dir, bytesMax = 50e9 }: ShelfOptions): Shelf {
     async finish(jobId, files) {
       mustBeWhole(jobId, files);
       const out = at("jobs", jobId, "out");
-      if (existsSync(out)) return out;
+      const list = at("jobs", jobId, "results.json");
+      // Of a machine that was given up meanwhile: what counts is what came last from one that is meant.
+      const isSame = existsSync(out) && JSON.stringify(await readJson(list)) === JSON.stringify(files);
+      if (isSame) return out;
       const making = at("jobs", jobId, "out.part");
       await rm(making, { recursive: true, force: true });
       await mkdir(making, { recursive: true, mode: 0o700 });
@@ -185,7 +188,8 @@ export function openShelf({ dir, bytesMax = 50e9 }: ShelfOptions): Shelf {
         await mkdir(dirname(to), { recursive: true });
         await link(blob(jobId, sha256), to).catch(() => copyFile(blob(jobId, sha256), to));
       }
-      await writeJson(at("jobs", jobId, "results.json"), files);
+      await rm(out, { recursive: true, force: true });
+      await writeJson(list, files);
       await rename(making, out);
       return out;
     },

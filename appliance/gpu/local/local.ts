@@ -3,7 +3,7 @@
  * was started goes on when the appliance is killed, and is found again by its name.
  */
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, statfs } from "node:fs/promises";
 import { availableParallelism, setPriority, totalmem } from "node:os";
 import { join } from "node:path";
@@ -24,6 +24,7 @@ import type { MachineContainer, MachineContainers } from "../../../functions/por
 import type { Shipment } from "../agent/ship.ts";
 import { findGpus, shortName } from "./gpus.ts";
 import { killMarked, mark, markedProcesses } from "./marked.ts";
+import { nextFate, simulated } from "./scenario.ts";
 import { readLocalSetting, type LocalSetting } from "./setting.ts";
 
 export type LocalOptions = {
@@ -43,6 +44,8 @@ const installLabel = "nika.gpu.install";
 const machineLabel = "nika.gpu.machine";
 const folderLabel = "nika.gpu.folder";
 const here = "here";
+/** Written by the machine's guard before a scenario takes it away. */
+const takenFile = "taken";
 /** Left to the machine itself and what else runs on it. */
 const memoryShare = 0.7;
 const processesMax = 4_096;
@@ -56,6 +59,7 @@ const capability: Capability = {
   form: ["container", "host"],
   createIs: "onceByName",
   hasTags: true,
+  // None but in a scenario, which says so itself.
   hasSpot: false,
   shutdownEndsBill: "yes",
   hasTtl: false,
@@ -102,30 +106,42 @@ export function localProvider({
       .filter(({ labels, name }) => labels[folderLabel] === machinesDir || !names.has(name))
       .map((one) => ofContainer(one));
     for (const { ref } of found) names.delete(ref.id);
-    for (const name of names) found.push(await ofProcesses(name, running.has(name)));
+    for (const name of names) found.push(ofProcesses(name, running.has(name)));
     return found;
   }
 
   function ofContainer({ name, labels, isRunning, createdAt }: MachineContainer): Observed {
-    return observed(name, isRunning, { createdAt, installId: labels[installLabel], machineId: labels[machineLabel] });
+    return observed(name, isRunning, {
+      ...noted(name),
+      createdAt,
+      installId: labels[installLabel],
+      machineId: labels[machineLabel],
+    });
   }
 
-  async function ofProcesses(name: string, isRunning: boolean): Promise<Observed> {
-    const noted = JSON.parse(await readFile(join(folderOf(name), "machine.json"), "utf8").catch(() => "{}")) as Partial<Known>;
-    return observed(name, isRunning, noted);
+  const ofProcesses = (name: string, isRunning: boolean): Observed => observed(name, isRunning, noted(name));
+
+  function noted(name: string): Partial<Known> {
+    try {
+      return JSON.parse(readFileSync(join(folderOf(name), "machine.json"), "utf8")) as Partial<Known>;
+    } catch {
+      return {};
+    }
   }
 
   function observed(name: string, isRunning: boolean, known: Partial<Known>): Observed {
     const parsed = parseMachineName(name);
-    const { installId = parsed?.installId, machineId = parsed?.machineId, createdAt } = known;
+    const { installId = parsed?.installId, machineId = parsed?.machineId, createdAt, bootMs = 0 } = known;
+    const isBooting = now() < (createdAt ?? 0) + bootMs;
+    const wentBy = existsSync(join(folderOf(name), takenFile)) ? ("preemption" as const) : ("itself" as const);
     return {
       ref: { provider: "local", region: here, id: name },
       name,
       ...(installId !== undefined && { installId }),
       ...(machineId !== undefined && { machineId }),
       ...(parsed && { deadline: parsed.deadline }),
-      state: isRunning ? "running" : "stopped",
-      ...(!isRunning && { wentBy: "itself" as const }),
+      state: !isRunning ? "stopped" : isBooting ? "booting" : "running",
+      ...(!isRunning && { wentBy }),
       isBilled: isRunning,
       satellites: [],
       ...(createdAt !== undefined && { createdAt }),
@@ -134,29 +150,35 @@ export function localProvider({
 
   async function create(intent: MachineIntent, signal: AbortSignal): Promise<CreateResult> {
     const setting = readLocalSetting(dataDir);
-    const { name, installId, machineId, offer, container } = intent;
-    const live = (await all()).filter(({ state }) => state === "running");
+    const { name, installId, machineId, offer, container: wanted } = intent;
+    const live = (await all()).filter(({ isBilled }) => isBilled);
     const twin = live.find((one) => one.name === name);
     if (twin) return { type: "created", observed: twin };
     if (live.length >= setting.slots)
       return failed("noCapacity", `This machine is set to do ${setting.slots} pieces of work at a time.`);
+    const fate = setting.scenario && nextFate(dataDir, setting.scenario);
+    if (fate?.isRefused) return failed("noCapacity", `${simulated} no machine is to be had.`);
     const folder = folderOf(name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const createdAt = now();
-    writeFileSync(join(folder, "machine.json"), JSON.stringify({ installId, machineId, createdAt } satisfies Known), {
-      mode: 0o600,
-    });
+    const known: Known = { installId, machineId, createdAt, ...(fate && { bootMs: fate.bootMs }) };
+    writeFileSync(join(folder, "machine.json"), JSON.stringify(known), { mode: 0o600 });
     const { dir, node, agent } = await shipment();
     const told = {
-      ...container?.environment,
+      ...wanted?.environment,
       [mark]: name,
       NIKA_GPU_LIFE_MS: String(Math.max(secondMs, intent.deadline - createdAt)),
       ...(setting.simulatedGpu && { NIKA_GPU_SIMULATED: JSON.stringify(setting.simulatedGpu) }),
+      ...(fate && { NIKA_GPU_BOOT_MS: String(fate.bootMs) }),
+      ...(fate?.taken && offer.isSpot && { NIKA_GPU_TAKEN: JSON.stringify(fate.taken) }),
     };
+    const lost: Failure = { kind: "transient", scope: "type", says: `${simulated} the answer was lost.` };
+    const made = (observed: Observed): CreateResult =>
+      fate?.isAnswerLost ? { type: "unknown", failure: lost } : { type: "created", observed };
     if (offer.form === "container") {
       if (!containers) return failed("invalid", "No Docker engine answers on this machine any more.");
-      const image = container?.image || (await containers.ownImage());
-      const made = await containers.create(
+      const image = wanted?.image || (await containers.ownImage());
+      const container = await containers.create(
         {
           name,
           labels: { [installLabel]: installId, [machineLabel]: machineId, [folderLabel]: machinesDir },
@@ -184,7 +206,7 @@ export function localProvider({
         },
         signal,
       );
-      return { type: "created", observed: ofContainer(made) };
+      return made(ofContainer(container));
     }
     const child = spawn(process.execPath, [agent(dir)], {
       cwd: folder,
@@ -204,7 +226,7 @@ export function localProvider({
     await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
     child.unref();
     restrain(child.pid);
-    return { type: "created", observed: observed(name, true, { installId, machineId, createdAt }) };
+    return made(observed(name, true, known));
   }
 
   async function remove(name: string): Promise<void> {
@@ -228,6 +250,7 @@ export function localProvider({
         id: `${form === "container" ? "container" : "process"}/${gpu ? `${gpu.name}x${gpu.count}` : "cpu"}`,
         form,
         type: form === "container" ? "a container here" : "processes here",
+        ...(setting.scenario && { isSimulated: true }),
         region: here,
         // It does not leave the house.
         isInEu: true,
@@ -235,13 +258,13 @@ export function localProvider({
         cpus: availableParallelism(),
         memoryMb: need.memoryMb === undefined ? memoryMb : Math.min(memoryMb, need.memoryMb),
         diskMb: Math.round((bavail * bsize) / 1e6),
-        isSpot: false,
+        isSpot: need.maySpot === true && setting.scenario?.taken !== undefined,
         hourly: setting.hourly,
         quantumMs: secondMs,
         minimumMs: 0,
-        stock: (await all()).filter(({ state }) => state === "running").length < setting.slots ? "high" : "none",
+        stock: (await all()).filter(({ isBilled }) => isBilled).length < setting.slots ? "high" : "none",
         pricedAt: now(),
-        priceSource: setting.hourly.micros === 0 ? "this machine is yours" : "gpu/local.json",
+        priceSource: `${setting.hourly.micros === 0 ? "this machine is yours" : "gpu/local.json"}${setting.scenario ? "; a simulated scenario is played" : ""}`,
       };
       return fits(offer, need) ? [offer] : [];
     },
@@ -302,6 +325,15 @@ export function localProvider({
               : "No Docker engine is used, so work runs as processes of this machine, with the rights of who runs Nika.",
         },
         { name: "gpu", passed: canPass, says: saysGpu(gpu, canPass) },
+        ...(setting.scenario
+          ? [
+              {
+                name: "scenario",
+                passed: true,
+                says: "gpu/local.json plays a simulated scenario: what goes wrong here is made up.",
+              },
+            ]
+          : []),
         { name: "disk", passed: freeGb >= 5, says: `${freeGb} GB are free for work and its results; 5 are wanted.` },
       ];
     },
@@ -314,7 +346,13 @@ export function localProvider({
   };
 }
 
-type Known = { readonly installId?: string | undefined; readonly machineId?: string | undefined; readonly createdAt?: number };
+type Known = {
+  readonly installId?: string | undefined;
+  readonly machineId?: string | undefined;
+  readonly createdAt?: number;
+  /** In a scenario: how long it takes to start. */
+  readonly bootMs?: number;
+};
 
 function failed(kind: Failure["kind"], says: string): CreateResult {
   return { type: "failed", failure: { kind, scope: "provider", says } };

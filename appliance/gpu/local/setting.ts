@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Money } from "../../../convex/model/gpu.ts";
 import { NikaError } from "../../../convex/model/error.ts";
+import { toScenario, type Scenario } from "./scenario.ts";
 
 export type LocalSetting = {
   readonly hourly: Money;
@@ -14,6 +15,8 @@ export type LocalSetting = {
   readonly hasNetwork: boolean;
   /** Made up, and said to be wherever it shows: to try things out without a GPU. */
   readonly simulatedGpu?: { readonly name: string; readonly count: number; readonly memoryMb: number };
+  /** Made up as well: what goes wrong elsewhere, tried out here. */
+  readonly scenario?: Scenario;
 };
 
 const usual: LocalSetting = { hourly: { micros: 0, currency: "EUR" }, slots: 2, hasNetwork: false };
@@ -36,7 +39,16 @@ export function readLocalSetting(dataDir: string): LocalSetting {
   } catch {
     return wrong("this is not JSON");
   }
-  const { hourlyMicros = 0, currency = "EUR", slots = usual.slots, backend, network = false, simulatedGpu, ...rest } = said;
+  const {
+    hourlyMicros = 0,
+    currency = "EUR",
+    slots = usual.slots,
+    backend,
+    network = false,
+    simulatedGpu,
+    scenario,
+    ...rest
+  } = said;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) wrong(`"${unknown}" means nothing here`);
   if (typeof hourlyMicros !== "number" || !(hourlyMicros >= 0)) wrong("hourlyMicros is a number of millionths, from 0");
@@ -47,11 +59,14 @@ export function readLocalSetting(dataDir: string): LocalSetting {
   const made = simulatedGpu as LocalSetting["simulatedGpu"] & object;
   if (made !== undefined && !(typeof made.name === "string" && made.count >= 1 && made.memoryMb > 0))
     wrong("simulatedGpu has a name, a count and memoryMb");
+  const played = scenario === undefined ? undefined : toScenario(scenario);
+  if (typeof played === "string") return wrong(played);
   return {
     hourly: { micros: hourlyMicros as number, currency: currency as Money["currency"] },
     slots: slots as number,
     hasNetwork: network as boolean,
     ...(backend !== undefined && { backend: backend as "container" | "process" }),
     ...(made !== undefined && { simulatedGpu: { name: made.name, count: made.count, memoryMb: made.memoryMb } }),
+    ...(played && { scenario: played }),
   };
 }

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { after, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { shipmentIn } from "../../../appliance/gpu/agent/ship.ts";
@@ -74,23 +75,35 @@ type Scene = {
   readonly graceMs?: number;
   readonly runMs?: number;
   readonly environment?: Record<string, string>;
+  /** Of machines before it, oldest first: what one holds, and whether its bytes are still what they were. */
+  readonly checkpoints?: readonly { readonly name: string; readonly text: string; readonly isWhole: boolean }[];
+  /** Beside the backend, as gpu/local.json has it. */
+  readonly setting?: object;
+  readonly isSpot?: boolean;
 };
 
 /** A door, a job of one script, and a machine of processes that is to run it. */
-async function openScene({ script, environment = {} }: Scene) {
+async function openScene({ script, environment = {}, checkpoints = [], setting = {}, isSpot = false }: Scene) {
   const dataDir = mkdtempSync(join(root, "data"));
   const source = join(dataDir, "source");
   mkdirSync(join(source, "lib"), { recursive: true });
   writeFileSync(join(source, "train.mjs"), script);
   writeFileSync(join(source, "lib/input.txt"), "what is trained on");
   mkdirSync(join(dataDir, "gpu"));
-  writeFileSync(join(dataDir, "gpu/local.json"), JSON.stringify({ backend: "process" }));
+  writeFileSync(join(dataDir, "gpu/local.json"), JSON.stringify({ backend: "process", ...setting }));
   const jobId = `job${randomBytes(4).toString("hex")}`;
   const machineId = randomBytes(6).toString("hex");
   const office = openOffice(`row${machineId}`, jobId);
   const passes = openPasses(Buffer.from("a key of the appliance's"));
   const shelf = openShelf({ dir: join(dataDir, "gpu") });
   office.work.parcel = (await shelf.pack(source)).name;
+  for (const [n, { name, text, isWhole }] of checkpoints.entries()) {
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    const sizeBytes = Buffer.byteLength(text);
+    await shelf.take(jobId, { sha256, sizeBytes, offset: 0, bytes: Readable.from([Buffer.from(text)]) });
+    await shelf.checkpoint(jobId, { number: n + 1, files: [{ path: `${name}/weights`, sha256, sizeBytes }] });
+    if (!isWhole) writeFileSync(shelf.find({ jobId }, sha256) ?? "", "other bytes");
+  }
   const door = openGpuDoor({ passes, shelf, state: office.state, log: (line) => assert.fail(line) });
   const folder = join(dataDir, "d");
   await door.listen(folder);
@@ -101,7 +114,7 @@ async function openScene({ script, environment = {} }: Scene) {
     now: () => Date.now(),
   });
   const deadline = Date.now() + 60_000;
-  const [offer] = await provider.offers({}, signal);
+  const [offer] = await provider.offers({ maySpot: isSpot }, signal);
   assert.ok(offer);
   const name = machineName({ installId: "k17install0", machineId, deadline });
   machines.add(name);
@@ -222,6 +235,63 @@ test("told to stop, work saves within its grace, and the checkpoint and what the
   scene.orders.push("end");
   await gone(scene.provider, scene.name);
   await scene.door.close();
+});
+
+test("the next machine goes on from the newest checkpoint that is whole, and finds nothing of one that is not", async () => {
+  const scene = await openScene({
+    script: `
+      import { readFileSync, readdirSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+      const { NIKA_RESUME_FROM: from, NIKA_CKPT_DIR: all } = process.env;
+      console.log(readFileSync(from + "/weights", "utf8"), readdirSync(all).join());
+      mkdirSync(all + "/step4.tmp");
+      writeFileSync(all + "/step4.tmp/weights", "four");
+      renameSync(all + "/step4.tmp", all + "/step4");
+    `,
+    checkpoints: [
+      { name: "step1", text: "one", isWhole: true },
+      { name: "step2", text: "two", isWhole: true },
+      { name: "step3", text: "three", isWhole: false },
+    ],
+  });
+  assert.equal((await scene.finished).exit, 0);
+  assert.equal(scene.log(), "two step2\n");
+  // The new one is newer than the one that did not keep.
+  assert.deepEqual(
+    (await scene.shelf.checkpoints(scene.jobId)).map(({ number, files }) => [number, files[0]?.path]),
+    [
+      [4, "step4/weights"],
+      [3, "step3/weights"],
+    ],
+  );
+  scene.orders.push("end");
+  await gone(scene.provider, scene.name);
+  await scene.door.close();
+});
+
+test("a scenario takes a machine away as a vendor does: with notice it saves and says so, without it is simply gone", async () => {
+  const script = `
+    import { writeFileSync, renameSync } from "node:fs";
+    process.on("SIGTERM", () => {
+      writeFileSync(process.env.NIKA_CKPT_DIR + "/last.tmp", "saved");
+      renameSync(process.env.NIKA_CKPT_DIR + "/last.tmp", process.env.NIKA_CKPT_DIR + "/last");
+      process.exit(75);
+    });
+    console.log("at work");
+    setInterval(() => {}, 1_000);
+  `;
+  const play = (noticeSeconds: number) =>
+    openScene({ script, isSpot: true, setting: { scenario: { taken: { afterSeconds: 1, noticeSeconds } } } });
+  const told = await play(20);
+  assert.deepEqual((await told.finished).isTaken, true);
+  assert.deepEqual((await told.shelf.checkpoints(told.jobId))[0]?.files[0]?.path, "last");
+  told.orders.push("end");
+  await gone(told.provider, told.name);
+  await told.door.close();
+  const lost = await play(0);
+  await gone(lost.provider, lost.name);
+  const shown = await lost.provider.describe(lost.ref, signal);
+  assert.deepEqual([shown?.state, shown?.wentBy, shown?.isBilled], ["stopped", "preemption", false]);
+  await lost.door.close();
 });
 
 test("a machine that was given up can write nothing any more, and ends itself", async () => {

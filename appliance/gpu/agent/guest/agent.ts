@@ -53,6 +53,9 @@ type Setting = {
   readonly node: readonly string[];
   /** A program that says what `nvidia-smi` would, when a scenario makes GPUs up. */
   readonly simulatedGpus: string | undefined;
+  /** In a scenario: how long it takes to start, and when it is taken away, as a vendor takes spot machines. */
+  readonly bootMs: number;
+  readonly taken: { readonly afterMs: number; readonly noticeMs: number } | undefined;
 };
 
 /** `request`: of the vendor, with `{{name}}` filled in from an earlier answer. `exit`: the container ends with us. `shutdown`: the system. */
@@ -149,6 +152,8 @@ function settingOf(environment: NodeJS.ProcessEnv): Setting {
     noticeUrl: environment["NIKA_GPU_NOTICE_URL"],
     node: environment["NIKA_GPU_NODE"] ? (JSON.parse(environment["NIKA_GPU_NODE"]) as string[]) : [process.execPath],
     simulatedGpus: environment["NIKA_GPU_SIMULATED"],
+    bootMs: span(environment["NIKA_GPU_BOOT_MS"], 0),
+    taken: environment["NIKA_GPU_TAKEN"] ? (JSON.parse(environment["NIKA_GPU_TAKEN"]) as Setting["taken"]) : undefined,
   };
 }
 
@@ -347,7 +352,21 @@ function guard(setting: Setting): void {
     },
     Math.min(lookMs, setting.idleMs / 4),
   );
-  startAgent();
+  /** All of it at once, and nobody is told any more: the vendor's plug. */
+  const vanish = (): void => {
+    writeFileSync(join(folder, "taken"), "");
+    isOver = true;
+    killPayload("SIGKILL");
+    agent?.kill("SIGKILL");
+    process.exit(137);
+  };
+  if (setting.taken) {
+    const { afterMs, noticeMs } = setting.taken;
+    const tellMs = setting.bootMs + afterMs;
+    if (noticeMs > 0) setTimeout(() => tell({ type: "taken", inMs: noticeMs }), tellMs);
+    setTimeout(vanish, tellMs + noticeMs);
+  }
+  setTimeout(startAgent, setting.bootMs);
 }
 
 const signals: Readonly<Record<string, number>> = {
@@ -623,10 +642,11 @@ async function work(setting: Setting): Promise<void> {
             () => true,
             () => false,
           );
-          // One that did not keep is as if it had never been; the one before it will do.
-          if (!whole) continue;
           resumeFrom = join(places.checkpoints, first);
-          break;
+          if (whole) break;
+          // One that did not keep is as if it had never been; the one before it will do.
+          rmSync(resumeFrom, { recursive: true, force: true });
+          resumeFrom = "";
         }
         writeFileSync(join(folder, "resume"), resumeFrom);
         writeFileSync(join(folder, "started"), "");
@@ -752,12 +772,19 @@ async function shippedOf(root: string, name: string): Promise<Shipped[]> {
   return found;
 }
 
+/** When one fails no other is begun, and those under way are waited for: nothing is written any more once this is over. */
 async function eachOf<T>(list: readonly T[], run: (one: T) => Promise<void>): Promise<void> {
   const rest = [...list];
   const one = async (): Promise<void> => {
-    for (let next = rest.shift(); next !== undefined; next = rest.shift()) await run(next);
+    for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+      await run(next).catch((error: unknown) => {
+        rest.length = 0;
+        throw error;
+      });
+    }
   };
-  await Promise.all(Array.from({ length: atOnce }, one));
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, one));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
 // ---------------------------------------------------------------- what the machine is

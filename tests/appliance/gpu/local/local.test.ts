@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { shipmentIn } from "../../../appliance/gpu/agent/ship.ts";
-import { localProvider } from "../../../appliance/gpu/local/local.ts";
-import { killMarked, mark, markedProcesses } from "../../../appliance/gpu/local/marked.ts";
-import { machineName } from "../../../convex/model/gpu.ts";
-import { providerContract } from "../../contracts/gpuProvider.ts";
+import { shipmentIn } from "../../../../appliance/gpu/agent/ship.ts";
+import { localProvider } from "../../../../appliance/gpu/local/local.ts";
+import { killMarked, mark, markedProcesses } from "../../../../appliance/gpu/local/marked.ts";
+import { machineName } from "../../../../convex/model/gpu.ts";
+import { providerContract } from "../../../contracts/gpuProvider.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nikaLocal"));
 after(() => rmSync(root, { recursive: true, force: true }));
