@@ -20,11 +20,11 @@ import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
 import { openRoom } from "./host/load.ts";
 import { openJoined } from "./join/joined.ts";
-import { followSpaces, followingVault } from "./join/spaces.ts";
 import type { Log } from "./log.ts";
 import { qdrantPictures } from "./qdrant/pictures.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
 import { openReader } from "./reader/reader.ts";
+import { followSpaces, followingVault } from "./workerSpaces.ts";
 
 export type WorkerOptions = {
   readonly url: string;

@@ -3,9 +3,9 @@ import type { Embedder } from "../functions/ports/embedder.ts";
 import type { State } from "../functions/ports/state.ts";
 import type { Vectors } from "../functions/ports/vectors.ts";
 import type { Config } from "./config.ts";
+import { openModelShelf } from "./embedder/shelf.ts";
 import type { Generations } from "./generations.ts";
 import { openDoor } from "./join/door.ts";
-import { openModelShelf } from "./join/models.ts";
 import { workerRoutes } from "./join/routes.ts";
 import type { Log } from "./log.ts";
 import type { SigningKey } from "./secrets/token.ts";
@@ -14,7 +14,7 @@ export type WorkerDoorOptions = {
   readonly config: Pick<Config, "version" | "models">;
   readonly state: State;
   readonly signing: SigningKey;
-  readonly convexUrl: string;
+  readonly convexUrl: string | undefined;
   /** What themes and captions are compared by. */
   readonly embedder: Embedder;
   readonly vault: Pick<Vectors, "generation">;

@@ -4,7 +4,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Door } from "./door.ts";
-import type { ModelShelf } from "./models.ts";
+
+/** The models that workers may have: what there is of one, and where a file of it lies. Fails with `missing` for any other. */
+type Models = {
+  list(embedderId: string): Promise<object>;
+  find(embedderId: string, sha256: string): Promise<{ readonly file: string; readonly sizeBytes: number }>;
+};
 
 type Route = (
   request: IncomingMessage,
@@ -14,7 +19,7 @@ type Route = (
 
 const modelPath = /^\/nika\/worker\/models\/(?<embedderId>[\w.%-]{1,200})(?:\/(?<sha256>[0-9a-f]{64}))?$/u;
 
-export function workerRoutes({ door, models }: { readonly door: Door; readonly models: ModelShelf }) {
+export function workerRoutes({ door, models }: { readonly door: Door; readonly models: Models }) {
   return (path: string): Route | undefined => {
     if (path === "/nika/worker")
       return async (request, _response, { send }) => {

@@ -1,7 +1,7 @@
 /** A vault that moves while workers on other machines write to it, each in its own time. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { followingVault } from "../../../appliance/join/spaces.ts";
+import { followingVault } from "../../../appliance/workerSpaces.ts";
 import { qdrantVectors } from "../../../appliance/qdrant/vectors.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
 import { workerSubject } from "../../../convex/model/joined.ts";

@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../convex/model/error.ts";
-import { findEmbedder, type ModelFiles } from "../embedder/model.ts";
-import { hashOfFile, type ModelFile, type ModelListing } from "./models.ts";
+import { findEmbedder, type ModelFiles } from "./model.ts";
+import { hashOfFile, type ModelFile, type ModelListing } from "./shelf.ts";
 
 export type FetchModelOptions = {
   /** Of the appliance, and what lets this machine in there. */

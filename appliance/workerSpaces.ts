@@ -3,15 +3,15 @@
  * with the model that made it, and knows before each document whether there is another one than a moment ago.
  */
 import { join } from "node:path";
-import { internal } from "../../convex/_generated/api.js";
-import { NikaError } from "../../convex/model/error.ts";
-import type { Embedder, Embedders } from "../../functions/ports/embedder.ts";
-import type { State } from "../../functions/ports/state.ts";
-import type { Vectors } from "../../functions/ports/vectors.ts";
-import { openEmbedders } from "../embedder/embedders.ts";
-import type { FollowedRecord } from "../qdrant/book.ts";
-import type { QdrantVectors } from "../qdrant/vectors.ts";
-import { fetchModel } from "./fetchModel.ts";
+import { internal } from "../convex/_generated/api.js";
+import { NikaError } from "../convex/model/error.ts";
+import type { Embedder, Embedders } from "../functions/ports/embedder.ts";
+import type { State } from "../functions/ports/state.ts";
+import type { Vectors } from "../functions/ports/vectors.ts";
+import { openEmbedders } from "./embedder/embedders.ts";
+import { fetchModel } from "./embedder/fetched.ts";
+import type { FollowedRecord } from "./qdrant/book.ts";
+import type { QdrantVectors } from "./qdrant/vectors.ts";
 
 export type FollowOptions = {
   readonly state: State;

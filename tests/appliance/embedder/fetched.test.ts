@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { findLearned, modelCard } from "../../../appliance/embedder/model.ts";
 import type { Door } from "../../../appliance/join/door.ts";
-import { fetchModel } from "../../../appliance/join/fetchModel.ts";
-import { openModelShelf } from "../../../appliance/join/models.ts";
+import { fetchModel } from "../../../appliance/embedder/fetched.ts";
+import { openModelShelf } from "../../../appliance/embedder/shelf.ts";
 import { workerRoutes } from "../../../appliance/join/routes.ts";
 import { isNikaError, NikaError } from "../../../convex/model/error.ts";
 

@@ -8,7 +8,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { NikaError } from "../../convex/model/error.ts";
-import { findEmbedder, pathsOf } from "../embedder/model.ts";
+import { findEmbedder, pathsOf } from "./model.ts";
 
 export type ModelFile = { readonly path: string; readonly sizeBytes: number; readonly sha256: string };
 /** A model folder: its name below the folder of models, and what lies in it. */
