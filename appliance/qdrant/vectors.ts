@@ -219,7 +219,10 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
         const isDenseOf = generation !== undefined || record !== undefined || isSame(live, given);
         const rankings = branches.flatMap((branch) => {
           const search = toSearch(branch, { tenantId, filter, limit, isDenseOf });
-          return search ? [{ name: branch.name, weight: branch.weight, search }] : [];
+          if (!search) return [];
+          return [
+            { name: branch.name, weight: branch.weight, measure: "vector" in branch ? "cosine" : "words", search } as const,
+          ];
         });
         const answered = moves.searching();
         try {
