@@ -11,7 +11,7 @@ import type { Filter } from "./filter/filter.ts";
 import type { FieldIndex } from "./filter/fieldIndex.ts";
 import { openFieldIndex, type FieldSchema } from "./filter/payloadIndex.ts";
 import { elementsAt, parsePath, type Path } from "./filter/payloadPath.ts";
-import { SlotIds, type PointId } from "./pointId.ts";
+import { SlotIds } from "./pointId.ts";
 import { select, type Points } from "./filter/select.ts";
 import { SlotList } from "./index/slots.ts";
 import type { VectorValue } from "./index/values.ts";
@@ -24,7 +24,6 @@ export type NewPoint = {
   readonly text: string;
   readonly vectors: ReadonlyMap<string, VectorValue>;
 };
-export type StoredPoint = { readonly id: PointId; readonly version: number; readonly payload: Json };
 
 type Indexed = { readonly path: Path; readonly schema: FieldSchema; readonly index: FieldIndex };
 
@@ -39,6 +38,8 @@ export class Collection implements Points {
   readonly #db: Database;
   readonly #sql: ReturnType<typeof statements>;
   readonly #free: number[] = [];
+  /** By slot, so that a hit without its payload is shown without asking the file. */
+  #versions = new Float64Array(64);
   #slotsUsed = 0;
   #version: number;
 
@@ -76,10 +77,7 @@ export class Collection implements Points {
   slotOf = (id: Uint8Array): number | undefined => (this.#sql.slot.get(id) as unknown as [number] | undefined)?.[0];
   select = (filter: Filter | undefined, among?: Uint32Array): Uint32Array => select(this, filter, among);
 
-  point(slot: number): StoredPoint {
-    const [version, payload] = this.#sql.point.get(slot) as unknown as [number, string];
-    return { id: this.ids.get(slot), version, payload: JSON.parse(payload) as Json };
-  }
+  versionOf = (slot: number): number => this.#versions[slot]!;
 
   /** Slots in id order, from `id` on. */
   *inOrder(id: Uint8Array | undefined): Generator<number> {
@@ -101,6 +99,7 @@ export class Collection implements Points {
     if (before === undefined) this.#index(slot, payload);
     else if (this.indexes.size > 0) this.#reindex(slot, this.payload(slot), payload);
     this.#sql.put.run(slot, id, this.#version, text);
+    this.#noteVersion(slot, this.#version);
     for (const field of this.fields.values()) {
       const value = vectors.get(field.name);
       if (value === undefined) field.remove(slot);
@@ -120,17 +119,20 @@ export class Collection implements Points {
     const before = this.payload(slot);
     const after = change(before);
     this.#sql.setPayload.run(JSON.stringify(after), this.#version, slot);
+    this.#noteVersion(slot, this.#version);
     this.#reindex(slot, before, after);
   }
 
   putVectors(slot: number, vectors: ReadonlyMap<string, VectorValue>): void {
     for (const [name, value] of vectors) this.fields.get(name)!.put(slot, value);
     this.#sql.touch.run(this.#version, slot);
+    this.#noteVersion(slot, this.#version);
   }
 
   removeVectors(slot: number, names: readonly string[]): void {
     for (const name of names) this.fields.get(name)?.remove(slot);
     this.#sql.touch.run(this.#version, slot);
+    this.#noteVersion(slot, this.#version);
   }
 
   // Shape.
@@ -184,6 +186,15 @@ export class Collection implements Points {
     return slot;
   }
 
+  #noteVersion(slot: number, version: number): void {
+    if (slot >= this.#versions.length) {
+      const grown = new Float64Array(Math.max(slot + 1, Math.ceil(this.#versions.length * 1.5)));
+      grown.set(this.#versions);
+      this.#versions = grown;
+    }
+    this.#versions[slot] = version;
+  }
+
   #index(slot: number, payload: Json): void {
     for (const { path, index } of this.indexes.values()) index.add(slot, elementsAt(payload, path));
   }
@@ -233,13 +244,14 @@ export class Collection implements Points {
 
   #loadPoints(): void {
     const payload = this.indexes.size > 0 ? "payload" : "NULL";
-    const rows = this.#db.prepare(`SELECT slot, id, ${payload} FROM points_${this.id} ORDER BY slot`);
+    const rows = this.#db.prepare(`SELECT slot, id, version, ${payload} FROM points_${this.id} ORDER BY slot`);
     rows.setReturnArrays(true);
     for (const row of rows.iterate()) {
-      const [slot, id, text] = row as unknown as [number, Uint8Array, string | null];
+      const [slot, id, version, text] = row as unknown as [number, Uint8Array, number, string | null];
       while (this.#slotsUsed < slot) this.#free.push(this.#slotsUsed++);
       this.#slotsUsed = slot + 1;
       this.ids.set(slot, id);
+      this.#noteVersion(slot, version);
       this.live.add(slot);
       if (text !== null) this.#index(slot, JSON.parse(text) as Json);
     }
@@ -254,7 +266,6 @@ function statements(db: Database, id: number) {
   const sql = {
     slot: db.prepare(`SELECT slot FROM ${table} WHERE id = ?`),
     payload: db.prepare(`SELECT payload FROM ${table} WHERE slot = ?`),
-    point: db.prepare(`SELECT version, payload FROM ${table} WHERE slot = ?`),
     ordered: db.prepare(`SELECT slot FROM ${table} WHERE id >= ? ORDER BY id`),
     put: db.prepare(`INSERT OR REPLACE INTO ${table} VALUES (?, ?, ?, ?)`),
     setPayload: db.prepare(`UPDATE ${table} SET payload = ?, version = ? WHERE slot = ?`),
@@ -262,6 +273,6 @@ function statements(db: Database, id: number) {
     remove: db.prepare(`DELETE FROM ${table} WHERE slot = ?`),
     bump: db.prepare("UPDATE collections SET version = ? WHERE id = ?"),
   };
-  for (const read of [sql.slot, sql.payload, sql.point, sql.ordered]) read.setReturnArrays(true);
+  for (const read of [sql.slot, sql.payload, sql.ordered]) read.setReturnArrays(true);
   return sql;
 }

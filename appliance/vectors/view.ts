@@ -40,19 +40,20 @@ function parseVectors(value: unknown): Wanted["vectors"] {
 }
 
 export function viewRecord(collection: Collection, slot: number, wanted: Wanted, order?: number): Json {
-  const { id, payload } = collection.point(slot);
-  return { id, ...viewParts(collection, slot, wanted, payload), ...(order !== undefined && { order_value: order }) };
+  const place = order === undefined ? {} : { order_value: order };
+  return { id: collection.ids.get(slot), ...viewParts(collection, slot, wanted), ...place };
 }
 
 export function viewHit(collection: Collection, { slot, score, order }: Hit, wanted: Wanted): Json {
-  const { id, version, payload } = collection.point(slot);
   const place = order === undefined ? {} : { order_value: order };
-  return { id, version, score, ...viewParts(collection, slot, wanted, payload), ...place };
+  const [id, version] = [collection.ids.get(slot), collection.versionOf(slot)];
+  return { id, version, score, ...viewParts(collection, slot, wanted), ...place };
 }
 
-function viewParts(collection: Collection, slot: number, wanted: Wanted, payload: Json): Json {
+/** The payload is read only where it is shown: most of what is ranked is not. */
+function viewParts(collection: Collection, slot: number, wanted: Wanted): Json {
   return {
-    ...(wanted.payload && { payload: wanted.payload(payload) }),
+    ...(wanted.payload && { payload: wanted.payload(collection.payload(slot)) }),
     ...(wanted.vectors && { vector: viewVectors(collection, slot, wanted.vectors) }),
   };
 }

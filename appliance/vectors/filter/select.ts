@@ -54,7 +54,8 @@ function holds(points: Points, condition: Condition, among: Uint32Array): Uint32
       return keep(among, (slot) => matchesFilter(points.payload(slot), condition.filter));
     case "field": {
       const found = points.index(condition.path.text)?.select(condition.test, among);
-      if (found) return intersect(among, found);
+      // An index knows only points that are there, so among all of them its answer stands as it is.
+      if (found) return among.length === points.all().length ? found : intersect(among, found);
       return keep(among, (slot) => matches(points.payload(slot), condition));
     }
     case "count":

@@ -216,7 +216,7 @@ function openSparse(db: Database, { id, name }: FieldRow, config: SparseConfig):
       const population = corpus && intersect(corpus, holders.view());
       const isAll = population === undefined || population.length === holders.size;
       const weighted = config.isIdf ? withIdf(query, index, isAll ? undefined : population) : query;
-      const { slots, scores } = index.scores(weighted, slotsMax, among);
+      const { slots, scores } = index.best(weighted, { limit, slotsMax, among });
       return bestHits(slots, scores, limit, ids);
     },
   };

@@ -66,7 +66,7 @@ const idf = (one: number): number => Math.log(1 + (count - frequencies[one]! + 0
 const ask = (words: readonly number[]): number[] => {
   const sorted = words.toSorted((a, b) => a - b);
   const query = { indices: Uint32Array.from(sorted), values: Float32Array.from(sorted, idf) };
-  const { slots, scores } = index.scores(query, count);
+  const { slots, scores } = index.best(query, { limit: k, slotsMax: count });
   return bestHits(slots, scores, k, ids).map(({ slot }) => slot);
 };
 /** BM25 by its formula, over all texts. */

@@ -36,7 +36,7 @@ test("scores stay those of the documents held, over additions, replacements, rem
   assert.equal(index.count, held.size);
   for (let i = 0; i < 50; i++) {
     const query = document(from, 500);
-    const { slots, scores } = index.scores(query, 800);
+    const { slots, scores } = index.best(query, { limit: 800, slotsMax: 800 });
     const found = new Map(Array.from(slots, (slot, at) => [slot, scores[at]!]));
     for (const [slot, { indices, values }] of held) {
       let expected: number | undefined;
@@ -44,11 +44,53 @@ test("scores stay those of the documents held, over additions, replacements, rem
         const place = indices.indexOf(term);
         if (place !== -1) expected = (expected ?? 0) + query.values[at]! * values[place]!;
       });
-      assert.equal(found.get(slot), expected);
+      assertNear(found.get(slot), expected);
     }
     assert.ok([...found.keys()].every((slot) => held.has(slot)));
   }
 });
+
+/** Sums in another order differ in their last digits. */
+function assertNear(found: number | undefined, expected: number | undefined): void {
+  if (found === undefined || expected === undefined) assert.equal(found, expected);
+  else assert.ok(Math.abs(found - expected) < 1e-9, `${found} is not ${expected}`);
+}
+
+for (const [what, least] of [
+  ["words that nearly all have are not walked over", 0],
+  ["words that speak against a text are all counted", -0.3],
+] as const)
+  test(`the best few are those of all, with their ties, where ${what}`, () => {
+    const from = random(5);
+    const [count, limit] = [3_000, 20];
+    const index = new SparseIndex();
+    const texts = Array.from({ length: count }, () => {
+      // The first terms stand in nearly all texts; weights of a few steps make ties.
+      const terms = [...[0, 1, 2].filter(() => from.next() < 0.9), ...Array.from({ length: 6 }, () => 3 + from.below(300))];
+      const indices = Uint32Array.from(new Set(terms)).sort();
+      return { indices, values: Float32Array.from(indices, () => least + from.below(4) / 4) };
+    });
+    for (const [slot, terms] of texts.entries()) index.add(slot, terms);
+    for (const among of [undefined, Uint32Array.from({ length: count / 3 }, (_, i) => i * 3)])
+      for (let i = 0; i < 30; i++) {
+        const rare = Array.from({ length: 1 + from.below(3) }, () => 3 + from.below(300));
+        const indices = Uint32Array.from(new Set([0, 1, 2, ...rare])).sort();
+        // As an IDF weighs them.
+        const values = Float32Array.from(indices, (term) => (term < 3 ? 0.05 : 3 + from.next()));
+        const all = texts.flatMap((text, slot) => {
+          if (among && !among.includes(slot)) return [];
+          const shared = text.indices.filter((term) => indices.includes(term));
+          if (shared.length === 0) return [];
+          const weight = (term: number): number => text.values[text.indices.indexOf(term)]! * values[indices.indexOf(term)]!;
+          return [{ slot, score: [...shared].reduce((sum, term) => sum + weight(term), 0) }];
+        });
+        const last = all.map(({ score }) => score).sort((a, b) => b - a)[limit - 1]!;
+        const { slots, scores } = index.best({ indices, values }, { limit, slotsMax: count, among });
+        const found = new Map(Array.from(slots, (slot, at) => [slot, scores[at]!]));
+        for (const { slot, score } of all) if (score >= last - 1e-9) assertNear(found.get(slot), score);
+        for (const [slot, score] of found) assertNear(score, all.find((one) => one.slot === slot)?.score);
+      }
+  });
 
 test("through the client, the order is that of BM25 computed by hand", async () => {
   await using store = await openStore();

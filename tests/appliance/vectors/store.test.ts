@@ -50,7 +50,7 @@ function seen(store: Store): unknown {
   const color = (value: string) => ({ type: "any", values: [value] }) as const;
   return {
     points: of(c.all()),
-    payloads: Array.from(c.inOrder(undefined), (slot) => c.point(slot).payload),
+    payloads: Array.from(c.inOrder(undefined), (slot) => [c.versionOf(slot), c.payload(slot)]),
     red: of(c.index("color")!.select(color("red"), c.all())!),
     blue: of(c.index("color")!.select(color("blue"), c.all())!),
     large: of(c.index("size")!.select({ type: "range", bounds: { gte: 50 } }, c.all())!),
