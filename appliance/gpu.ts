@@ -12,6 +12,7 @@ import { isNikaError, NikaError } from "../convex/model/error.ts";
 import type { Ports } from "../functions/define.ts";
 import { quoteGpuJob } from "../functions/machines/quote.ts";
 import { sweepAll } from "../functions/machines/sweep.ts";
+import type { Offer } from "../convex/model/gpu.ts";
 import type { Boots, Gpu, Providers } from "../functions/ports/gpu.ts";
 import type { Files } from "../functions/ports/files.ts";
 import type { Secrets } from "../functions/ports/secrets.ts";
@@ -30,12 +31,16 @@ import { localProvider } from "./gpu/local/local.ts";
 import { openMachineKeys } from "./gpu/ssh/machineKeys.ts";
 import { openProviders } from "./gpu/providers.ts";
 import { proofAsk, prove } from "./gpu/prove.ts";
+import { openHomeward } from "./gpu/homeward.ts";
+import { meshFields, openOwnerMesh } from "./gpu/ownerMesh.ts";
+import { ofThisHouse, openReach, type Reached } from "./gpu/reach.ts";
 import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
 import { askFor, openGpu } from "./gpu/run.ts";
 import { addHost } from "./gpu/ssh/add.ts";
 import { readHosts, sshKeyIn } from "./gpu/ssh/hosts.ts";
 import { sshProvider } from "./gpu/ssh/ssh.ts";
 import { gpuTools } from "./gpu/tools.ts";
+import { packNika } from "./join/parcel.ts";
 import type { Tool } from "./mcp/server.ts";
 
 export type GpuOptions = {
@@ -49,6 +54,9 @@ export type GpuOptions = {
   readonly secrets: Secrets;
   /** What machines do that are rented to work for the appliance itself. */
   readonly workers: NonNullable<OfficeOptions["workers"]>;
+  /** Of this appliance on its own loopback, and of the vault as this machine reaches it: what ways home lead to. */
+  readonly port: number;
+  readonly vaultUrl: string;
   readonly log: (line: string) => void;
 };
 
@@ -56,6 +64,12 @@ export type Rented = {
   readonly gpu: Gpu;
   readonly providers: Providers;
   readonly boots: Boots;
+  /** Where this appliance and its vault are for what runs there. */
+  reach(place: Pick<Offer, "provider" | "form">): Reached | undefined;
+  /** The parcel with Nika itself in it, packed when it is asked for first. */
+  nika(): Promise<string>;
+  /** Whether a request under this name is meant for us, because the owner's mesh knows us by it. */
+  isOurName(host: string): boolean;
   /** For agents. */
   tools(ports: Ports): readonly Tool[];
   /** Undefined for paths that are none of theirs. */
@@ -66,12 +80,11 @@ export type Rented = {
 const run = promisify(execFile);
 /** The kernel takes no longer names of sockets. */
 const socketCharsMax = 100;
-/** Of this house: they need no key, and reach the door without an address of ours. */
-const ofThisHouse: readonly string[] = ["local", "ssh"];
+const rootDir = join(import.meta.dirname, "..");
 const keptMs = 30 * 24 * 3_600_000;
 
 export async function openRented(options: GpuOptions): Promise<Rented> {
-  const { dataDir, adminKey, publicUrl, searchPath, state, files, secrets, workers, log } = options;
+  const { dataDir, adminKey, publicUrl, searchPath, state, files, secrets, workers, port, vaultUrl, log } = options;
   const now = (): number => Date.now();
   const dir = join(dataDir, "gpu");
   const shelf = openShelf({ dir });
@@ -99,43 +112,63 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     searchPath,
     log,
   });
+  const installId = installIdIn(dataDir);
+  const mesh = await openOwnerMesh({ secrets, installId, now });
+  const doorSocket = join(folder, "door.sock");
+  const reach = openReach({ publicUrl, meshUrl: () => mesh.url(), vaultUrl, port, doorSocket });
   const ssh = sshProvider({
     hosts: () => readHosts(dataDir),
     privateKey: async () => (await sshKeyIn(dataDir)).privateKey,
-    socket: join(folder, "door.sock"),
+    socket: doorSocket,
     now,
     log,
   });
   const providers = openProviders({
-    installId: installIdIn(dataDir),
+    installId,
     secrets,
     now,
     own: { local: async () => local, ssh: async () => ssh },
     kinds,
+    isReached: (offer) => reach.of(offer) !== undefined,
   });
   await providers.refresh();
-  const machineKeys = openMachineKeys(secrets, now);
-  const boots = openBoots({
+  const keys = openMachineKeys(secrets, now);
+  const bootsOf = openBoots({
     passes,
-    doorUrl: () => publicUrl,
-    publicKeyOf: async (key, until) => (await machineKeys.of(key, until)).publicKey,
+    reach,
+    keysOf: (key, until) => keys.of(key, until),
+    meshKeyOf: (key, deadline) => mesh.pass(key, deadline),
     now,
   });
+  const homeward = openHomeward({ state, providers, reach, keys, ssh, mesh, log });
+  const boots: Boots = {
+    of(machine) {
+      homeward.soon();
+      return bootsOf.of(machine);
+    },
+  };
+  let packed: Promise<string> | undefined;
+  const nika = async (): Promise<string> => {
+    packed ??= packNika({ rootDir, cacheDir: join(dataDir, "cache", "nika") }).then(
+      async (from) => (await shelf.pack(from)).name,
+    );
+    packed.catch(() => (packed = undefined));
+    return packed;
+  };
   const pruning = Promise.all([shelf.prune(keptMs), office.prune()]).catch((error: unknown) => log(`gpu: ${String(error)}`));
 
   const acts = (ports: Ports): GpuActs => ({
     async quote(wish, by, signal) {
       const { providers: _only, deadlineAt, ...payload } = wish;
-      const only = wish.providers ?? (publicUrl === undefined ? [...ofThisHouse] : undefined);
+      const only = wish.providers;
       // Before anything is packed.
-      if (publicUrl === undefined && only?.every((id) => !ofThisHouse.includes(id)))
-        throw new NikaError("invalid", unreachable.says);
+      if (only && only.length > 0 && !only.some((id) => reach.reaches(id))) throw new NikaError("invalid", unreachable.says);
       const ask = {
         ...(await askFor(payload, shelf)),
         ...(only && { providers: only }),
         ...(deadlineAt !== undefined && { deadlineAt }),
       };
-      const hasUnreachable = publicUrl === undefined && providers.list().some((id) => !ofThisHouse.includes(id));
+      const hasUnreachable = providers.list().some((id) => !reach.reaches(id));
       return runCall(quoteGpuJob, { args: { ask, by }, ports, signal }).catch((error: unknown) => {
         if (!hasUnreachable || !isNikaError(error) || error.code !== "unavailable") throw error;
         throw new NikaError("unavailable", `${error.message} ${unreachable.says}`);
@@ -169,15 +202,18 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
           id,
           isSetUp: await providers.isSetUp(id),
           wants: providers.wants(id),
-          isReached: publicUrl !== undefined || ofThisHouse.includes(id),
+          isReached: reach.reaches(id),
         })),
       ),
     async quoteProof(id, signal) {
-      if (publicUrl === undefined && !ofThisHouse.includes(id)) throw new NikaError("invalid", unreachable.says);
+      if (!reach.reaches(id)) throw new NikaError("invalid", unreachable.says);
       const provider = await providers.open(id);
       const hasGpu = (await provider.offers({ gpu: { count: 1, memoryMb: 0 } }, signal)).length > 0;
       return runCall(quoteGpuJob, { args: { ask: proofAsk(id, hasGpu), by: "owner" }, ports, signal });
     },
+    mesh: () => ({ isSetUp: mesh.url() !== undefined, address: mesh.url(), wants: meshFields }),
+    connectMesh: (fields, signal) => mesh.connect(fields, signal),
+    disconnectMesh: () => mesh.disconnect(),
     addHost: (wish) => addHost(dataDir, wish),
     prove: (quoteId, signal) => prove(quoteId, { state, providers, mute: (machineId) => door.mute(machineId), signal }),
   });
@@ -186,6 +222,9 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     gpu: openGpu({ state, shelf, dataDir }),
     providers,
     boots,
+    reach: (place) => reach.of(place),
+    nika,
+    isOurName: (host) => host === new URL(mesh.url() ?? "https://none.invalid").host,
     tools: (ports) => gpuTools(acts(ports), state),
     routes(ports) {
       const owners = gpuRoutes(acts(ports));
@@ -195,6 +234,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
           : owners(path);
     },
     async close() {
+      homeward.close();
       ssh.close();
       await door.close();
       await pruning;

@@ -132,8 +132,9 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const workers = machineWorkers({
     state,
     ownUrl: () => `http://127.0.0.1:${server.port}`,
-    publicUrl: config.publicUrl,
     vault: store,
+    reach: (offer) => rented.reach(offer),
+    parcel: () => rented.nika(),
   });
   const rented = await openRented({
     ...config,
@@ -143,6 +144,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     files,
     secrets,
     workers,
+    port: server.port,
+    vaultUrl: store.url,
     log,
   });
   opened.defer(() => rented.close());
@@ -241,7 +244,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
       config,
       state,
       signing: keys.signing,
-      convexUrl: convex.publicUrl,
+      // A worker may come by a way that only it knows: what is in this process is reached by the same.
+      convexUrl: engine ? undefined : convex.publicUrl,
       embedder,
       vault,
       generations,
@@ -257,7 +261,8 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
       mcp.routes.upgrade(request, socket, (token) => isOwnerToken(token, keys.signing, Date.now())) ||
       (engine?.upgrade(request, socket, head) ?? false),
   };
-  server.serve({ backend, routes, connectTo: `${convex.publicUrl} ${convex.publicUrl.replace(/^http/, "ws")}` });
+  const connectTo = `${convex.publicUrl} ${convex.publicUrl.replace(/^http/, "ws")}`;
+  server.serve({ backend, routes, connectTo, isOurName: (host) => rented.isOurName(host) });
 
   await state.mutation(internal.appliance.report, {
     name: hostname(),

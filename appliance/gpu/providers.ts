@@ -3,7 +3,7 @@
  * one JSON object of texts.
  */
 import { NikaError } from "../../convex/model/error.ts";
-import { providers, type ProviderId } from "../../convex/model/gpu.ts";
+import { providers, type Offer, type ProviderId } from "../../convex/model/gpu.ts";
 import { ProviderError, type Provider, type Providers } from "../../functions/ports/gpu.ts";
 import type { Secrets } from "../../functions/ports/secrets.ts";
 
@@ -35,9 +35,11 @@ export type BookOptions = {
   /** Those that need no credentials. */
   readonly own: Readonly<Partial<Record<ProviderId, () => Promise<Provider>>>>;
   readonly kinds: ProviderKinds;
+  /** What could not reach this appliance is not offered. */
+  readonly isReached?: (offer: Offer) => boolean;
 };
 
-export function openProviders({ installId, secrets, now, own, kinds }: BookOptions): ProviderBook {
+export function openProviders({ installId, secrets, now, own, kinds, isReached }: BookOptions): ProviderBook {
   let setUp: readonly ProviderId[] = providers.filter((id) => own[id]);
   const opened = new Map<ProviderId, Promise<Provider>>();
 
@@ -52,7 +54,9 @@ export function openProviders({ installId, secrets, now, own, kinds }: BookOptio
         scope: "provider",
         says: `${id} is not set up; see \`nika gpu connect ${id}\`.`,
       });
-    return kind.open({ credentials: JSON.parse(text) as Credentials, installId, now });
+    const provider = await kind.open({ credentials: JSON.parse(text) as Credentials, installId, now });
+    if (!isReached) return provider;
+    return { ...provider, offers: async (need, signal) => (await provider.offers(need, signal)).filter(isReached) };
   }
 
   const book: ProviderBook = {

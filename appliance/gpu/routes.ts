@@ -23,6 +23,10 @@ export type GpuActs = {
   listProviders(): Promise<readonly ProviderState[]>;
   /** What the paid proof of a provider would cost at most. */
   quoteProof(provider: ProviderId, signal: AbortSignal): Promise<QuoteView>;
+  /** The owner's mesh: where Nika is in it, and the names of the fields that it is reached with. */
+  mesh(): MeshState;
+  connectMesh(fields: Readonly<Record<string, string>>, signal: AbortSignal): Promise<readonly AccountCheck[]>;
+  disconnectMesh(): Promise<void>;
   /** Signs in to a machine of the owner's, looks at what it is, and keeps it with its key. */
   addHost(wish: HostWish): Promise<Added>;
   prove(quoteId: string, signal: AbortSignal): Promise<Proof>;
@@ -35,6 +39,7 @@ export type ProviderState = {
   /** Whether its machines could reach Nika. */
   readonly isReached: boolean;
 };
+export type MeshState = { readonly isSetUp: boolean; readonly address: string | undefined; readonly wants: readonly string[] };
 export type HostWish = {
   readonly address: string;
   readonly name?: string;
@@ -70,7 +75,12 @@ export function gpuRoutes(acts: GpuActs): (path: string) => GpuRoute | undefined
       case "sweep":
         return acts.sweep(body["isDryRun"] !== false, signal);
       case "providers":
-        return { providers: await acts.listProviders() };
+        return { providers: await acts.listProviders(), mesh: acts.mesh() };
+      case "connectMesh":
+        return { checks: await acts.connectMesh(toCredentials(body["credentials"]), signal) };
+      case "disconnectMesh":
+        await acts.disconnectMesh();
+        return {};
       case "check":
         return { checks: await acts.check(toProvider(body), signal) };
       case "connect":

@@ -26,7 +26,13 @@ export type HttpServer = {
   readonly origin: string;
   readonly port: number;
   /** Requests that come before this are told to come back. `connectTo` is what the page may open connections to, besides us. */
-  serve(parts: { backend: Backend | undefined; routes: Routes; connectTo: string }): void;
+  serve(parts: {
+    backend: Backend | undefined;
+    routes: Routes;
+    connectTo: string;
+    /** Further names that the owner made known while we run, port included. */
+    isOurName?: (host: string) => boolean;
+  }): void;
   close(): Promise<void>;
 };
 
@@ -37,7 +43,7 @@ const uploadMsMax = 30 * 60_000;
 export async function openServer(options: ServerOptions): Promise<HttpServer> {
   let parts: Parameters<HttpServer["serve"]>[0] | undefined;
   const server = createServer((request, response) => {
-    if (!isForUs(request, options.publicUrl))
+    if (!isForUs(request, options.publicUrl, parts?.isOurName))
       return refuse(response, 421, "This address is not one Nika answers to; see NIKA_PUBLIC_URL.");
     if (!parts) return refuse(response, 503, "Nika is starting; try again in a moment.");
     response.setHeader("X-Content-Type-Options", "nosniff");
@@ -54,7 +60,8 @@ export async function openServer(options: ServerOptions): Promise<HttpServer> {
   server.requestTimeout = uploadMsMax;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy()); // A peer that goes away mid-handshake is no news.
-    if (!isForUs(request, options.publicUrl) || !parts?.backend?.upgrade(request, socket, head)) socket.destroy();
+    if (!isForUs(request, options.publicUrl, parts?.isOurName) || !parts?.backend?.upgrade(request, socket, head))
+      socket.destroy();
   });
   await listen(server, options);
   const address = server.address();
@@ -90,11 +97,15 @@ function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
 }
 
 /** Names that can only mean this machine, plus the one its owner configured. */
-function isForUs(request: IncomingMessage, publicUrl: string | undefined): boolean {
+function isForUs(
+  request: IncomingMessage,
+  publicUrl: string | undefined,
+  isOurName: (host: string) => boolean = () => false,
+): boolean {
   const host = request.headers.host ?? "";
   const name = host.replace(/:\d+$/, "").toLowerCase();
   const isLocal = name === "127.0.0.1" || name === "localhost" || name === "[::1]";
-  return isLocal || (publicUrl !== undefined && host === new URL(publicUrl).host);
+  return isLocal || (publicUrl !== undefined && host === new URL(publicUrl).host) || isOurName(host);
 }
 
 function refuse(response: ServerResponse, status: number, message: string): void {

@@ -14,7 +14,8 @@ export type Ticket = {
   /** The worker's name, which came with its secret. */
   readonly name: string;
   readonly version: string;
-  readonly convexUrl: string;
+  /** Of the control plane; absent where it answers at the address that this was asked at. */
+  readonly convexUrl?: string | undefined;
   /** What themes and captions are compared by here, whatever searches go by: the appliance's own embedder. */
   readonly embedderId: string;
 };
@@ -30,7 +31,8 @@ export type DoorOptions = {
   readonly state: State;
   readonly signing: SigningKey;
   readonly version: string;
-  readonly convexUrl: string;
+  /** Undefined where the control plane is in this process. */
+  readonly convexUrl: string | undefined;
   readonly embedderId: () => Promise<string>;
   readonly now: () => number;
 };

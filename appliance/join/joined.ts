@@ -25,7 +25,7 @@ export type JoinOptions = {
 export type Lease = { readonly jobId: string; readonly token: string };
 
 export type Joined = {
-  readonly ticket: Ticket;
+  readonly ticket: Ticket & { readonly convexUrl: string };
   /** For the runtime. */
   readonly state: State;
   readonly stateOf: (lease: Lease) => State;
@@ -141,7 +141,7 @@ function toKnown(error: unknown): unknown {
   return new NikaError(code as Code, message, { cause: error });
 }
 
-async function fetchTicket(url: string, secret: string): Promise<Ticket> {
+async function fetchTicket(url: string, secret: string): Promise<Joined["ticket"]> {
   const response = await fetch(`${url}/nika/worker`, {
     method: "POST",
     headers: { authorization: `Bearer ${secret}` },
@@ -152,7 +152,8 @@ async function fetchTicket(url: string, secret: string): Promise<Ticket> {
     });
   });
   const body = (await response.json().catch(() => undefined)) as Partial<Ticket & { code: string; message: string }> | undefined;
-  if (response.ok && body?.token !== undefined && body.convexUrl !== undefined) return body as Ticket;
+  if (response.ok && body?.token !== undefined && body.name !== undefined)
+    return { ...(body as Ticket), convexUrl: body.convexUrl ?? url };
   const { code, message } = body ?? {};
   if (code !== undefined && code in codes && message !== undefined) throw new NikaError(code as Code, message);
   throw new NikaError("invalid", `What answers at ${url} is not a Nika that takes workers.`);

@@ -6,8 +6,8 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, extname, join, posix } from "node:path";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { extname, join, posix } from "node:path";
 import { promisify } from "node:util";
 import { NikaError } from "../../convex/model/error.ts";
 
@@ -15,13 +15,9 @@ export type NikaParcelOptions = {
   /** The installation: sources, package.json, package-lock.json, node_modules. */
   readonly rootDir: string;
   readonly cacheDir: string;
-  /** Models of the appliance's: a worker has to embed as it does. Need not exist. */
-  readonly modelsDir: string;
 };
 
 export const archiveName = "nika.tgz";
-/** Beside the archive, so that each file of a model travels by its own hash. */
-export const modelsName = "models";
 
 const run = promisify(execFile);
 /** Raised when the same installation is packed otherwise. */
@@ -38,31 +34,24 @@ const tools = /^(?:@types\/|@typescript\/|@esbuild\/|esbuild$|prettier$|typescri
 const unread = /\.(?:map|md|markdown|tsbuildinfo|d\.[cm]?ts)$|\/ort-wasm[^/]*\.wasm$/u;
 const imports = /^(?:import|export)\s+(?!type\b)[^;]*?from "(\.[^"]+)"|^import "(\.[^"]+)"/gmu;
 const lazyImports = /(?:import\(|new URL\()\s*"([^"]+\.[cm]?[jt]s)"/gu;
-const modelBytesMax = 4e9;
 
 type Lock = { readonly packages: Readonly<Record<string, Locked>> };
 type Locked = Readonly<Partial<Record<"dependencies" | "optionalDependencies" | "peerDependencies", Record<string, string>>>>;
 
-/** A folder with the archive and the models. Fails with `full` when the models are too large to be sent, with `unavailable` without tar and gzip. */
-export async function packNika({ rootDir, cacheDir, modelsDir }: NikaParcelOptions): Promise<string> {
+/** A folder that holds the archive and nothing else, made once for each version. Fails with `unavailable` without tar and gzip. */
+export async function packNika({ rootDir, cacheDir }: NikaParcelOptions): Promise<string> {
   const files = await sourceFiles(rootDir);
   const lockText = await readFile(join(rootDir, "package-lock.json"), "utf8");
-  const hash = createHash("sha256").update(`${layout}\n${process.platform} ${process.arch}\n${lockText}`);
+  const hash = createHash("sha256").update(`${layout}\n${process.platform} ${process.arch}\n`);
   for (const file of files) hash.update(`\n${file}\n`).update(await readFile(join(rootDir, file)));
-  const models = await modelFiles(modelsDir);
-  hash.update(models.map(({ path, size, mtimeMs }) => `\n${path} ${size} ${mtimeMs}`).join(""));
   const dir = join(cacheDir, hash.digest("hex").slice(0, 16));
   if (existsSync(dir)) return dir;
+  // Of earlier versions.
   await rm(cacheDir, { recursive: true, force: true });
   const making = `${dir}.${process.pid}`;
   await mkdir(making, { recursive: true, mode: 0o700 });
   const libraries = await libraryFiles(rootDir, JSON.parse(lockText) as Lock, await namedBy(rootDir));
   await archive(rootDir, [...files, ...libraries], making);
-  for (const { path } of models) {
-    const to = join(making, modelsName, path);
-    await mkdir(dirname(to), { recursive: true });
-    await link(join(modelsDir, path), to).catch(async () => writeFile(to, await readFile(join(modelsDir, path))));
-  }
   await rename(making, dir).catch(async (error: unknown) => {
     await rm(making, { recursive: true, force: true });
     // Another call made it in the meantime.
@@ -72,7 +61,7 @@ export async function packNika({ rootDir, cacheDir, modelsDir }: NikaParcelOptio
 }
 
 async function archive(rootDir: string, files: readonly string[], into: string): Promise<void> {
-  const list = join(into, "list");
+  const list = `${into}.list`;
   await writeFile(list, files.toSorted().join("\0"));
   const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX", "--format=gnu"];
   const args = ["-I", "gzip -n", "-cf", join(into, archiveName), ...same, "-C", rootDir, "--null", "--no-recursion", "-T", list];
@@ -135,21 +124,21 @@ async function libraryFiles(rootDir: string, { packages }: Lock, names: readonly
     for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }))
       waiting.push({ from: place, name });
   }
-  const files = await Promise.all([...found].map((place) => filesIn(rootDir, place)));
-  // What lies in a library's own folder of libraries was found by itself, or nobody needs it.
-  return files.flatMap((list, index) =>
-    list.filter((file) => !file.slice([...found][index]?.length).includes("/node_modules/") && isUsed(file)),
+  const files = await Promise.all(
+    [...found].map(async (place) => {
+      const all = await filesIn(rootDir, place);
+      // What lies in a library's own folder of libraries was found by itself, or nobody needs it.
+      return all.filter((file) => !file.slice(place.length).includes("/node_modules/") && isUsed(file));
+    }),
   );
+  return files.flat();
 }
 
 /** As Node looks: in the folder of libraries of the one that needs it, then in those above. */
 function placeOf({ from, name }: { from: string; name: string }, packages: Lock["packages"]): string | undefined {
-  for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf("/node_modules/")))) {
-    const place = `${at === "" ? "" : `${at}/`}node_modules/${name}`;
-    if (place in packages) return place;
-    if (at === "") return undefined;
-    if (!at.includes("/node_modules/")) at = "";
-  }
+  for (let at = from; at !== ""; at = at.slice(0, Math.max(0, at.lastIndexOf("/node_modules/"))))
+    if (`${at}/node_modules/${name}` in packages) return `${at}/node_modules/${name}`;
+  return `node_modules/${name}` in packages ? `node_modules/${name}` : undefined;
 }
 
 const systems = /\/(darwin|win32|linux)\/(?:(x64|arm64)\/)?/u;
@@ -159,20 +148,4 @@ function isUsed(file: string): boolean {
   if (![".node", ".so", ".dll", ".dylib", ".lib", ".exe"].includes(extname(file)) && !/\.so\.[\d.]+$/u.test(file)) return true;
   const [, system = process.platform, arch = process.arch] = systems.exec(file) ?? [];
   return system === process.platform && arch === process.arch;
-}
-
-async function modelFiles(modelsDir: string): Promise<{ path: string; size: number; mtimeMs: number }[]> {
-  const paths = existsSync(modelsDir) ? await filesIn(modelsDir, ".") : [];
-  const found = await Promise.all(
-    paths.toSorted().map(async (path) => {
-      const { size, mtimeMs } = await stat(join(modelsDir, path));
-      return { path, size, mtimeMs };
-    }),
-  );
-  if (found.reduce((sum, { size }) => sum + size, 0) > modelBytesMax)
-    throw new NikaError(
-      "full",
-      `The models in ${modelsDir} are more than ${modelBytesMax / 1e9} GB, too much to send to each machine.`,
-    );
-  return found;
 }

@@ -1,24 +1,27 @@
 /**
- * What a machine starts with so that it dials in. It holds one secret: a token that lets it enrol once. Whatever goes wrong before the agent
- * runs, the script ends the machine by itself when its life is over.
+ * What a machine starts with so that it dials in. It holds a token that lets it enrol once, the key by which it shows that it is itself, where
+ * there is one the key to end itself and one to join the mesh once, and no other secret. Whatever goes wrong before the agent runs, the script
+ * ends the machine by itself when its life is over.
  */
 import type { Failure, Offer, ProviderId } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Boots } from "../../../functions/ports/gpu.ts";
 import { hashOfToken } from "../door/office.ts";
 import type { Passes } from "../door/passes.ts";
+import type { Reach } from "../reach.ts";
+import type { MachineKey } from "../ssh/machineKeys.ts";
 import type { EndStep } from "./guest/agent.ts";
 
 export type BootOptions = {
   readonly passes: Passes;
-  /** Where the door is reached from afar, when there is such an address. Without it nothing is rented; the owner's machines get a tunnel. */
-  readonly doorUrl: () => string | undefined;
-  /** Of a key of that machine alone, until its time is over. */
-  readonly publicKeyOf: (key: string, until: number) => Promise<string>;
+  readonly reach: Pick<Reach, "of">;
+  /** Of that machine alone, until its time is over. */
+  readonly keysOf: (key: string, until: number) => Promise<MachineKey>;
+  /** Lets that machine into the mesh once, under this name. */
+  readonly meshKeyOf: (key: string, until: number) => Promise<MeshPass>;
   readonly now: () => number;
 };
+export type MeshPass = { readonly name: string; readonly key: string };
 
-/** Where the appliance lays its end of the tunnel on a machine. */
-export const tunnelPort = 7_646;
 /** What runs where work names no image of its own, on providers that run images. */
 const usualImage = "pytorch/pytorch:2.7.1-cuda12.6-cudnn9-runtime";
 const secondMs = 1_000;
@@ -26,10 +29,10 @@ const secondMs = 1_000;
 export const unreachable: Failure = {
   kind: "invalid",
   scope: "provider",
-  says: "Rented machines have to reach Nika: start it with NIKA_PUBLIC_URL set to an https address that leads here.",
+  says: "Rented containers have to reach Nika: start it with NIKA_PUBLIC_URL set to an https address that leads here. Machines that Nika can sign in to need no such address.",
 };
 
-export function openBoots({ passes, doorUrl, publicKeyOf, now }: BootOptions): Boots {
+export function openBoots({ passes, reach, keysOf, meshKeyOf, now }: BootOptions): Boots {
   return {
     async of({ key, epoch, deadline, offer, image, endKey }) {
       const token = passes.token({ machineId: key, epoch });
@@ -42,18 +45,26 @@ export function openBoots({ passes, doorUrl, publicKeyOf, now }: BootOptions): B
           container: { image: image ?? "", args: [], environment: { NIKA_GPU_TOKEN: token } },
           secretHash,
         };
-      if (doorUrl() === undefined && offer.provider !== "ssh") throw new ProviderError(unreachable);
+      const reached = reach.of(offer);
+      if (!reached) throw new ProviderError(unreachable);
       // Machines of the owner's are signed in to already.
-      const publicKey = offer.provider === "ssh" ? "" : await publicKeyOf(key, deadline);
+      const keys = offer.provider === "ssh" ? undefined : await keysOf(key, deadline);
+      const publicKey = keys?.publicKey ?? "";
       const lifeMs = Math.max(60 * secondMs, deadline - now());
       const variables = {
-        NIKA_GPU_DOOR: doorUrl() ?? `http://127.0.0.1:${tunnelPort}`,
+        NIKA_GPU_DOOR: reached.doorUrl,
         NIKA_GPU_TOKEN: token,
         NIKA_GPU_LIFE_MS: String(lifeMs),
         NIKA_GPU_END: JSON.stringify(endOf(offer, endKey)),
         ...noticeOf(offer.provider),
       };
-      const script = scriptOf(variables, { lifeSeconds: Math.ceil(lifeMs / secondMs), offer, publicKey });
+      const mesh = reached.by === "mesh" ? await meshKeyOf(key, deadline) : undefined;
+      const steps = [
+        loginStep(offer, keys),
+        offer.form === "machine" && keys ? hostKeyStep(keys) : "",
+        mesh ? meshStep(mesh) : "",
+      ];
+      const script = scriptOf(variables, { lifeSeconds: Math.ceil(lifeMs / secondMs), offer, steps: steps.join("") });
       if (offer.form === "machine" || offer.form === "host") return { boot: script, publicKey, secretHash };
       return {
         boot: "",
@@ -158,27 +169,42 @@ function endOf({ provider, form }: Offer, endKey: string | undefined): EndStep[]
 /** In single quotes, for a POSIX shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
-type Scripted = { readonly lifeSeconds: number; readonly offer: Offer; readonly publicKey: string };
+/** All others are told by their own ways; Scaleway knows keys of a whole project only. */
+function loginStep({ provider }: Offer, keys: MachineKey | undefined): string {
+  if (provider !== "scaleway" || keys === undefined) return "";
+  return `mkdir -p -m 700 /root/.ssh; printf '%s\\n' ${quoted(keys.publicKey.trim())} >> /root/.ssh/authorized_keys\n`;
+}
+
+/** What it made itself on its first start is put aside: nobody could know that. */
+function hostKeyStep({ host }: MachineKey): string {
+  const file = "/etc/ssh/ssh_host_ed25519_key";
+  return `mkdir -p /etc/ssh; rm -f ${file}; ( umask 077; printf '%s\\n' ${quoted(host.privateKey.trim())} > ${file} )
+printf '%s\\n' ${quoted(host.publicKey.trim())} > ${file}.pub
+{ systemctl restart ssh || systemctl restart sshd || service ssh restart || kill -HUP "$(cat /run/sshd.pid)"; } >/dev/null 2>&1
+`;
+}
+
+/** Tailscale's own program, from itself where the system has none. The key never stands among a program's words, and goes when it was used. */
+function meshStep({ name, key }: MeshPass): string {
+  return `command -v tailscale >/dev/null || { curl -fsSL https://tailscale.com/install.sh || wget -qO- https://tailscale.com/install.sh; } 2>/dev/null | sh >/dev/null 2>&1
+M=$(mktemp); printf '%s' ${quoted(key)} > "$M"
+( until tailscale up --auth-key="file:$M" --hostname=${name} --timeout=60s >/dev/null 2>&1; do sleep 3; done; rm -f "$M" ) &
+`;
+}
+
+type Scripted = { readonly lifeSeconds: number; readonly offer: Offer; readonly steps: string };
 
 /**
  * For any system with a POSIX shell and one of curl, wget or Python. Fetches the agent with a Node of its own from the door and becomes it; until
  * then a timer stands behind it.
  */
-function scriptOf(
-  variables: Readonly<Record<string, string>>,
-  { lifeSeconds, offer: { provider, form }, publicKey }: Scripted,
-): string {
+function scriptOf(variables: Readonly<Record<string, string>>, { lifeSeconds, offer: { form }, steps }: Scripted): string {
   // A host is somebody's: there only what was started ends.
   const end = form === "machine" ? "shutdown -h now || poweroff -f" : form === "host" ? "kill -9 -$$" : "kill -9 1 $$";
-  // All others are told by their own ways; Scaleway knows keys of a whole project only.
-  const keys =
-    provider === "scaleway" && publicKey !== ""
-      ? `mkdir -p -m 700 /root/.ssh; printf '%s\\n' ${quoted(publicKey.trim())} >> /root/.ssh/authorized_keys\n`
-      : "";
   return `#!/bin/sh
 set -u
 ( sleep ${lifeSeconds}; ${end} ) &
-${keys}${Object.entries(variables)
+${steps}${Object.entries(variables)
     .map(([name, value]) => `export ${name}=${quoted(value)}`)
     .join("\n")}
 NIKA_GPU_END=$(printf '%s' "$NIKA_GPU_END" | sed "s|[$]RUNPOD_POD_ID|\${RUNPOD_POD_ID:-}|;s|[$]RUNPOD_API_KEY|\${RUNPOD_API_KEY:-}|")

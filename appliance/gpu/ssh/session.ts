@@ -7,12 +7,15 @@ import { NikaError } from "../../../convex/model/error.ts";
 export type Session = {
   /** Runs a shell's words with these bytes as its input. Output is cut at a megabyte. */
   exec(words: string, input?: string): Promise<{ readonly code: number; readonly output: string }>;
-  /** What is dialled at that port of the machine's own loopback comes to our socket. One that is laid already is no error. */
-  lay(port: number, socket: string): Promise<void>;
+  /** What is dialled at that port of the machine's own loopback comes to `to`. One that is laid already is no error. */
+  lay(port: number, to: Home): Promise<void>;
   readonly fingerprint: string;
   readonly ended: Promise<void>;
   end(): void;
 };
+
+/** A socket of ours, or a port of our own loopback. */
+export type Home = string | number;
 
 export type SessionOptions = {
   readonly host: string;
@@ -21,6 +24,8 @@ export type SessionOptions = {
   readonly privateKey: string;
   /** Absent only the first time, when the owner is shown it. */
   readonly fingerprint?: string;
+  /** Of the pinned key, where the machine may have several. */
+  readonly keyType?: "ssh-ed25519";
 };
 
 const outputMax = 1 << 20;
@@ -28,7 +33,7 @@ const readyMs = 20_000;
 const keepAliveMs = 15_000;
 
 /** Fails with `denied` when the key is not let in or the machine is another one, with `unavailable` when nothing answers. */
-export async function openSession({ host, port, user, privateKey, fingerprint }: SessionOptions): Promise<Session> {
+export async function openSession({ host, port, user, privateKey, fingerprint, keyType }: SessionOptions): Promise<Session> {
   const { default: ssh2 } = await import("ssh2");
   const client: Client = new ssh2.Client();
   let seen = "";
@@ -54,6 +59,8 @@ export async function openSession({ host, port, user, privateKey, fingerprint }:
       privateKey,
       readyTimeout: readyMs,
       keepaliveInterval: keepAliveMs,
+      // Other keys of the machine's would be no news of it, and not the pinned one.
+      ...(keyType !== undefined && { algorithms: { serverHostKey: [keyType] } }),
       hostVerifier: (key: Buffer) => {
         seen = createHash("sha256").update(key).digest("base64");
         return fingerprint === undefined || seen === fingerprint;
@@ -61,7 +68,16 @@ export async function openSession({ host, port, user, privateKey, fingerprint }:
     });
   });
   client.on("error", () => client.end());
-  const laid = new Set<number>();
+  const laid = new Map<number, Home>();
+  client.on("tcp connection", ({ destPort }, accept, reject) => {
+    const home = laid.get(destPort);
+    if (home === undefined) return reject();
+    const far = accept();
+    const near = typeof home === "string" ? connectTo(home) : connectTo(home, "127.0.0.1");
+    far.on("error", () => near.destroy());
+    near.on("error", () => far.end());
+    far.pipe(near).pipe(far);
+  });
   return {
     fingerprint: seen,
     ended,
@@ -80,18 +96,11 @@ export async function openSession({ host, port, user, privateKey, fingerprint }:
           stream.end(input);
         });
       }),
-    async lay(remotePort, socket) {
-      if (laid.has(remotePort)) return;
-      laid.add(remotePort);
-      client.on("tcp connection", (_details, accept) => {
-        const far = accept();
-        const near = connectTo(socket);
-        far.on("error", () => near.destroy());
-        near.on("error", () => far.end());
-        far.pipe(near).pipe(far);
-      });
+    async lay(port, to) {
+      if (laid.has(port)) return;
+      laid.set(port, to);
       await new Promise<void>((resolve, reject) =>
-        client.forwardIn("127.0.0.1", remotePort, (error) => (error ? reject(error) : resolve())),
+        client.forwardIn("127.0.0.1", port, (error) => (error ? reject(error) : resolve())),
       );
     },
   };

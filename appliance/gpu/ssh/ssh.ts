@@ -13,9 +13,10 @@ import {
   type Offer,
 } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
-import { tunnelPort } from "../agent/boot.ts";
+import { doorPort } from "../reach.ts";
 import type { Host } from "./hosts.ts";
 import { openSession, type Session } from "./session.ts";
+import type { Way } from "./ways.ts";
 
 export type SshOptions = {
   readonly hosts: () => readonly Host[];
@@ -53,7 +54,13 @@ const starting = (name: string): string =>
   `mkdir -p "$HOME/.nika/${name}" && cat > "$HOME/.nika/${name}/boot.sh" && chmod 700 "$HOME/.nika" && cd "$HOME/.nika/${name}" && ` +
   `{ NIKA_MACHINE=${name} NIKA_BASE="$HOME/.nika/${name}" setsid sh ./boot.sh >boot.log 2>&1 </dev/null & } && echo started`;
 
-export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions): Provider & { close(): void } {
+export type SshProvider = Provider & {
+  /** Beside the way to the door; again where it is laid already. */
+  lay(name: string, ways: readonly Way[]): Promise<void>;
+  close(): void;
+};
+
+export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions): SshProvider {
   const sessions = new Map<string, Promise<Session>>();
   const closing = new AbortController();
 
@@ -81,7 +88,7 @@ export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions)
     try {
       while (!closing.signal.aborted && (await listOf(host)).some(({ state }) => state === "running")) {
         const session = await sessionOf(host);
-        await session.lay(tunnelPort, socket);
+        await session.lay(doorPort, socket);
         await Promise.race([session.ended, delay(60_000, undefined, { ref: false })]);
       }
     } catch (error) {
@@ -150,7 +157,7 @@ export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions)
           throw failure("noCapacity", `${host.name} is set to do ${host.slots} pieces of work at a time.`);
         const session = await sessionOf(host);
         if (!twin) {
-          await session.lay(tunnelPort, socket);
+          await session.lay(doorPort, socket);
           const { output } = await session.exec(starting(name), boot);
           if (!output.includes("started")) throw failure("transient", `${host.name} could not start the work.`);
         }
@@ -189,6 +196,10 @@ export function sshProvider({ hosts, privateKey, socket, now, log }: SshOptions)
           }
         }),
       );
+    },
+    async lay(name, ways) {
+      const session = await sessionOf(hostOf(name));
+      for (const { port, to } of ways) await session.lay(port, to);
     },
     close() {
       closing.abort();

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import ssh2 from "ssh2";
-import { tunnelPort } from "../../../appliance/gpu/agent/boot.ts";
+import { doorPort } from "../../../appliance/gpu/reach.ts";
 import { killMarked } from "../../../appliance/gpu/local/marked.ts";
 import type { Host } from "../../../appliance/gpu/ssh/hosts.ts";
 import { openSession } from "../../../appliance/gpu/ssh/session.ts";
@@ -121,7 +121,7 @@ test("work on a machine by SSH is started once, reaches the door by a tunnel, is
   assert.deepEqual(others, []);
   assert.equal(mine?.state, "running");
   assert.equal(mine.machineId, "machine0test");
-  assert.equal(await (await fetch(`http://127.0.0.1:${tunnelPort}/nika/gpu/agent/x`)).text(), "the door, /nika/gpu/agent/x");
+  assert.equal(await (await fetch(`http://127.0.0.1:${doorPort}/nika/gpu/agent/x`)).text(), "the door, /nika/gpu/agent/x");
   const second = await provider.create(intentOf("machine0more"), signal);
   assert.equal(second.type === "failed" && second.failure.kind, "noCapacity");
   await provider.terminate(mine.ref, signal);
