@@ -4,7 +4,7 @@
  * handed in.
  */
 import { v, type Infer } from "convex/values";
-import { vProviderId, vScope, type Failure, type Offer, type Scope } from "./gpu.ts";
+import { vFailureKind, vProviderId, vScope, type Failure, type Offer, type Scope } from "./gpu.ts";
 
 /** Provider, zone, type and whether it is spot: what one belief is about. */
 export function placeOf({ provider, region, zone, type, isSpot }: Place): string {
@@ -109,6 +109,7 @@ export const vBlock = v.object({
   /** In a row, so that each waits twice as long as the one before. */
   failures: v.number(),
   says: v.string(),
+  kind: v.optional(vFailureKind),
 });
 export type Block = Infer<typeof vBlock>;
 
@@ -136,12 +137,19 @@ export function blockFor(offer: Place, failure: Failure, before: Block | undefin
   const failures = !isRecent ? 1 : before.until > now ? before.failures : before.failures + 1;
   const doubling = lastingKinds.has(kind) ? blockMaxMs : Math.min(blockMaxMs, firstBlockMs * 2 ** (failures - 1));
   const waitMs = Math.min(blockMaxMs, Math.max(retryAfterMs ?? 0, doubling));
-  return { name: blockName(offer, scope), provider, scope, until: now + waitMs, failures, says };
+  return { name: blockName(offer, scope), provider, scope, until: now + waitMs, failures, says, kind };
 }
+
+/** Whether room that was just made may mend it. */
+export const isForWantOfRoom = ({ kind }: Block): boolean => kind === "noCapacity" || kind === "quota";
+
+/** All that an offer may be kept out by. */
+export const blockNames = (offer: Place): readonly string[] =>
+  (["type", "zone", "region", "provider"] as const).map((scope) => blockName(offer, scope));
 
 /** The block that keeps an offer out now, the longest if there are several. */
 export function findBlock(offer: Place, blocks: readonly Block[], now: number): Block | undefined {
-  const names = new Set((["type", "zone", "region", "provider"] as const).map((scope) => blockName(offer, scope)));
+  const names = new Set(blockNames(offer));
   return blocks
     .filter((block) => block.until > now && names.has(block.name))
     .toSorted((a, b) => b.until - a.until)

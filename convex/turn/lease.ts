@@ -15,7 +15,7 @@ import {
   type MachineLife,
   type MachineOwner,
 } from "../model/machine.ts";
-import { blockFor, blockName, learn, placeOf, type News } from "../model/posterior.ts";
+import { blockFor, blockName, blockNames, isForWantOfRoom, learn, placeOf, type News } from "../model/posterior.ts";
 import { nothingCounted, readSettings, recount, refusalOf } from "./budget.ts";
 import { enqueue } from "./enqueue.ts";
 import { record } from "./event.ts";
@@ -30,6 +30,8 @@ const overdueMs = 60_000;
 const lookEveryMs = 5_000;
 /** Kept aside beyond now for what should be gone and is not. */
 const marginMs = 10 * 60_000;
+/** Of those that wait for a machine, so many are asked whether they may go where there is room. */
+const roomAskedMax = 50;
 
 export type Order = {
   readonly owner: MachineOwner;
@@ -106,6 +108,7 @@ export async function move(turn: Turn, machine: Machine, event: MachineEvent, sh
   const next: Machine = { ...kept, ...changes, ...(reapAt !== undefined && { reapAt }) };
   if (life.dueAt !== before.dueAt || life.verb !== before.verb || life.step !== before.step) await work(turn, next);
   if (life.state !== before.state) await follow(turn, next, before);
+  if (life.bootedAt !== undefined && life.cleanLooks === 1 && before.cleanLooks === 0) await offerRoom(turn, next);
   return isTooDear ? move(turn, next, { type: "end", why: "budget" }) : next;
 }
 
@@ -206,6 +209,26 @@ async function follow(turn: Turn, machine: Machine, before: MachineLife): Promis
   if (owner.type !== "gpuJob") return;
   const job = await turn.db.get(owner.gpuJobId);
   if (job?.machineId === _id) await moveJob(turn, job, { type: "machineOver", why });
+}
+
+/**
+ * It was seen without one that was there: there is room again. What kept others from there for want of it is forgotten, and who waits longest, and
+ * may go there, is placed now.
+ */
+async function offerRoom(turn: Turn, { offer }: Machine): Promise<void> {
+  for (const name of blockNames(offer)) {
+    const row = await turn.db
+      .query("gpuBlocks")
+      .withIndex("by_name", (q) => q.eq("name", name))
+      .unique();
+    if (row && isForWantOfRoom(row)) await turn.db.delete(row._id);
+  }
+  const waiting = await turn.db
+    .query("gpuJobs")
+    .withIndex("by_state", (q) => q.eq("life.state", "parked"))
+    .take(roomAskedMax);
+  const next = waiting.find(({ ask }) => ask.providers?.includes(offer.provider) ?? true);
+  if (next) await moveJob(turn, { ...next, life: { ...next.life, dueAt: turn.now } }, { type: "time" });
 }
 
 export const findBeat = (turn: Turn, machineId: Id<"machines">): Promise<Doc<"machineBeats"> | null> =>

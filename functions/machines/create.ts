@@ -2,6 +2,7 @@ import { internal } from "../../convex/_generated/api.js";
 import type { CreateResult, Failure } from "../../convex/model/gpu.ts";
 import { defineFunction } from "../define.ts";
 import { ProviderError, type Provider } from "../ports/gpu.ts";
+import { forgetOffers } from "./offers.ts";
 
 /** Asks for a machine that is written down: once, or again under the same token where its provider keeps it. */
 export const createMachine = defineFunction({
@@ -25,6 +26,7 @@ export const createMachine = defineFunction({
       signal.throwIfAborted();
       const wanted = { name, installId, machineId: key, token, deadline, offer, diskMb, ...start };
       result = await asked(provider, wanted, signal);
+      forgetOffers(providers, offer.provider);
     } catch (error) {
       signal.throwIfAborted();
       // Nobody was asked yet.

@@ -1,6 +1,7 @@
 import { internal } from "../../convex/_generated/api.js";
 import { defineFunction } from "../define.ts";
 import { failureOf } from "./create.ts";
+import { forgetOffers } from "./offers.ts";
 
 /** Tells a machine's provider to end it. Whether it did is for looking to say. */
 export const endMachine = defineFunction({
@@ -13,6 +14,7 @@ export const endMachine = defineFunction({
     try {
       const provider = await providers.open(ref.provider);
       await provider.terminate(ref, signal);
+      forgetOffers(providers, ref.provider);
     } catch (error) {
       signal.throwIfAborted();
       await state.mutation(internal.machines.endSaid, { machineId, failure: failureOf(error, "transient") });

@@ -25,6 +25,14 @@ type Asking = {
   readonly signal: AbortSignal;
 };
 
+/** Machines of the owner's own: how much room they have changes with each piece of work, and asking costs nothing. */
+const own: ReadonlySet<ProviderId> = new Set(["local", "ssh"]);
+
+/** A machine there was made or ended: what is offered is asked for anew. */
+export function forgetOffers(providers: Providers, of: ProviderId): void {
+  if (own.has(of)) shelves.delete(providers);
+}
+
 /** One provider that does not answer does not keep the others' offers back. */
 export async function offersFor(need: Need, asking: Asking): Promise<Found> {
   const { providers, only, now } = asking;

@@ -139,6 +139,33 @@ test("a machine that is not heard is looked at before it counts as silent; what 
   assert.equal((await lifeOf(state, kept.machineId))?.why, undefined);
 });
 
+test("who waits longest for a machine is placed as soon as one of them is seen to be gone, and not when its wait is over", async () => {
+  const state = await openState();
+  const { machineId } = await rent(state, 1);
+  for (const label of ["first", "second"]) {
+    const gpuJobId = await state.mutation(internal.gpuJobs.add, {
+      ask: { label, command: ["true"], need: {}, runMsMax: hourMs },
+    });
+    await state.mutation(internal.gpuJobs.placing, { gpuJobId });
+    const choices = [{ offer: offerAt("scaleway", "zone-1", Date.now(), 600_000), capability }];
+    const full = await state.mutation(internal.gpuJobs.placed, { gpuJobId, installId, choices, says: "" });
+    assert(full);
+    await state.mutation(internal.machines.asking, { machineId: full });
+    const failure = { kind: "noCapacity" as const, scope: "provider" as const, says: "There is no room." };
+    await state.mutation(internal.machines.asked, { machineId: full, result: { type: "failed", failure } });
+    await state.mutation(internal.gpuJobs.placing, { gpuJobId });
+    await state.mutation(internal.gpuJobs.placed, { gpuJobId, installId, choices: [], says: "none" });
+  }
+  const waits = async () =>
+    (await state.query(internal.gpuJobs.listAll, {})).filter(({ state: is }) => is === "parked").map(({ label }) => label);
+  const blocks = async () => (await state.query(internal.machines.outlook, { now: Date.now() })).blocks.length;
+  assert.deepEqual([await waits(), await blocks()], [["second", "first"], 1]);
+  await state.mutation(internal.machines.end, { machineId, why: "finished" });
+  await state.mutation(internal.machines.endSaid, { machineId });
+  await state.mutation(internal.machines.looked, { looks: [{ machineId, found: [] }] });
+  assert.deepEqual([await waits(), await blocks()], [["second"], 0]);
+});
+
 test("over what may be spent an hour, agents' work goes before the owner's: it is told to stop, saves, and is stopped", async () => {
   const state = await openState();
   const { machineId: owners } = await rent(state, 1);
