@@ -5,20 +5,22 @@ import type { CitedPassage } from "../../../convex/model/answer.ts";
 import { placeLabel } from "../../../convex/model/place.ts";
 import type { ReactionType } from "../../../convex/model/use.ts";
 import { useSpeech } from "../language/language.tsx";
-import { toExcerpt, toSegments, type Segment } from "../passage/segments.ts";
+import { toExcerpt, toQuotation, toSegments, type Segment } from "../passage/segments.ts";
 import { toTable, type Table } from "../passage/table.ts";
 import { toDocumentHref } from "../route.ts";
 import { DocumentName } from "./documentName.tsx";
+import { useAttempt } from "./notice.tsx";
 import { PageImage } from "./pageImage.tsx";
 
 type PassageViewProps = {
   readonly passage: CitedPassage;
-  /** Of the answer that it is in. */
+  /** What was asked, and the key of the answer that it is in. */
+  readonly question: string;
   readonly useKey: string | undefined;
 };
 
 /** One quotation: the sentences that answer marked, with where they stand. */
-export function PassageView({ passage, useKey }: PassageViewProps) {
+export function PassageView({ passage, question, useKey }: PassageViewProps) {
   const { words, language } = useSpeech();
   const react = useMutation(api.uses.react);
   const note = useCallback(
@@ -74,7 +76,8 @@ export function PassageView({ passage, useKey }: PassageViewProps) {
             {hasPage ? words.ask.hidePage : words.ask.showPage}
           </button>
         )}
-        {useKey !== undefined && <Thumbs onRate={note} />}
+        <Cite passage={passage} place={place} onCite={() => note("cited")} />
+        {useKey !== undefined && <Thumbs onRate={note} pinned={{ question, documentId: passage.documentId }} />}
       </p>
       {!table && !excerpt.isWhole && (
         <button
@@ -92,27 +95,82 @@ export function PassageView({ passage, useKey }: PassageViewProps) {
 }
 
 /** Whether the passage helped: asked only where such things are remembered. The last word counts. */
-function Thumbs({ onRate }: { onRate: (type: "liked" | "disliked") => void }) {
+function Thumbs({ onRate, pinned }: { onRate: (type: "liked" | "disliked") => void; pinned: Pinned }) {
   const { ask } = useSpeech().words;
   const learning = useQuery(api.uses.get);
   const [rated, setRated] = useState<"liked" | "disliked">();
   if (!learning || learning.scopes.length === 0) return null;
-  return (["liked", "disliked"] as const).map((type) => (
+  return (
+    <>
+      {(["liked", "disliked"] as const).map((type) => (
+        <button
+          key={type}
+          type="button"
+          className="passage-more"
+          aria-pressed={rated === type}
+          data-testid={`passage-${type}`}
+          onClick={() => {
+            setRated(type);
+            onRate(type);
+          }}
+        >
+          {rated === type && "✓ "}
+          {ask[type]}
+        </button>
+      ))}
+      {rated === "liked" && <Pin pinned={pinned} />}
+    </>
+  );
+}
+
+type Pinned = { readonly question: string; readonly documentId: string };
+
+/** A question that was answered well may be kept answered, whatever model comes. */
+function Pin({ pinned: { question, documentId } }: { pinned: Pinned }) {
+  const { ask } = useSpeech().words;
+  const pins = useQuery(api.comparisons.pins);
+  const pin = useMutation(api.comparisons.pin);
+  const attempt = useAttempt();
+  const isPinned = pins?.some((one) => one.question === question.trim() && one.documentId === documentId) ?? false;
+  return (
     <button
-      key={type}
       type="button"
       className="passage-more"
-      aria-pressed={rated === type}
-      data-testid={`passage-${type}`}
-      onClick={() => {
-        setRated(type);
-        onRate(type);
-      }}
+      disabled={isPinned || pins === undefined}
+      data-testid="passage-pin"
+      onClick={() => attempt(() => pin({ question, documentId }))}
     >
-      {rated === type && "✓ "}
-      {ask[type]}
+      {isPinned ? ask.pinned : ask.pin}
     </button>
-  ));
+  );
+}
+
+type CiteProps = { readonly passage: CitedPassage; readonly place: string; readonly onCite: () => void };
+
+/** The sentences that answer with where they stand, for a text of one's own: the passage was cited. */
+function Cite({ passage, place, onCite }: CiteProps) {
+  const { ask } = useSpeech().words;
+  const [isCopied, setCopied] = useState(false);
+  // Browsers lend the clipboard to pages of this machine and to encrypted ones only.
+  const { clipboard } = navigator as { readonly clipboard?: Clipboard };
+  if (!clipboard) return null;
+  const said = toQuotation(passage.text, passage.highlights);
+  const source = place === "" ? passage.documentName : `${passage.documentName}, ${place}`;
+  const copy = async (): Promise<void> => {
+    await clipboard.writeText(ask.quotation(said, source));
+    setCopied(true);
+    onCite();
+  };
+  return (
+    <button
+      type="button"
+      className="passage-more"
+      data-testid="passage-cite"
+      onClick={() => void copy().catch(() => setCopied(false))}
+    >
+      {isCopied ? ask.cited : ask.cite}
+    </button>
+  );
 }
 
 /** The rows that were found, as a table again; those that answer are marked. */

@@ -41,3 +41,7 @@ export function nameOf(wanted: string, said: Words["models"]): string {
   if (wanted === "baseline") return said.baseline;
   return wanted === "bge" ? "bge-small-en-v1.5" : said.model(wanted.slice(0, 8));
 }
+
+/** `live` is how "live" is called: what is in force changes, and a comparison does not. */
+export const comparedName = (wanted: string, said: Words["models"], live: string): string =>
+  wanted === "live" ? live : nameOf(wanted, said);

@@ -6,12 +6,13 @@ import { modelCard } from "../../../convex/model/modelCard.ts";
 import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { useSpeech } from "../language/language.tsx";
+import type { Words } from "../language/words.ts";
 
 /** A model: its verdict, all that it rests on, and what can be done with it. */
 export function ModelRow({ model, generations }: { model: ModelView; generations: GenerationsView }) {
   const { words, when } = useSpeech();
   const said = words.models;
-  const { id, at, state, problem, result } = model;
+  const { id, at, state, result } = model;
   const { live } = generations;
   const isInForce = live !== null && wantedOf(live.embedderId ?? live.wanted) === id;
   const verdict = result ? said.verdicts[result.verdict] : said.states[state];
@@ -24,7 +25,7 @@ export function ModelRow({ model, generations }: { model: ModelView; generations
             {isInForce && ` · ${said.now}`}
           </span>
           <span className="row-facts">{when(at)}</span>
-          <span className={result?.verdict === "better" ? "row-facts" : "row-why"}>{result?.says ?? problem ?? ""}</span>
+          <Why model={model} />
         </span>
       </div>
       {result && (
@@ -38,6 +39,32 @@ export function ModelRow({ model, generations }: { model: ModelView; generations
       )}
     </li>
   );
+}
+
+/** Why it is not better, in the words of the page; the figures stand below. */
+function Why({ model: { result, problem } }: { model: ModelView }) {
+  const { models: said } = useSpeech().words;
+  const failed = result?.checks.filter(({ passed }) => !passed) ?? [];
+  if (result?.verdict === "better") return null;
+  if (failed.length > 0)
+    return (
+      <span className="row-why" data-testid="model-why">
+        {said.whyNot}
+        {failed.map(({ name }) => nameOfCheck(name, said)).join("; ")}
+      </span>
+    );
+  return (
+    <span className="row-why" data-testid="model-why">
+      {result && `${said.refusedFor} `}
+      <span lang="en">{result?.says ?? problem ?? ""}</span>
+    </span>
+  );
+}
+
+/** What a condition asks, for who never heard of its measure; kinds of papers have their own names. */
+function nameOfCheck(name: string, said: Words["models"]): string {
+  const known: Readonly<Record<string, string>> = said.checkNames;
+  return known[name] ?? said.sliceOf(name);
 }
 
 function Ways({ model, isInForce, isMoving }: { model: ModelView; isInForce: boolean; isMoving: boolean }) {
@@ -112,7 +139,10 @@ function Evidence({ result, seed }: { result: ModelResult; seed: number }) {
             <Icon name={passed ? "check" : "alert"} />
             <span>
               <span className="unseen">{passed ? said.met : said.missed} </span>
-              <strong lang="en">{name}</strong> <span lang="en">{says}</span>
+              <strong>{nameOfCheck(name, said)}</strong>{" "}
+              <span className="fine" lang="en">
+                {says}
+              </span>
             </span>
           </li>
         ))}

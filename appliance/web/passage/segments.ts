@@ -23,6 +23,15 @@ export function toSegments(text: string, highlights: readonly Highlight[]): Segm
   return segments;
 }
 
+/** What of a passage answers, in one line, with an ellipsis where something is left out between; all of it when nothing is marked. */
+export function toQuotation(text: string, highlights: readonly Highlight[]): string {
+  const segments = toSegments(text, highlights);
+  const marked = segments.filter(({ isMarked }) => isMarked).map((segment) => oneLine(segment.text));
+  return marked.length === 0 ? oneLine(text) : marked.join(" … ");
+}
+
+const oneLine = (text: string): string => text.replace(/\s+/gu, " ").trim();
+
 /** The part of a long passage around its first highlight, cut at spaces and with an ellipsis where something is left out. */
 export function toExcerpt(text: string, highlights: readonly Highlight[]): Excerpt {
   if (text.length <= excerptCharsMax * 1.25) return { segments: toSegments(text, highlights), isWhole: true };

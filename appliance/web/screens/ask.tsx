@@ -135,7 +135,12 @@ function Answered({ answer }: { answer: Answer }) {
       {sight && <PictureStrip pictures={pictures} sight={sight} />}
       <ol className="passages">
         {passages.map((passage) => (
-          <PassageView key={`${passage.documentId} ${passage.ordinal}`} passage={passage} useKey={answer.useKey} />
+          <PassageView
+            key={`${passage.documentId} ${passage.ordinal}`}
+            passage={passage}
+            question={answer.question}
+            useKey={answer.useKey}
+          />
         ))}
       </ol>
       <p className="fine">

@@ -3,8 +3,11 @@ import { api } from "../../../convex/_generated/api.js";
 import { BackToMore } from "../components/backToMore.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { useSpeech } from "../language/language.tsx";
+import { Compare } from "../models/compare.tsx";
+import { Guide } from "../models/guide.tsx";
 import { InForce } from "../models/inForce.tsx";
 import { ModelRow } from "../models/modelRow.tsx";
+import { Pins } from "../models/pins.tsx";
 import { Remembered } from "../models/remembered.tsx";
 import { Training } from "../models/training.tsx";
 
@@ -28,6 +31,7 @@ export function ModelsScreen() {
       <div className="screen-head">
         <h1>{words.title}</h1>
       </div>
+      <Guide learning={learning} models={models} generations={generations} />
       <InForce generations={generations} />
       <Remembered learning={learning} />
       <Training learning={learning} models={models} />
@@ -40,6 +44,8 @@ export function ModelsScreen() {
           ))}
         </ul>
       </section>
+      <Compare models={models} />
+      <Pins />
     </div>
   );
 }
