@@ -9,7 +9,7 @@ type Waiting = { readonly beat: Beat; readonly answer: PromiseWithResolvers<Answ
 
 /** Those that come within this go together; a machine waits for its answer anyway, in ms. */
 const gatheredMs = 50;
-const togetherMax = 200;
+const togetherMax = 100;
 
 /** Tells one beat, together with others that come about now. Rejects when the write they went with failed. */
 export function gatherBeats(state: State): (beat: Beat) => Promise<Answer> {

@@ -7,6 +7,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeFunctionReference, type FunctionReference, type RegisteredMutation } from "convex/server";
+import { gatherBeats } from "../../../appliance/gpu/door/beats.ts";
 import { api, internal } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
 import type { Capability } from "../../../convex/model/gpu.ts";
@@ -73,14 +74,11 @@ await duty(
   async () => void (await lab.mutation(rows.fallDue, { count: due })),
 );
 await duty("planning the sweep of accounts", () => lab.mutation(internal.gpuSweeps.due, {}));
-// The door writes each as it comes; with 2,000 machines that is 200 a second.
-await duty("the beat of a machine", () => {
+const tell = gatherBeats({ ...lab, watch: () => () => undefined });
+// Two hundred in a second, which the door writes a hundred at a time.
+await duty("the beats of 100 machines at once, by the door", () => {
   seq += 1;
-  return lab.mutation(internal.machineBeats.beat, { beats: machines.slice(0, 1).map((one) => ({ ...one, seq })) });
-});
-await duty("the beats of 200 machines, as they come in a second", () => {
-  seq += 1;
-  return Promise.all(machines.slice(0, 200).map((one) => lab.mutation(internal.machineBeats.beat, { beats: [{ ...one, seq }] })));
+  return Promise.all(machines.slice(0, 100).map((one) => tell({ ...one, seq })));
 });
 await duty("a tick of the scaler", () => lab.mutation(internal.scaling.tick, {}));
 await lab.owner.mutation(api.scaling.set, { ...planDefaults, settings: { ...planDefaults.settings, isOn: true } });
