@@ -5,10 +5,11 @@ import { NikaError } from "../../convex/model/error.ts";
 import type { InstallResult, InstallWish } from "../../convex/model/install.ts";
 import type { Warning } from "../../convex/model/lookalike.ts";
 import type { RegistryType } from "../../convex/model/registry.ts";
+import { seenOf } from "../../convex/model/serverView.ts";
 import type { Client } from "./client.ts";
 import { canAsk, confirmed } from "./confirm.ts";
 import { withLive } from "./live.ts";
-import { runApprove, runServer } from "./mcp.ts";
+import { runApprove, runServer, serverNamed } from "./mcp.ts";
 import { askMcp } from "./mcpClient.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, printable, spanOf, table, wrap } from "./text.ts";
@@ -211,12 +212,13 @@ export async function runMcpInstall(terminal: Terminal, client: Client, options:
   const id = await (await client.http()).mutation(api.installs.begin, { wish });
   const result = await follow(terminal, client, { id, json, signal });
   if (json) {
-    if (approves && result.waiting > 0) await askMcp(client, "approve", { name: result.alias });
+    if (approves && result.waiting > 0)
+      await askMcp(client, "approve", { name: result.alias, seen: seenOf(await serverNamed(client, result.alias)) });
     return terminal.json(result);
   }
   showResult(terminal, result);
   if (result.waiting === 0) return;
-  await runServer(terminal, client, { name: result.alias, json: false });
+  const digest = await runServer(terminal, client, { name: result.alias, json: false });
   const isMeant =
     approves ||
     (canAsk(terminal) &&
@@ -225,7 +227,7 @@ export async function runMcpInstall(terminal: Terminal, client: Client, options:
         otherwise: "",
         signal,
       })));
-  if (isMeant) await runApprove(terminal, client, { name: result.alias, tools: [], json: false });
+  if (isMeant) await runApprove(terminal, client, { name: result.alias, tools: [], digest, json: false, signal });
   else note(terminal, `Nobody can use it before you approve it: \`nika mcp approve ${result.alias}\`.`);
 }
 

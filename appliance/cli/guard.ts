@@ -1,8 +1,8 @@
 /** `nika mcp seen` and `nika mcp upgrade`. */
 import { NikaError } from "../../convex/model/error.ts";
-import type { ServerFacts } from "../../convex/model/serverView.ts";
 import type { Seen } from "../mcp/guard/taints.ts";
 import type { Client } from "./client.ts";
+import { digestChars, mustMatch, serverNamed } from "./mcp.ts";
 import { askMcp } from "./mcpClient.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, printable, spanOf } from "./text.ts";
@@ -28,21 +28,31 @@ export async function runSeen(
   }
 }
 
-type UpgradeOption = JsonOption & { readonly name: string; readonly isAccepted: boolean | undefined };
+/** `accepted`: the digest of what was looked at; `isRefused`: the old one is kept; neither: it is shown. */
+type UpgradeOption = JsonOption & { readonly name: string; readonly accepted: string | undefined; readonly isRefused: boolean };
 
-export async function runUpgrade(terminal: Terminal, client: Client, { name, isAccepted, json }: UpgradeOption): Promise<void> {
-  if (isAccepted !== undefined) {
-    await askMcp(client, "upgrade", { name, isAccepted });
-    if (json) return terminal.json({ name, isAccepted });
-    return terminal.line(isAccepted ? `The new form of ${name} is in use.` : `${name} goes on in its old form.`);
+export async function runUpgrade(
+  terminal: Terminal,
+  client: Client,
+  { name, accepted, isRefused, json }: UpgradeOption,
+): Promise<void> {
+  const { upgrade } = await serverNamed(client, name);
+  if (isRefused || accepted !== undefined) {
+    const seen = upgrade?.sha256;
+    if (seen === undefined) throw new NikaError("missing", `No new form of "${name}" waits for your word.`);
+    if (accepted !== undefined) mustMatch(accepted, seen, `nika mcp upgrade ${name}`);
+    await askMcp(client, "upgrade", { name, isAccepted: !isRefused, ...(!isRefused && { seen }) });
+    if (json) return terminal.json({ name, isAccepted: !isRefused });
+    return terminal.line(isRefused ? `${name} goes on in its old form.` : `The new form of ${name} is in use.`);
   }
-  const { servers } = await askMcp<{ servers: ServerFacts[] }>(client, "list", {});
-  const server = servers.find((one) => one.name === name);
-  if (!server) throw new NikaError("missing", `There is no MCP server named "${name}"; see \`nika mcp list\`.`);
-  const { upgrade } = server;
   if (json) return terminal.json(upgrade ?? { calls: 0, lines: [] });
   if (!upgrade) return terminal.line(`No new form of ${name} waits for your word.`);
+  if (upgrade.isTrying === true)
+    return terminal.line(`A new form of ${name} is being compared with the one that goes on; look again in a moment.`);
   terminal.line(`${countOf(upgrade.calls, "earlier call")} made again; the new form of ${name} answers otherwise:`);
   for (const line of upgrade.lines) terminal.line(`  ${printable(line)}`);
-  terminal.note(`\`nika mcp upgrade ${name} --accept\` lets it take the old one's place, --refuse keeps the old one.`);
+  terminal.line(
+    `Let it take the old one's place: nika mcp upgrade ${name} --accept ${(upgrade.sha256 ?? "").slice(0, digestChars)}`,
+  );
+  terminal.line(`Keep the old one:                nika mcp upgrade ${name} --refuse`);
 }

@@ -25,13 +25,14 @@ export function addGuardCommands(mcp: Command, { terminal }: Context): void {
         "the old one's place by itself; otherwise the old one goes on until you say so here.",
     )
     .argument("<name>", "its name")
-    .addOption(new Option("--accept", "the new one takes the old one's place").conflicts("refuse"))
+    .addOption(
+      new Option("--accept <sha256>", "the new one, of the digest that was shown, takes the old one's place").conflicts("refuse"),
+    )
     .option("--refuse", "the old one goes on")
     .addOption(jsonFlag())
-    .action(async (name: string, flags: { accept?: true; refuse?: true }, command: Command) => {
+    .action(async (name: string, { accept: accepted, refuse }: { accept?: string; refuse?: true }, command: Command) => {
       const client = await clientOf(command);
       const { runUpgrade } = await import("./guard.ts");
-      const isAccepted = flags.accept === true ? true : flags.refuse === true ? false : undefined;
-      await runUpgrade(terminal, client, { name, isAccepted, json: isJson(command) });
+      await runUpgrade(terminal, client, { name, accepted, isRefused: refuse === true, json: isJson(command) });
     });
 }

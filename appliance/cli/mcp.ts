@@ -4,8 +4,9 @@ import { request as httpRequest } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
-import { seenOf, type ServerFacts, type ToolView } from "../../convex/model/serverView.ts";
+import { seenOf, seenText, toolsShownMax, type Seen, type ServerFacts, type ToolView } from "../../convex/model/serverView.ts";
 import type { Client } from "./client.ts";
+import { confirmed } from "./confirm.ts";
 import { askMcp } from "./mcpClient.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, printable, sizeOf, spanOf, table, wrap } from "./text.ts";
@@ -43,11 +44,34 @@ function waiting({ tools }: ServerFacts): string {
 
 type NameOption = JsonOption & { readonly name: string };
 
-export async function runServer(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<void> {
+export async function serverNamed(client: Client, name: string): Promise<ServerFacts> {
   const { servers } = await askMcp<{ servers: ServerFacts[] }>(client, "list", {});
   const server = servers.find((one) => one.name === name);
   if (!server) throw new NikaError("missing", `There is no MCP server named "${name}"; see \`nika mcp list\`.`);
-  if (json) return terminal.json(server);
+  return server;
+}
+
+/** One digest over what is shown, for whoever approves it later: what changed meanwhile has another. */
+const digestOf = (seen: Seen): string => createHash("sha256").update(seenText(seen)).digest("hex");
+/** Enough of it to type, and too much to forge. */
+export const digestChars = 32;
+
+/** `command` shows what it is now. */
+export function mustMatch(digest: string, now: string, command: string): void {
+  if (!/^[0-9a-f]{16,64}$/u.test(digest))
+    throw new NikaError("invalid", `A digest is what \`${command}\` prints: 16 to 64 hexadecimal digits.`);
+  if (!now.startsWith(digest))
+    throw new NikaError("conflict", `It is not what you looked at any more, so nothing was done; see \`${command}\`.`);
+}
+
+/** The digest of what was shown. */
+export async function runServer(terminal: Terminal, client: Client, { name, json }: NameOption): Promise<string> {
+  const server = await serverNamed(client, name);
+  const digest = digestOf(seenOf(server));
+  if (json) {
+    terminal.json({ ...server, digest });
+    return digest;
+  }
   terminal.line(`${terminal.style("bold", server.name)} ${server.state} · ${server.transport} · ${oneLine(server.target)}`);
   terminal.line(`  from ${server.origin}`);
   if (server.signIn === "done") terminal.line("  Nika is signed in there.");
@@ -56,6 +80,18 @@ export async function runServer(terminal: Terminal, client: Client, { name, json
     for (const line of wrap(printable(server.problem), terminal.width - 2)) terminal.line(`  ${line}`);
   if (server.upgrade) terminal.line(`  A new form waits, because it answers otherwise: \`nika mcp upgrade ${name}\`.`);
   showOffers(terminal, server.tools);
+  showInstructions(terminal, server);
+  sayHow(terminal, server);
+  return digest;
+}
+
+/** How to approve what was just shown, and nothing that comes later. */
+function sayHow(terminal: Terminal, server: ServerFacts): void {
+  const { name, isBare, transport, targetSha256 = "" } = server;
+  if (waiting(server) !== "")
+    terminal.line(`Approve what is shown: nika mcp approve ${name} --digest ${digestOf(seenOf(server)).slice(0, digestChars)}`);
+  if (server.state === "failed" && transport === "stdio" && !isBare)
+    terminal.line(`Run it without a sandbox: nika mcp allow ${name} --digest ${targetSha256.slice(0, digestChars)}`);
 }
 
 function showOffers(terminal: Terminal, tools: readonly ToolView[]): void {
@@ -69,7 +105,6 @@ function showOffers(terminal: Terminal, tools: readonly ToolView[]): void {
     for (const line of tool.diff) terminal.line(`    ${terminal.style("bold", "differs")} ${printable(line)}`);
     for (const line of tool.warnings) terminal.line(`    ${terminal.style("red", "careful:")} ${printable(line)}`);
     if (tool.hidden !== undefined) terminal.line(`    ${tool.hidden}`);
-    if (tool.standing !== "approved" && tool.sha256 !== undefined) terminal.line(`    sha256 ${tool.sha256.slice(0, 16)}…`);
   }
 }
 
@@ -99,43 +134,82 @@ export async function runTest(
     `${countOf(tested.tools, "tool")}, ${countOf(tested.prompts, "prompt")}, ${countOf(tested.resources, "resource")}.`,
   );
   showOffers(terminal, tested.offers);
+  const server = await serverNamed(client, name);
+  showInstructions(terminal, server);
+  sayHow(terminal, server);
 }
 
-/** What is about to be approved, with its digests: approved is that, and nothing that came since. */
-function showApproved(terminal: Terminal, server: ServerFacts, only: readonly string[]): void {
-  const waiting = server.tools.filter(({ name, standing }) =>
-    only.length === 0 ? standing !== "approved" : only.includes(name),
+/** What is about to be approved: that, and nothing that comes later. */
+function showApproved(terminal: Terminal, server: ServerFacts, only: readonly string[] | undefined): void {
+  showOffers(
+    terminal,
+    server.tools.filter(({ name, standing }) => only?.includes(name) ?? standing !== "approved"),
   );
-  showOffers(terminal, waiting);
-  if (only.length > 0 || !server.instructions) return;
+  if (!only) showInstructions(terminal, server);
+}
+
+function showInstructions(terminal: Terminal, server: ServerFacts): void {
+  if (!server.instructions || server.instructions.text === "") return;
   terminal.line("It says of itself, to models:");
   for (const line of wrap(printable(server.instructions.text), terminal.width - 4).slice(0, 8)) terminal.line(`    ${line}`);
   for (const warning of server.instructions.warnings) terminal.line(`    ${terminal.style("red", "careful:")} ${warning}`);
 }
 
+type SeenOption = NameOption & {
+  /** Of what was looked at before; undefined: it is shown, and a person asked. */
+  readonly digest: string | undefined;
+  readonly signal: AbortSignal;
+};
+
 export async function runApprove(
   terminal: Terminal,
   client: Client,
-  { name, tools, json }: NameOption & { readonly tools: readonly string[] },
+  { name, tools, digest, json, signal }: SeenOption & { readonly tools: readonly string[] },
 ): Promise<void> {
-  const { servers } = await askMcp<{ servers: ServerFacts[] }>(client, "list", {});
-  const server = servers.find((one) => one.name === name);
-  const seen = server && seenOf(server);
-  if (server && !json) showApproved(terminal, server, tools);
-  const body = { name, ...(tools.length > 0 && { tools }), ...(seen && { seen }) };
-  const { approved } = await askMcp<{ approved: number }>(client, "approve", body);
+  const server = await serverNamed(client, name);
+  const only = tools.length > 0 ? tools : undefined;
+  const unknown = only?.find((tool) => !server.tools.some((one) => one.name === tool));
+  if (unknown !== undefined) throw new NikaError("missing", `"${name}" has no tool or prompt named "${unknown}".`);
+  const seen = seenOf(server, only);
+  const now = digestOf(seen);
+  if (digest !== undefined) mustMatch(digest, now, `nika mcp show ${name}`);
+  if (!json) showApproved(terminal, server, only);
+  if (digest === undefined) {
+    const flag = `--digest ${now.slice(0, digestChars)}`;
+    const isMeant = await confirmed(terminal, {
+      text: `Let this be used as it is shown (sha256 ${now.slice(0, 16)}…)?`,
+      otherwise: `Nothing was approved: nobody is here to say that this was looked at. Add ${flag} for what is shown, or what \`nika mcp show ${name}\` printed when you looked.`,
+      signal,
+    });
+    if (!isMeant) return terminal.line("Nothing was approved.");
+  }
+  const { approved } = await askMcp<{ approved: number }>(client, "approve", { name, seen });
   if (json) return terminal.json({ name, approved });
   terminal.line(
     `${countOf(approved, "tool or prompt", "tools and prompts")} of ${name} may be used as they are now. When one changes, it waits for you again.`,
   );
+  if (!only && server.tools.length >= toolsShownMax) terminal.note(`More of it may wait; see \`nika mcp show ${name}\`.`);
 }
 
 export async function runAllow(
   terminal: Terminal,
   client: Client,
-  { name, isAllowed, json }: NameOption & { readonly isAllowed: boolean },
+  { name, isAllowed, digest, json, signal }: SeenOption & { readonly isAllowed: boolean },
 ): Promise<void> {
-  await askMcp(client, "allow", { name, isAllowed });
+  const { target, targetSha256: seen } = await serverNamed(client, name);
+  if (isAllowed && seen !== undefined) {
+    if (digest !== undefined) mustMatch(digest, seen, `nika mcp show ${name}`);
+    if (!json) terminal.line(`  ${oneLine(target)}`);
+    const isMeant =
+      digest !== undefined ||
+      (await confirmed(terminal, {
+        text: `Let this run without a sandbox, where it may do whatever you may (sha256 ${seen.slice(0, 16)}…)?`,
+        otherwise: `Nothing was allowed: nobody is here to say that this was looked at. Add --digest ${seen.slice(0, digestChars)} for the command as it is now.`,
+        signal,
+      }));
+    if (!isMeant) return terminal.line("Nothing was allowed.");
+  }
+  await askMcp(client, "allow", { name, isAllowed, ...(isAllowed && { seen: seen ?? "0".repeat(64) }) });
   if (json) return terminal.json({ name, isAllowed });
   terminal.line(
     isAllowed

@@ -47,14 +47,19 @@ export function addMcpCommands(program: Command, context: Context): void {
       });
   mcp
     .command("approve")
-    .summary("let its tools be used, as they are now")
+    .summary("let its tools be used, as they were shown")
+    .description(
+      "Shows what waits and asks. What is approved is exactly what was shown: `nika mcp show NAME` prints a digest of it, with which it can be approved " +
+        "later or by a script, and not when any of it changed meanwhile.",
+    )
     .argument("<name>", "its name")
     .argument("[tool...]", "only these, by their own names")
+    .option("--digest <sha256>", "of what you looked at")
     .addOption(jsonFlag())
-    .action(async (name: string, tools: string[], _flags: object, command: Command) => {
+    .action(async (name: string, tools: string[], { digest }: { digest?: string }, command: Command) => {
       const client = await clientOf(command);
       const { runApprove } = await import("./mcp.ts");
-      await runApprove(terminal, client, { name, tools, json: isJson(command) });
+      await runApprove(terminal, client, { name, tools, digest, json: isJson(command), signal });
     });
   mcp
     .command("allow")
@@ -64,11 +69,12 @@ export function addMcpCommands(program: Command, context: Context): void {
     )
     .argument("<name>", "its name")
     .option("--revoke", "take it back")
+    .option("--digest <sha256>", "of the command you looked at; otherwise it is shown and asked about")
     .addOption(jsonFlag())
-    .action(async (name: string, flags: { revoke?: true }, command: Command) => {
+    .action(async (name: string, { revoke, digest }: { revoke?: true; digest?: string }, command: Command) => {
       const client = await clientOf(command);
       const { runAllow } = await import("./mcp.ts");
-      await runAllow(terminal, client, { name, isAllowed: flags.revoke !== true, json: isJson(command) });
+      await runAllow(terminal, client, { name, isAllowed: revoke !== true, digest, json: isJson(command), signal });
     });
   mcp
     .command("call")

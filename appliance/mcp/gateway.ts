@@ -91,7 +91,7 @@ export function openGateway(options: GatewayOptions): Gateway {
     if (mine)
       return recorded(call, { server: ownServer, tool: name }, async () => {
         const why = guard.objectToOwn(call, mine.tool);
-        const question = why === undefined ? undefined : policy.ask(call, { server: "Nika", publicName: name }, why);
+        const question = why === undefined ? undefined : policy.ask(call, { server: "Nika", publicName: name, about: name }, why);
         return question ?? guard.takeOwn(call, mine.tool, await mine.call(call));
       });
     if (name === "search_tools" || name === "describe_tool") return searchRoutes(pool.routes(), name, args);

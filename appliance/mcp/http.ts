@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { internal } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
+import type { Seen } from "../../convex/model/serverView.ts";
 import type { State } from "../../functions/ports/state.ts";
 import type { Accounts } from "./auth/accounts.ts";
 import type { AuthServer } from "./auth/authServer.ts";
@@ -15,7 +16,6 @@ import type { Visitor } from "./conversation.ts";
 import type { ToolMode } from "./lists.ts";
 import type { Mcp } from "./mcp.ts";
 import { isRecord } from "./meta.ts";
-import type { SeenDigests } from "./pool/pins.ts";
 
 export const gatewayPath = "/mcp";
 export const pipePath = "/mcp/pipe";
@@ -159,6 +159,13 @@ function mustNotBeAPage({ headers: { origin, host } }: IncomingMessage): void {
 
 type Body = Readonly<Record<string, unknown>>;
 
+const isDigest = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/u.test(value);
+
+function seenIn({ seen }: Body, what: string): string {
+  if (isDigest(seen)) return seen;
+  throw new NikaError("invalid", `A yes names what it is for by the digest that was shown: "seen" is the SHA-256 of ${what}.`);
+}
+
 /** What the owner does, by page or command line. */
 async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSignal): Promise<object> {
   const name = (): string => {
@@ -173,21 +180,29 @@ async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSign
     case "test":
       return mcp.test(name(), signal);
     case "approve": {
-      const { tools } = body;
-      if (tools !== undefined && !(Array.isArray(tools) && tools.every((one) => typeof one === "string")))
-        throw new NikaError("invalid", '"tools" must be a list of names.');
       const { seen } = body;
-      if (seen !== undefined && !(isRecord(seen) && Object.values(seen).every((one) => typeof one === "string")))
-        throw new NikaError("invalid", '"seen" must be the digests of what you looked at.');
-      return { approved: mcp.approve(name(), tools, seen as SeenDigests | undefined) };
+      if (
+        body["tools"] !== undefined ||
+        !isRecord(seen) ||
+        Object.keys(seen).length === 0 ||
+        !Object.values(seen).every(isDigest)
+      )
+        throw new NikaError(
+          "invalid",
+          'An approval names what it approves by the digest that was shown: "seen" is an object such as {"tool NAME": sha256}, and nothing else is approved.',
+        );
+      return { approved: mcp.approve(name(), seen as Seen) };
     }
-    case "upgrade":
+    case "upgrade": {
       if (typeof body["isAccepted"] !== "boolean") throw new NikaError("invalid", 'Say "isAccepted": true or false.');
-      await mcp.upgrade(name(), body["isAccepted"]);
+      await mcp.upgrade(name(), body["isAccepted"] ? seenIn(body, "the differences") : undefined);
       return { name: name(), isAccepted: body["isAccepted"] };
-    case "allow":
-      await mcp.allow(name(), body["isAllowed"] !== false);
-      return { name: name(), isAllowed: body["isAllowed"] !== false };
+    }
+    case "allow": {
+      const isAllowed = body["isAllowed"] !== false;
+      await mcp.allow(name(), isAllowed ? seenIn(body, "its command") : undefined);
+      return { name: name(), isAllowed };
+    }
     case "restart":
       await mcp.restart(name());
       return { name: name() };

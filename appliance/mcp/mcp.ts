@@ -3,7 +3,7 @@ import { internal } from "../../convex/_generated/api.js";
 import { join } from "node:path";
 import { ProtocolError } from "@modelcontextprotocol/server";
 import { NikaError } from "../../convex/model/error.ts";
-import type { ServerFacts } from "../../convex/model/serverView.ts";
+import type { Seen as SeenOffers, ServerFacts } from "../../convex/model/serverView.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
 import type { Secrets } from "../../functions/ports/secrets.ts";
 import type { State } from "../../functions/ports/state.ts";
@@ -27,7 +27,6 @@ import { mcpRoutes, type McpRoutes } from "./http.ts";
 import { openLauncher, resolved } from "./pool/launch.ts";
 import { acceptedType, openLedger, readEvents, type Entry } from "./log/ledger.ts";
 import { ledgerDir } from "./log/ledgerDir.ts";
-import type { SeenDigests } from "./pool/pins.ts";
 import type { OwnPrompt, OwnResource } from "./own.ts";
 import { openPool } from "./pool/pool.ts";
 import type { Tool } from "./server.ts";
@@ -59,10 +58,12 @@ export type Mcp = {
   list(): readonly ServerFacts[];
   /** Starts a server and says what it offers. */
   test(name: string, signal: AbortSignal): Promise<object>;
-  approve(name: string, tools?: readonly string[], seen?: SeenDigests): number;
-  /** The new form that waits takes the old one's place, or is let go. */
-  upgrade(name: string, isAccepted: boolean): Promise<void>;
-  allow(name: string, isAllowed: boolean): Promise<void>;
+  /** Exactly what `seen` names, by its digests; says how many tools and prompts. Fails with `conflict` when any of it is another now. */
+  approve(name: string, seen: SeenOffers): number;
+  /** The new form that waits, of that digest, takes the old one's place; undefined: it is let go. */
+  upgrade(name: string, accepted: string | undefined): Promise<void>;
+  /** The command of that digest may run without a sandbox; undefined: none. */
+  allow(name: string, seen: string | undefined): Promise<void>;
   /** Makes servers from documents. */
   readonly builder: Builder;
   /** Ends what runs of it; its next call starts it anew. */
@@ -176,19 +177,23 @@ export function openMcp(options: McpOptions): Mcp {
             .find((one) => one.name === name)?.tools ?? [],
       };
     },
-    async upgrade(name, isAccepted) {
-      await pool.upgrade(name, isAccepted);
-      decide(isAccepted ? "upgradeAccepted" : "upgradeRefused", name);
+    async upgrade(name, accepted) {
+      await pool.upgrade(name, accepted);
+      decide(
+        accepted === undefined ? "upgradeRefused" : "upgradeAccepted",
+        name,
+        accepted === undefined ? {} : { sha256: accepted },
+      );
     },
-    approve(name, only, seen) {
-      const count = pool.approve(name, only, seen);
-      decide("approved", name, only ? { tools: only } : {});
+    approve(name, seen) {
+      const count = pool.approve(name, seen);
+      decide("approved", name, { seen });
       return count;
     },
     restart: (name) => pool.revive(name),
-    async allow(name, isAllowed) {
-      decide(isAllowed ? "allowedBare" : "refusedBare", name);
-      await pool.allowBare(name, isAllowed);
+    async allow(name, seen) {
+      await pool.allowBare(name, seen);
+      decide(seen === undefined ? "refusedBare" : "allowedBare", name, seen === undefined ? {} : { sha256: seen });
     },
     call: (name, args, signal) =>
       gateway.call(name, args, { principal: "owner", isApproved: true, signal }).catch((error: unknown) => {

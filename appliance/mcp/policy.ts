@@ -5,7 +5,8 @@ import type { ServerConfig } from "../../convex/model/server.ts";
 import { invalidParams } from "./answer.ts";
 import type { Call } from "./call.ts";
 import { isRecord } from "./meta.ts";
-import type { ToolRoute } from "./routes.ts";
+import { hashOf } from "./pool/slot.ts";
+import { digestOf, type ToolRoute } from "./routes.ts";
 import type { Sealer } from "./seal.ts";
 
 const hourMs = 3_600_000;
@@ -16,8 +17,10 @@ export type Policy = {
   /** Undefined: go ahead. Otherwise the question to be answered first; `why` is another reason to ask. Fails with `full` or `denied`. */
   permit(route: ToolRoute, call: Call, why?: string): Result | undefined;
   /** The question for a tool of Nika's own. */
-  ask(call: Call, of: { readonly server: string; readonly publicName: string }, why: string): Result | undefined;
+  ask(call: Call, of: Asked, why: string): Result | undefined;
 };
+/** What a call is allowed of: a yes is for it as it was when it was asked about. */
+type Asked = { readonly server: string; readonly publicName: string; readonly about: string };
 export type PolicyOptions = {
   readonly configOf: (server: string) => ServerConfig;
   readonly sealer: Sealer;
@@ -37,17 +40,13 @@ export function openPolicy({ configOf, sealer, now }: PolicyOptions): Policy {
   }
 
   /** Undefined: go ahead. Otherwise the question, or the refusal. */
-  function approve(
-    call: Call,
-    { server, publicName }: { readonly server: string; readonly publicName: string },
-    why: string | undefined,
-  ): Result | undefined {
+  function approve(call: Call, { server, publicName, about }: Asked, why: string | undefined): Result | undefined {
     const answer = call.context?.mcpReq.inputResponses?.[approvalKey];
     if (isRecord(answer)) {
       // Only for the call it was given for: the state says which.
       const given = call.context?.mcpReq.requestState<string>();
       if (given === undefined) throw new ProtocolError(invalidParams, "An approval needs the state it was asked with.");
-      sealer.unseal(call, "tools/call", given);
+      sealer.unseal(call, "tools/call", given, about);
       if (answer["action"] === "accept") return undefined;
       throw new NikaError("denied", `Whoever was asked did not allow ${publicName}.`);
     }
@@ -65,15 +64,17 @@ export function openPolicy({ configOf, sealer, now }: PolicyOptions): Policy {
     return {
       resultType: "input_required",
       inputRequests: { [approvalKey]: { method: "elicitation/create", params } },
-      requestState: sealer.seal(call, "tools/call", undefined),
+      requestState: sealer.seal(call, "tools/call", undefined, about),
     };
   }
 
   return {
-    permit({ server, publicName, ruling }, call, why) {
+    permit({ server, publicName, ruling, tool }, call, why) {
       spend(server, configOf(server).callsPerHour);
       const mustAsk = (ruling.approval === "ask" || why !== undefined) && !call.isApproved;
-      return mustAsk ? approve(call, { server, publicName }, why) : undefined;
+      if (!mustAsk) return undefined;
+      const about = `${digestOf(tool).sha256} ${hashOf(configOf(server))}`;
+      return approve(call, { server, publicName, about }, why);
     },
     ask: approve,
   };

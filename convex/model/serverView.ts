@@ -35,6 +35,8 @@ export const vServerFacts = v.object({
   origin: v.string(),
   transport: v.union(v.literal("stdio"), v.literal("http"), v.literal("sse"), v.literal("none")),
   target: v.string(),
+  /** Of its whole command: consent to run it without a sandbox is for what has this. */
+  targetSha256: v.optional(v.string()),
   state: vServerState,
   problem: v.optional(v.string()),
   /** The owner lets it run without a sandbox. */
@@ -50,19 +52,40 @@ export const vServerFacts = v.object({
   tools: v.array(vToolView),
   /** What it says of itself to models, cut, and the digest of all of it. */
   instructions: v.optional(v.object({ text: v.string(), sha256: v.string(), warnings: v.array(v.string()) })),
-  /** How a new form of it, which waits for the owner, answers otherwise than the one that goes on. */
-  upgrade: v.optional(v.object({ calls: v.number(), lines: v.array(v.string()) })),
+  /** How a new form of it, which waits for the owner, answers otherwise than the one that goes on; or that it is being tried. */
+  upgrade: v.optional(
+    v.object({
+      calls: v.number(),
+      lines: v.array(v.string()),
+      /** Being compared now, by itself; there is nothing to say yet. */
+      isTrying: v.optional(v.boolean()),
+      /** Of the form and its differences: what is accepted is what has this. */
+      sha256: v.optional(v.string()),
+    }),
+  ),
 });
 export type ServerFacts = Infer<typeof vServerFacts>;
 
-/** Digests of what is shown of a server, which are sent along with an approval; undefined where not all of it is shown. */
-export function seenOf({ tools, instructions }: ServerFacts): Record<string, string> | undefined {
-  if (tools.length >= toolsShownMax || tools.some(({ sha256 }) => sha256 === undefined)) return undefined;
+/**
+ * Digests of what is shown of a server, by `tool NAME`, `prompt NAME` and `instructions`; an approval is for exactly these. With `only` those of that
+ * name, and nothing of what the server says of itself.
+ */
+export function seenOf({ tools, instructions }: Pick<ServerFacts, "tools" | "instructions">, only?: readonly string[]): Seen {
+  const shown = tools.filter(({ name }) => only === undefined || only.includes(name));
   return {
-    ...Object.fromEntries(tools.map(({ kind, name, sha256 = "" }) => [`${kind} ${name}`, sha256])),
-    ...(instructions && { instructions: instructions.sha256 }),
+    ...Object.fromEntries(shown.map(({ kind, name, sha256 = "" }) => [`${kind} ${name}`, sha256])),
+    ...(only === undefined && instructions && { instructions: instructions.sha256 }),
   };
 }
+/** SHA-256 of what somebody looked at, by what it is. */
+export type Seen = Readonly<Record<string, string>>;
+
+/** What one digest over all of it is made from: a line each, in the order of their names. */
+export const seenText = (seen: Seen): string =>
+  Object.entries(seen)
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([what, digest]) => `${digest} ${what}\n`)
+    .join("");
 
 /** One call of a tool, as the log has it. */
 export const vToolCall = v.object({

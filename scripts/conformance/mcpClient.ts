@@ -53,7 +53,7 @@ try {
   await place.configure({ suite: { url, expose: { prefix: false }, policy: { "*": { approval: "never" } }, ...credentials() } });
   for (let isListed = false; !isListed;)
     isListed = await place.pool.refresh("suite", AbortSignal.timeout(patienceMs)).then(() => true, signInAgain);
-  place.pool.approve("suite");
+  place.approve("suite");
   const tools = [...place.pool.routes().tools.keys()];
   if (/elicitation|2322/.test(scenario)) await callAsClient(tools);
   else for (const [name, args] of callsOf(tools)) await callTool(name, args);

@@ -21,7 +21,9 @@ import { openGateway } from "../../appliance/mcp/gateway.ts";
 import { openLauncher } from "../../appliance/mcp/pool/launch.ts";
 import { openLedger, verifyLedger } from "../../appliance/mcp/log/ledger.ts";
 import { openPool } from "../../appliance/mcp/pool/pool.ts";
+import { toFacts } from "../../appliance/mcp/pool/reporter.ts";
 import { parseServers } from "../../convex/model/server.ts";
+import { seenOf } from "../../convex/model/serverView.ts";
 
 const { values } = parseArgs({
   options: { short: { type: "boolean", default: false }, seed: { type: "string", default: "11" } },
@@ -345,8 +347,10 @@ try {
       .join(" ")}, memory ${before} → ${after} MB\n`,
   );
   await configure(1);
-  await pool.allowBare("one", true);
-  pool.approve("one");
+  const facts = pool.standings().map(toFacts)[0];
+  if (!facts) throw new Error("the server was not taken");
+  await pool.allowBare("one", facts.targetSha256);
+  pool.approve("one", seenOf(pool.standings().map(toFacts)[0] ?? facts));
   const { calls } = await reloadUnderLoad();
   await new Promise((done) => setTimeout(done, 500));
   const left = children();

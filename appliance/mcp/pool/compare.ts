@@ -6,7 +6,7 @@ import type { Result } from "@modelcontextprotocol/server";
 import { toNikaError } from "../../../convex/model/error.ts";
 import { canonicalJson, diffOf } from "../../../convex/model/tool.ts";
 import type { Connections } from "./connections.ts";
-import type { RecentCall } from "./recent.ts";
+import { answerDigest, bare, type RecentCall } from "./recent.ts";
 import type { Slot } from "./slot.ts";
 
 /** `lines` say how answers differ; none when they do not. */
@@ -44,9 +44,9 @@ export const toCompare =
         continue;
       }
       const now = await ask(fresh, call);
-      if (same(now, call.result)) continue;
+      if (answerDigest(now) === call.sha256) continue;
       const before = await ask(old, call);
-      const isSteady = same(before, call.result);
+      const isSteady = answerDigest(before) === call.sha256;
       if (same(now, before) || (!isSteady && same(shapeOf(now), shapeOf(before)))) continue;
       const found = isSteady ? diffOf(bare(before), bare(now)) : diffOf(shapeOf(before), shapeOf(now));
       lines.push(...found.slice(0, linesPerCall).map((line) => `${name}: ${line}`));
@@ -54,9 +54,6 @@ export const toCompare =
     return { calls: calls.length, lines: lines.slice(0, linesMax) };
   };
 
-/** Without what travels beside it. */
-const bare = (answer: unknown): unknown =>
-  typeof answer === "object" && answer !== null ? { ...answer, _meta: undefined } : { failed: answer };
 const same = (left: unknown, right: unknown): boolean => canonicalJson(bare(left)) === canonicalJson(bare(right));
 
 /** Which keys with which kinds of values; of a list, that of its first. */

@@ -4,6 +4,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname } from "node:path";
 import type { Entry } from "../../../convex/model/entry.ts";
 import type { InstallWish } from "../../../convex/model/install.ts";
+import type { ServerConfig } from "../../../convex/model/server.ts";
 import type { ToolDefinition } from "../../../convex/model/tool.ts";
 
 export type Era = "legacy" | "modern";
@@ -15,6 +16,8 @@ export type Template = { readonly uriTemplate: string; readonly name: string } &
 export type Listing = {
   /** Of the configuration it was listed with. */
   readonly hash: string;
+  /** That configuration, as far as the hash goes, so that it can go on after a restart while a new one is tried. Names of secrets, not their values. */
+  readonly form?: Form;
   readonly listedAt: number;
   readonly era: Era;
   readonly eraAt: number;
@@ -27,6 +30,8 @@ export type Listing = {
   readonly templates: readonly Template[];
 };
 export type Catalog = Record<string, Listing>;
+/** What of a configuration makes it another process or connection. */
+export type Form = Pick<ServerConfig, "transport" | "sandbox">;
 
 export type Pin = { readonly sha256: string; readonly definition: ToolDefinition; readonly at: number };
 /** A package as it was fetched, verified and placed: what is started is this, byte for byte. */
@@ -60,6 +65,8 @@ export type ServerLock = {
   /** Prompts are pinned the same way, their arguments in the place of a schema. */
   readonly prompts: Readonly<Record<string, Pin>>;
   readonly instructions?: { readonly sha256: string };
+  /** The owner let this form go when it answered otherwise: it is not tried again. */
+  readonly refused?: { readonly hash: string; readonly at: number };
   /** The owner lets this very command run without a sandbox. */
   readonly bare?: { readonly sha256: string; readonly at: number };
   readonly installed?: Installed;
@@ -75,7 +82,7 @@ export function keep<T extends object>(file: string, log: (line: string) => void
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const kept: Kept<T> = {
     value: load(file, log) as T,
-    save: () => replace(file, `${JSON.stringify(kept.value, undefined, 1)}\n`),
+    save: () => replaceFile(file, `${JSON.stringify(kept.value, undefined, 1)}\n`, { isSynced: true }),
   };
   return kept;
 }
@@ -96,12 +103,14 @@ function load(file: string, log: (line: string) => void): object {
   }
 }
 
-function replace(file: string, text: string): void {
+/** Whole or not at all, whenever the process ends; when `isSynced`, also when the power does. */
+export function replaceFile(file: string, text: string, { isSynced }: { readonly isSynced: boolean }): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const temporary = `${file}.new`;
   const handle = openSync(temporary, "w", 0o600);
   try {
     writeSync(handle, text);
-    fsyncSync(handle);
+    if (isSynced) fsyncSync(handle);
   } finally {
     closeSync(handle);
   }

@@ -7,8 +7,12 @@ import { sharedKey } from "../scope.ts";
 import type { Slot } from "./slot.ts";
 
 export type Lister = {
-  /** Starts the server when it does not run. */
+  /** Starts the server when it does not run, and keeps what it says. */
   list(slot: Slot, signal: AbortSignal): Promise<Listing>;
+  /** The same, and nothing is kept: the catalog says what the one in its place offers. */
+  ask(slot: Slot, signal: AbortSignal): Promise<Listing>;
+  /** What was asked becomes what is known. */
+  keep(slot: Slot, listing: Listing): void;
   /** Lists anew, a moment later and once for many, what a server says has changed. */
   heard(slot: Slot, notification: Notification): void;
 };
@@ -25,20 +29,28 @@ export type ListerOptions = {
 export function openLister({ registry, connections, kept, log, now }: ListerOptions): Lister {
   const { slots, catalog, stopped } = registry;
 
-  async function list(slot: Slot, signal: AbortSignal): Promise<Listing> {
-    const { name } = slot.config;
+  async function ask(slot: Slot, signal: AbortSignal): Promise<Listing> {
     const found = await connections.useSlot(slot, undefined, signal, (peer) => peer.list(signal));
-    const listing: Listing = { ...found, hash: slot.hash, listedAt: now(), eraAt: now() };
-    if (!slot.isDraining) {
-      catalog.value[name] = listing;
-      catalog.save();
-      kept(name);
-    }
+    const { transport, sandbox } = slot.config;
+    return { ...found, hash: slot.hash, form: { transport, sandbox }, listedAt: now(), eraAt: now() };
+  }
+  function keep(slot: Slot, listing: Listing): void {
+    if (slot.isDraining) return;
+    const { name } = slot.config;
+    catalog.value[name] = listing;
+    catalog.save();
+    kept(name);
+  }
+  async function list(slot: Slot, signal: AbortSignal): Promise<Listing> {
+    const listing = await ask(slot, signal);
+    keep(slot, listing);
     return listing;
   }
 
   return {
     list,
+    ask,
+    keep,
     heard(slot, notification) {
       if (notification.method.endsWith("/list_changed") && !slot.isDraining) {
         clearTimeout(slot.relisting);

@@ -1,25 +1,26 @@
 /** What the owner approved: each tool and prompt word for word, and which commands may run without a sandbox. */
 import { NikaError } from "../../../convex/model/error.ts";
 import type { ServerConfig } from "../../../convex/model/server.ts";
+import type { Seen } from "../../../convex/model/serverView.ts";
 import { canonicalJson, diffOf, pinnedPart, type ToolDefinition } from "../../../convex/model/tool.ts";
-import { sha256, type Listing, type Pin } from "./kept.ts";
+import { sha256, type Pin } from "./kept.ts";
 import type { Registry } from "./registry.ts";
 import { digestOf, toDefinition } from "../routes.ts";
-
-/** SHA-256 of what the owner looked at, by `tool NAME` and `prompt NAME`; of what the server says of itself under `instructions`. */
-export type SeenDigests = Readonly<Record<string, string>>;
 
 const shownMax = 4_000;
 
 export type Pins = {
   /**
-   * Pins what is listed now, or only the named of it; says how many. With `seen` only what is still as it was then: fails with `conflict` and the
-   * difference otherwise.
+   * Pins exactly what `seen` names, and says how many tools and prompts that is. Fails with `conflict` and the difference when any of it is not as it
+   * was when it was looked at; nothing is pinned then.
    */
-  approve(server: string, only?: readonly string[], seen?: SeenDigests): number;
+  approve(server: string, seen: Seen): number;
   isBareAllowed(config: ServerConfig): boolean;
-  /** Consent is for the command as it is now. Fails with `invalid` for what runs elsewhere. */
-  allowBare(config: ServerConfig, isAllowed: boolean): void;
+  /**
+   * Consent is for the command that has the digest `seen`; undefined takes it back. Fails with `invalid` for what runs elsewhere, with `conflict` when it
+   * is another command now.
+   */
+  allowBare(config: ServerConfig, seen: string | undefined): void;
   /** What was approved and is listed unchanged is kept once in memory, not twice. */
   share(server: string): void;
 };
@@ -58,63 +59,59 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
 
   for (const server of Object.keys(lock.value)) share(server);
 
-  function mustBeAsSeen(listing: Listing, seen: SeenDigests, only: readonly string[] | undefined): void {
-    const lines: string[] = [];
-    for (const [kind, definitions] of [
-      ["tool", listing.tools],
-      ["prompt", listing.prompts.map(toDefinition)],
-    ] as const)
-      for (const now of definitions) {
-        if (only && !only.includes(now.name)) continue;
-        const was = Object.hasOwn(seen, `${kind} ${now.name}`) ? seen[`${kind} ${now.name}`] : undefined;
-        if (was === digestOf(now).sha256) continue;
-        const before = was === undefined ? undefined : shown.get(was);
-        if (was === undefined) lines.push(`${now.name} is new`);
-        else
-          lines.push(
-            ...(before ? diffOf(before, pinnedPart(now)).map((line) => `${now.name}: ${line}`) : [`${now.name} is another now`]),
-          );
-      }
-    if (!only && (seen["instructions"] ?? sha256("")) !== sha256(listing.instructions ?? ""))
-      lines.push("what it says of itself is another now");
+  /** What of it is not as it was when somebody looked, a line each. */
+  function changedSince(seen: Seen, offered: ReadonlyMap<string, ToolDefinition>, instructions: string): string[] {
+    return Object.entries(seen).flatMap(([what, was]) => {
+      if (what === "instructions") return was === instructions ? [] : ["what it says of itself is another now"];
+      const now = offered.get(what);
+      const name = what.slice(what.indexOf(" ") + 1);
+      if (!now) return [`${name} is not offered any more`];
+      if (was === digestOf(now).sha256) return [];
+      const before = shown.get(was);
+      return before ? diffOf(before, pinnedPart(now)).map((line) => `${name}: ${line}`) : [`${name} is another now`];
+    });
+  }
+
+  function approve(server: string, seen: Seen): number {
+    registry.get(server);
+    const listing = catalog.value[server];
+    if (!listing) throw new NikaError("conflict", `Nobody knows yet what "${server}" offers; see \`nika mcp test ${server}\`.`);
+    const offered = {
+      tool: new Map(listing.tools.map((one) => [one.name, one])),
+      prompt: new Map(listing.prompts.map((one) => [one.name, toDefinition(one)])),
+    };
+    const instructions = sha256(listing.instructions ?? "");
+    const all = new Map(
+      (["tool", "prompt"] as const).flatMap((kind) => [...offered[kind]].map(([name, one]) => [`${kind} ${name}`, one] as const)),
+    );
+    const lines = changedSince(seen, all, instructions);
     if (lines.length > 0)
       throw new NikaError(
         "conflict",
         `Something changed since you looked, so nothing was approved. ${lines.slice(0, 10).join("; ")}.`,
       );
-  }
-
-  function approve(server: string, only?: readonly string[], seen?: SeenDigests): number {
-    registry.get(server);
-    const listing = catalog.value[server];
-    if (!listing) throw new NikaError("conflict", `Nobody knows yet what "${server}" offers; see \`nika mcp test ${server}\`.`);
     const before = lock.value[server] ?? { tools: {}, prompts: {} };
-    const unknown = only?.find(
-      (name) => !listing.tools.some((one) => one.name === name) && !listing.prompts.some((one) => one.name === name),
-    );
-    if (unknown !== undefined) throw new NikaError("missing", `"${server}" has no tool or prompt named "${unknown}".`);
-    if (seen) mustBeAsSeen(listing, seen, only);
-    const pin = (definitions: readonly ToolDefinition[], old: Readonly<Record<string, Pin>>): Record<string, Pin> => {
-      const pins: Record<string, Pin> = {};
-      for (const listed of definitions) {
-        const definition = pinnedPart(listed);
-        const digest = sha256(canonicalJson(definition));
-        const known = Object.hasOwn(old, listed.name) ? old[listed.name] : undefined;
-        if (only && !only.includes(listed.name)) {
-          if (known) pins[listed.name] = known;
-        } else pins[listed.name] = known?.sha256 === digest ? known : { sha256: digest, definition, at: now() };
+    const isWhole = Object.hasOwn(seen, "instructions");
+    const pin = (kind: "tool" | "prompt", old: Readonly<Record<string, Pin>>): Record<string, Pin> => {
+      // With the whole of a server, what it no longer offers is forgotten.
+      const pins = Object.fromEntries(Object.entries(old).filter(([name]) => !isWhole || offered[kind].has(name)));
+      for (const [name, listed] of offered[kind]) {
+        if (!Object.hasOwn(seen, `${kind} ${name}`)) continue;
+        const { sha256: digest } = digestOf(listed);
+        const known = Object.hasOwn(old, name) ? old[name] : undefined;
+        pins[name] = known?.sha256 === digest ? known : { sha256: digest, definition: pinnedPart(listed), at: now() };
       }
       return pins;
     };
     lock.value[server] = {
       ...before,
-      tools: pin(listing.tools, before.tools),
-      prompts: pin(listing.prompts.map(toDefinition), before.prompts),
-      ...(!only && { instructions: { sha256: sha256(listing.instructions ?? "") } }),
+      tools: pin("tool", before.tools),
+      prompts: pin("prompt", before.prompts),
+      ...(isWhole && { instructions: { sha256: instructions } }),
     };
     lock.save();
     registry.reroute();
-    return only?.length ?? listing.tools.length + listing.prompts.length;
+    return Object.keys(seen).length - (isWhole ? 1 : 0);
   }
 
   return {
@@ -123,11 +120,16 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
       const bare = lock.value[config.name]?.bare;
       return bare !== undefined && config.transport.type === "stdio" && bare.sha256 === commandHash(config);
     },
-    allowBare(config, isAllowed) {
+    allowBare(config, seen) {
       const { name: server, transport } = config;
       if (transport.type !== "stdio") throw new NikaError("invalid", `"${server}" runs elsewhere; there is nothing to allow.`);
+      if (seen !== undefined && seen !== commandHash(config))
+        throw new NikaError(
+          "conflict",
+          `The command of "${server}" is not what you looked at, so nothing was allowed; look again.`,
+        );
       const { bare: _bare, ...rest } = lock.value[server] ?? { tools: {}, prompts: {} };
-      lock.value[server] = isAllowed ? { ...rest, bare: { sha256: commandHash(config), at: now() } } : rest;
+      lock.value[server] = seen === undefined ? rest : { ...rest, bare: { sha256: seen, at: now() } };
       lock.save();
     },
     share,
@@ -135,7 +137,7 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
 }
 
 /** Consent is for this command with these arguments. */
-function commandHash({ transport }: ServerConfig): string {
+export function commandHash({ transport }: ServerConfig): string {
   let hash = hashes.get(transport);
   if (hash === undefined) hashes.set(transport, (hash = sha256(canonicalJson(transport))));
   return hash;

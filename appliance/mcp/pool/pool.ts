@@ -3,14 +3,16 @@
  * are joined: the registry (what is known), connections (what runs), room (what may run), the lister, reload, and pins (the owner's word).
  */
 import { totalmem } from "node:os";
+import { join } from "node:path";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { OffServer, ParsedServers, ServerConfig } from "../../../convex/model/server.ts";
+import type { Seen } from "../../../convex/model/serverView.ts";
 import type { Accounts } from "../auth/accounts.ts";
 import { openConnections, type Connections } from "./connections.ts";
 import type { Installed, Listing, Lock } from "./kept.ts";
 import type { Launcher } from "./launch.ts";
 import { openLister, type Lister } from "./listing.ts";
-import { openPins, type SeenDigests } from "./pins.ts";
+import { openPins } from "./pins.ts";
 import { toCompare } from "./compare.ts";
 import { openRecent, type Recent } from "./recent.ts";
 import { openRegistry } from "./registry.ts";
@@ -61,12 +63,12 @@ export type Pool = {
   leave(key: string): Promise<void>;
   /** Starts it and lists it anew. */
   refresh(server: string, signal: AbortSignal): Promise<Listing>;
-  /** Pins what is listed now, or only the named of it; says how many. */
-  approve(server: string, only?: readonly string[], seen?: SeenDigests): number;
+  /** Pins what `seen` names, if it is still that; says how many tools and prompts. */
+  approve(server: string, seen: Seen): number;
   /** Forgets what was wrong with it: something outside changed. Resolves when it was looked at. */
   revive(server: string): Promise<void>;
-  /** Lets this very command run without a sandbox, or no more. */
-  allowBare(server: string, isAllowed: boolean): Promise<void>;
+  /** Lets the command of this digest run without a sandbox; undefined: none. */
+  allowBare(server: string, seen: string | undefined): Promise<void>;
   /** What the owner approved and installed, by server. */
   locks(): Readonly<Lock>;
   /** Declared and turned off. */
@@ -75,8 +77,8 @@ export type Pool = {
   adopt(server: string, installed: Installed, tried?: { readonly config: ServerConfig; readonly listing: Tried }): void;
   /** The latest calls that only read are kept for when its form changes. */
   readonly recent: Recent;
-  /** The new form that waits takes the old one's place, or is let go. */
-  upgrade(server: string, isAccepted: boolean): Promise<void>;
+  /** The new form that waits takes the old one's place when it is the one of that digest; undefined: it is let go. */
+  upgrade(server: string, accepted: string | undefined): Promise<void>;
   /** What is pinned and known of a server that is no more. */
   forget(server: string): void;
   close(): Promise<void>;
@@ -106,7 +108,7 @@ export function openPool(options: PoolOptions): Pool {
     now,
   });
   const room: Room = openRoom({ registry, drop: connections.drop, now, memoryBytesMax, pauseMs, stopMs });
-  const recent = openRecent();
+  const recent = openRecent(join(dataDir, "mcp", "recent"), log);
   const lister: Lister = openLister({ registry, connections, kept: pins.share, log, now });
   const reload = openReload({
     registry,
@@ -158,8 +160,8 @@ export function openPool(options: PoolOptions): Pool {
     },
     approve: pins.approve,
     revive,
-    async allowBare(server, isAllowed) {
-      pins.allowBare(registry.get(server).config, isAllowed);
+    async allowBare(server, seen) {
+      pins.allowBare(registry.get(server).config, seen);
       await revive(server);
     },
     locks: () => lock.value,
@@ -168,7 +170,9 @@ export function openPool(options: PoolOptions): Pool {
       lock.value[server] = { ...(lock.value[server] ?? { tools: {}, prompts: {} }), installed };
       lock.save();
       if (tried) {
-        catalog.value[server] = { ...tried.listing, hash: hashOf(tried.config), listedAt: now(), eraAt: now() };
+        const { transport, sandbox } = tried.config;
+        const form = { transport, sandbox };
+        catalog.value[server] = { ...tried.listing, hash: hashOf(form), form, listedAt: now(), eraAt: now() };
         catalog.save();
         pins.share(server);
       }
@@ -192,6 +196,7 @@ export function openPool(options: PoolOptions): Pool {
       for (const slot of slots.values()) clearTimeout(slot.relisting);
       await Promise.all([...slots.values()].flatMap((slot) => [...slot.held.keys()].map((key) => connections.drop(slot, key))));
       await reload.settled();
+      recent.close();
     },
   };
 }

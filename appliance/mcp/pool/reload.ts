@@ -3,11 +3,11 @@
  * started in its new form goes on in its old one.
  */
 import { NikaError, toNikaError } from "../../../convex/model/error.ts";
-import { planReload, type ParsedServers } from "../../../convex/model/server.ts";
+import { planReload, type ParsedServers, type ServerConfig } from "../../../convex/model/server.ts";
 import { canonicalJson } from "../../../convex/model/tool.ts";
 import type { Compare, Comparison } from "./compare.ts";
 import type { Connections } from "./connections.ts";
-import type { Listing } from "./kept.ts";
+import { sha256, type Listing } from "./kept.ts";
 import type { Lister } from "./listing.ts";
 import { settleMs, type Registry } from "./registry.ts";
 import { sharedKey } from "../scope.ts";
@@ -18,12 +18,19 @@ export type Reload = {
   apply(parsed: ParsedServers): Promise<void>;
   /** Tries to start and list one that was not listed in this form yet. Nothing is begun twice. */
   take(slot: Slot): Promise<void>;
-  /** The new form that waits for the owner's word takes its place, or is let go. Fails with `missing` when none waits. */
-  decide(server: string, isAccepted: boolean): Promise<void>;
-  /** What waits, and how it differs. */
-  waiting(server: string): Comparison | undefined;
+  /**
+   * The new form that waits for the owner's word takes its place, when it is the one of the digest `accepted`; undefined: it is let go. Fails with
+   * `missing` when none waits, with `conflict` when it is another one.
+   */
+  decide(server: string, accepted: string | undefined): Promise<void>;
+  /** What is being tried, or waits and how it differs. */
+  waiting(server: string): Waiting | undefined;
   /** Resolves when nothing is under way. */
   settled(): Promise<void>;
+};
+export type Waiting = Comparison & {
+  /** Absent while it is being tried. Of the form and its differences. */
+  readonly sha256?: string;
 };
 export type ReloadOptions = {
   readonly registry: Registry;
@@ -41,9 +48,8 @@ const startsMax = 3;
 export function openReload({ registry, connections, lister, compare, log, now }: ReloadOptions): Reload {
   const { slots } = registry;
   const draining = new Set<Promise<void>>();
-  const candidates = new Map<string, { readonly slot: Slot; readonly comparison: Comparison }>();
-  /** Forms that the owner did not want, by server. */
-  const rejected = new Map<string, string>();
+  const candidates = new Map<string, { readonly slot: Slot; readonly comparison: Waiting }>();
+  const trying = new Set<string>();
   let applying: Promise<void> = Promise.resolve();
 
   async function applyNow(parsed: ParsedServers): Promise<void> {
@@ -55,11 +61,16 @@ export function openReload({ registry, connections, lister, compare, log, now }:
     for (const { file, key, message } of parsed.problems) log(`mcp: ${file}${key === "" ? "" : `: ${key}`}: ${message}`);
     const wanted = new Map(parsed.servers.map((config) => [config.name, config]));
     const hashes = new Map(parsed.servers.map((config) => [config.name, hashOf(config)]));
+    for (const config of parsed.servers) comeBack(config, hashes.get(config.name));
     const plan = planReload(new Map([...slots].map(([name, { hash }]) => [name, hash])), hashes, broken);
     for (const name of [...plan.removed, ...plan.kept, ...plan.changed]) {
       const waiting = candidates.get(name);
       if (waiting && waiting.slot.hash !== hashes.get(name)) candidates.delete(name);
-      if (rejected.get(name) !== hashes.get(name)) rejected.delete(name);
+      const { refused, ...rest } = registry.lock.value[name] ?? { tools: {}, prompts: {} };
+      if (refused && refused.hash !== hashes.get(name)) {
+        registry.lock.value[name] = rest;
+        registry.lock.save();
+      }
     }
     for (const name of plan.removed) retire(name);
     // The same process will do; what is said about its tools may have changed.
@@ -72,7 +83,11 @@ export function openReload({ registry, connections, lister, compare, log, now }:
     const fresh: Slot[] = [];
     for (const name of [...plan.added, ...plan.changed]) {
       // It waits, or was not wanted.
-      if (candidates.has(name) || rejected.has(name)) continue;
+      if (candidates.has(name)) continue;
+      if (registry.lock.value[name]?.refused && slots.has(name)) {
+        keepOld(name);
+        continue;
+      }
       const config = wanted.get(name);
       if (config) fresh.push(toSlot(config, hashes.get(name) ?? "", (slots.get(name)?.generation ?? 0) + 1));
     }
@@ -85,6 +100,22 @@ export function openReload({ registry, connections, lister, compare, log, now }:
     for (const slot of unknown) if (!slots.has(slot.config.name)) slots.set(slot.config.name, slot);
     registry.reroute();
     await eachOf(unknown, startsMax, takeOnce);
+  }
+
+  /**
+   * What was known before a restart in another form than is declared now goes on in its old one while the new one is tried, as it would have without the
+   * restart. What is said about it, such as its policy, is what is declared now.
+   */
+  function comeBack(config: ServerConfig, hash: string | undefined): void {
+    const { name } = config;
+    const { form, hash: old } = registry.catalog.value[name] ?? {};
+    if (slots.has(name) || !form || old === undefined || old === hash || hashOf(form) !== old) return;
+    slots.set(name, toSlot({ ...config, ...form }, old, 0));
+  }
+
+  function keepOld(name: string): void {
+    const old = slots.get(name);
+    if (old) old.problem = `${notTaken} You kept the old form; edit its entry to try another.`;
   }
 
   async function takeOnce(slot: Slot): Promise<void> {
@@ -100,11 +131,17 @@ export function openReload({ registry, connections, lister, compare, log, now }:
     const { name } = slot.config;
     const old = slots.get(name);
     const listed = registry.catalog.value[name];
+    const isTrial = old !== undefined && old !== slot && listed?.hash === old.hash && isOtherProgram(old, slot);
+    let found: Listing | undefined;
+    if (isTrial) trying.add(name);
     try {
-      await lister.list(slot, registry.stopped.signal);
+      found = await lister.ask(slot, registry.stopped.signal);
       // Many servers change their lists as soon as they know whom they speak to.
       await pause(settleMs);
-      if (slot.relisting) await lister.list(slot, registry.stopped.signal);
+      if (slot.relisting) found = await lister.ask(slot, registry.stopped.signal);
+      if (isTrial && (await isHeldBack(old, slot, found))) return;
+      // Not before: whoever starts again after a kill finds the old form, and tries the new one again.
+      lister.keep(slot, found);
     } catch (error) {
       const { message, code } = toNikaError(error);
       slot.isHopeless = code !== "unavailable" && code !== "timeout";
@@ -114,8 +151,9 @@ export function openReload({ registry, connections, lister, compare, log, now }:
         registry.changed();
         return;
       }
+    } finally {
+      trying.delete(name);
     }
-    if (old && old !== slot && listed && (await isHeldBack(old, slot, listed))) return;
     const wasRunning = old !== undefined && old !== slot && old.held.has(sharedKey);
     replace(slot);
     if (!wasRunning) await dropIdle(slot);
@@ -123,16 +161,14 @@ export function openReload({ registry, connections, lister, compare, log, now }:
   }
 
   /** Whether another program in its place answers otherwise, so that the owner has to say whether it may. */
-  async function isHeldBack(old: Slot, slot: Slot, listed: Listing): Promise<boolean> {
+  async function isHeldBack(old: Slot, slot: Slot, found: Listing): Promise<boolean> {
     const { name } = slot.config;
-    const found = registry.catalog.value[name];
-    if (old.isDraining || found?.hash !== slot.hash || listed.hash !== old.hash || !isOtherProgram(old, slot)) return false;
+    if (old.isDraining) return false;
     const comparison = await compare(old, slot, new Set(found.tools.map((tool) => tool.name)));
+    // Nothing was found out, and the next start tries again.
+    if (registry.stopped.signal.aborted) return true;
     if (comparison.lines.length === 0 || slots.get(name) !== old) return false;
-    candidates.set(name, { slot, comparison });
-    // What is offered is still the old one's.
-    registry.catalog.value[name] = listed;
-    registry.catalog.save();
+    candidates.set(name, { slot, comparison: { ...comparison, sha256: sha256(canonicalJson([slot.hash, comparison.lines])) } });
     old.problem = `${notTaken} ${comparison.lines.length === 1 ? "An answer differs" : `${comparison.lines.length} things differ in its answers`}; see \`nika mcp upgrade ${name}\`.`;
     log(`mcp ${name}: the new form answers otherwise and waits: ${comparison.lines.join("; ")}`);
     await dropIdle(slot);
@@ -141,18 +177,24 @@ export function openReload({ registry, connections, lister, compare, log, now }:
     return true;
   }
 
-  async function decide(server: string, isAccepted: boolean): Promise<void> {
+  async function decide(server: string, accepted: string | undefined): Promise<void> {
     const waiting = candidates.get(server);
     if (!waiting) throw new NikaError("missing", `No new form of "${server}" waits for your word.`);
+    if (accepted !== undefined && accepted !== waiting.comparison.sha256)
+      throw new NikaError(
+        "conflict",
+        `What waits is not what you looked at, so nothing was done; see \`nika mcp upgrade ${server}\`.`,
+      );
     candidates.delete(server);
     const { slot } = waiting;
-    if (isAccepted) {
+    if (accepted !== undefined) {
       await lister.list(slot, registry.stopped.signal);
       replace(slot);
     } else {
-      rejected.set(server, slot.hash);
-      const old = slots.get(server);
-      if (old) old.problem = `${notTaken} You kept the old form; edit its entry to try another.`;
+      const { lock } = registry;
+      lock.value[server] = { ...(lock.value[server] ?? { tools: {}, prompts: {} }), refused: { hash: slot.hash, at: now() } };
+      lock.save();
+      keepOld(server);
       await Promise.all([...slot.held.keys()].map((key) => connections.drop(slot, key)));
     }
     registry.reroute();
@@ -174,6 +216,12 @@ export function openReload({ registry, connections, lister, compare, log, now }:
 
   function retire(name: string): void {
     const slot = slots.get(name);
+    const { form, ...listing } = registry.catalog.value[name] ?? {};
+    if (form) {
+      // Its owner took it out: should it be declared again, this form has no place to come back to.
+      registry.catalog.value[name] = listing as Listing;
+      registry.catalog.save();
+    }
     slots.delete(name);
     if (slot) drain(slot);
   }
@@ -199,7 +247,7 @@ export function openReload({ registry, connections, lister, compare, log, now }:
     },
     take: takeOnce,
     decide,
-    waiting: (server) => candidates.get(server)?.comparison,
+    waiting: (server) => candidates.get(server)?.comparison ?? (trying.has(server) ? { calls: 0, lines: [] } : undefined),
     async settled() {
       await Promise.all([applying.catch(() => undefined), ...draining]);
     },

@@ -6,6 +6,7 @@ import { lint } from "../../../convex/model/tool.ts";
 import { sha256 } from "./kept.ts";
 import type { Entry, Ledger } from "../log/ledger.ts";
 import { digestOf } from "../routes.ts";
+import { commandHash } from "./pins.ts";
 import type { Pool } from "./pool.ts";
 import type { ServerStanding } from "./standings.ts";
 
@@ -99,6 +100,10 @@ function toCall(entry: Entry): ToolCallView | undefined {
   };
 }
 
+/** What is left out is told: an approval is for all of it. */
+const shortened = (text: string): string =>
+  text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}… [+${text.length - textCharsMax}]`;
+
 /** A server as the owner sees it. Values of variables are not in it: the configuration names them only. */
 export function toFacts({
   name,
@@ -125,13 +130,20 @@ export function toFacts({
     ...(installed && { installed: { name: installed.entry.name, version: installed.entry.version, source: installed.source } }),
     transport: transport?.type ?? "none",
     target: target.slice(0, textCharsMax),
+    ...(config?.transport.type === "stdio" && { targetSha256: commandHash(config) }),
     state,
     ...(problem !== undefined && { problem: problem.slice(0, 2 * textCharsMax) }),
     isBare: isBareAllowed,
     ...(listing && { era: listing.era, listedAt: listing.listedAt }),
     ...(signIn !== undefined && { signIn }),
-    ...(upgrade && { upgrade: { calls: upgrade.calls, lines: upgrade.lines.map((line) => line.slice(0, textCharsMax)) } }),
-    ...(instructions !== "" && {
+    ...(upgrade && {
+      upgrade: {
+        calls: upgrade.calls,
+        lines: upgrade.lines.map((line) => line.slice(0, textCharsMax)),
+        ...(upgrade.sha256 === undefined ? { isTrying: true } : { sha256: upgrade.sha256 }),
+      },
+    }),
+    ...(listing && {
       instructions: {
         text: instructions.slice(0, instructionsShownMax),
         sha256: sha256(instructions),
@@ -144,7 +156,7 @@ export function toFacts({
       kind,
       name: tool,
       publicName,
-      description: (definition.description ?? "").slice(0, textCharsMax),
+      description: shortened(definition.description ?? ""),
       class: ruling.class,
       approval: ruling.approval,
       standing,

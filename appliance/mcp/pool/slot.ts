@@ -1,7 +1,7 @@
 /** One server as the pool holds it: its configuration, its connections, and what went wrong with it lately. */
 import type { ServerConfig } from "../../../convex/model/server.ts";
 import { canonicalJson } from "../../../convex/model/tool.ts";
-import { sha256 } from "./kept.ts";
+import { sha256, type Form } from "./kept.ts";
 import type { Peer } from "./peer.ts";
 
 /** One connection, of one scope. */
@@ -67,5 +67,4 @@ export function holdBack(slot: Slot, why: string, at: number): void {
   slot.retryAt = at + Math.min(backoffMsMax, backoffMsMin * 2 ** (slot.failures - 1));
 }
 
-/** What of a configuration makes it another process or connection. */
-export const hashOf = ({ transport, sandbox }: ServerConfig): string => sha256(canonicalJson({ transport, sandbox }));
+export const hashOf = ({ transport, sandbox }: Form): string => sha256(canonicalJson({ transport, sandbox }));

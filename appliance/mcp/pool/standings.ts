@@ -4,8 +4,7 @@ import type { SignIn } from "../auth/account.ts";
 import type { Installed, Listing } from "./kept.ts";
 import type { Peer } from "./peer.ts";
 import type { Pins } from "./pins.ts";
-import type { Comparison } from "./compare.ts";
-import type { Reload } from "./reload.ts";
+import type { Reload, Waiting } from "./reload.ts";
 import type { Registry } from "./registry.ts";
 import type { Offer } from "../routes.ts";
 import { notTaken, type Held, type Slot } from "./slot.ts";
@@ -28,7 +27,7 @@ export type ServerStanding = {
   readonly peers: number;
   readonly signIn: SignIn;
   /** How a new form that waits for the owner answers otherwise. */
-  readonly upgrade?: Comparison | undefined;
+  readonly upgrade?: Waiting | undefined;
 };
 
 /** In the order of their names. */

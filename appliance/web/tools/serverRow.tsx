@@ -81,7 +81,7 @@ function Panel({ server, waiting }: { server: ServerFacts; waiting: number }) {
             type="button"
             className="button small danger"
             data-testid="server-allow"
-            onClick={() => attempt(() => ask("allow", { name, isAllowed: !isBare }))}
+            onClick={() => attempt(() => ask("allow", { name, isAllowed: !isBare, seen: server.targetSha256 }))}
           >
             {isBare ? tools.forbidBare : tools.allowBare}
           </button>
@@ -145,8 +145,7 @@ function Tool({ server, tool }: { server: string; tool: ToolView }) {
             attempt(() =>
               ask("approve", {
                 name: server,
-                tools: [name],
-                ...(sha256 !== undefined && { seen: { [`${kind} ${name}`]: sha256 } }),
+                seen: sha256 === undefined ? {} : { [`${kind} ${name}`]: sha256 },
               }),
             )
           }

@@ -8,10 +8,15 @@ export function Upgrade({ server: { name, upgrade, instructions } }: { server: S
   const { tools } = useSpeech().words;
   const attempt = useAttempt();
   const decide = (isAccepted: boolean) => () =>
-    attempt(() => askAppliance("POST", "/nika/mcp/upgrade", { body: { name, isAccepted } }));
+    attempt(() => askAppliance("POST", "/nika/mcp/upgrade", { body: { name, isAccepted, seen: upgrade?.sha256 } }));
   return (
     <>
-      {upgrade && (
+      {upgrade?.isTrying === true && (
+        <p className="fine" data-testid="server-upgrade-trying">
+          {tools.upgradeTrying}
+        </p>
+      )}
+      {upgrade && upgrade.isTrying !== true && (
         <div className="bare-choice" data-testid="server-upgrade">
           <p className="fine">{tools.upgradeWhy(upgrade.calls)}</p>
           <pre className="tool-diff">{upgrade.lines.join("\n")}</pre>
@@ -23,7 +28,7 @@ export function Upgrade({ server: { name, upgrade, instructions } }: { server: S
           </button>
         </div>
       )}
-      {instructions && (
+      {instructions && instructions.text !== "" && (
         <details className="tool">
           <summary className="row-facts">{tools.saysOfItself}</summary>
           <p className="tool-text">{instructions.text}</p>

@@ -29,9 +29,11 @@ try {
   writeFileSync(join(dir, "mcp-servers.json"), JSON.stringify({ piped: stdio, remote: { url: `http://127.0.0.1:${port}/mcp` } }));
   nika("up", "--port", "0", "--no-link");
   nika("mcp", "reload");
-  nika("mcp", "allow", "piped");
+  const shown = (name: string): Record<string, string> =>
+    JSON.parse(nika("mcp", "show", name, "--json")) as Record<string, string>;
+  nika("mcp", "allow", "piped", "--digest", shown("piped")["targetSha256"] ?? "");
   for (const name of ["piped", "remote"]) nika("mcp", "test", name);
-  for (const name of ["piped", "remote"]) nika("mcp", "approve", name);
+  for (const name of ["piped", "remote"]) nika("mcp", "approve", name, "--digest", shown(name)["digest"] ?? "");
   const { token } = JSON.parse(nika("mcp", "token", "bench", "--json")) as { token: string };
   const { url } = JSON.parse(readFileSync(join(dir, "run.json"), "utf8")) as { url: string };
 

@@ -10,6 +10,7 @@ import { after, test } from "node:test";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { api } from "../../../convex/_generated/api.js";
 import { toNikaError } from "../../../convex/model/error.ts";
+import { seenOf, type ServerFacts } from "../../../convex/model/serverView.ts";
 import { openMcp } from "../../../appliance/mcp/mcp.ts";
 import { openFakeState } from "../../fakes/state.ts";
 import { everything } from "./place.ts";
@@ -108,9 +109,24 @@ test("strangers, pages of others, and tokens that were revoked are refused", asy
 test("the owner lists, allows, approves, calls and removes; the control plane shows it, and the log has it", async () => {
   const { body } = await post("/nika/mcp/reload", {}, asOwner);
   assert.match(JSON.stringify(body), /no container engine/);
-  await post("/nika/mcp/allow", { name: "every-thing" }, asOwner);
-  assert.equal((await post("/nika/mcp/approve", { name: "every-thing", tools: ["echo"] }, asOwner)).body["approved"], 1);
-  assert.equal((await post("/nika/mcp/approve", { name: "every-thing", tools: ["nothing"] }, asOwner)).body["code"], "missing");
+  const shown = async (): Promise<ServerFacts> => {
+    const { servers } = (await post("/nika/mcp/list", {}, asOwner)).body as { servers: ServerFacts[] };
+    return servers.find(({ name }) => name === "every-thing") as ServerFacts;
+  };
+  const say = async (verb: string, more: object): Promise<Record<string, unknown>> =>
+    (await post(`/nika/mcp/${verb}`, { name: "every-thing", ...more }, asOwner)).body;
+  // A yes names what it is for, or it is none.
+  const { targetSha256 } = await shown();
+  for (const more of [{}, { seen: "yes" }, { isAllowed: true }])
+    assert.match(String((await say("allow", more))["message"]), /names what it is for by the digest/);
+  assert.equal((await say("allow", { seen: "0".repeat(64) }))["code"], "conflict");
+  assert.equal((await say("allow", { seen: targetSha256 }))["isAllowed"], true);
+  const seen = seenOf(await shown(), ["echo"]);
+  for (const more of [{}, { tools: ["echo"] }, { tools: ["echo"], seen }, { seen: {} }, { seen: { "tool echo": "yes" } }])
+    assert.match(String((await say("approve", more))["message"]), /An approval names what it approves by the digest/);
+  assert.equal((await say("approve", { seen: { "tool echo": "0".repeat(64) } }))["code"], "conflict");
+  assert.match(String((await say("upgrade", { isAccepted: true }))["message"]), /by the digest that was shown/);
+  assert.equal((await say("approve", { seen }))["approved"], 1);
   const called = await post("/nika/mcp/call", { name: "mcp_every-thing__echo", arguments: { message: "hi" } }, asOwner);
   assert.match(JSON.stringify(called.body), /Echo: hi/);
   for (;;) {

@@ -13,11 +13,19 @@ import { openLauncher, type LaunchOptions } from "../../../appliance/mcp/pool/la
 import { openLedger, type Ledger } from "../../../appliance/mcp/log/ledger.ts";
 import type { ToolMode } from "../../../appliance/mcp/lists.ts";
 import { openRecordings, recordingsDir } from "../../../appliance/mcp/log/recordings.ts";
+import { toFacts } from "../../../appliance/mcp/pool/reporter.ts";
+import { seenOf, type Seen, type ServerFacts } from "../../../convex/model/serverView.ts";
 import { openPool, type Pool, type PoolOptions } from "../../../appliance/mcp/pool/pool.ts";
 
 const root = join(import.meta.dirname, "../../..");
 export const packagePath = (name: string): string => join(root, "node_modules/@modelcontextprotocol", name, "dist/index.js");
 export const everything = { command: process.execPath, args: [packagePath("server-everything"), "stdio"] };
+
+export function factsIn(pool: Pool, name: string): ServerFacts {
+  const standing = pool.standings().find((one) => one.name === name);
+  if (!standing) throw new Error(`no server ${name}`);
+  return toFacts(standing);
+}
 
 export type McpPlace = {
   readonly dir: string;
@@ -31,6 +39,12 @@ export type McpPlace = {
   configure(servers: object): Promise<void>;
   /** Allows and approves all that is configured. */
   trust(...names: string[]): Promise<void>;
+  /** What is shown of it now, or of these of its tools. */
+  seen(name: string, only?: readonly string[]): Seen;
+  /** Approves that. */
+  approve(name: string, only?: readonly string[]): number;
+  /** Lets it run without a sandbox, as it is declared now. */
+  allowBare(name: string): Promise<void>;
   reload(): Promise<void>;
   close(): Promise<void>;
 };
@@ -85,7 +99,7 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
   const { port } = server.address() as AddressInfo;
   const files = configFiles({ dataDir: dir, sharedFile: join(dir, "home.mcp.json") });
   const reload = (): Promise<void> => pool.apply(files.read());
-  return {
+  const place: McpPlace = {
     dir,
     url: `http://127.0.0.1:${port}/mcp`,
     port,
@@ -100,10 +114,13 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
     },
     async trust(...names) {
       for (const name of names) {
-        if (pool.configOf(name).transport.type === "stdio") await pool.allowBare(name, true);
-        pool.approve(name);
+        if (pool.configOf(name).transport.type === "stdio") await place.allowBare(name);
+        place.approve(name);
       }
     },
+    seen: (name, only) => seenOf(factsIn(pool, name), only),
+    approve: (name, only) => pool.approve(name, place.seen(name, only)),
+    allowBare: (name) => pool.allowBare(name, factsIn(pool, name).targetSha256),
     async close() {
       server.closeAllConnections();
       await edge.close();
@@ -115,4 +132,5 @@ export async function openMcpPlace(wish: Wish = {}): Promise<McpPlace> {
       if (wish.dir === undefined) rmSync(dir, { recursive: true, force: true });
     },
   };
+  return place;
 }

@@ -142,7 +142,7 @@ test("a tool that changed is not shown until it is approved again; a new one wai
     offer({ ...a, name: "z" }, { name: "b" });
     await place.pool.refresh("one", new AbortController().signal);
     assert.equal(standing(place, "one")?.offers.find(({ name }) => name === "z")?.standing, "renamed");
-    place.pool.approve("one", ["z"]);
+    place.approve("one", ["z"]);
     assert.deepEqual(visible(place), ["mcp_one__b", "mcp_one__z"]);
   }));
 

@@ -42,7 +42,7 @@ test(
           for (let tries = 0; tries < 4 && place.pool.standings()[0]?.problem !== undefined; tries++)
             await place.pool.refresh("one", new AbortController().signal).catch(() => undefined);
           assert.equal(place.pool.standings()[0]?.problem, undefined);
-          place.pool.approve("one");
+          place.approve("one");
           const said = await call(place, "mcp_one__env");
           assert.match(textOf(said), /"API_KEY":"•••"/);
           assert.match(textOf(said), /"PLAIN":"seen"/);

@@ -60,8 +60,8 @@ test("T2: what may not be called is not listed, and calling it all the same, by 
     const server = offer("one", { tools });
     const policy = { asked: { approval: "ask" }, refused: { approval: "refuse" } };
     await place.configure({ one: { ...server, policy } });
-    await place.pool.allowBare("one", true);
-    place.pool.approve("one", ["open", "asked", "refused"]);
+    await place.allowBare("one");
+    place.approve("one", ["open", "asked", "refused"]);
     const talker = await talk(place);
     const listed = (await talker.client.listTools()).tools.map(({ name }) => name).filter((name) => name.startsWith("mcp_"));
     assert.deepEqual(listed, ["mcp_one__asked", "mcp_one__open"]);

@@ -150,7 +150,7 @@ for (const mode of ["auto", "legacy"] as const)
           web: { ...server, ...egress, policy: { free: { tainted: "never" }, never: { tainted: "refuse" } } },
           calm: offer("calm", { tools: [{ name: "look", annotations: { readOnlyHint: true } }] }),
         });
-        for (const name of ["web", "calm"]) place.pool.approve(name);
+        for (const name of ["web", "calm"]) place.approve(name);
         const talker = await talk(place, "decline", mode);
         await talker.call("mcp_web__read");
         assert.equal(textOf(await talker.call("mcp_web__post")), "post");

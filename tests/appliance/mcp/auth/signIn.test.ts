@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { seenOf } from "../../../../convex/model/serverView.ts";
 import type { ServerFacts } from "../../../../convex/model/serverView.ts";
 import { openHostedGateway } from "../../../fakes/hostedGateway.ts";
 import { openAuthPlace, openBrowser, owner, type Place } from "./place.ts";
@@ -42,7 +43,7 @@ async function ready(context: TestContext) {
   const both = await hosted(context);
   assert.match(await signIn(both.place, "hub"), /You are signed in to hub/);
   await both.place.ask("test", { name: "hub" });
-  await both.place.ask("approve", { name: "hub" });
+  await both.place.ask("approve", { name: "hub", seen: seenOf(await factsOf(both.place, "hub")) });
   return both;
 }
 
@@ -72,7 +73,7 @@ test("one Nika signs in at another: the owner is asked there, the tools work her
   assert.match(await page.text(), /Vous êtes connecté à other/);
   assert.equal((await fetch(back)).status, 400, "the same way twice");
   await here.ask("test", { name: "other" });
-  await here.ask("approve", { name: "other" });
+  await here.ask("approve", { name: "other", seen: seenOf(await factsOf(here, "other")) });
   assert.match(await called(here, "mcp_other__greet"), /hello/);
   assert.equal((await factsOf(here, "other")).signIn, "done");
   const grant = JSON.parse(here.secrets.get("oauth.other") ?? "{}") as { tokens: Record<string, string> };

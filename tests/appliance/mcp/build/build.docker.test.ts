@@ -38,7 +38,7 @@ test(
       assert.equal(built.trial.way, "sandbox");
       await place.reload();
       await place.pool.refresh("dogs", signal);
-      place.pool.approve("dogs");
+      place.approve("dogs");
       const call = (): ReturnType<typeof place.gateway.call> =>
         place.gateway.call("mcp_dogs__list_dogs", { limit: 2 }, { principal: "owner", isApproved: true, signal });
       mock.play({ status: 200, mediaType: "application/json", body: [] });

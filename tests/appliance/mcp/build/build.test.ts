@@ -96,10 +96,10 @@ test("a made server is declared with its rights, starts in the pool, signs in, a
     const { sandbox, policy } = place.pool.configOf("dogs");
     assert.deepEqual(sandbox.egress, [new URL(mock.url).host]);
     assert.deepEqual(policy["delete_dogs_by_dog_id"], { class: "destructive", approval: "ask" });
-    await place.pool.allowBare("dogs", true);
+    await place.allowBare("dogs");
     const signal = new AbortController().signal;
     await place.pool.refresh("dogs", signal);
-    place.pool.approve("dogs");
+    place.approve("dogs");
     mock.play({
       status: 200,
       mediaType: "application/json",
@@ -193,10 +193,10 @@ test("the page brings a document, gets a plan, and hands it back to have it made
   const plan = await builder.answer("plan", { text: kennel, name: "dogs", server: "" }, signal);
   const built = (await builder.answer("build", { plan }, signal)) as Built;
   assert.equal(built.declaredIn, join(dataDir, "mcp.d", "dogs.json"));
-  assert.throws(
-    () => builder.answer("build", { plan: { ...plan, name: "../x" } }, signal),
+  await assert.rejects(
+    async () => builder.answer("build", { plan: { ...plan, name: "../x" } }, signal),
     failsWith("invalid", /plan cannot be used/u),
   );
-  assert.throws(() => builder.answer("plan", { text: 1 }, signal), failsWith("invalid", /"text" must be a text/u));
+  await assert.rejects(async () => builder.answer("plan", { text: 1 }, signal), failsWith("invalid", /"text" must be a text/u));
   assert.equal(builder.answer("other", {}, signal), undefined);
 });

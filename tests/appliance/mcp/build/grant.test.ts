@@ -157,9 +157,9 @@ test("a server that runs is started anew with a fresh token when the one it was 
     };
     assert.ok((await build(plan, options)).declaredIn);
     await place.reload();
-    await place.pool.allowBare("dogs", true);
+    await place.allowBare("dogs");
     await place.pool.refresh("dogs", signal);
-    place.pool.approve("dogs");
+    place.approve("dogs");
     const add = async (): Promise<string | undefined> => {
       mock.play({ status: 201, mediaType: "application/json", body: {} });
       await place.gateway.call("mcp_dogs__add_dog", { body: { name: "Rex" } }, { principal: "owner", isApproved: true, signal });

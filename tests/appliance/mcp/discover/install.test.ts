@@ -4,6 +4,8 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { seenOf } from "../../../../convex/model/serverView.ts";
+import { factsIn } from "../place.ts";
 import type { RegistrySetting } from "../../../../convex/model/registry.ts";
 import { openDiscoverPlace, type DiscoverPlace } from "./place.ts";
 import {
@@ -155,7 +157,7 @@ test("a server goes all the way: fetched without running anything, listed apart,
         "done",
       ]);
       assert.deepEqual(visible(place), []);
-      place.pool.approve("weather");
+      place.pool.approve("weather", seenOf(factsIn(place.pool, "weather")));
       assert.deepEqual(visible(place), ["mcp_weather__look"]);
 
       // What it is given: the argument in its place, the secret from the store, nothing of the environment.
@@ -188,7 +190,7 @@ test("a server goes all the way: fetched without running anything, listed apart,
       assert.deepEqual(standingsOf(place, "weather"), { look: "changed", listen: "new" });
       assert.deepEqual(visible(place), []);
       assert.deepEqual(placed(place), ["1.0.0", "1.1.0"]);
-      place.pool.approve("weather");
+      place.pool.approve("weather", seenOf(factsIn(place.pool, "weather")));
 
       const main = join(place.dir, "mcp/packages/npm/@acme/weather/1.1.0/node_modules/@acme/weather/index.js");
       appendFileSync(main, "// and more\n");

@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { seenOf } from "../../../../convex/model/serverView.ts";
+import { factsIn } from "../place.ts";
 import { dockerSandboxes } from "../../../../appliance/docker/sandboxes.ts";
 import { missingEngine } from "../../docker/engine.ts";
 import { openDiscoverPlace } from "./place.ts";
@@ -38,7 +40,7 @@ test(
         [],
       );
       const alias = "sequential-thinking";
-      place.pool.approve(alias);
+      place.pool.approve(alias, seenOf(factsIn(place.pool, alias)));
       const signal = new AbortController().signal;
       const thought = { thought: "It holds.", thoughtNumber: 1, totalThoughts: 1, nextThoughtNeeded: false };
       const said = await place.pool.use(alias, undefined, signal, (peer) =>
