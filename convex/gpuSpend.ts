@@ -2,6 +2,7 @@
 import { v } from "convex/values";
 import type { QueryCtx } from "./_generated/server.js";
 import { dayOf, monthOf, nearly, nearlyText, vCaps, vSpendView, worstAt, type SpendView } from "./model/budget.ts";
+import { vProviderId } from "./model/gpu.ts";
 import { NikaError } from "./model/error.ts";
 import type { MachineState } from "./model/machine.ts";
 import { readSettings, totalOf, writeSettings } from "./turn/budget.ts";
@@ -74,9 +75,13 @@ async function spendAt(ctx: QueryCtx, now: number): Promise<SpendView> {
 
 /** What may be spent, in micro-EUR; what is not given stays. Holds for what is rented from now on. */
 export const setCaps = ownerMutation({
-  args: { caps: vCaps.partial() },
+  args: {
+    caps: vCaps.partial(),
+    /** Providers that are to have no cap of their own any more. */
+    uncapped: v.optional(v.array(vProviderId)),
+  },
   returns: v.null(),
-  handler: async (turn, { caps: changes }) => {
+  handler: async (turn, { caps: changes, uncapped = [] }) => {
     const { caps } = await readSettings(turn);
     const { providerDay = {}, ...amounts } = changes;
     if (
@@ -85,8 +90,9 @@ export const setCaps = ownerMutation({
       )
     )
       throw new NikaError("invalid", "A cap is an amount from 0 to a million euros.");
-    const merged = changes.providerDay && { providerDay: { ...caps.providerDay, ...changes.providerDay } };
-    await writeSettings(turn, { caps: { ...caps, ...changes, ...merged } });
+    const all = Object.entries({ ...caps.providerDay, ...changes.providerDay });
+    const kept = Object.fromEntries(all.filter(([name]) => !uncapped.some((id) => id === name)));
+    await writeSettings(turn, { caps: { ...caps, ...changes, providerDay: kept } });
     return null;
   },
 });

@@ -14,6 +14,7 @@ import { trainModel } from "./models/train.ts";
 import { tuneModel } from "./models/tune.ts";
 import { advanceRuns } from "./runs/advance.ts";
 import { planSchedule } from "./schedules/plan.ts";
+import { compareMachineBill } from "./machines/bill.ts";
 import { createMachine } from "./machines/create.ts";
 import { endMachine } from "./machines/end.ts";
 import { lookAtMachines } from "./machines/look.ts";
@@ -54,5 +55,6 @@ export const jobFunctions: readonly AnyJobFunction[] = [
   lookAtMachines,
   sweepMachines,
   scaleMachines,
+  compareMachineBill,
   checkJobs,
 ];

@@ -6,13 +6,14 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
-import type { Offer } from "../../convex/model/gpu.ts";
+import type { Offer, ProviderId } from "../../convex/model/gpu.ts";
 import { isJobOver, type GpuJobView, type QuoteView } from "../../convex/model/gpuJob.ts";
 import type { MachineView } from "../../convex/model/machine.ts";
 import type { Swept } from "../../functions/machines/sweep.ts";
 import type { Client } from "./client.ts";
 import { confirmed } from "./confirm.ts";
 import type { AskFlags, CapFlags, RunFlags } from "./gpuProgram.ts";
+import { tellBills } from "./gpuBills.ts";
 import { withLive } from "./live.ts";
 import type { Terminal } from "./terminal.ts";
 import { oneLine, printable, sizeOf, spanOf, table } from "./text.ts";
@@ -368,6 +369,9 @@ export async function runGpuSpend(
 ): Promise<void> {
   const http = await client.http();
   const { day, month, job, agent, hour, providerDay } = caps;
+  const ofProviders = Object.entries(providerDay ?? {}) as [ProviderId, number | "none"][];
+  const uncapped = ofProviders.flatMap(([name, value]) => (value === "none" ? [name] : []));
+  const capped = ofProviders.flatMap(([name, value]) => (value === "none" ? [] : [[name, value] as const]));
   const amount = (value: number | undefined): number | undefined =>
     value === undefined ? undefined : Math.round(value * micros);
   const changes = Object.fromEntries(
@@ -377,10 +381,11 @@ export async function runGpuSpend(
       job: amount(job),
       agentDay: amount(agent),
       hourly: amount(hour),
-      providerDay: providerDay && Object.fromEntries(Object.entries(providerDay).map(([name, value]) => [name, amount(value)])),
+      providerDay: capped.length === 0 ? undefined : Object.fromEntries(capped.map(([name, value]) => [name, amount(value)])),
     }).filter(([, value]) => value !== undefined),
   );
-  if (Object.keys(changes).length > 0) await http.mutation(api.gpuSpend.setCaps, { caps: changes });
+  if (Object.keys(changes).length > 0 || uncapped.length > 0)
+    await http.mutation(api.gpuSpend.setCaps, { caps: changes, ...(uncapped.length > 0 && { uncapped }) });
   const spend = await http.query(api.gpuSpend.get, { now: Date.now() });
   if (json) return terminal.json(spend);
   const { hourly, reserved, spentToday, orphanWorst, spentMonth, machines, suspects, caps: limits, warnings, stoppedAt } = spend;
@@ -393,6 +398,7 @@ export async function runGpuSpend(
   for (const [name, value] of Object.entries(limits.providerDay ?? {}))
     terminal.line(`At ${name}: at most ${euros(value)} a day.`);
   for (const warning of warnings) terminal.line(oneLine(warning));
+  await tellBills(terminal, http);
   if (suspects > 0) terminal.line(terminal.style("red", `${suspects} machines should be gone and may still cost money.`));
   if (stoppedAt !== undefined) terminal.line("Nothing is rented until `nika gpu resume`.");
 }

@@ -5,6 +5,7 @@ import type { AccountCheck } from "../../convex/model/gpu.ts";
 import type { Client } from "./client.ts";
 import { canAsk, confirmed } from "./confirm.ts";
 import type { QuoteView } from "../../convex/model/gpuJob.ts";
+import { findingsExit } from "./exit.ts";
 import { hardwareOf, moneyOf } from "./gpu.ts";
 import type { ConnectFlags, HostFlags } from "./gpuProgram.ts";
 import { readHidden } from "./hidden.ts";
@@ -39,17 +40,21 @@ export async function whyNothingIsRented(client: Client): Promise<string | undef
 
 const waitMs = 30 * 60_000;
 
+/** The exit code: 1 when something that was looked at, or the proof, did not pass. */
 export async function runGpuConnect(
   terminal: Terminal,
   client: Client,
   { provider, flags, json, signal }: Options,
-): Promise<void> {
+): Promise<number> {
   const authorization = `Bearer ${await client.token()}`;
   const ask = async <T>(name: string, body: object): Promise<T> =>
     client.post<T>(`/nika/gpu/${name}`, { authorization, body, timeoutMs: waitMs, signal });
   const { providers } = await ask<Listed>("providers", {});
   if (provider === undefined) {
-    if (json) return terminal.json({ providers });
+    if (json) {
+      terminal.json({ providers });
+      return 0;
+    }
     const rows = providers.map(({ id, isSetUp, isReached, wants }) => [
       id,
       !isSetUp ? "not set up" : isReached ? "ready" : "waits for NIKA_PUBLIC_URL",
@@ -60,26 +65,31 @@ export async function runGpuConnect(
     terminal.line(
       "`nika gpu connect NAME` sets one up and asks for its fields; those with ? may be left out. docs/gpuProviders.md says where they come from.",
     );
-    return;
+    return 0;
   }
   const found = providers.find(({ id }) => id === provider);
   if (!found)
     throw new NikaError("invalid", `"${provider}" is no provider; there are ${providers.map(({ id }) => id).join(", ")}.`);
   if (flags.forget) {
     await ask("disconnect", { provider });
-    return terminal.line(`${provider} is forgotten.`);
+    terminal.line(`${provider} is forgotten.`);
+    return 0;
   }
   const credentials = await readCredentials(terminal, found, { flags, signal });
   const { checks } = await ask<{ checks: readonly AccountCheck[] }>("connect", { provider, credentials });
-  if (json && !flags.prove) return terminal.json({ checks });
+  const isFine = checks.every(({ passed }) => passed);
+  const code = isFine ? 0 : findingsExit;
+  if (json && !flags.prove) {
+    terminal.json({ checks });
+    return code;
+  }
   for (const { name, passed, says } of checks) terminal.line(`${passed ? "ok  " : "no  "} ${name}: ${oneLine(says)}`);
   if (!flags.prove) {
-    if (found.wants.length > 0 && checks.some(({ passed }) => !passed))
+    if (found.wants.length > 0 && !isFine)
       terminal.line(`Kept. Once that is put right there, \`nika gpu connect ${provider}\` looks again.`);
-    return;
+    return code;
   }
-  if (checks.some(({ passed }) => !passed))
-    throw new NikaError("conflict", "What is free to look at did not pass, so nothing is spent.");
+  if (!isFine) throw new NikaError("conflict", "What is free to look at did not pass, so nothing is spent.");
   const quote = await ask<QuoteView>("quoteProof", { provider });
   terminal.line(
     `The proof rents ${quote.offer.type} (${hardwareOf(quote.offer)}) at ${moneyOf(quote.offer.hourly)} an hour for some minutes; at most ${moneyOf(quote.atMost)}.`,
@@ -89,11 +99,14 @@ export async function runGpuConnect(
     otherwise: "Say --yes to have it proven.",
     signal,
   };
-  if (!flags.yes && !(await confirmed(terminal, question))) return;
+  if (!flags.yes && !(await confirmed(terminal, question))) return 0;
   const { passed, facts } = await ask<{ passed: boolean; facts: readonly string[] }>("prove", { quoteId: quote.id });
-  if (json) return terminal.json({ passed, facts });
-  for (const fact of facts) terminal.line(oneLine(fact));
-  terminal.line(passed ? "Proven." : "Not proven.");
+  if (json) terminal.json({ passed, facts });
+  else {
+    for (const fact of facts) terminal.line(oneLine(fact));
+    terminal.line(passed ? "Proven." : "Not proven.");
+  }
+  return passed ? 0 : findingsExit;
 }
 
 async function readCredentials(

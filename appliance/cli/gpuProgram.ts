@@ -1,5 +1,6 @@
 /** The commands about rented machines, and this one as a machine that work is sent to. See program.ts. */
 import { InvalidArgumentError, type Command } from "commander";
+import type { BillFlags } from "./gpuBills.ts";
 import { clientOf, configOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
 import { providers } from "../../convex/model/gpu.ts";
 import { addSimCommand } from "./scaleProgram.ts";
@@ -149,11 +150,29 @@ export function addGpuCommands(program: Command, context: Context): void {
     .option("--job <amount>", "at most so many euros for one job", positive)
     .option("--agent <amount>", "at most so many euros a day for each agent", positive)
     .option("--hour <amount>", "at most so many euros an hour for all machines together", positive)
-    .option("--provider-day <name=amount>", "at most so many euros a day at that provider; may be repeated", providerAmount)
+    .option(
+      "--provider-day <name=amount>",
+      "at most so many euros a day at that provider, or none; may be repeated",
+      providerAmount,
+    )
     .addOption(jsonFlag())
     .action(async (flags: CapFlags, command: Command) => {
       const { runGpuSpend } = await import("./gpu.ts");
       await runGpuSpend(context.terminal, await clientOf(command), { caps: flags, json: isJson(command) });
+    });
+  gpu
+    .command("bills")
+    .summary("what providers say that they billed, day by day, beside what is known here")
+    .description(
+      "Bills are read once a day and held against what Nika knows to have spent. What is billed and not known may be a machine that nobody sees: " +
+        "that is told in red until you say that you saw it.",
+    )
+    .option("--ask", "read them now")
+    .option("--seen <provider>", "you have seen what is billed too much there")
+    .addOption(jsonFlag())
+    .action(async (flags: BillFlags, command: Command) => {
+      const { runGpuBills } = await import("./gpuBills.ts");
+      await runGpuBills(context.terminal, await clientOf(command), { flags, json: isJson(command) });
     });
   gpu
     .command("add-host <address>")
@@ -183,12 +202,8 @@ export function addGpuCommands(program: Command, context: Context): void {
     .addOption(jsonFlag())
     .action(async (provider: string | undefined, flags: ConnectFlags, command: Command) => {
       const { runGpuConnect } = await import("./gpuConnect.ts");
-      await runGpuConnect(context.terminal, await clientOf(command), {
-        provider,
-        flags,
-        json: isJson(command),
-        signal: context.signal,
-      });
+      const asked = { provider, flags, json: isJson(command), signal: context.signal };
+      context.exit(await runGpuConnect(context.terminal, await clientOf(command), asked));
     });
   addSimCommand(gpu, context);
 }
@@ -200,7 +215,7 @@ export type CapFlags = {
   readonly job?: number;
   readonly agent?: number;
   readonly hour?: number;
-  readonly providerDay?: Readonly<Record<string, number>>;
+  readonly providerDay?: ProviderDay;
 };
 export type ConnectFlags = {
   readonly credentialsFile?: string;
@@ -215,7 +230,9 @@ function positive(text: string): number {
   return value;
 }
 
-function providerAmount(text: string, before: Readonly<Record<string, number>> = {}): Readonly<Record<string, number>> {
+type ProviderDay = Readonly<Record<string, number | "none">>;
+
+function providerAmount(text: string, before: ProviderDay = {}): ProviderDay {
   const [name = "", amount = ""] = text.split("=");
   if (!providers.some((id) => id === name))
     throw new InvalidArgumentError(`It must be one of ${providers.join(", ")}, =, and an amount: runpod=5.`);

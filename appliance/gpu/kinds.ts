@@ -21,21 +21,22 @@ export const kinds: ProviderKinds = {
     },
   },
   aws: {
-    wants: ["accessKeyId", "secretAccessKey", "sessionToken?", "regions", "trainingRole?", "trainingOutputs?"],
+    wants: ["accessKeyId", "secretAccessKey", "sessionToken?", "regions", "trainingRole?", "trainingOutputs?", "costExplorer?"],
     async open({ credentials, now }) {
       const { openAws } = await import("./aws/aws.ts");
-      const { accessKeyId = "", secretAccessKey = "", regions = "", trainingRole, trainingOutputs } = credentials;
+      const { accessKeyId = "", secretAccessKey = "", regions = "", trainingRole, trainingOutputs, costExplorer } = credentials;
       const key = { accessKeyId, secretAccessKey, ...given(credentials, "sessionToken") };
       const training = trainingRole && trainingOutputs && { roleArn: trainingRole, outputs: trainingOutputs };
-      return openAws({ ...key, regions: listOf(regions), ...(training && { training }), now });
+      const hasCostExplorer = costExplorer === "yes";
+      return openAws({ ...key, regions: listOf(regions), ...(training && { training }), hasCostExplorer, now });
     },
   },
   google: {
-    wants: ["serviceAccount", "project?", "regions", "machineAccount?", "training?", "trainingAccount?"],
+    wants: ["serviceAccount", "project?", "regions", "machineAccount?", "training?", "trainingAccount?", "billingTable?"],
     async open({ credentials, now }) {
       const { openGoogle } = await import("./google/google.ts");
       const { serviceAccount = "", regions = "", training, trainingAccount: account } = credentials;
-      const key = { serviceAccount, ...given(credentials, "project", "machineAccount") };
+      const key = { serviceAccount, ...given(credentials, "project", "machineAccount", "billingTable") };
       const jobs = training === "yes" && { training: account ? { account } : {} };
       return openGoogle({ ...key, regions: listOf(regions), ...jobs, now });
     },

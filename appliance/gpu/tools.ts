@@ -1,4 +1,5 @@
 /** Rented machines for agents. What costs money takes the id of a quote, which is good for ten minutes, so that nobody spends by accident. */
+import { billText } from "../../convex/model/bill.ts";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve, sep } from "node:path";
@@ -183,12 +184,13 @@ export function gpuTools(acts: GpuActs, state: State): readonly Tool[] {
       call: async () => {
         const spend = await state.query(internal.gpuSpend.view, { now: Date.now() });
         const { hourly, reserved, spentToday, spentMonth, orphanWorst, machines, suspects, warnings } = spend;
+        const bills = await state.query(internal.gpuBills.alarms, {});
         const inEuros = { hourly, reserved, spent_today: spentToday, spent_this_month: spentMonth, at_worst: orphanWorst };
         return {
           ...Object.fromEntries(Object.entries(inEuros).map(([name, amount]) => [name, amount / micros])),
           machines,
           leak_suspects: suspects,
-          warnings,
+          warnings: [...warnings, ...bills.map(billText)],
         };
       },
     },

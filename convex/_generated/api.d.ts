@@ -11,6 +11,8 @@ import type * as effects from "../effects.ts";
 import type * as events from "../events.ts";
 import type * as functions from "../functions.ts";
 import type * as generations from "../generations.ts";
+import type * as gpuBills from "../gpuBills.ts";
+import type * as gpuDetails from "../gpuDetails.ts";
 import type * as gpuJobs from "../gpuJobs.ts";
 import type * as gpuProofs from "../gpuProofs.ts";
 import type * as gpuSpend from "../gpuSpend.ts";
@@ -50,6 +52,8 @@ declare const fullApi: ApiFromModules<{
   events: typeof events;
   functions: typeof functions;
   generations: typeof generations;
+  gpuBills: typeof gpuBills;
+  gpuDetails: typeof gpuDetails;
   gpuJobs: typeof gpuJobs;
   gpuProofs: typeof gpuProofs;
   gpuSpend: typeof gpuSpend;

@@ -20,6 +20,7 @@ export const vEventType = v.union(
   v.literal("machineLeaks"),
   v.literal("gpuJobEnded"),
   v.literal("budgetWarning"),
+  v.literal("billTooHigh"),
   v.literal("modelTrained"),
 );
 export type EventType = Infer<typeof vEventType>;

@@ -44,6 +44,8 @@ export const kinds = {
   "machines.look": v.object({ provider: vProviderId }),
   /** Looks through a provider's whole account, and at how we stand with it. */
   "machines.sweep": v.object({ provider: vProviderId }),
+  /** Holds a vendor's bill against what is known to have been spent there. */
+  "machines.bill": v.object({ provider: vProviderId }),
   /** Looks whether machines are to be rented for what waits, or let go. */
   "machines.scale": v.object({}),
   "schedules.plan": v.object({ scheduleIds: v.array(v.id("schedules")) }),
@@ -78,6 +80,7 @@ export const vKind = v.union(
   v.literal("machines.end"),
   v.literal("machines.look"),
   v.literal("machines.sweep"),
+  v.literal("machines.bill"),
   v.literal("machines.scale"),
   v.literal("schedules.plan"),
   v.literal("schedules.run"),
@@ -107,6 +110,7 @@ export const ranks: Record<JobKind, number> = {
   "machines.look": 0,
   "machines.sweep": 0,
   "machines.create": 1,
+  "machines.bill": 2,
   "machines.scale": 1,
   "machines.place": 1,
   "functions.invoke": 0,

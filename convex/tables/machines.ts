@@ -1,5 +1,6 @@
 import { defineTable } from "convex/server";
 import { v } from "convex/values";
+import { vBillRow, vBillTerms } from "../model/bill.ts";
 import { vCaps } from "../model/budget.ts";
 import { vCapability, vMoney, vObserved, vOffer, vProviderId, vSatellite } from "../model/gpu.ts";
 import { vGpuAsk, vGpuFile, vGpuJobLife } from "../model/gpuJob.ts";
@@ -50,6 +51,7 @@ export const machinesTables = {
     .index("by_state", ["life.state"])
     .index("by_reapAt", ["reapAt"])
     .index("by_provider", ["offer.provider", "life.verb", "life.dueAt"])
+    .index("by_createdAt", ["offer.provider", "createdAt"])
     .index("by_lookedAt", ["offer.provider", "life.state", "lookedAt"])
     .index("by_alarm", ["life.alarmAt"])
     .index("by_goneAt", ["life.goneAt"])
@@ -179,6 +181,29 @@ export const machinesTables = {
     wholeAt: v.optional(v.number()),
     ours: v.number(),
     foreign: v.array(v.object({ name: v.string(), id: v.string(), satellites: v.array(vSatellite) })),
+    failure: v.optional(v.string()),
+  }).index("by_provider", ["provider"]),
+
+  // What vendors say that they billed, a row a day or month, beside what is known here. Written by gpuBills.ts; kept for 400 days.
+  gpuBills: defineTable({
+    ...vBillRow.fields,
+    readAt: v.number(),
+    /** Since when it is too much, by how much it was when that was told; when the owner said that they saw it. */
+    alarmAt: v.optional(v.number()),
+    toldMicros: v.optional(v.number()),
+    seenAt: v.optional(v.number()),
+  })
+    .index("by_provider", ["provider", "period"])
+    .index("by_period", ["period"])
+    .index("by_alarmAt", ["alarmAt"]),
+
+  // When each bill was last asked for, how it is told, or why it could not be read.
+  gpuBillReads: defineTable({
+    provider: vProviderId,
+    at: v.number(),
+    /** When it was read without failing. */
+    readAt: v.optional(v.number()),
+    terms: v.optional(vBillTerms),
     failure: v.optional(v.string()),
   }).index("by_provider", ["provider"]),
 };

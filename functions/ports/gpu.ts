@@ -1,3 +1,4 @@
+import type { BillRead, BillTerms } from "../../convex/model/bill.ts";
 import type {
   AccountCheck,
   Capability,
@@ -52,8 +53,12 @@ export type Provider = {
   endKey?(machine: Pick<MachineIntent, "name" | "deadline">, signal: AbortSignal): Promise<string | undefined>;
   /** Key, rights, quota and stock, without spending anything. Does not throw: what fails is a check that did not pass. */
   check(signal: AbortSignal): Promise<readonly AccountCheck[]>;
-  /** What the vendor has billed for it, or between two times, where it tells. */
-  billed?(of: Ref | { readonly from: number; readonly to: number }, signal: AbortSignal): Promise<Money | undefined>;
+  /** What the vendor has billed for it so far, where it tells. */
+  billed?(ref: Ref, signal: AbortSignal): Promise<Money | undefined>;
+  /** How it tells what it billed. Absent where nothing is billed. */
+  readonly billTerms?: BillTerms;
+  /** What it billed in these days or months (`convex/model/bill.ts`), as far as it tells yet. Absent where it tells none. */
+  bill?(periods: readonly string[], signal: AbortSignal): Promise<BillRead>;
   /** What the vendor has of its output, from a cursor of its own on; for when nothing on the machine ever dialled in. */
   output?(
     ref: Ref,

@@ -6,6 +6,7 @@ import type { Instance } from "@aws-sdk/client-ec2";
 import type { Capability, CreateResult, MachineIntent, Observed, Ref, Satellite } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
 import { failureOf, openHttp, type JournalEntry } from "../http.ts";
+import { awsBill, awsBillUnread, readBill } from "./bill.ts";
 import { checkAws } from "./check.ts";
 import { identityOf, newestImage, observedInstance, openEc2, pages, runRequest, sshGroup, tagKeys } from "./ec2.ts";
 import { fromSdk } from "./failures.ts";
@@ -18,6 +19,8 @@ export type AwsOptions = AwsKey & {
   /** Where machines may be made; everything is listed there. */
   readonly regions: readonly string[];
   readonly training?: TrainingOptions;
+  /** Asks Cost Explorer once a day what was billed, which costs a cent. */
+  readonly hasCostExplorer?: boolean;
   readonly now?: () => number;
   /** Another origin for all services, such as a firm's proxy. */
   readonly url?: string;
@@ -227,13 +230,17 @@ export function openAws(options: AwsOptions): Provider {
       }
     },
     check: async (signal) => await checkAws({ ec2, json, prices, regions, hasTraining }, signal),
-    async billed(of, signal) {
-      // EC2 bills by the month, and asking Cost Explorer costs money; SageMaker tells the seconds of each job.
-      if (!("id" in of) || !isJob(of)) return undefined;
-      const billed = await training.billedSeconds(of, signal);
-      const price = billed && (await prices.training(of.region, [billed.type], signal)).get(billed.type);
+    async billed(ref, signal) {
+      // EC2 tells nothing of one machine; SageMaker tells the seconds of each job.
+      if (!isJob(ref)) return undefined;
+      const billed = await training.billedSeconds(ref, signal);
+      const price = billed && (await prices.training(ref.region, [billed.type], signal)).get(billed.type);
       return price && { micros: Math.round((price.micros * billed.seconds) / 3600), currency: "USD" };
     },
+    billTerms: options.hasCostExplorer === true ? awsBill : awsBillUnread,
+    ...(options.hasCostExplorer === true && {
+      bill: async (periods: readonly string[], signal: AbortSignal) => await readBill(json, periods, signal),
+    }),
     async output(ref, cursor, signal) {
       if (isJob(ref)) return await training.output(ref, cursor, signal);
       const { Output: encoded = "" } = await ec2.ask(

@@ -23,6 +23,8 @@ export const sageMaker: AwsService = { name: "sagemaker", target: "SageMaker", h
 export const quotas: AwsService = { name: "servicequotas", target: "ServiceQuotasV20190624" };
 /** Of the whole world, asked in Virginia. */
 export const priceList: AwsService = { name: "pricing", target: "AWSPriceListService", host: "api.pricing" };
+/** Of the whole account, asked in Virginia. */
+export const costExplorer: AwsService = { name: "ce", target: "AWSInsightsIndexService" };
 export const logs: AwsService = { name: "logs", target: "Logs_20140328" };
 
 /** Which service, where, and what it is to do. */

@@ -32,6 +32,7 @@ export const versions = {
   roles: "2022-04-01",
   schedules: "2018-09-15",
   learning: "2024-10-01",
+  costs: "2025-03-01",
 } as const;
 
 export type Arm = {

@@ -7,6 +7,7 @@ import type { Capability } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
 import { failureOf, openHttp, type HttpOptions } from "../http.ts";
 import { openArm, type AzureKey } from "./arm.ts";
+import { azureBill, readBill } from "./bill.ts";
 import { checkAzure } from "./check.ts";
 import { isJob, openLearning } from "./learning.ts";
 import { openMachines } from "./machine.ts";
@@ -89,6 +90,8 @@ export function openAzure(options: AzureOptions): Provider {
       if (learning) return await learning.terminate(ref, signal);
       throw new ProviderError(failureOf("missing", "provider", "Azure's jobs need a workspace, and none is named"));
     },
+    billTerms: azureBill,
+    bill: async (periods, signal) => await readBill(arm, subscription, periods, signal),
     check: async (signal) => await checkAzure({ arm, prices, subscription, regions, workspace }, signal),
   };
 }

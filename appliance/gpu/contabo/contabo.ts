@@ -81,6 +81,13 @@ export function contabo(options: ContaboOptions): Provider {
       yield* (await readInstances(http, signal)).map(observe);
     },
     terminate: async (ref, signal) => await releaseInstance(http, ref, signal),
+    billTerms: {
+      grain: "none",
+      lagMs: 0,
+      tells: "account",
+      hasManaged: false,
+      says: "Contabo's API tells no invoices; they are in its customer panel.",
+    },
     async check(signal) {
       const look = async (name: string, act: () => Promise<string>): Promise<AccountCheck> => {
         try {

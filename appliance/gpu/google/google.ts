@@ -5,6 +5,7 @@
 import type { Capability } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
 import { failureOf, type HttpOptions } from "../http.ts";
+import { googleBill, googleBillUnread, readBill, tableOf } from "./bill.ts";
 import { checkGoogle } from "./check.ts";
 import { openCompute } from "./compute.ts";
 import { googleOffers } from "./offers.ts";
@@ -23,6 +24,8 @@ export type GoogleOptions = {
   readonly training?: { readonly account?: string };
   /** What runs on a machine may delete it as this service account, which should be able to do nothing else. */
   readonly machineAccount?: string;
+  /** Where the bill is exported to in BigQuery: PROJECT.DATASET.TABLE. */
+  readonly billingTable?: string;
   readonly now?: () => number;
   /** Another origin for all services, such as a firm's proxy. */
   readonly url?: string;
@@ -56,6 +59,7 @@ export function openGoogle(options: GoogleOptions): Provider {
   const vertex = openVertex({ rest, hosts, project, now, serviceAccount: options.training?.account });
   const skus = openSkus(rest, hosts.billing, now);
   const hasTraining = options.training !== undefined;
+  const table = options.billingTable === undefined ? undefined : tableOf(options.billingTable);
 
   return {
     id: "google",
@@ -78,6 +82,11 @@ export function openGoogle(options: GoogleOptions): Provider {
     terminate: async (ref, signal) => await (isJob(ref) ? vertex : compute).terminate(ref, signal),
     check: async (signal) =>
       await checkGoogle({ rest, base, projectUrl: `${hosts.projects}/projects/${project}`, skus, regions, hasTraining }, signal),
+    billTerms: table === undefined ? googleBillUnread : googleBill,
+    ...(table !== undefined && {
+      bill: async (periods: readonly string[], signal: AbortSignal) =>
+        await readBill(rest, { base: `${hosts.bigQuery}/projects/${project}`, table }, periods, signal),
+    }),
     output: async (ref, cursor, signal) => await (isJob(ref) ? vertex : compute).output(ref, cursor, signal),
   };
 }

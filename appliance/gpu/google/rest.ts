@@ -81,6 +81,7 @@ export function hostsOf(url: string | undefined): {
   readonly billing: string;
   readonly projects: string;
   readonly logging: string;
+  readonly bigQuery: string;
   vertex(region: string): string;
 } {
   return {
@@ -88,6 +89,7 @@ export function hostsOf(url: string | undefined): {
     billing: `${url ?? "https://cloudbilling.googleapis.com"}/v1`,
     projects: `${url ?? "https://cloudresourcemanager.googleapis.com"}/v1`,
     logging: `${url ?? "https://logging.googleapis.com"}/v2`,
+    bigQuery: `${url ?? "https://bigquery.googleapis.com"}/bigquery/v2`,
     vertex: (region) => `${url ?? `https://${region}-aiplatform.googleapis.com`}/v1`,
   };
 }

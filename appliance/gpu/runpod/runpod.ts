@@ -1,8 +1,9 @@
 /** RunPod, by its REST API v2. Interruptible pods and timers of its own are no part of that API; see docs/gpuProviders.md. */
-import type { AccountCheck, Capability, Money, Observed, Ref } from "../../../convex/model/gpu.ts";
+import type { AccountCheck, Capability, Observed } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
 import { openHttp, vendorWords, type HttpOptions } from "../http.ts";
 import { isRecord, numberOf, textOf } from "../record.ts";
+import { readBill, runpodBill } from "./bill.ts";
 import { requestFailure } from "./failures.ts";
 import { listOffers, usd } from "./offers.ts";
 import { createPod, deletePod, describePod, listPods } from "./pods.ts";
@@ -107,15 +108,16 @@ export function runpod(options: RunpodOptions): Provider {
         }),
       ];
     },
-    async billed(of, signal) {
-      const total = async (path: string): Promise<number> => {
-        const { body } = await http.ask({ method: "GET", path }, signal, requestFailure);
-        const metadata = isRecord(body) && isRecord(body.metadata) ? body.metadata : {};
-        if (!isRecord(metadata.totals)) throw new ProviderError(unreadable("billing"));
-        return numberOf(metadata.totals.totalAmount);
-      };
-      return await billedFor(of, total);
+    async billed(ref, signal) {
+      const id = encodeURIComponent(ref.id);
+      const path = isServerless(ref) ? `/v2/billing/serverless?serverlessId=${id}` : `/v2/billing/pods?podId=${id}`;
+      const { body } = await http.ask({ method: "GET", path }, signal, requestFailure);
+      const metadata = isRecord(body) && isRecord(body.metadata) ? body.metadata : {};
+      if (!isRecord(metadata.totals)) throw new ProviderError(unreadable("billing"));
+      return usd(numberOf(metadata.totals.totalAmount));
     },
+    billTerms: runpodBill,
+    bill: async (periods, signal) => await readBill(http, periods, signal),
     async output(ref, cursor, signal) {
       if (isServerless(ref)) return { text: "" };
       const { text } = await http.ask(
@@ -132,18 +134,6 @@ export function runpod(options: RunpodOptions): Provider {
       return fromEvents(text, cursor);
     },
   };
-}
-
-async function billedFor(
-  of: Ref | { readonly from: number; readonly to: number },
-  total: (path: string) => Promise<number>,
-): Promise<Money> {
-  if ("from" in of) {
-    const range = `startTime=${new Date(of.from).toISOString()}&endTime=${new Date(of.to).toISOString()}&bucketSize=hour`;
-    return usd((await total(`/v2/billing/pods?${range}`)) + (await total(`/v2/billing/serverless?${range}`)));
-  }
-  const id = encodeURIComponent(of.id);
-  return usd(await total(isServerless(of) ? `/v2/billing/serverless?serverlessId=${id}` : `/v2/billing/pods?podId=${id}`));
 }
 
 /** Lines of a stream of events, the id of the last as cursor. An event that is cut off comes again next time. */

@@ -1,10 +1,9 @@
 /** Scaleway: machines in Paris, Amsterdam and Warsaw, by its own client. No spot, no timers; see docs/gpuProviders.md. */
-import type { AccountCheck, Capability, Money, Observed } from "../../../convex/model/gpu.ts";
+import type { AccountCheck, Capability, Observed } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
 import { failureOf, openHttp, type HttpOptions } from "../http.ts";
-import { isRecord, numberOf, recordsIn, textOf } from "../record.ts";
+import { readBill, scalewayBill } from "./bill.ts";
 import { endKeys, makeEndKey } from "./endKeys.ts";
-import { scalewayFailure } from "./failures.ts";
 import { zoneOffers } from "./offers.ts";
 import { paged } from "./pages.ts";
 import { missedOf, openScaleway, type Scaleway, type ScalewayCredentials } from "./sdk.ts";
@@ -144,16 +143,11 @@ export function scaleway(options: ScalewayOptions): Provider {
         }),
       ];
     },
-    async billed(of, signal) {
-      // By project and month at the finest: one machine's share is not told.
-      if (!("from" in of)) return undefined;
+    billTerms: scalewayBill,
+    async bill(periods, signal) {
       const credentials = await options.credentials();
       secrets = [credentials.secretKey];
-      const period = new Date(of.from).toISOString().slice(0, 7);
-      const path = `/billing/v2beta1/consumptions?project_id=${credentials.projectId}&billing_period=${period}&page_size=100`;
-      const headers = { "x-auth-token": credentials.secretKey };
-      const { body } = await http.ask({ method: "GET", path, headers }, signal, scalewayFailure);
-      return fromConsumptions(body);
+      return await readBill(http, credentials, periods, signal);
     },
   };
 }
@@ -163,16 +157,6 @@ async function sshKeys({ iam }: Pick<Scaleway, "iam">, projectId: string): Promi
     const read = await iam.listSSHKeys({ projectId, page, pageSize: 100 });
     return { entries: read.sshKeys, totalCount: read.totalCount };
   });
-}
-
-/** Sums are units and billionths of them. */
-function fromConsumptions(body: unknown): Money | undefined {
-  const entries = recordsIn(body, "consumptions");
-  if (!entries) return undefined;
-  const values = entries.map(({ value }) => (isRecord(value) ? value : {}));
-  if (values.some((value) => textOf(value.currency_code) !== "EUR")) return undefined;
-  const micros = values.reduce((sum, value) => sum + numberOf(value.units) * 1e6 + Math.round(numberOf(value.nanos) / 1e3), 0);
-  return { micros, currency: "EUR" };
 }
 
 /** The comment at a key's end is no part of it. */

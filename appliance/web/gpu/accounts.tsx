@@ -1,11 +1,13 @@
 import { useQuery } from "convex/react";
 import { api } from "../../../convex/_generated/api.js";
+import { useBillFact } from "./bills.tsx";
 import { useSpeech } from "../language/language.tsx";
 
 /** Where machines may be had: when each account was last looked through, and what a paid test showed of it. */
 export function Accounts() {
   const { words, when, number } = useSpeech();
   const { gpu } = words;
+  const billFact = useBillFact();
   const sweeps = useQuery(api.gpuSweeps.list);
   const proofs = useQuery(api.gpuProofs.list);
   if (sweeps === undefined || proofs === undefined) return null;
@@ -20,7 +22,8 @@ export function Accounts() {
           const facts = [
             ...(sweep?.wholeAt !== undefined ? [gpu.lookedThrough(when(sweep.wholeAt), number(sweep.ours))] : []),
             proof ? (proof.passed ? gpu.proven(when(proof.at)) : gpu.notProven(when(proof.at))) : gpu.neverProven,
-          ];
+            billFact(name) ?? "",
+          ].filter(Boolean);
           return (
             <li key={name} className="row gpu-machine">
               <span className="row-name">

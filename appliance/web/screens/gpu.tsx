@@ -5,6 +5,7 @@ import { BackToMore } from "../components/backToMore.tsx";
 import { Empty } from "../components/empty.tsx";
 import { Skeleton } from "../components/skeleton.tsx";
 import { Accounts } from "../gpu/accounts.tsx";
+import { BillAlarms } from "../gpu/bills.tsx";
 import { Figures } from "../gpu/figures.tsx";
 import { GpuJobRow } from "../gpu/jobRow.tsx";
 import { MachineRow } from "../gpu/machineRow.tsx";
@@ -30,6 +31,7 @@ export function GpuScreen() {
           {gpu.leak(spend.suspects)}
         </p>
       )}
+      <BillAlarms />
       {spend?.stoppedAt !== undefined && <p className="banner">{gpu.stopped}</p>}
       {spend && <Figures spend={spend} />}
       <section className="gpu-part">

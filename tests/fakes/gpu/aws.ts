@@ -42,6 +42,9 @@ const can: readonly Fault[] = [
   "satelliteLeft",
   "down",
   "priceDoubled",
+  "billLate",
+  "billMissesHours",
+  "billOtherCurrency",
 ];
 
 const regions = ["us-east-1", "eu-west-3", "eu-central-1"];

@@ -44,6 +44,9 @@ const can: readonly Fault[] = [
   "satelliteLeft",
   "down",
   "priceDoubled",
+  "billLate",
+  "billMissesHours",
+  "billOtherCurrency",
 ];
 const key = {
   tenant: "11111111-aaaa-4aaa-8aaa-111111111111",
@@ -174,6 +177,48 @@ const route = (method: string, rest: string, act: (one: Asked) => Reply | typeof
   new RegExp(rest, "i"),
   act,
 ];
+/** Of its answer to a question about costs: rows at a time. */
+const billPage = 2;
+
+/** By day and group of resources; a machine's group bears its name, and days are numbers. */
+function costs({ state: { cloud, url }, heard, body }: Asked): Reply {
+  const { type, timePeriod, dataset } = body as {
+    type?: string;
+    timePeriod?: { from: string; to: string };
+    dataset?: { granularity?: string; grouping?: readonly { type: string; name: string }[] };
+  };
+  const [by] = dataset?.grouping ?? [];
+  if (type !== "ActualCost" || !timePeriod || dataset?.granularity !== "Daily" || by?.name !== "ResourceGroupName")
+    return fail(400, "BadRequest", "Invalid query definition.");
+  const days = [timePeriod.from, timePeriod.to].map((at) => at.slice(0, 10));
+  const rows = cloud
+    .bill()
+    .filter(({ day }) => day >= (days[0] ?? "") && day <= (days[1] ?? ""))
+    .map(({ thing, day, micros }) => [
+      micros / 1e6,
+      Number(day.replaceAll("-", "")),
+      thing.asked["isJob"] === true ? "nika-ml" : thing.name,
+      cloud.billCurrency("USD"),
+    ]);
+  const from = Number(heard.url.searchParams.get("$skiptoken") ?? 0);
+  const column = (name: string, of: string): object => ({ name, type: of });
+  return json({
+    id: "query",
+    type: "Microsoft.CostManagement/query",
+    properties: {
+      nextLink:
+        from + billPage < rows.length ? `${url()}${heard.url.pathname}?api-version=1&$skiptoken=${from + billPage}` : null,
+      columns: [
+        column("Cost", "Number"),
+        column("UsageDate", "Number"),
+        column("ResourceGroupName", "String"),
+        column("Currency", "String"),
+      ],
+      rows: rows.slice(from, from + billPage),
+    },
+  });
+}
+
 const routes = [
   route("GET", `^${subscription}$`, () => json({ subscriptionId: key.subscription, displayName: "exam", state: "Enabled" })),
   route("GET", `^${subscription}/providers/Microsoft.Authorization/permissions$`, ({ state: { lacking } }) =>
@@ -184,6 +229,7 @@ const routes = [
   route("GET", `^${subscription}/providers/(Microsoft.(?:Compute|Network))$`, ({ parts: [name] }) =>
     json({ namespace: name, registrationState: "Registered" }),
   ),
+  route("POST", `^${subscription}/providers/Microsoft.CostManagement/query$`, costs),
   route("GET", `^${subscription}/providers/Microsoft.Compute/skus$`, ({ heard }) =>
     json({ value: skus(/location eq '([^']*)'/.exec(heard.url.searchParams.get("$filter") ?? "")?.[1] ?? "") }),
   ),

@@ -64,7 +64,17 @@ export type Cloud = {
   listed(lagMs: number): Thing[];
   findById(id: string): Thing | undefined;
   nextId(prefix: string, chars?: number): string;
+  /** The bill as it is told now, by thing and day of UTC. */
+  bill(): readonly BilledPart[];
+  /** What it is in, where `own` is the vendor's. */
+  billCurrency(own: string): string;
 };
+
+export type BilledPart = { readonly thing: Thing; readonly day: string; readonly micros: number };
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+/** Vendors round each sum, to the hundredth of a cent or so. */
+const roundMicros = 100;
 
 export function openCloud({ now, can, bootMs = 40_000, endMs = 30_000, isStoppedBilled = false }: CloudOptions): Cloud {
   const things: Thing[] = [];
@@ -94,6 +104,13 @@ export function openCloud({ now, can, bootMs = 40_000, endMs = 30_000, isStopped
     const machineEnd = Math.min(now(), thing.goneAt ?? Infinity, isStoppedBilled ? Infinity : (thing.stoppedAt ?? Infinity));
     const diskEnd = Math.min(now(), thing.disk?.goneAt ?? Infinity);
     const hours = (end: number): number => Math.max(0, end - thing.bornAt) / 3_600_000;
+    return hours(machineEnd) * thing.hourlyMicros + (thing.disk ? hours(diskEnd) * thing.disk.hourlyMicros : 0);
+  };
+  /** What was used between two times, with its disk. */
+  const usedOf = (thing: Thing, from: number, to: number): number => {
+    const machineEnd = Math.min(to, thing.goneAt ?? Infinity, isStoppedBilled ? Infinity : (thing.stoppedAt ?? Infinity));
+    const diskEnd = Math.min(to, thing.disk?.goneAt ?? Infinity);
+    const hours = (end: number): number => Math.max(0, end - Math.max(from, thing.bornAt)) / hourMs;
     return hours(machineEnd) * thing.hourlyMicros + (thing.disk ? hours(diskEnd) * thing.disk.hourlyMicros : 0);
   };
   const newestLive = (): Thing | undefined => things.findLast((one) => !one.isForeign && one.endingAt === undefined);
@@ -191,6 +208,23 @@ export function openCloud({ now, can, bootMs = 40_000, endMs = 30_000, isStopped
       return omitted ? shown.filter((one) => one !== newest) : shown;
     },
     findById: (id) => things.find((one) => one.id === id),
+    bill() {
+      const upTo = now() - (set.has("billLate") ? dayMs : 0);
+      const share = set.has("billMissesHours") ? 0.5 : 1;
+      const parts: BilledPart[] = [];
+      for (const thing of things)
+        for (let from = Math.floor(thing.bornAt / dayMs) * dayMs; from < upTo; from += dayMs) {
+          const micros = usedOf(thing, from, Math.min(upTo, from + dayMs)) * share;
+          if (micros > 0)
+            parts.push({
+              thing,
+              day: new Date(from).toISOString().slice(0, 10),
+              micros: Math.round(micros / roundMicros) * roundMicros,
+            });
+        }
+      return parts;
+    },
+    billCurrency: (own) => (set.has("billOtherCurrency") ? "GBP" : own),
     nextId(prefix, chars = 17) {
       serial += 1;
       return `${prefix}${serial.toString(16).padStart(chars, "0")}`;

@@ -46,6 +46,12 @@ export const faults = [
   "down",
   /** What is made costs twice what was offered. */
   "priceDoubled",
+  /** What was used in the last day is not on the bill yet, until cleared. */
+  "billLate",
+  /** Half of what was used never comes onto the bill, until cleared. */
+  "billMissesHours",
+  /** The bill is in pounds, until cleared. */
+  "billOtherCurrency",
 ] as const;
 export type Fault = (typeof faults)[number];
 

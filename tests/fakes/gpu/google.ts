@@ -46,6 +46,9 @@ const can: readonly Fault[] = [
   "ttlNotEnforced",
   "down",
   "priceDoubled",
+  "billLate",
+  "billMissesHours",
+  "billOtherCurrency",
 ];
 const project = "nika-exam";
 const lagMs = 2_000;
@@ -147,7 +150,39 @@ const route = (method: string, rest: string, act: (one: Asked) => Reply | typeof
   new RegExp(rest),
   act,
 ];
+/** The export of the bill, as BigQuery answers the one question that is asked of it: cells are texts in the order of the columns. */
+function query({ state: { cloud }, heard }: Asked): Reply {
+  const asked = JSON.parse(heard.body) as {
+    query: string;
+    useLegacySql: boolean;
+    queryParameters: readonly { name: string; parameterValue: { value: string } }[];
+  };
+  const valueOf = (name: string): string => asked.queryParameters.find((one) => one.name === name)?.parameterValue.value ?? "";
+  const [, label = ""] = /WHERE key = '([a-z-]+)'/.exec(asked.query) ?? [];
+  if (asked.useLegacySql || !asked.query.includes("`nika.billing.gcp_billing_export_v1_0`") || label === "")
+    return fail(400, "invalidQuery", "Syntax error", "INVALID_ARGUMENT");
+  const sums = new Map<string, { day: string; install: string; micros: number }>();
+  for (const { thing, day, micros } of cloud.bill()) {
+    if (day < valueOf("first") || day > valueOf("last")) continue;
+    const install = thing.tags[label] ?? "";
+    const sum = sums.get(`${day} ${install}`) ?? { day, install, micros: 0 };
+    sum.micros += micros;
+    sums.set(`${day} ${install}`, sum);
+  }
+  const cells = (values: readonly string[]): object => ({ f: values.map((v) => ({ v })) });
+  return json({
+    kind: "bigquery#queryResponse",
+    jobComplete: true,
+    schema: { fields: ["day", "install", "currency", "cost"].map((name) => ({ name, type: "STRING", mode: "NULLABLE" })) },
+    totalRows: String(sums.size),
+    rows: [...sums.values()].map(({ day, install, micros }) =>
+      cells([day, install, cloud.billCurrency("USD"), (micros / 1e6).toFixed(6)]),
+    ),
+  });
+}
+
 const routes = [
+  route("POST", "^/bigquery/v2/projects/([^/]+)/queries$", query),
   route("POST", `${compute}/zones/([^/]+)/instances$`, insert),
   route("POST", `${compute}/zones/([^/]+)/operations/([^/]+)/wait$`, ({ state, parts }) =>
     json(state.operations.get(parts[1] ?? "") ?? {}),

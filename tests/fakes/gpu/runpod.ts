@@ -37,6 +37,8 @@ const can: readonly Fault[] = [
   "keyRevoked",
   "down",
   "priceDoubled",
+  "billLate",
+  "billMissesHours",
 ];
 
 /** Invented prices; the kinds and places are RunPod's. */
@@ -315,24 +317,30 @@ export async function openFakeRunpod({ now }: { readonly now: () => number }): P
       diskAmount: 0,
       ...(!isPods && { feeAmount: 0 }),
     });
-    const records = cloud.things
-      .filter((one) => isEndpoint(one) !== isPods && (id === null || one.id === id))
-      .map((one) => ({
-        of: one,
-        total: (Math.max(0, Math.min(now(), one.goneAt ?? Infinity) - one.bornAt) * one.hourlyMicros) / 3.6e12,
-      }));
-    const range = { startTime: new Date(now() - 30 * 86_400_000).toISOString(), endTime: new Date(now()).toISOString() };
+    const from = Date.parse(searchParams.get("startTime") ?? new Date(now() - 30 * 86_400_000).toISOString());
+    const to = Date.parse(searchParams.get("endTime") ?? new Date(now()).toISOString());
+    const rangeOf = (start: number, end: number): object => ({
+      startTime: new Date(start).toISOString(),
+      endTime: new Date(end).toISOString(),
+    });
+    const records = cloud
+      .bill()
+      .filter(({ thing, day }) => isEndpoint(thing) !== isPods && (id === null || thing.id === id) && isWithin(day, from, to));
     const metadata = {
       query: {
-        ...range,
+        ...rangeOf(from, to),
         bucketSize: searchParams.get("bucketSize") ?? "day",
         ...(id !== null && { [isPods ? "podId" : "serverlessId"]: id }),
       },
       recordCount: records.length,
-      totals: amountsOf(records.reduce((sum, { total }) => sum + total, 0)),
-      [isPods ? "uniquePodCount" : "uniqueServerlessCount"]: records.length,
+      totals: amountsOf(records.reduce((sum, { micros }) => sum + micros, 0) / 1e6),
+      [isPods ? "uniquePodCount" : "uniqueServerlessCount"]: new Set(records.map(({ thing }) => thing.id)).size,
     };
-    const shown = records.map(({ of, total }) => ({ ...range, [isPods ? "podId" : "serverlessId"]: of.id, ...amountsOf(total) }));
+    const shown = records.map(({ thing, day, micros }) => ({
+      ...rangeOf(Date.parse(day), Date.parse(day) + 86_400_000),
+      [isPods ? "podId" : "serverlessId"]: thing.id,
+      ...amountsOf(micros / 1e6),
+    }));
     return shaped(isPods ? shapes.podBilling : shapes.serverlessBilling, { records: shown, metadata }, "billing");
   };
 
@@ -347,6 +355,8 @@ export async function openFakeRunpod({ now }: { readonly now: () => number }): P
   });
   return { url: server.url, apiKey, lying: cloud.lying, keys, heard: server.heard, close: server.close };
 }
+
+const isWithin = (day: string, from: number, to: number): boolean => Date.parse(day) + 86_400_000 > from && Date.parse(day) < to;
 
 /** Who may not, and when nobody may. */
 function refusal(cloud: Cloud, { headers }: Heard, apiKey: string): Reply | undefined {

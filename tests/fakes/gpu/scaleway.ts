@@ -7,7 +7,7 @@
  * are checked against what those write and read (their types of November 2026), and what a stranger adds is refused.
  */
 import { randomUUID } from "node:crypto";
-import { lost, openCloud, serve, type Heard, type Reply, type Thing } from "./cloud.ts";
+import { lost, openCloud, serve, type Cloud, type Heard, type Reply, type Thing } from "./cloud.ts";
 import type { Fault, Lying } from "./fault.ts";
 import { mismatches, shaped, type Shape } from "./shape.ts";
 
@@ -21,6 +21,7 @@ export type FakeScaleway = {
   readonly apiKeys: ReadonlyMap<string, { readonly description: string; readonly expiresAt: string }>;
   /** What each server got to boot with, by its id. */
   readonly userData: ReadonlyMap<string, string>;
+  stateOf(id: string): ReturnType<Cloud["stateOf"]> | undefined;
   /** As from inside the machine. */
   shutDown(id: string): void;
   close(): Promise<void>;
@@ -53,9 +54,13 @@ const can: readonly Fault[] = [
   "satelliteLeft",
   "down",
   "priceDoubled",
+  "billLate",
+  "billMissesHours",
+  "billOtherCurrency",
 ];
 
 const GB = 1e9;
+const billPage = 100;
 /** Invented prices; the kinds are Scaleway's. */
 const types: Readonly<
   Record<string, { gpu: number; gpuName?: string; gpuGb?: number; cpus: number; ramGb: number; price: number; arch?: string }>
@@ -109,9 +114,22 @@ const serverShape: Shape = {
   isOpen: true,
 };
 
-export async function openFakeScaleway({ now }: { readonly now: () => number }): Promise<FakeScaleway> {
+export type FakeScalewayOptions = {
+  readonly now: () => number;
+  readonly bootMs?: number;
+  readonly endMs?: number;
+  /** Where a server is reached that runs; undefined while it has no address yet. */
+  readonly addressOf?: (id: string) => string | undefined;
+};
+
+export async function openFakeScaleway({
+  now,
+  bootMs = 60_000,
+  endMs = 40_000,
+  addressOf = () => "51.15.0.7",
+}: FakeScalewayOptions): Promise<FakeScaleway> {
   const credentials = { accessKey: "SCWXXXXXXXXXXXXXXXXX", secretKey: randomUUID(), projectId: randomUUID() };
-  const cloud = openCloud({ now, can, bootMs: 60_000, endMs: 40_000, isStoppedBilled: true });
+  const cloud = openCloud({ now, can, bootMs, endMs, isStoppedBilled: true });
   const userData = new Map<string, string>();
   const isOn = new Set<string>();
   const apiKeys = new Map<string, { description: string; expiresAt: string }>();
@@ -264,21 +282,27 @@ export async function openFakeScaleway({ now }: { readonly now: () => number }):
     [
       "GET",
       /^\/billing\/v2beta1\/consumptions()()$/,
-      () =>
-        json(200, {
-          consumptions: [
-            {
-              product_name: "Instances",
-              project_id: credentials.projectId,
-              value: {
-                currency_code: "EUR",
-                units: Math.floor(cloud.lying.billedMicros() / 1e6),
-                nanos: (cloud.lying.billedMicros() % 1e6) * 1e3,
-              },
+      ({ url }) => {
+        const month = url.searchParams.get("billing_period") ?? "";
+        const at = Number(url.searchParams.get("page") ?? 1) - 1;
+        const parts = cloud.bill().filter(({ day }) => day.startsWith(month));
+        const upTo = now() - (cloud.is("billLate") ? 86_400_000 : 0);
+        return json(200, {
+          consumptions: parts.slice(at * billPage, (at + 1) * billPage).map(({ thing, micros }) => ({
+            category_name: "Compute",
+            product_name: "Instances",
+            resource_name: thing.name,
+            project_id: credentials.projectId,
+            value: {
+              currency_code: cloud.billCurrency("EUR"),
+              units: Math.floor(micros / 1e6),
+              nanos: (micros % 1e6) * 1e3,
             },
-          ],
-          total_count: 1,
-        }),
+          })),
+          total_count: parts.length,
+          updated_at: new Date(upTo).toISOString(),
+        });
+      },
     ],
   ];
 
@@ -437,11 +461,11 @@ export async function openFakeScaleway({ now }: { readonly now: () => number }):
             }
           : {},
         public_ips:
-          state === "running"
+          state === "running" && addressOf(thing.id) !== undefined
             ? [
                 {
                   id: randomUUID(),
-                  address: "51.15.0.7",
+                  address: addressOf(thing.id),
                   gateway: null,
                   netmask: "32",
                   family: "inet",
@@ -493,6 +517,10 @@ export async function openFakeScaleway({ now }: { readonly now: () => number }):
     heard: server.heard,
     apiKeys,
     userData,
+    stateOf(id) {
+      const thing = cloud.findById(id);
+      return thing && cloud.stateOf(thing);
+    },
     shutDown(id) {
       const thing = cloud.findById(id);
       if (thing) cloud.stop(thing);

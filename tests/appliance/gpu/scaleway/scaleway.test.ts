@@ -118,15 +118,6 @@ test("processors are billed by the hour, GPUs by the minute, and other architect
   await world.close();
 });
 
-test("the bill of a month is told by project", async () => {
-  const world = await openWorld();
-  await world.provider.create(examIntent(await offered(world), world.now()), signal);
-  world.advance(3_600_000);
-  const billed = await world.provider.billed?.({ from: world.now() - 3_600_000, to: world.now() }, signal);
-  assert.deepEqual(billed, { micros: world.fake.lying.billedMicros(), currency: "EUR" });
-  await world.close();
-});
-
 test("a key for ending itself is made for one machine, runs out soon after it, and goes with it", async () => {
   const world = await openWorld();
   const { url, credentials, apiKeys } = world.fake;
