@@ -2,6 +2,7 @@
 import { v } from "convex/values";
 import type { Doc } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
+import { vMachineFacts } from "./model/agent.ts";
 import { NikaError } from "./model/error.ts";
 import { vCapability, vMoney, vOffer } from "./model/gpu.ts";
 import {
@@ -17,7 +18,7 @@ import {
   type GpuJobView,
 } from "./model/gpuJob.ts";
 import { isOver, stored } from "./model/machine.ts";
-import { jobTotal, ownerName } from "./turn/budget.ts";
+import { jobTotal, ownerName, readSettings } from "./turn/budget.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { dropGpuFile, keepGpuFile } from "./turn/gpuFile.ts";
 import { intend, move, moveJob, planPlacing } from "./turn/lease.ts";
@@ -232,8 +233,12 @@ export const placed = systemMutation({
     }
     const [first] = refusals;
     if (first && refusals.every(({ lasts }) => lasts))
-      await moveJob(turn, job, { type: "refuse", state: "budgetStopped", says: first.says });
-    else await moveJob(turn, job, { type: "park", until: turn.now + parkMs, says: first?.says ?? says });
+      await moveJob(turn, job, { type: "refuse", state: "budgetStopped", says: first.says, what: "capped" });
+    else {
+      const { stoppedAt } = await readSettings(turn);
+      const what = first === undefined ? "noMachine" : stoppedAt === undefined ? "capped" : "stopped";
+      await moveJob(turn, job, { type: "park", until: turn.now + parkMs, says: first?.says ?? says, what });
+    }
     return null;
   },
 });
@@ -263,11 +268,12 @@ export const isMeant = systemQuery({
 
 /** Its command runs; with what the machine says of itself (`nvidia-smi`, in words). False: stop, you are not meant any more. */
 export const started = systemMutation({
-  args: { ...vWord, facts: v.array(v.string()) },
+  args: { ...vWord, facts: v.array(v.string()), machine: v.optional(vMachineFacts) },
   returns: v.boolean(),
-  handler: async (turn, { machineId, epoch, facts }) => {
+  handler: async (turn, { machineId, epoch, facts, machine }) => {
     const job = await jobOf(turn, machineId, epoch);
     if (!job) return false;
+    if (machine) await turn.db.patch(machineId, { facts: machine });
     const kept = facts.slice(0, factsMax).map((fact) => fact.slice(0, 500));
     await turn.db.patch(job._id, { facts: kept });
     await moveJob(turn, { ...job, facts: kept }, { type: "started" });
@@ -397,7 +403,7 @@ export const results = systemQuery({
   },
 });
 
-async function toView(ctx: QueryCtx, job: Doc<"gpuJobs">): Promise<GpuJobView> {
+export async function toView(ctx: QueryCtx, job: Doc<"gpuJobs">): Promise<GpuJobView> {
   const { _id, ask, by, createdAt, life, machineId, logBytes, files } = job;
   const machine = machineId && (await ctx.db.get(machineId));
   const { state, attempt, startedAt, endedAt, exit, problem, dueAt } = life;

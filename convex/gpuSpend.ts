@@ -52,10 +52,10 @@ async function spendAt(ctx: QueryCtx, now: number): Promise<SpendView> {
     .order("desc")
     .take(daysShown);
   const days = sums.flatMap(({ name, spent }) => (spent > 0 ? [{ day: name.slice("all/day/".length), spent }] : []));
-  const near = (what: string, total: { reserved: number; spent: number }, cap: number): string[] => {
-    const share = nearly(total, cap);
-    return share === undefined ? [] : [nearlyText(what, share)];
-  };
+  const shares = [
+    { what: "day" as const, share: nearly(today, caps.day) },
+    { what: "month" as const, share: nearly(month, caps.month) },
+  ].flatMap(({ what, share }) => (share === undefined ? [] : [{ what, share }]));
   return {
     hourly: live.hourly,
     reserved: live.reserved,
@@ -67,7 +67,8 @@ async function spendAt(ctx: QueryCtx, now: number): Promise<SpendView> {
     caps,
     usdPerEur,
     ...(rateAt !== undefined && { rateAt }),
-    warnings: [...near("a day", today, caps.day), ...near("a month", month, caps.month)],
+    warnings: shares.map(({ what, share }) => nearlyText(`a ${what}`, share)),
+    nearly: shares,
     ...(stoppedAt !== undefined && { stoppedAt }),
     days,
   };

@@ -127,7 +127,7 @@ async function openMachines(ctx: Pick<QueryCtx, "db">): Promise<Doc<"machines">[
   return rows;
 }
 
-async function toView(ctx: Pick<QueryCtx, "db">, machine: Doc<"machines">): Promise<MachineView> {
+export async function toView(ctx: Pick<QueryCtx, "db">, machine: Doc<"machines">): Promise<MachineView> {
   const { _id, name, owner, offer, life, createdAt, deadline } = machine;
   const beat = await ctx.db
     .query("machineBeats")

@@ -26,7 +26,7 @@ type Asked = {
   readonly signal: AbortSignal;
 };
 
-const stateWords: Readonly<Record<GpuJobView["state"], string>> = {
+export const stateWords: Readonly<Record<GpuJobView["state"], string>> = {
   queued: "in line",
   placing: "looking for a machine",
   provisioning: "getting a machine",
@@ -53,7 +53,7 @@ export function moneyOf({ micros: amount, currency }: { readonly micros: number;
   const digits = value === 0 || value >= 0.1 ? 2 : 4;
   return `${currency === "EUR" ? "€" : "$"}${value.toFixed(digits)}`;
 }
-const euros = (amount: number): string => moneyOf({ micros: amount, currency: "EUR" });
+export const euros = (amount: number): string => moneyOf({ micros: amount, currency: "EUR" });
 
 /** "2 x H200 (141 GB), 16 processors" */
 export function hardwareOf({ gpu, cpus, memoryMb }: Offer): string {
@@ -211,7 +211,7 @@ async function watchJob(terminal: Terminal, client: Client, { id, isQuiet, signa
       });
     };
     watch(api.gpuJobs.get, { id }, (view) => {
-      if (!view) throw new NikaError("missing", "There is no such job; see `nika gpu list`.");
+      if (!view) throw noSuchJob();
       last = view;
       if (view.state !== state && !isQuiet) terminal.note(stateLine(view));
       ({ state } = view);
@@ -237,15 +237,22 @@ function stateLine({ state, offer, problem, parkedUntil }: GpuJobView): string {
 export async function runGpuLogs(
   terminal: Terminal,
   client: Client,
-  { job, follow, signal }: { readonly job: string; readonly follow: boolean; readonly signal: AbortSignal },
+  {
+    job,
+    follow,
+    attempt,
+    signal,
+  }: { readonly job: string; readonly follow: boolean; readonly attempt?: number | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
-  if (follow) {
+  if (follow && attempt === undefined) {
     tellEnd(terminal, await watchJob(terminal, client, { id: job, isQuiet: false, signal }));
     return;
   }
   const http = await client.http();
   for (let offset = 0; ;) {
-    const { text, next } = await http.query(api.gpuJobs.log, { id: job, offset });
+    const { text, next } = await http.query(api.gpuJobs.log, { id: job, offset, ...(attempt !== undefined && { attempt }) });
+    if (text === "" && offset === 0)
+      return terminal.note(attempt === undefined ? "Nothing was written yet." : `Nothing was written on machine ${attempt}.`);
     if (text === "") return;
     process.stdout.write(printable(text));
     offset = next;
@@ -255,10 +262,20 @@ export async function runGpuLogs(
 export async function runGpuFetch(
   terminal: Terminal,
   client: Client,
-  { job, out }: { readonly job: string; readonly out: string },
+  { job, out, json }: { readonly job: string; readonly out: string; readonly json: boolean },
 ): Promise<void> {
-  terminal.line(`${resultsOf(await fetchTo(client, job, out))} in ${out}.`);
+  const view = await (await client.http()).query(api.gpuJobs.get, { id: job });
+  if (!view) throw noSuchJob();
+  if (!isJobOver(view.state))
+    throw new NikaError("conflict", `It is not done yet: ${stateWords[view.state]}. \`nika gpu logs ${job} -f\` shows it.`);
+  if (view.files === 0)
+    throw new NikaError("missing", `It left no results: ${stateWords[view.state]}. \`nika gpu show ${job}\` says more.`);
+  const files = await fetchTo(client, job, out);
+  if (json) return terminal.json({ files, folder: resolve(out) });
+  terminal.line(`${resultsOf(files)} in ${out}.`);
 }
+
+export const noSuchJob = (): NikaError => new NikaError("missing", "There is no such job; see `nika gpu list`.");
 
 async function fetchTo(client: Client, jobId: string, out: string): Promise<number> {
   const authorization = `Bearer ${await client.token()}`;
@@ -308,12 +325,19 @@ const machineRow = ({ name, provider, offer, state, why }: MachineView): string[
   why === undefined ? state : `${state} (${why})`,
 ];
 
-export async function runGpuCancel(terminal: Terminal, client: Client, job: string): Promise<void> {
+export async function runGpuCancel(
+  terminal: Terminal,
+  client: Client,
+  { job, json }: { readonly job: string; readonly json: boolean },
+): Promise<void> {
   const http = await client.http();
   const before = await http.query(api.gpuJobs.get, { id: job });
-  if (before && isJobOver(before.state)) return terminal.line(`It was over before: ${stateWords[before.state]}.`);
-  await http.mutation(api.gpuJobs.cancel, { id: job });
-  terminal.line(before?.machineId === undefined ? "It is cancelled." : "It is cancelled; its machine is being ended.");
+  if (!before) throw noSuchJob();
+  const wasOver = isJobOver(before.state);
+  if (!wasOver) await http.mutation(api.gpuJobs.cancel, { id: job });
+  if (json) return terminal.json({ id: job, wasOver, state: wasOver ? before.state : "cancelled" });
+  if (wasOver) return terminal.line(`It was over before: ${stateWords[before.state]}.`);
+  terminal.line(before.machineId === undefined ? "It is cancelled." : "It is cancelled; its machine is being ended.");
 }
 
 export async function runGpuSweep(

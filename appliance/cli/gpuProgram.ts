@@ -85,17 +85,31 @@ export function addGpuCommands(program: Command, context: Context): void {
       await runGpuList(context.terminal, await clientOf(command), { limit, json: isJson(command) });
     });
   gpu
+    .command("show <job>")
+    .summary("all there is to know of one piece of work: where, since when, what it costs, its machines, checkpoints and results")
+    .addOption(jsonFlag())
+    .action(async (job: string, _flags: object, command: Command) => {
+      const { runGpuShow } = await import("./gpuShow.ts");
+      await runGpuShow(context.terminal, await clientOf(command), { job, json: isJson(command) });
+    });
+  gpu
     .command("logs <job>")
     .summary("the output of work; with --follow as it comes")
     .option("-f, --follow", "until it is over")
-    .action(async (job: string, { follow = false }: { follow?: boolean }, command: Command) => {
+    .option(
+      "--attempt <n>",
+      "what it wrote on its nth machine, not on the last one; `nika gpu show` lists them",
+      countFlag(1_000_000),
+    )
+    .action(async (job: string, { follow = false, attempt }: { follow?: boolean; attempt?: number }, command: Command) => {
       const { runGpuLogs } = await import("./gpu.ts");
-      await runGpuLogs(context.terminal, await clientOf(command), { job, follow, signal: context.signal });
+      await runGpuLogs(context.terminal, await clientOf(command), { job, follow, attempt, signal: context.signal });
     });
   gpu
     .command("fetch <job>")
     .summary("bring the results of work that is done")
     .requiredOption("--out <folder>", "copy them there")
+    .addOption(jsonFlag())
     .action(async (job: string, { out }: { out: string }, command: Command) => {
       const { runGpuFetch } = await import("./gpu.ts");
       await runGpuFetch(context.terminal, await clientOf(command), { job, out });
@@ -103,6 +117,7 @@ export function addGpuCommands(program: Command, context: Context): void {
   gpu
     .command("cancel <job>")
     .summary("end work, and its machine")
+    .addOption(jsonFlag())
     .action(async (job: string, _flags: object, command: Command) => {
       const { runGpuCancel } = await import("./gpu.ts");
       await runGpuCancel(context.terminal, await clientOf(command), job);

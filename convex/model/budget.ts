@@ -157,6 +157,8 @@ export const vSpendView = v.object({
   rateAt: v.optional(v.number()),
   /** What of the day's or month's cap is nearly used up. */
   warnings: v.array(v.string()),
+  /** The same for pages, which have words of their own: the share of it, from 0 to 1 and beyond. */
+  nearly: v.array(v.object({ what: v.union(v.literal("day"), v.literal("month")), share: v.number() })),
   /** Set while nothing new is rented, since the owner stopped all. */
   stoppedAt: v.optional(v.number()),
   /** Per day, newest first, a month back. */

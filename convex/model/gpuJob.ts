@@ -1,7 +1,7 @@
 /** Work for a rented machine, as values: what was asked, what became of it, and what becomes of it next. Pure; callers pass `now`. */
 import { v, type Infer } from "convex/values";
 import { vMoney, vNeed, vOffer } from "./gpu.ts";
-import type { EndReason, Settable } from "./machine.ts";
+import { vEndReason, type EndReason, type Settable } from "./machine.ts";
 
 /** queued → placing → provisioning → staging → running → uploading → succeeded; and the other ends. */
 export const vGpuJobState = v.union(
@@ -54,6 +54,31 @@ export const vGpuAsk = v.object({
 });
 export type GpuAsk = Infer<typeof vGpuAsk>;
 
+/** What went wrong, in words of English and as what a page says in its own: `count` is an exit code or a number of machines, `why` of the last one. */
+export const vGpuProblem = v.object({
+  code: v.string(),
+  message: v.string(),
+  what: v.optional(
+    v.union(
+      v.literal("noMachine"),
+      v.literal("capped"),
+      v.literal("stopped"),
+      v.literal("late"),
+      v.literal("exited"),
+      v.literal("cancelled"),
+      v.literal("ranTooLong"),
+      v.literal("resultsLost"),
+      v.literal("tooDear"),
+      v.literal("machineTime"),
+      v.literal("machinesLost"),
+    ),
+  ),
+  count: v.optional(v.number()),
+  why: v.optional(vEndReason),
+});
+export type GpuProblem = Infer<typeof vGpuProblem>;
+type What = GpuProblem["what"] & string;
+
 export const vGpuJobLife = v.object({
   state: vGpuJobState,
   /** Its machines so far, and the fence: what reports under another number is not heard. */
@@ -65,7 +90,7 @@ export const vGpuJobLife = v.object({
   startedAt: v.optional(v.number()),
   endedAt: v.optional(v.number()),
   exit: v.optional(v.number()),
-  problem: v.optional(v.object({ code: v.string(), message: v.string() })),
+  problem: v.optional(vGpuProblem),
 });
 export type GpuJobLife = Settable<Infer<typeof vGpuJobLife>>;
 
@@ -73,8 +98,8 @@ export type GpuJobTerms = { readonly runMsMax: number; readonly deadlineAt?: num
 export type GpuJobEvent =
   | { readonly type: "place" }
   /** No machine is to be had, or none may be paid now. */
-  | { readonly type: "park"; readonly until: number; readonly says: string }
-  | { readonly type: "refuse"; readonly state: "failed" | "budgetStopped"; readonly says: string }
+  | { readonly type: "park"; readonly until: number; readonly says: string; readonly what?: What }
+  | { readonly type: "refuse"; readonly state: "failed" | "budgetStopped"; readonly says: string; readonly what: What }
   /** A machine is written down for it. */
   | { readonly type: "intended" }
   | { readonly type: "enrolled" }
@@ -99,7 +124,7 @@ export function stepJob(life: GpuJobLife, terms: GpuJobTerms, event: GpuJobEvent
   if (isJobOver(life.state)) return life;
   const next = advance(life, terms, event, now);
   if (isJobOver(next.state) || terms.deadlineAt === undefined || now < terms.deadlineAt) return next;
-  return ended(next, "deadlineMissed", "It was not done when it had to be.", now);
+  return ended(next, "deadlineMissed", { what: "late", message: "It was not done when it had to be." }, now);
 }
 
 function advance(life: GpuJobLife, { runMsMax }: GpuJobTerms, event: GpuJobEvent, now: number): GpuJobLife {
@@ -109,10 +134,15 @@ function advance(life: GpuJobLife, { runMsMax }: GpuJobTerms, event: GpuJobEvent
       return state === "queued" ? { ...life, state: "placing", dueAt: now + placingMs } : life;
     case "park":
       return state === "placing" || state === "queued"
-        ? { ...life, state: "parked", dueAt: event.until, problem: { code: "unavailable", message: event.says } }
+        ? {
+            ...life,
+            state: "parked",
+            dueAt: event.until,
+            problem: { code: "unavailable", message: event.says, what: event.what ?? "noMachine" },
+          }
         : life;
     case "refuse":
-      return isOnMachine(state) ? life : ended(life, event.state, event.says, now);
+      return isOnMachine(state) ? life : ended(life, event.state, { what: event.what, message: event.says }, now);
     case "intended":
       return state === "placing"
         ? { ...life, state: "provisioning", attempt: life.attempt + 1, dueAt: undefined, problem: undefined }
@@ -131,11 +161,16 @@ function advance(life: GpuJobLife, { runMsMax }: GpuJobTerms, event: GpuJobEvent
       if (state !== "uploading") return life;
       return life.exit === 0
         ? { ...life, state: "succeeded", endedAt: now, dueAt: undefined }
-        : ended(life, "failed", `Its command ended with ${life.exit}; the end of its output says why.`, now);
+        : ended(
+            life,
+            "failed",
+            { what: "exited", count: life.exit, message: `Its command ended with ${life.exit}; the end of its output says why.` },
+            now,
+          );
     case "machineOver":
       return isOnMachine(state) ? lost(life, event.why, now) : life;
     case "cancel":
-      return ended(life, "cancelled", "It was cancelled.", now);
+      return ended(life, "cancelled", { what: "cancelled", message: "It was cancelled." }, now);
     case "time":
       return timed(life, now);
   }
@@ -147,8 +182,10 @@ const placingMs = 2 * 60_000;
 function timed(life: GpuJobLife, now: number): GpuJobLife {
   if (life.dueAt === undefined || now < life.dueAt) return life;
   if (life.state === "parked" || life.state === "placing") return requeued(life, now);
-  if (life.state === "running") return ended(life, "timedOut", "It ran for as long as it may, and was stopped.", now);
-  if (life.state === "uploading") return ended(life, "failed", "Its results did not arrive.", now);
+  if (life.state === "running")
+    return ended(life, "timedOut", { what: "ranTooLong", message: "It ran for as long as it may, and was stopped." }, now);
+  if (life.state === "uploading")
+    return ended(life, "failed", { what: "resultsLost", message: "Its results did not arrive." }, now);
   return life;
 }
 
@@ -161,11 +198,11 @@ function lost(life: GpuJobLife, why: EndReason, now: number): GpuJobLife {
       return requeued(life, now);
     case "cancelled":
     case "panic":
-      return ended(life, "cancelled", "It was cancelled.", now);
+      return ended(life, "cancelled", { what: "cancelled", message: "It was cancelled." }, now);
     case "budget":
-      return ended(life, "budgetStopped", "Going on would have cost more than it may.", now);
+      return ended(life, "budgetStopped", { what: "tooDear", message: "Going on would have cost more than it may." }, now);
     case "deadline":
-      return ended(life, "timedOut", "Its machine's time was up before it was done.", now);
+      return ended(life, "timedOut", { what: "machineTime", message: "Its machine's time was up before it was done." }, now);
     case "finished":
     case "failed":
     case "bootTimeout":
@@ -179,7 +216,8 @@ function lost(life: GpuJobLife, why: EndReason, now: number): GpuJobLife {
     case "reappeared": {
       const losses = life.losses + 1;
       if (losses < lossesMax) return requeued({ ...life, losses }, now);
-      return ended({ ...life, losses }, "failed", `${losses} machines were lost under it (the last one: ${why}).`, now);
+      const message = `${losses} machines were lost under it (the last one: ${why}).`;
+      return ended({ ...life, losses }, "failed", { what: "machinesLost", count: losses, why, message }, now);
     }
   }
 }
@@ -200,10 +238,17 @@ const codeOf = {
 function ended(
   life: GpuJobLife,
   state: "failed" | "cancelled" | "timedOut" | "budgetStopped" | "deadlineMissed",
-  message: string,
+  { what, message, count, why }: Settable<Omit<GpuProblem, "code">>,
   now: number,
 ): GpuJobLife {
-  return { ...life, state, endedAt: now, dueAt: undefined, problem: { code: codeOf[state], message } };
+  const problem = {
+    code: codeOf[state],
+    message,
+    ...(what && { what }),
+    ...(count !== undefined && { count }),
+    ...(why && { why }),
+  };
+  return { ...life, state, endedAt: now, dueAt: undefined, problem };
 }
 
 /** A file that came of it. `path` is below its results' folder; those of an older attempt than the official one count for nothing. */
@@ -220,7 +265,7 @@ export const vGpuJobView = v.object({
   startedAt: v.optional(v.number()),
   endedAt: v.optional(v.number()),
   exit: v.optional(v.number()),
-  problem: v.optional(v.object({ code: v.string(), message: v.string() })),
+  problem: v.optional(vGpuProblem),
   /** When it is placed again. */
   parkedUntil: v.optional(v.number()),
   machineId: v.optional(v.id("machines")),

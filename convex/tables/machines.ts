@@ -2,6 +2,7 @@ import { defineTable } from "convex/server";
 import { v } from "convex/values";
 import { vBillRow, vBillTerms } from "../model/bill.ts";
 import { vCaps } from "../model/budget.ts";
+import { vMachineFacts } from "../model/agent.ts";
 import { vCapability, vMoney, vObserved, vOffer, vProviderId, vSatellite } from "../model/gpu.ts";
 import { vGpuAsk, vGpuFile, vGpuJobLife } from "../model/gpuJob.ts";
 import { vMachineLife, vMachineOwner } from "../model/machine.ts";
@@ -33,6 +34,8 @@ export const machinesTables = {
     /** In the currency of its offer: set aside, and, once it is gone, what it came to. */
     reserved: vMoney,
     cost: v.optional(vMoney),
+    /** What it said of itself when its work began. */
+    facts: v.optional(vMachineFacts),
     /** What the sums of `gpuTotals` hold of it, micro-EUR. */
     counted: v.object({ reserved: v.number(), hourly: v.number(), spent: v.number() }),
     /** As the provider shows it, the last time it did; and when it last answered at all. */

@@ -86,7 +86,7 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
   async function start(pass: Pass, facts: MachineFacts): Promise<void> {
     const one = said.get(pass.machineId) ?? { beats: 0, isStarted: false };
     if (one.isStarted) return;
-    mustBeMeant(await state.mutation(internal.gpuJobs.started, { ...wordOf(pass), facts: linesOf(facts) }));
+    mustBeMeant(await state.mutation(internal.gpuJobs.started, { ...wordOf(pass), facts: linesOf(facts), machine: facts }));
     said.set(pass.machineId, { ...one, isStarted: true });
   }
 

@@ -124,11 +124,11 @@ test("a folder that is not there, and a variable without a value, are refused be
 
 test("what was over before is not said to be cancelled", async () => {
   const over = open({ query: { state: "succeeded" } });
-  await runGpuCancel(over.terminal, over.client, "job");
+  await runGpuCancel(over.terminal, over.client, { job: "job", json: false });
   assert.deepEqual([over.lines, over.asked], [["It was over before: done."], []]);
 
   const running = open({ query: { state: "running", machineId: "machine" } });
-  await runGpuCancel(running.terminal, running.client, "job");
+  await runGpuCancel(running.terminal, running.client, { job: "job", json: false });
   assert.deepEqual(running.lines, ["It is cancelled; its machine is being ended."]);
 });
 
