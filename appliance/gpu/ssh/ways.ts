@@ -19,6 +19,8 @@ export type WaysOptions = {
   readonly addressOf: (machine: Reached, signal: AbortSignal) => Promise<Observed["address"]>;
   readonly keyOf: (machine: Reached) => Promise<MachineKey>;
   readonly log: (line: string) => void;
+  /** Between two tries, at first. */
+  readonly againMs?: number;
 };
 
 export type Ways = {
@@ -36,10 +38,10 @@ const users: Readonly<Partial<Record<ProviderId, string>>> = {
   contabo: "root",
 };
 const living = new Set<Reached["state"]>(["creating", "unknownOutcome", "booting", "ready", "busy", "draining"]);
-const againMs = 3_000;
+const usualAgainMs = 3_000;
 const againMsMax = 30_000;
 
-export function openWays({ waysOf, addressOf, keyOf, log }: WaysOptions): Ways {
+export function openWays({ waysOf, addressOf, keyOf, log, againMs = usualAgainMs }: WaysOptions): Ways {
   const kept = new Map<string, AbortController>();
 
   async function keep(machine: Reached, signal: AbortSignal): Promise<void> {

@@ -6,12 +6,14 @@ import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import ssh2 from "ssh2";
 import { doorPort } from "../../../appliance/gpu/reach.ts";
 import { killMarked } from "../../../appliance/gpu/local/marked.ts";
 import type { Host } from "../../../appliance/gpu/ssh/hosts.ts";
 import { openSession } from "../../../appliance/gpu/ssh/session.ts";
 import { sshProvider } from "../../../appliance/gpu/ssh/ssh.ts";
+import { openWays, type Reached } from "../../../appliance/gpu/ssh/ways.ts";
 import { machineName, type MachineIntent } from "../../../convex/model/gpu.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nikaSsh"));
@@ -19,17 +21,19 @@ const signal = AbortSignal.timeout(30_000);
 const key = ssh2.utils.generateKeyPairSync("ed25519");
 const hostKey = ssh2.utils.generateKeyPairSync("ed25519");
 const closing: (() => void)[] = [];
+const clients = new Set<ssh2.Connection>();
 after(() => {
   for (const close of closing) close();
   rmSync(root, { recursive: true, force: true });
 });
 
 /** A machine that speaks SSH and has a shell: this one, with a home of its own. */
-async function openMachine(): Promise<number> {
+async function openMachine(shows = hostKey.private): Promise<number> {
   const allowed = ssh2.utils.parseKey(key.public);
   assert.ok(!(allowed instanceof Error));
-  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (client) => {
+  const server = new ssh2.Server({ hostKeys: [shows] }, (client) => {
     const forwards: Server[] = [];
+    clients.add(client);
     client.on("authentication", (context) => {
       const isKnown =
         context.method === "publickey" && context.key.data.equals((Array.isArray(allowed) ? allowed[0] : allowed).getPublicSSH());
@@ -138,4 +142,65 @@ test("another machine at a pinned address is not signed in to, and neither is on
   });
   const stranger = ssh2.utils.generateKeyPairSync("ed25519").private;
   await assert.rejects(openSession({ ...address, privateKey: stranger }), { code: "denied", message: /authorized_keys/ });
+});
+
+/** A free port of this machine's. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+async function until(look: () => Promise<boolean>): Promise<void> {
+  while (!(await look())) {
+    signal.throwIfAborted();
+    await delay(20);
+  }
+}
+
+test("a way is laid to a rented machine once it shows the key that was made for it, anew when it breaks, and not any more when it is let go", async () => {
+  const own = ssh2.utils.generateKeyPairSync("ed25519");
+  // As it booted, before it was given its key.
+  const before = await openMachine();
+  let at: number | undefined = before;
+  const home = createHttp((request, response) => response.end(`home, ${request.url}`));
+  await new Promise<void>((resolve) => home.listen(0, "127.0.0.1", resolve));
+  const way = await freePort();
+  const heard: string[] = [];
+  const ways = openWays({
+    waysOf: () => [{ port: way, to: (home.address() as AddressInfo).port }],
+    addressOf: async () => (at === undefined ? undefined : { host: "127.0.0.1", sshPort: at }),
+    keyOf: async () => ({
+      publicKey: key.public,
+      privateKey: key.private,
+      host: { publicKey: own.public, privateKey: own.private },
+    }),
+    log: (line) => heard.push(line),
+    againMs: 20,
+  });
+  closing.push(
+    () => ways.close(),
+    () => home.close(),
+  );
+  const machine = { id: "one", name: "nika-one", provider: "scaleway", state: "booting", ref: {} } as unknown as Reached;
+  const answer = (): Promise<string> =>
+    fetch(`http://127.0.0.1:${way}/x`, { headers: { connection: "close" } }).then(
+      (response) => response.text(),
+      () => "nobody",
+    );
+
+  ways.heed([machine]);
+  await until(async () => heard.some((line) => line.includes("Another machine answers")));
+  assert.equal(await answer(), "nobody");
+  at = await openMachine(own.private);
+  await until(async () => (await answer()) === "home, /x");
+
+  // The machine starts anew elsewhere.
+  for (const client of clients) client.end();
+  at = await openMachine(own.private);
+  await until(async () => (await answer()) === "home, /x");
+
+  ways.heed([]);
+  await until(async () => (await answer()) === "nobody");
 });
