@@ -3,17 +3,10 @@ import type { Place } from "../../convex/model/place.ts";
 import type { Block, ParsedDocument, Passage } from "../parse/block.ts";
 import { UnreadableError } from "../parse/unreadable.ts";
 import { detectLanguage } from "../retrieve/language.ts";
+import type { Budgets, Cutting } from "./cutting.ts";
 import { openPassage, type OpenPassage } from "./openPassage.ts";
 import { piecesOf, type Piece } from "./pieces.ts";
 import { measureOf, type Measure } from "./tokens.ts";
-
-/** How long passages are, in tokens. */
-export type Budgets = {
-  /** Running text and rows: enough to answer from, short enough to be read on a phone and to mean one thing. */
-  readonly target: number;
-  /** Lists, code and records are worth more whole; with the title in front this is what common embedders still take in (512). */
-  readonly whole: number;
-};
 
 const budgetsDefault: Budgets = { target: 300, whole: 460 };
 /** A shorter rest joins the passage before it when it is of the same section and flow. */
@@ -43,7 +36,6 @@ export function chunk(
   return packer.finish();
 }
 
-export type Cutting = { readonly measure: Measure; readonly budgets: Budgets; readonly language: "en" | "fr" };
 type Heading = { readonly level: number; readonly text: string };
 
 class Packer {

@@ -1,7 +1,7 @@
 import type { Place } from "../../convex/model/place.ts";
 import type { Block, PassageKind } from "../parse/block.ts";
 import { sentences } from "../retrieve/sentences.ts";
-import type { Cutting } from "./chunk.ts";
+import type { Cutting } from "./cutting.ts";
 import { describe } from "./describe.ts";
 
 /** The smallest thing a passage is packed from: some sentences, a list, a row, a record, a stretch of code. */

@@ -1,5 +1,6 @@
 /** Sums of money, as "1234.50 EUR". */
-import type { Found } from "./elements.ts";
+import type { Found } from "./found.ts";
+import { scales, toNumber } from "./written.ts";
 
 const currencies: Readonly<Record<string, string>> = {
   "€": "EUR",
@@ -21,21 +22,6 @@ const currencies: Readonly<Record<string, string>> = {
   nok: "NOK",
   dkk: "DKK",
   pln: "PLN",
-};
-const scales: Readonly<Record<string, number>> = {
-  k: 1e3,
-  m: 1e6,
-  md: 1e9,
-  mds: 1e9,
-  mrd: 1e9,
-  million: 1e6,
-  millions: 1e6,
-  milliard: 1e9,
-  milliards: 1e9,
-  billion: 1e9,
-  billions: 1e9,
-  bn: 1e9,
-  thousand: 1e3,
 };
 
 const number = "\\d{1,3}(?:[ \\u00a0\\u202f.,'’]\\d{3})+(?:[.,]\\d{1,2})?|\\d+(?:[.,]\\d{1,4})?";
@@ -67,22 +53,4 @@ export function findAmounts(text: string): Found[] {
     add(match, { digits: match[2] ?? "", scale: match[3], sign: match[1] ?? "" });
   }
   return found.toSorted((one, other) => one.at - other.at);
-}
-
-/** "1 234,50", "1.234,50", "1,234.50" and "1234.5" are numbers; a lone group of three after a comma or point is thousands. */
-export function toNumber(digits: string): number | undefined {
-  const plain = digits.replace("−", "-").replaceAll(/[\s\u00a0\u202f'’]/gu, "");
-  const last = Math.max(plain.lastIndexOf(","), plain.lastIndexOf("."));
-  if (last === -1) return finite(plain);
-  const mark = plain[last] ?? ".";
-  const other = mark === "," ? "." : ",";
-  const isRepeated = plain.indexOf(mark) !== last;
-  const decimals = plain.length - last - 1;
-  const isThousands = isRepeated || (decimals === 3 && !plain.includes(other) && /^-?[1-9]\d{0,2}[.,]/u.test(plain));
-  return finite(isThousands ? plain.replaceAll(/[.,]/gu, "") : plain.replaceAll(other, "").replace(mark, "."));
-}
-
-function finite(text: string): number | undefined {
-  const value = Number(text);
-  return text !== "" && Number.isFinite(value) ? value : undefined;
 }

@@ -2,7 +2,7 @@
 import type { Contradiction } from "../../../convex/model/document.ts";
 import type { Block } from "../block.ts";
 import { sentences } from "../../retrieve/sentences.ts";
-import { toNumber } from "./amounts.ts";
+import { scales, toNumber } from "./written.ts";
 
 type Measure = {
   readonly words: ReadonlySet<string>;
@@ -18,19 +18,6 @@ type Measure = {
 const contradictionsMax = 20;
 const labelWordsMax = 7;
 
-const scales: Readonly<Record<string, number>> = {
-  k: 1e3,
-  m: 1e6,
-  md: 1e9,
-  mds: 1e9,
-  mrd: 1e9,
-  bn: 1e9,
-  million: 1e6,
-  millions: 1e6,
-  milliard: 1e9,
-  milliards: 1e9,
-  billion: 1e9,
-};
 const units: Readonly<Record<string, string>> = {
   "€": "EUR",
   eur: "EUR",

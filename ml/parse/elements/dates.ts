@@ -1,5 +1,5 @@
 /** Dates as French and English write them, as YYYY-MM-DD. */
-import type { Found } from "./elements.ts";
+import type { Found } from "./found.ts";
 
 const months: readonly (readonly string[])[] = [
   ["janvier", "janv", "january", "jan"],

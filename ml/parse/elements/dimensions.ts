@@ -1,5 +1,5 @@
 /** What mechanical drawings say: sizes, fits, tolerances, threads, roughness, angles, geometrical tolerances. Millimetres and degrees. */
-import type { Found } from "./elements.ts";
+import type { Found } from "./found.ts";
 
 const digits = "\\d{1,5}(?:[.,]\\d{1,4})?";
 const fit = "[A-Za-z]{1,2}\\d{1,2}";

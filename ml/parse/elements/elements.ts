@@ -3,10 +3,8 @@ import type { Element } from "../../../convex/model/document.ts";
 import { findAmounts } from "./amounts.ts";
 import { findDates } from "./dates.ts";
 import { findDimensions } from "./dimensions.ts";
+import type { Found } from "./found.ts";
 import { findEmails, findIbans, findPhones, findSirets, findVats } from "./numbers.ts";
-
-/** A fact and where in the text it stands. */
-export type Found = Element & { readonly at: number };
 
 /** More text than this is not searched: the first pages name the parties and sums. */
 const charsMax = 400_000;

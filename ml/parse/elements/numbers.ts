@@ -1,6 +1,6 @@
 /** Addresses and numbers that people and firms are known by. */
 import { checkVat, isIban, isSiren, isSiret } from "./checkDigits.ts";
-import type { Found } from "./elements.ts";
+import type { Found } from "./found.ts";
 
 const blank = "[ \\u00a0\\u202f]";
 

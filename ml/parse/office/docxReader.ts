@@ -3,7 +3,7 @@ import { gridBlocks, merged, type OpenCell } from "../grid.ts";
 import { tidied } from "../decode.ts";
 import { attributeOf, numberOf, type Attributes, type XmlHandler } from "../xml.ts";
 import type { SourceBlock } from "../pictures.ts";
-import type { DocxNumbering, DocxStyles } from "./docx.ts";
+import type { DocxNumbering, DocxStyles } from "./docxStyles.ts";
 import { Flow } from "./flow.ts";
 
 type Parts = {

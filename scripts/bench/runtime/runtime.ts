@@ -11,18 +11,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { nodeEnvironment, nodeFlags } from "../../../appliance/nodeFlags.ts";
 import { atLeast, atMost, report, reportBeside, sizeOf } from "./parts/figure.ts";
+import type { Measured } from "./parts/measured.ts";
 import { startPeers, type PeerName } from "./parts/peers.ts";
-
-/** What one side was measured to do. */
-export type Measured = {
-  readonly perSecond?: number;
-  readonly p50?: number;
-  readonly p99?: number;
-  readonly addP50?: number;
-  readonly rssMb?: number;
-  readonly waitMs?: Record<string, number>;
-  readonly cpuUs?: number;
-};
 
 const jobs = sizeOf("jobs", 10_000);
 const rounds = sizeOf("rounds", 3);

@@ -9,7 +9,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { Measured } from "../runtime.ts";
+import type { Measured } from "./measured.ts";
 
 const run = promisify(execFile);
 export type PeerName = "bullmq-always" | "bullmq-everysec" | "graphile-worker" | "pg-boss";

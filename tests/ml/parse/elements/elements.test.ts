@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkVat, isIban, isSiren, isSiret } from "../../../../ml/parse/elements/checkDigits.ts";
 import { contradictions, contradictionsIn } from "../../../../ml/parse/elements/contradictions.ts";
-import { toNumber } from "../../../../ml/parse/elements/amounts.ts";
 import { elementsIn } from "../../../../ml/parse/elements/elements.ts";
+import { toNumber } from "../../../../ml/parse/elements/written.ts";
 
 async function found(text: string): Promise<string[]> {
   const elements = await elementsIn([{ text }]);
