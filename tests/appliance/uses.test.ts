@@ -26,7 +26,7 @@ const answer: Answer = {
   tookMs: 1,
 };
 
-test("an answer gets a key, and by it is remembered what was opened of it", async () => {
+test("an answer gets a key, and by it is remembered what was opened and cited of it", async () => {
   const state = openFakeState();
   await state.owner.mutation(api.uses.allow, { scopes: ["private"] });
   const problems: string[] = [];
@@ -37,12 +37,15 @@ test("an answer gets a key, and by it is remembered what was opened of it", asyn
   while (!(await remembered())) await new Promise(setImmediate);
   uses.opened(useKey, { documentId: "a", ordinal: 3 });
   uses.opened(undefined, { documentId: "a", ordinal: 3 });
-  while ((await remembered())!.reactions.length === 0) await new Promise(setImmediate);
+  uses.cited(useKey, { documentId: "a", ordinal: 3 });
+  // Of what was not shown, nothing is kept.
+  uses.cited(useKey, { documentId: "b", ordinal: 0 });
+  while ((await remembered())!.reactions.length < 2) await new Promise(setImmediate);
   const { question, session, shown, reactions } = (await remembered())!;
   assert.deepEqual([question, session, shown], ["when does the lease end?", "page abc", [{ documentId: "a", ordinal: 3 }]]);
   assert.deepEqual(
     reactions.map(({ type }) => type),
-    ["opened"],
+    ["opened", "cited"],
   );
   assert.deepEqual(problems, []);
 });

@@ -24,7 +24,7 @@ export function ComparisonRow({ comparison, isOpen }: { comparison: ComparisonVi
       </div>
       {result?.one && (
         <details open={isOpen}>
-          <summary>{said.evidence}</summary>
+          <summary>{said.compare.figures}</summary>
           <Figures result={result} names={names} />
         </details>
       )}
@@ -64,7 +64,9 @@ function Figures({ result, names }: { result: Comparison; names: readonly string
   ];
   return (
     <div className="model-evidence" data-testid="comparison-figures">
-      <p className="fine">{said.on(number(result.questions), number(result.madeQuestions))}</p>
+      <p className="fine">
+        {said.on(number(result.questions), number(result.madeQuestions))} {said.scale}
+      </p>
       {rows.map(([label, of, difference]) => (
         <dl key={label} className="model-figure">
           <dt>{label}</dt>
@@ -80,7 +82,6 @@ function Figures({ result, names }: { result: Comparison; names: readonly string
           )}
         </dl>
       ))}
-      <p className="fine">{said.scale}</p>
       <Moved title={said.rose} moved={moved.filter((move) => move.other > move.one)} figure={figure} />
       <Moved title={said.fell} moved={moved.filter((move) => move.other < move.one)} figure={figure} />
       {pinned.length > 0 && <h3>{said.pinned}</h3>}
@@ -134,21 +135,36 @@ type MovedProps = {
   readonly figure: (value: number) => string;
 };
 
+const movedShown = 5;
+
 function Moved({ title, moved, figure }: MovedProps) {
+  const { words } = useSpeech();
   if (moved.length === 0) return null;
   return (
     <>
       <h3>{title}</h3>
-      <ul className="model-moved">
-        {moved.map(({ question, one, other }) => (
-          <li key={question}>
-            <span>{question}</span>
-            <span className="fine">
-              {figure(one)} → {figure(other)}
-            </span>
-          </li>
-        ))}
-      </ul>
+      <MovedList moved={moved.slice(0, movedShown)} figure={figure} />
+      {moved.length > movedShown && (
+        <details>
+          <summary>{words.documents.more}</summary>
+          <MovedList moved={moved.slice(movedShown)} figure={figure} />
+        </details>
+      )}
     </>
+  );
+}
+
+function MovedList({ moved, figure }: Omit<MovedProps, "title">) {
+  return (
+    <ul className="model-moved">
+      {moved.map(({ question, one, other }) => (
+        <li key={question}>
+          <span>{question}</span>
+          <span className="fine">
+            {figure(one)} → {figure(other)}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }

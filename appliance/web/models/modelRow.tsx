@@ -43,9 +43,14 @@ export function ModelRow({ model, generations }: { model: ModelView; generations
 
 /** Why it is not better, in the words of the page; the figures stand below. */
 function Why({ model: { result, problem } }: { model: ModelView }) {
-  const { models: said } = useSpeech().words;
+  const { words, number } = useSpeech();
+  const said = words.models;
   const failed = result?.checks.filter(({ passed }) => !passed) ?? [];
-  if (result?.verdict === "better") return null;
+  if (result?.verdict === "better") {
+    const { gain = 0, hybridDifference } = result.trained ?? {};
+    const { mean = 0 } = hybridDifference ?? {};
+    return <span className="row-facts">{said.gained(`${number(Math.round(gain * 100))}\u00a0%`, signed(mean, number))}</span>;
+  }
   if (failed.length > 0)
     return (
       <span className="row-why" data-testid="model-why">
@@ -97,7 +102,7 @@ function Evidence({ result, seed }: { result: ModelResult; seed: number }) {
   const { words, number } = useSpeech();
   const said = words.models;
   const { trained, checks } = result;
-  const share = (value: number): string => `${value >= 0 ? "+" : "−"}${number(Math.abs(Math.round(value * 1_000) / 1_000))}`;
+  const share = (value: number): string => signed(value, number);
   const differences = trained
     ? ([
         [said.byVectors, trained.denseDifference],
@@ -150,3 +155,6 @@ function Evidence({ result, seed }: { result: ModelResult; seed: number }) {
     </div>
   );
 }
+
+const signed = (value: number, number: (value: number) => string): string =>
+  `${value >= 0 ? "+" : "−"}${number(Math.abs(Math.round(value * 1_000) / 1_000))}`;

@@ -23,22 +23,24 @@ export function Pins() {
       {pins?.length === 0 && <p className="fine">{said.none}</p>}
       <ul className="rows">
         {pins?.map(({ id, question, documentName }) => (
-          <li key={id} className="row model-pin" data-testid="pin">
-            <span className="row-name">
-              <span>{question}</span>
-              <span className="row-facts">
-                <DocumentName name={documentName} />
+          <li key={id} className="row" data-testid="pin">
+            <div className="row-head">
+              <span className="row-name">
+                <span>{question}</span>
+                <span className="row-facts">
+                  <DocumentName name={documentName} />
+                </span>
               </span>
-            </span>
-            <button
-              type="button"
-              className="button small"
-              aria-label={said.removeOf(question)}
-              data-testid="pin-remove"
-              onClick={() => attempt(() => unpin({ question }))}
-            >
-              <span className="button-text">{said.remove}</span>
-            </button>
+              <button
+                type="button"
+                className="button small"
+                aria-label={said.removeOf(question)}
+                data-testid="pin-remove"
+                onClick={() => attempt(() => unpin({ question }))}
+              >
+                <span className="button-text">{said.remove}</span>
+              </button>
+            </div>
           </li>
         ))}
       </ul>

@@ -26,8 +26,11 @@ export function toSegments(text: string, highlights: readonly Highlight[]): Segm
 /** What of a passage answers, in one line, with an ellipsis where something is left out between; all of it when nothing is marked. */
 export function toQuotation(text: string, highlights: readonly Highlight[]): string {
   const segments = toSegments(text, highlights);
-  const marked = segments.filter(({ isMarked }) => isMarked).map((segment) => oneLine(segment.text));
-  return marked.length === 0 ? oneLine(text) : marked.join(" … ");
+  const first = segments.findIndex(({ isMarked }) => isMarked);
+  const last = segments.findLastIndex(({ isMarked }) => isMarked);
+  if (first < 0) return oneLine(text);
+  const parts = segments.slice(first, last + 1).map((one) => (one.isMarked || one.text.trim() === "" ? one.text : " … "));
+  return oneLine(parts.join(""));
 }
 
 const oneLine = (text: string): string => text.replace(/\s+/gu, " ").trim();

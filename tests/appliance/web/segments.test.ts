@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toExcerpt, toSegments, type Segment } from "../../../appliance/web/passage/segments.ts";
+import { toExcerpt, toQuotation, toSegments, type Segment } from "../../../appliance/web/passage/segments.ts";
 
 const joined = (segments: readonly Segment[]): string => segments.map(({ text }) => text).join("");
 const marked = (segments: readonly Segment[]): string[] => segments.filter(({ isMarked }) => isMarked).map(({ text }) => text);
@@ -55,4 +55,23 @@ test("a mark at the very end of a long passage is in its excerpt", () => {
 test("a long passage without spaces is cut, and not through a character", () => {
   const { segments } = toExcerpt("😀".repeat(500), []);
   assert.match(joined(segments), /^(?:😀)+…$/u);
+});
+
+test("what is copied with its source is the sentences that answer, on one line, and all of a passage without any", () => {
+  const text = "One stands here.\nTwo  answers. Three does not. Four answers.";
+  assert.equal(
+    toQuotation(text, [
+      { from: 47, to: 60 },
+      { from: 17, to: 30 },
+    ]),
+    "Two answers. … Four answers.",
+  );
+  assert.equal(
+    toQuotation("One. Two.", [
+      { from: 0, to: 4 },
+      { from: 5, to: 9 },
+    ]),
+    "One. Two.",
+  );
+  assert.equal(toQuotation(" a\n b ", []), "a b");
 });
