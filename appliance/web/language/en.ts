@@ -692,8 +692,8 @@ export const en = {
     judgedBy: (questions: string, made: string) => `Judged by ${questions} questions, ${made} of them made.`,
     seed: (seed: number) => `Seed ${seed}.`,
     difference: "Difference",
-    byVectors: "Vectors alone",
-    byBoth: "With words",
+    byVectors: "By meaning alone",
+    byBoth: "Words included",
     conditions: "Conditions",
     met: "Met:",
     missed: "Not met:",
@@ -720,6 +720,8 @@ export const en = {
       rest: "Nothing to do. Ask on; train again when there is much that is new, or have it done by itself.",
     },
     whyNot: "Why not: ",
+    gained: (meaning: string, both: string) =>
+      `By meaning alone it finds ${meaning} better. Searches as they are, words included: ${both}, where 1 would be from never to always first.`,
     refusedFor: "There was too little, or nothing sound, to learn from:",
     checkNames: {
       questions: "Enough questions to judge by",
@@ -732,6 +734,9 @@ export const en = {
       "Recall@10 both together": "No fewer right documents among the first ten, words included",
       "pinned questions": "Pinned questions stay answered",
       speed: "Fast enough",
+      "an empty text": "Bears an empty text",
+      "a text of ten thousand words": "Bears a very long text",
+      "signs of all kinds": "Bears signs of all kinds",
     },
     sliceOf: (name: string) => `No worse where it is: ${name}`,
     compare: {
@@ -762,6 +767,7 @@ export const en = {
       amongTen: "Right document among the first ten",
       takes: "To understand a question",
       size: "On the disk",
+      figures: "The figures",
       rose: "Answered better by the second",
       fell: "Answered worse by the second",
       kinds: "By kind of document",

@@ -728,8 +728,8 @@ export const fr: Words = {
     judgedBy: (questions, made) => `Jugé par ${questions} questions, dont ${made} fabriquées.`,
     seed: (seed) => `Graine ${seed}.`,
     difference: "Différence",
-    byVectors: "Vecteurs seuls",
-    byBoth: "Avec les mots",
+    byVectors: "Par le seul sens",
+    byBoth: "Mots compris",
     conditions: "Conditions",
     met: "Remplie :",
     missed: "Non remplie :",
@@ -756,6 +756,8 @@ export const fr: Words = {
       rest: "Rien à faire. Continuez ; entraînez de nouveau quand il y a beaucoup de neuf, ou laissez-le faire de lui-même.",
     },
     whyNot: "Pourquoi : ",
+    gained: (meaning, both) =>
+      `Par le seul sens, il trouve ${meaning} mieux. Les recherches telles qu’elles sont, mots compris : ${both}, où 1 serait de jamais à toujours premier.`,
     refusedFor: "Il y avait trop peu, ou rien de sûr, pour apprendre :",
     checkNames: {
       questions: "Assez de questions pour juger",
@@ -768,6 +770,9 @@ export const fr: Words = {
       "Recall@10 both together": "Pas moins de bons documents parmi les dix premiers, mots compris",
       "pinned questions": "Les questions épinglées restent répondues",
       speed: "Assez rapide",
+      "an empty text": "Supporte un texte vide",
+      "a text of ten thousand words": "Supporte un texte très long",
+      "signs of all kinds": "Supporte des signes de toute sorte",
     },
     sliceOf: (name) => `Pas moins bon là où c’est : ${name}`,
     compare: {
@@ -799,6 +804,7 @@ export const fr: Words = {
       amongTen: "Bon document parmi les dix premiers",
       takes: "Pour comprendre une question",
       size: "Sur le disque",
+      figures: "Les chiffres",
       rose: "Mieux répondues par le second",
       fell: "Moins bien répondues par le second",
       kinds: "Par sorte de document",
