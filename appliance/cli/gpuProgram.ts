@@ -112,7 +112,7 @@ export function addGpuCommands(program: Command, context: Context): void {
     .addOption(jsonFlag())
     .action(async (job: string, { out }: { out: string }, command: Command) => {
       const { runGpuFetch } = await import("./gpu.ts");
-      await runGpuFetch(context.terminal, await clientOf(command), { job, out });
+      await runGpuFetch(context.terminal, await clientOf(command), { job, out, json: isJson(command) });
     });
   gpu
     .command("cancel <job>")
@@ -120,7 +120,7 @@ export function addGpuCommands(program: Command, context: Context): void {
     .addOption(jsonFlag())
     .action(async (job: string, _flags: object, command: Command) => {
       const { runGpuCancel } = await import("./gpu.ts");
-      await runGpuCancel(context.terminal, await clientOf(command), job);
+      await runGpuCancel(context.terminal, await clientOf(command), { job, json: isJson(command) });
     });
   gpu
     .command("sweep")

@@ -11,6 +11,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { isJobOver } from "../../convex/model/gpuJob.ts";
 import { load, openPlace, seconds, since, type Place } from "./gpuPlace.ts";
 
 const isProcess = process.argv.includes("--process");
@@ -45,7 +46,7 @@ async function until<T>(what: string, find: () => T | undefined, mostMs = 240_00
     const found = find();
     if (found !== undefined) return found;
     if (since(at) > mostMs) throw new Error(`It did not come to that within ${seconds(mostMs)}: ${what}`);
-    await delay(500);
+    await delay(1_000);
   }
 }
 
@@ -94,7 +95,7 @@ try {
   else execFileSync("docker", ["kill", "--signal", "KILL", victim?.name ?? ""], { stdio: "ignore" });
   const runsElsewhere = (id: string) => (): number | undefined => {
     const { view } = place.show(id);
-    return view.state === "running" && view.attempt > 1 ? since(killed) : undefined;
+    return view.attempt > 1 && (view.state === "running" || isJobOver(view.state)) ? since(killed) : undefined;
   };
   await until("what was told to go runs elsewhere", runsElsewhere(told));
   const resumedMs = await until("what was lost runs elsewhere", runsElsewhere(lost));
