@@ -24,7 +24,9 @@ type Wanted = {
   readonly isReached: boolean;
   readonly wants: readonly string[];
 };
-type Listed = { readonly providers: readonly Wanted[] };
+/** The owner's mesh, by which rented machines reach Nika. */
+type MeshState = { readonly isSetUp: boolean; readonly address?: string; readonly wants: readonly string[] };
+type Listed = { readonly providers: readonly Wanted[]; readonly mesh: MeshState };
 
 /** Why nothing is rented, whatever is asked for; undefined when something may be. */
 export async function whyNothingIsRented(client: Client): Promise<string | undefined> {
@@ -34,7 +36,7 @@ export async function whyNothingIsRented(client: Client): Promise<string | undef
   if (renting.length === 0)
     return "No provider that rents is set up, so nothing can be rented; `nika gpu connect` says which there are.";
   if (!renting.some(({ isReached }) => isReached))
-    return "Rented machines have to reach Nika, so nothing can be rented before it is started with NIKA_PUBLIC_URL.";
+    return "Rented containers have to reach Nika, so nothing can be rented before it is started with NIKA_PUBLIC_URL.";
   return undefined;
 }
 
@@ -49,10 +51,10 @@ export async function runGpuConnect(
   const authorization = `Bearer ${await client.token()}`;
   const ask = async <T>(name: string, body: object): Promise<T> =>
     client.post<T>(`/nika/gpu/${name}`, { authorization, body, timeoutMs: waitMs, signal });
-  const { providers } = await ask<Listed>("providers", {});
+  const { providers, mesh } = await ask<Listed>("providers", {});
   if (provider === undefined) {
     if (json) {
-      terminal.json({ providers });
+      terminal.json({ providers, mesh });
       return 0;
     }
     const rows = providers.map(({ id, isSetUp, isReached, wants }) => [
@@ -60,6 +62,7 @@ export async function runGpuConnect(
       !isSetUp ? "not set up" : isReached ? "ready" : "waits for NIKA_PUBLIC_URL",
       wants.join(", "),
     ]);
+    rows.push(["tailscale", mesh.isSetUp ? `Nika is ${mesh.address ?? ""}` : "not set up", mesh.wants.join(", ")]);
     for (const line of table(rows, { width: terminal.width, give: [2] })) terminal.line(line);
     terminal.line("");
     terminal.line(
@@ -67,23 +70,26 @@ export async function runGpuConnect(
     );
     return 0;
   }
+  if (provider === "tailscale") return connectMesh(terminal, { mesh, ask, flags, json, signal });
   const found = providers.find(({ id }) => id === provider);
-  if (!found)
-    throw new NikaError("invalid", `"${provider}" is no provider; there are ${providers.map(({ id }) => id).join(", ")}.`);
+  if (!found) {
+    const names = providers.map(({ id }) => id).join(", ");
+    throw new NikaError("invalid", `"${provider}" is no provider; there are ${names}, and tailscale for the way between.`);
+  }
   if (flags.forget) {
     await ask("disconnect", { provider });
     terminal.line(`${provider} is forgotten.`);
     return 0;
   }
   const credentials = await readCredentials(terminal, found, { flags, signal });
-  const { checks } = await ask<{ checks: readonly AccountCheck[] }>("connect", { provider, credentials });
+  const { checks } = await ask<Checked>("connect", { provider, credentials });
   const isFine = checks.every(({ passed }) => passed);
   const code = isFine ? 0 : findingsExit;
   if (json && !flags.prove) {
     terminal.json({ checks });
     return code;
   }
-  for (const { name, passed, says } of checks) terminal.line(`${passed ? "ok  " : "no  "} ${name}: ${oneLine(says)}`);
+  tellChecks(terminal, checks);
   if (!flags.prove) {
     if (found.wants.length > 0 && !isFine)
       terminal.line(`Kept. Once that is put right there, \`nika gpu connect ${provider}\` looks again.`);
@@ -107,6 +113,31 @@ export async function runGpuConnect(
     terminal.line(passed ? "Proven." : "Not proven.");
   }
   return passed ? 0 : findingsExit;
+}
+
+type Checked = { readonly checks: readonly AccountCheck[] };
+function tellChecks(terminal: Terminal, checks: Checked["checks"]): void {
+  for (const { name, passed, says } of checks) terminal.line(`${passed ? "ok  " : "no  "} ${name}: ${oneLine(says)}`);
+}
+
+type MeshWish = Omit<Options, "provider"> & {
+  readonly mesh: MeshState;
+  readonly ask: <T>(name: string, body: object) => Promise<T>;
+};
+
+/** `nika gpu connect tailscale`: rents nothing; machines that are rented join it, each by a key of its own. */
+async function connectMesh(terminal: Terminal, { mesh, ask, flags, json, signal }: MeshWish): Promise<number> {
+  if (flags.prove) throw new NikaError("invalid", "There is nothing to prove about tailscale; it rents nothing.");
+  if (flags.forget) {
+    await ask("disconnectMesh", {});
+    terminal.line("tailscale is forgotten.");
+    return 0;
+  }
+  const credentials = await readCredentials(terminal, { ...mesh, id: "tailscale", isReached: true }, { flags, signal });
+  const { checks } = await ask<Checked>("connectMesh", { credentials });
+  if (json) terminal.json({ checks });
+  else tellChecks(terminal, checks);
+  return checks.every(({ passed }) => passed) ? 0 : findingsExit;
 }
 
 async function readCredentials(

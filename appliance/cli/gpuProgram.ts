@@ -208,7 +208,8 @@ export function addGpuCommands(program: Command, context: Context): void {
     .description(
       "Credentials come from a file (--credentials-file, JSON), from a pipe, or from prompts that do not show them, and go to the store of secrets. " +
         "What costs nothing is then looked at: key, rights, quota, stock. With --prove, and your consent, a machine is rented for a few minutes: it " +
-        "runs nvidia-smi, Nika stops answering it, and the machine has to end itself and its bill with it.",
+        "runs nvidia-smi, Nika stops answering it, and the machine has to end itself and its bill with it. `connect tailscale` has rented machines " +
+        "reach Nika over your tailnet instead of by a tunnel that Nika lays.",
     )
     .option("--credentials-file <file>", "JSON with the provider's fields")
     .option("--prove", "the paid proof, after a quote")

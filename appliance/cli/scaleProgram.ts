@@ -41,7 +41,7 @@ export function addScaleCommands(program: Command, context: Context): void {
     .option("--memory <percent>", "the same of memory", shareOf)
     .option("--queue <n>", "the same of jobs that wait", wholeOf)
     .option("--providers <list>", "where from, as in scaleway,runpod; any for all that are set up", providersOf)
-    .option("--image <name>", "an image with this version of Nika in it, for machines elsewhere")
+    .option("--image <name>", "an image with this version of Nika in it, for containers elsewhere; machines need none")
     .option("--eu", "only in the European Union")
     .option("--no-eu", "anywhere")
     .option("--spot", "machines that may be taken away, too")

@@ -12,7 +12,7 @@ export const vScalingWhere = v.object({
   maySpot: v.boolean(),
   cpus: v.number(),
   memoryMb: v.number(),
-  /** An image with this version of Nika in it, for machines elsewhere. */
+  /** An image with this version of Nika in it, for containers elsewhere. */
   image: v.optional(v.string()),
 });
 export type ScalingWhere = Infer<typeof vScalingWhere>;

@@ -179,6 +179,20 @@ test("an account that is not in order is kept, told of, and not put to a paid te
   await assert.rejects(runGpuConnect(terminal, client, { ...asking, provider: "nowhere" }), /is no provider; there are runpod/u);
 });
 
+test("a tailnet is connected like a provider: its fields are kept by the appliance, and what was looked at decides how it ends", async () => {
+  const posts = {
+    providers: { providers: [], mesh: { isSetUp: true, address: "https://nika.tail.ts.net", wants: ["clientId", "tag?"] } },
+    connectMesh: { checks: [{ name: "address", passed: false, says: "Nika does not answer there." }] },
+    disconnectMesh: {},
+  };
+  const asking = { provider: "tailscale", flags: {}, json: false, signal };
+  const { terminal, client, lines } = open({ posts });
+  assert.equal(await runGpuConnect(terminal, client, asking), 1);
+  assert.equal(await runGpuConnect(terminal, client, { ...asking, flags: { forget: true } }), 0);
+  assert.deepEqual(lines, ["no   address: Nika does not answer there.", "tailscale is forgotten."]);
+  await assert.rejects(runGpuConnect(terminal, client, { ...asking, flags: { prove: true } }), { code: "invalid" });
+});
+
 for (const [what, runpod, says] of [
   ["nobody rents", { isSetUp: false, isReached: true }, /No provider that rents is set up/u],
   ["nothing rented could reach Nika", { isSetUp: true, isReached: false }, /NIKA_PUBLIC_URL/u],
