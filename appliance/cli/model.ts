@@ -3,12 +3,13 @@ import type { ConvexHttpClient } from "convex/browser";
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { LoraWish, ModelResult, ModelView } from "../../convex/model/model.ts";
+import type { Writing } from "../../convex/model/written.ts";
 import type { Client } from "./client.ts";
 import { withLive } from "./live.ts";
 import { loraLines } from "./tune.ts";
 import { generationLines } from "./modelDeploy.ts";
 import type { Terminal } from "./terminal.ts";
-import { countOf, oneLine, table, wrap } from "./text.ts";
+import { countOf, momentOf, oneLine, table, wrap } from "./text.ts";
 
 export type ModelUseOptions = {
   readonly allow?: readonly string[];
@@ -48,6 +49,8 @@ export type ModelTrainOptions = {
   /** Whether a better one is put in force. */
   readonly deploy?: boolean;
   readonly lora?: LoraWish | undefined;
+  /** Whether, and of how much, a language model writes questions. */
+  readonly writing?: Writing | undefined;
   readonly wait: boolean;
   readonly json: boolean;
   readonly signal: AbortSignal;
@@ -56,12 +59,18 @@ export type ModelTrainOptions = {
 export async function runModelTrain(
   terminal: Terminal,
   client: Client,
-  { seed, keepNumbers, again, deploy = false, lora, wait, json, signal }: ModelTrainOptions,
+  { seed, keepNumbers, again, deploy = false, lora, writing, wait, json, signal }: ModelTrainOptions,
 ): Promise<void> {
   const http = await client.http();
-  if (again !== undefined && (seed !== undefined || keepNumbers || deploy || lora))
+  if (again !== undefined && (seed !== undefined || keepNumbers || deploy || lora || writing))
     throw new NikaError("invalid", "With --again everything else is as it was; leave the other flags out.");
-  const wish = { keepsNumbers: keepNumbers, deploys: deploy, ...(seed !== undefined && { seed }), ...(lora && { lora }) };
+  const wish = {
+    keepsNumbers: keepNumbers,
+    deploys: deploy,
+    ...(seed !== undefined && { seed }),
+    ...(lora && { lora }),
+    ...(writing && { writing }),
+  };
   const id =
     again === undefined
       ? await http.mutation(api.models.train, wish)
@@ -86,13 +95,15 @@ export async function runModelList(terminal: Terminal, client: Client, { json }:
   for (const line of generationLines(await http.query(api.generations.current, {})))
     for (const part of wrap(line, terminal.width)) terminal.line(part);
   if (models.length === 0) return terminal.line("No model was trained yet; `nika model train` does.");
+  const verdicts = { better: "better", rejected: "not better", refused: "not trained" } as const;
   const rows = models.map((model) => [
     model.id.slice(0, 8),
-    new Date(model.at).toISOString().slice(0, 16).replace("T", " "),
-    model.result?.verdict ?? model.state,
+    momentOf(model.at),
+    model.result ? verdicts[model.result.verdict] : model.state,
     oneLine(model.result?.says ?? model.problem ?? ""),
   ]);
   for (const line of table(rows, { width: terminal.width, give: [3] })) terminal.line(line);
+  terminal.note("`nika model show ID` says what a verdict rests on; `nika model deploy ID` puts a better one in force.");
 }
 
 export async function runModelShow(
@@ -117,6 +128,9 @@ function show(terminal: Terminal, model: ModelView, json: boolean): void {
   for (const line of modelLines(model)) for (const part of wrap(line, terminal.width)) terminal.line(part);
 }
 
+const writtenLine = ({ pairs, rivals, by }: NonNullable<ModelResult["written"]>): string =>
+  `Made by ${by.map(oneLine).join(", ")}: ${countOf(pairs, "pair")}, and ${countOf(rivals, "passage")} that only look like answers.`;
+
 /** The record as lines. */
 function modelLines({ id, state, problem, result, seed }: ModelView): string[] {
   if (!result) return [`Model ${id.slice(0, 8)}: ${state}.`, ...(problem === undefined ? [] : [oneLine(problem)])];
@@ -130,13 +144,27 @@ function modelLines({ id, state, problem, result, seed }: ModelView): string[] {
     `Model ${id.slice(0, 8)}: ${verdicts[result.verdict]}. ${oneLine(result.says)}`,
     `Data ${result.dataSha256.slice(0, 12)}: ${countOf(result.trainingPairs, "pair")} of ${countOf(result.documents, "document")}, ${result.askedPairs} of them asked by people; ` +
       `judged by ${countOf(result.testQuestions, "question")}, ${result.madeTestQuestions} of them made. Seed ${seed}.`,
+    ...(result.written ? [writtenLine(result.written)] : []),
     ...(trained
       ? [
-          `Recipe: temperature ${trained.temperature}, rate ${trained.rate}, ${countOf(trained.epochs, "epoch")}, ${Math.round(trained.share * 100)} % of what was learned; ` +
+          `Recipe: ${stepsOf(trained)}; ` +
             `vectors ${trained.fusion.dense} to words ${trained.fusion.lexical}, by ${trained.fusion.method}. Files ${trained.sha256.slice(0, 12)}, ${(trained.sizeBytes / 2 ** 20).toFixed(1)} MiB.`,
         ]
       : []),
     ...(trained?.lora ? loraLines(trained.lora) : []),
     ...checks.map(({ name, passed, says }) => `${passed ? "  ok" : "FAIL"}  ${oneLine(name)}: ${oneLine(says)}`),
+    ...(checks.length > 0 ? [legend] : []),
+    ...(result.verdict === "better" ? [`\`nika model deploy ${id.slice(0, 8)}\` has searches go by it.`] : []),
   ];
 }
+
+/** What the measures mean, for who never heard of them. */
+export const legend =
+  "By vectors: by meaning alone; both together: as searches are, words included. NDCG@10: how high the right passages stand, from 0, never among the first " +
+  "ten, to 1, always first; MRR@10: the same of the first right one; Recall@10: the share of right documents among the first ten.";
+
+/** A model that is best as its texts made it took no step after that. */
+const stepsOf = ({ epochs, temperature, rate, share }: NonNullable<ModelResult["trained"]>): string =>
+  epochs === 0
+    ? "as texts and uses made it in closed form, no step of training after that"
+    : `temperature ${temperature}, rate ${rate}, ${countOf(epochs, "epoch")}, ${Math.round(share * 100)} % of what was learned`;

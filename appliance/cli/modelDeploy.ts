@@ -1,12 +1,12 @@
 /** `nika model deploy` and `rollback`: which model searches go by. */
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
-import type { GenerationsView, GenerationView } from "../../convex/model/generation.ts";
+import { wantedOf, type GenerationsView, type GenerationView } from "../../convex/model/generation.ts";
 import type { Client } from "./client.ts";
 import { withLive } from "./live.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
-import { oneLine } from "./text.ts";
+import { momentOf, oneLine } from "./text.ts";
 
 export type ModelDeployOptions = {
   /** "baseline", "bge", or the beginning of the id of a model that was trained here. */
@@ -78,8 +78,8 @@ export async function runModelRollback(terminal: Terminal, client: Client, { jso
   const { embedderId, gaveUp } = became;
   terminal.line(
     gaveUp
-      ? `The move is given up; searches go by ${embedderId === "" ? "the embedder they had" : embedderId}, as before.`
-      : `Searches go by ${embedderId} again, with all that was written since. The other one's vectors are dropped.`,
+      ? `The move is given up; searches go by ${embedderId === "" ? "the embedder they had" : nameOf({ wanted: wantedOf(embedderId) })}, as before.`
+      : `Searches go by ${nameOf({ wanted: wantedOf(embedderId) })} again, with all that was written since. The other one's vectors are dropped.`,
   );
 }
 
@@ -100,7 +100,7 @@ export function generationLines({ live, moving, kept, keptUntil }: GenerationsVi
   ];
 }
 
-const nameOf = ({ wanted, embedderId }: GenerationView): string =>
-  wanted === "baseline" || wanted === "bge" ? wanted : (embedderId ?? wanted.slice(0, 8));
+const nameOf = ({ wanted }: Pick<GenerationView, "wanted">): string =>
+  wanted === "baseline" || wanted === "bge" ? wanted : `model ${wanted.slice(0, 8)}`;
 
-const day = (at: number | undefined): string => new Date(at ?? 0).toISOString().slice(0, 16).replace("T", " ");
+const day = (at: number | undefined): string => momentOf(at ?? 0);

@@ -7,7 +7,7 @@ import { modelCard } from "../../convex/model/modelCard.ts";
 import type { Client } from "./client.ts";
 import { meant } from "./documents.ts";
 import { withLive } from "./live.ts";
-import { findModel } from "./model.ts";
+import { findModel, legend } from "./model.ts";
 import type { Terminal } from "./terminal.ts";
 import { countOf, oneLine, table, wrap } from "./text.ts";
 
@@ -55,22 +55,26 @@ export function comparisonLines(result: Comparison, width: number): string[] {
     measure("Recall@10 by vectors", ({ dense }) => dense.recall.toFixed(3)),
     measure("Recall@10 both together", ({ hybrid }) => hybrid.recall.toFixed(3)),
     measure("joined with words", ({ fusion }) => `by ${fusion.method}, ${fusion.dense} to ${fusion.lexical}`),
-    measure("size", ({ sizeBytes }) => `${(sizeBytes / 2 ** 20).toFixed(1)} MiB`),
+    measure("size", ({ sizeBytes }) => (sizeBytes === 0 ? "built in" : `${(sizeBytes / 2 ** 20).toFixed(1)} MiB`)),
     measure("a question takes", ({ latencyMs }) => `${latencyMs.toFixed(1)} ms`),
   ];
   const differences = [
     ["by vectors", result.denseDifference],
     ["both together", result.hybridDifference],
   ] as const;
-  const answered = (is: boolean | undefined): string => (is === undefined ? "" : is ? "answered" : "LOST");
+  const answered = (is: boolean | undefined): string => (is === undefined ? "" : is ? "answered" : "not in first 10");
   return [
     `On ${countOf(questions, "question")} about documents that no example is about, ${madeQuestions} of them made (data ${result.dataSha256.slice(0, 12)}):`,
     ...table(rows, { width, give: [1, 2] }),
     ...differences.flatMap(([name, difference]) =>
       difference
-        ? [`Difference ${name}: ${signed(difference.mean)} (${signed(difference.from)} to ${signed(difference.to)})`]
+        ? [
+            `Difference ${name}: ${signed(difference.mean)} (${signed(difference.from)} to ${signed(difference.to)}), ${meaningOf(difference)}`,
+          ]
         : [],
     ),
+    "In brackets: where it lies with 95 % certainty.",
+    ...wrap(legend, width),
     ...section(
       "Both together, by kind",
       slices.map((slice) => [slice.name, String(slice.questions), slice.one.toFixed(3), slice.other?.toFixed(3) ?? ""]),
@@ -97,6 +101,10 @@ export function comparisonLines(result: Comparison, width: number): string[] {
 function section(title: string, rows: readonly (readonly string[])[], width: number): string[] {
   return rows.length === 0 ? [] : ["", `${title}:`, ...table(rows, { width, give: [0] })];
 }
+
+/** Only an interval on one side of 0 says anything. */
+const meaningOf = ({ from, to }: { from: number; to: number }): string =>
+  from > 0 ? "the second is better" : to < 0 ? "the first is better" : "which may be chance";
 
 const interval = ({ mean, from, to }: { mean: number; from: number; to: number }): string =>
   `${mean.toFixed(3)} (${from.toFixed(3)} to ${to.toFixed(3)})`;

@@ -130,3 +130,10 @@ export function spanOf(ms: number): string {
 export function countOf(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 }
+
+/** Day and time by the clock of this terminal, as in 2026-11-21 09:30. */
+export function momentOf(at: number): string {
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const time = new Date(at);
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}

@@ -4,7 +4,8 @@ import { generationLines } from "../../../appliance/cli/modelDeploy.ts";
 import type { GenerationView } from "../../../convex/model/generation.ts";
 import { fusionDefault } from "../../../convex/model/model.ts";
 
-const at = Date.UTC(2026, 10, 21, 9, 30);
+// By the clock of whoever reads it.
+const at = new Date(2026, 10, 21, 9, 30).getTime();
 const view = (number: number, more: Partial<GenerationView>): GenerationView => ({
   id: `${number}` as GenerationView["id"],
   number,
@@ -28,7 +29,7 @@ test("what is in force, on its way and kept is said with who wanted it, since wh
   assert.deepEqual(
     generationLines({ live: learned, moving, kept: view(1, { state: "kept" }), keptUntil: at + 3_600_000, past: [] }),
     [
-      "In force: nika-learned-k57-ab, since 2026-11-21 09:30, by the owner (“both are mine”).",
+      "In force: model k57learn, since 2026-11-21 09:30, by the owner (“both are mine”).",
       "On its way: bge, by the schedule, 25 % copied.",
       "Kept: baseline, until 2026-11-21 10:30; `nika model rollback` goes back to it.",
     ],
