@@ -88,9 +88,22 @@ export const beat = systemMutation({
   },
 });
 
-/** It says that it is not what was rented, or that it has to go. */
+/** It is not what was paid for: it ends, its work goes elsewhere, and its place is passed over for a while. */
+export const refuse = systemMutation({
+  args: { ...vMachineWord, says: v.string() },
+  returns: v.null(),
+  handler: async (turn, { machineId, epoch, says }) => {
+    const machine = await turn.db.get(machineId);
+    if (machine?.epoch !== epoch) return null;
+    const failure = { kind: "invalid" as const, scope: "type" as const, says };
+    await move(turn, { ...machine, life: { ...machine.life, failure } }, { type: "end", why: "unfit" });
+    return null;
+  },
+});
+
+/** It says that it has to go. */
 export const leave = systemMutation({
-  args: { ...vMachineWord, why: v.union(v.literal("unfit"), v.literal("preempted"), v.literal("idle"), v.literal("finished")) },
+  args: { ...vMachineWord, why: v.union(v.literal("preempted"), v.literal("idle"), v.literal("finished")) },
   returns: v.null(),
   handler: async (turn, { machineId, epoch, why }) => {
     const machine = await turn.db.get(machineId);

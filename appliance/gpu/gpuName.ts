@@ -5,13 +5,19 @@
 
 /** `memoryMb` of each, of 10^6 bytes; only asked for where the name alone does not tell. */
 export function gpuName(vendorName: string, memoryMb?: number): string {
-  const plain = vendorName
-    .toUpperCase()
-    .replaceAll(/[\s_-]+/g, "-")
-    .replace(/-VWS$|-\d+G$/, "");
+  const plain = plainOf(vendorName);
   for (const [pattern, name] of named) if (pattern.test(plain)) return typeof name === "string" ? name : name(plain, memoryMb);
   return plain.replaceAll(/^(NVIDIA-)?(TESLA-)?/g, "");
 }
+
+/** Whether it is a kind that is known here, so that two spellings of it come to one name. */
+export const isNamed = (vendorName: string): boolean => named.some(([pattern]) => pattern.test(plainOf(vendorName)));
+
+const plainOf = (vendorName: string): string =>
+  vendorName
+    .toUpperCase()
+    .replaceAll(/[\s_-]+/g, "-")
+    .replace(/-VWS$|-\d+G$/, "");
 
 const sized =
   (name: string, [small, large]: readonly [number, number], isLarge: RegExp) =>

@@ -12,6 +12,12 @@ export const vGpuFact = v.object({
   driver: v.string(),
   /** Compute capability, "9.0"; absent where the driver does not tell. */
   compute: v.optional(v.string()),
+  /** Since it was started: errors of its memory that could not be corrected. */
+  memoryErrors: v.optional(v.number()),
+  /** Part of its memory is given up at its next start. */
+  isRetiring: v.optional(v.boolean()),
+  /** Its own hardware slows it down, for heat or want of power. */
+  isThrottled: v.optional(v.boolean()),
 });
 export type GpuFact = Infer<typeof vGpuFact>;
 

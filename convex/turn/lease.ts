@@ -15,7 +15,7 @@ import {
   type MachineLife,
   type MachineOwner,
 } from "../model/machine.ts";
-import { blockFor, blockName, blockNames, isForWantOfRoom, learn, placeOf, type News } from "../model/posterior.ts";
+import { blockFor, blockMaxMs, blockName, blockNames, isForWantOfRoom, learn, placeOf, type News } from "../model/posterior.ts";
 import { nothingCounted, readSettings, recount, refusalOf } from "./budget.ts";
 import { enqueue } from "./enqueue.ts";
 import { record } from "./event.ts";
@@ -202,6 +202,11 @@ async function follow(turn: Turn, machine: Machine, before: MachineLife): Promis
   if (why === "createFailed" && failure) {
     await block(turn, machine, failure);
     if (failure.kind === "noCapacity") await learnOf(turn, machine, { type: "refused" });
+  }
+  if (why === "unfit") {
+    // The vendor is likely to hand out the same one again at once.
+    if (failure) await block(turn, machine, { ...failure, retryAfterMs: blockMaxMs });
+    await learnOf(turn, machine, { type: "refused" });
   }
   if (life.bootedAt !== undefined) await learnOf(turn, machine, { type: "ran", ms: turn.now - life.bootedAt });
   if (why === "preempted") await learnOf(turn, machine, { type: "lost" });

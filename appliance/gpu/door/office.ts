@@ -15,6 +15,7 @@ import type { Files } from "../../../functions/ports/files.ts";
 import type { State } from "../../../functions/ports/state.ts";
 import type { Work } from "../agent/guest/agent.ts";
 import { gatherBeats } from "./beats.ts";
+import { findFlaw } from "./fitness.ts";
 import type { DoorState, Let } from "./door.ts";
 import type { Pass } from "./passes.ts";
 import type { Shelf } from "./shelf.ts";
@@ -113,6 +114,12 @@ export function openOffice(options: OfficeOptions): DoorState & { prune(): Promi
       }
       const enrolled = await state.mutation(internal.machineBeats.enrol, { key, secretHash });
       const { machineId, epoch, deadline, ask, gpuJobId, lane, offer } = enrolled;
+      const flaw = findFlaw(offer, facts);
+      if (flaw !== undefined) {
+        log(`gpu: a machine of ${offer.provider} (${offer.type}) is sent away. ${flaw}`);
+        await state.mutation(internal.machineBeats.refuse, { machineId, epoch, says: flaw });
+        throw denied();
+      }
       const { [parcelVariable]: parcel, [proofVariable]: proof, ...environment } = ask?.environment ?? {};
       const order = lane === undefined ? undefined : await workers?.order({ machineId, offer });
       const worker = order && {

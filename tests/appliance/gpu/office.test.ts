@@ -12,6 +12,8 @@ import { openPasses } from "../../../appliance/gpu/door/passes.ts";
 import { openShelf } from "../../../appliance/gpu/door/shelf.ts";
 import { internal } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
+import type { MachineFacts } from "../../../convex/model/agent.ts";
+import type { Offer } from "../../../convex/model/gpu.ts";
 import { fakeFiles } from "../../fakes/files.ts";
 import { installId } from "../../fakes/gpu/fleet.ts";
 import { offerAt, openPlain } from "../../fakes/gpu/plain.ts";
@@ -39,10 +41,11 @@ async function open() {
   const ask = { label: "train", command: ["true"], need: {}, runMsMax: 3_600_000 };
   const jobId = await state.mutation(internal.gpuJobs.add, { ask });
 
-  /** The next machine of the job, let in; it says things by this. */
-  async function nextMachine(epoch: number) {
+  /** The next machine of the job, let in unless it is told otherwise; it says things by this. */
+  async function nextMachine(epoch: number, how: { gpu?: Offer["gpu"]; says?: MachineFacts; isRefused?: true } = {}) {
     await state.mutation(internal.gpuJobs.placing, { gpuJobId: jobId });
-    const choices = [{ offer: offerAt("scaleway", "zone-1", Date.now(), 0), capability }];
+    const { gpu: _gpu, ...bare } = offerAt("scaleway", "zone-1", Date.now(), 0);
+    const choices = [{ offer: { ...bare, ...(how.gpu && { gpu: how.gpu }) }, capability }];
     const machineId = await state.mutation(internal.gpuJobs.placed, { gpuJobId: jobId, installId, choices, says: "" });
     assert.ok(machineId);
     const intent = await state.mutation(internal.machines.asking, { machineId });
@@ -73,7 +76,11 @@ async function open() {
       const { status } = await say(`blob/${sha256}?offset=0&size=${bytes.length}`, bytes, "PUT");
       return { status, file: { path, sha256, sizeBytes: bytes.length } };
     };
-    const enrolled = await say("enrol", { token, nonce: `n${epoch}`, facts });
+    const enrolled = await say("enrol", { token, nonce: `n${epoch}`, facts: how.says ?? facts });
+    if (how.isRefused) {
+      assert.equal(enrolled.status, 401, enrolled.text);
+      return { machineId, say, put, work: { checkpoints: [] } };
+    }
     assert.equal(enrolled.status, 200, enrolled.text);
     let seq = 0;
     const beat = (work: string) => say("beat", { seq: ++seq, work, logBytes: 0, gpus: [], diskFreeMb: 1 });
@@ -131,4 +138,25 @@ test("results that a machine laid out just before it was given up give way to th
   const { file } = await second.put("weights", "of the second");
   assert.equal((await second.say("results", { files: [file], exitCode: 0 })).status, 200);
   assert.equal(readFileSync(join(shelf.results(jobId) ?? "", "weights"), "utf8"), "of the second");
+});
+
+test("a machine that is not what was paid for is sent away and ends; its work goes elsewhere, and its place is passed over", async () => {
+  const { state, nextMachine, view } = await open();
+  const gpu = { name: "H100", count: 1, memoryMb: 80_000 };
+  const other = { ...facts, gpus: [{ name: "NVIDIA L4", uuid: "GPU-1", memoryMb: 24_152, driver: "570.1" }] };
+  const { machineId, say } = await nextMachine(1, { gpu, says: other, isRefused: true });
+  const machine = await state.run((ctx) => ctx.db.get(machineId));
+  assert.deepEqual([machine?.life.state, machine?.life.why], ["ending", "unfit"]);
+  assert.match(machine?.life.failure?.says ?? "", /GPU 0 is an L4; an H100 is paid for/);
+  assert.equal((await view())?.state, "queued");
+  const { blocks, evidence } = await state.query(internal.machines.outlook, { now: Date.now() });
+  assert.equal(blocks[0]?.scope, "type");
+  assert.ok((blocks[0]?.until ?? 0) > Date.now() + 20 * 60_000);
+  assert.ok((evidence[0]?.refused ?? 0) > 0);
+  assert.equal((await say("beat", { seq: 1, work: "running", logBytes: 0, gpus: [], diskFreeMb: 1 })).status, 401);
+  const right = {
+    ...facts,
+    gpus: [{ name: "NVIDIA H100 PCIe", uuid: "GPU-2", memoryMb: 85_520, driver: "570.1", memoryErrors: 0 }],
+  };
+  await nextMachine(2, { gpu, says: right });
 });

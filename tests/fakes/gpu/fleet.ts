@@ -208,7 +208,8 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
           secretHash: secretOf(row.key),
         });
         working.set(id, { name: row.name, machineId, epoch, since: Date.now(), seq: 1, stage: "staging" });
-        if (agent.isUnfit === true) await state.mutation(internal.machineBeats.leave, { machineId, epoch, why: "unfit" });
+        if (agent.isUnfit === true)
+          await state.mutation(internal.machineBeats.refuse, { machineId, epoch, says: "It shows no GPU." });
       } catch {
         working.set(id, { name: row.name, machineId: row._id, epoch: -1, since: Date.now(), seq: 1, stage: "done" });
       }
@@ -216,7 +217,8 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
     }
     const { machineId, epoch } = known;
     known.seq += 1;
-    if (agent.beats !== false) await state.mutation(internal.machineBeats.beat, { beats: [{ machineId, epoch, seq: known.seq }] });
+    if (agent.beats !== false)
+      await state.mutation(internal.machineBeats.beat, { beats: [{ machineId, epoch, seq: known.seq }] });
     if (known.stage === "staging") {
       const isMeant = await state.mutation(internal.gpuJobs.started, { machineId, epoch, facts: ["simulated GPU"] });
       known.stage = isMeant ? "running" : "done";

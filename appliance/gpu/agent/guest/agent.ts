@@ -790,6 +790,9 @@ async function eachOf<T>(list: readonly T[], run: (one: T) => Promise<void>): Pr
 // ---------------------------------------------------------------- what the machine is
 
 const smiFields = "name,uuid,memory.total,driver_version,compute_cap";
+/** Asked apart: a driver that does not know one of these answers none of them. */
+const smiHealth =
+  "ecc.errors.uncorrected.volatile.total,retired_pages.pending,clocks_throttle_reasons.hw_thermal_slowdown,clocks_throttle_reasons.hw_power_brake_slowdown";
 const smiUse = "utilization.gpu,memory.used,temperature.gpu";
 let hasSmi: boolean | undefined;
 
@@ -805,7 +808,7 @@ function smi(setting: Setting, fields: string): string[][] {
     encoding: "utf8",
     timeout: 10_000,
   });
-  hasSmi = status === 0;
+  if (fields !== smiHealth) hasSmi = status === 0;
   if (status !== 0) return [];
   return stdout
     .trim()
@@ -817,12 +820,15 @@ function smi(setting: Setting, fields: string): string[][] {
 const toMb = (mib: string | undefined): number => Math.round((Number(mib) || 0) * 1.048576);
 
 function factsOf(setting: Setting): MachineFacts {
-  const gpus = smi(setting, smiFields).map(([name = "", uuid = "", memory, driver = "", compute]): GpuFact => ({
+  const found = smi(setting, smiFields);
+  const health = setting.simulatedGpus === undefined && found.length > 0 ? smi(setting, smiHealth) : [];
+  const gpus = found.map(([name = "", uuid = "", memory, driver = "", compute], index): GpuFact => ({
     name,
     uuid,
     memoryMb: setting.simulatedGpus === undefined ? toMb(memory) : Number(memory),
     driver,
     ...(compute !== undefined && /^\d/.test(compute) && { compute }),
+    ...healthOf(health[index]),
   }));
   return {
     gpus,
@@ -831,6 +837,16 @@ function factsOf(setting: Setting): MachineFacts {
     memoryMb: Math.round(totalmem() / 1e6),
     diskFreeMb: diskFreeMb(setting.folder),
     system: `${systemType()} ${release()}`,
+  };
+}
+
+/** What is not told ("[N/A]") is left out. */
+function healthOf([errors = "", retiring, hot, starved]: readonly string[] = []): Partial<GpuFact> {
+  const isThrottled = hot === "Active" || starved === "Active";
+  return {
+    ...(/^\d+$/.test(errors) && { memoryErrors: Number(errors) }),
+    ...(retiring === "Yes" && { isRetiring: true }),
+    ...(isThrottled && { isThrottled }),
   };
 }
 
