@@ -3,8 +3,11 @@
  * themselves stay in the database, so memory is a quarter of the raw vectors.
  *
  * A scan is bound by memory, so it reads half of it: the rows' high nibbles give a coarse score each, and the best few hundred are
- * scored again with all their bits. How far the coarse scores of those were off tells whether a row outside could still belong
- * to the best; if it could, all rows are scanned with all bits. So nothing is lost that a plain scan would have found.
+ * scored again with all their bits. How far the coarse scores of those were off tells which rows outside could still belong to the best;
+ * these are scored again, too, or, when they are many, all rows. So nothing is lost that a plain scan would have found.
+ *
+ * Rows and questions are turned the same way first, which leaves every dot product as it is: each number becomes a sum of many, so that none
+ * stands out. Where a few numbers are large and most are nothing, rounding by the largest would leave little of the others.
  */
 import { openKernel, openMemory, pageBytes, type Kernel, type Memory } from "./kernel.ts";
 import { Best } from "./ranking.ts";
@@ -16,7 +19,6 @@ const rowsPerBlockMax = 4096;
 const lane = 32; // The kernel eats rows in steps of 32 numbers.
 const queryMax = 8191; // 14 bits, signed.
 const coarseMax = 127;
-
 /** From this share of all rows on, scanning all of them in order beats looking the wanted ones up. */
 const scanShare = 0.25;
 /** What a coarse look is worth trying for: with fewer rows it saves nothing. */
@@ -25,8 +27,14 @@ const coarseRowsMin = 8192;
 const refined = (count: number): number => 256 + 8 * count;
 /** A score is off by more than this many times its usual error once in three million. */
 const doubt = 5;
+/** What a coarse look leaves to be scored again, as a share of all rows: from here on it saves nothing. */
+const leftShare = 0.2;
 /** Coarse looks that are left out after one that did not suffice: where vectors lie that close together, the next would not either. */
 const restAfterDoubt = 16;
+
+/** Half of them minus, without a pattern, and the same for ever. */
+const signOf = (i: number): number =>
+  Math.imul(Math.imul(i + 1, 0x9e3779b1) ^ 0x5bd1e995, 0x85ebca6b + 2 * i) >>> 31 === 0 ? 1 : -1;
 
 type Looked = { readonly query: Uint8Array; readonly isCoarse: boolean; readonly version: number };
 
@@ -36,6 +44,10 @@ export class DenseIndex {
   /** Numbers in a row, filled up to whole lanes. */
   readonly #width: number;
   readonly #half: number;
+  /** Numbers that are mixed with each other: the largest power of two that a row is made of. */
+  readonly #stretch: number;
+  readonly #signs: Float64Array;
+  readonly #turned: Float64Array;
   readonly #rowsPerBlock: number;
   readonly #blockBytes: number;
   readonly #out: number;
@@ -59,6 +71,9 @@ export class DenseIndex {
     this.dimensions = dimensions;
     this.#width = Math.ceil(dimensions / lane) * lane;
     this.#half = this.#width / 2;
+    this.#stretch = this.#width & -this.#width;
+    this.#turned = new Float64Array(this.#width);
+    this.#signs = Float64Array.from(this.#turned, (_, i) => signOf(i) / Math.sqrt(this.#stretch));
     this.#rowsPerBlock = Math.min(rowsPerBlockMax, Math.max(64, 2 ** Math.floor(Math.log2(blockBytesTarget / this.#width))));
     this.#blockBytes = this.#rowsPerBlock * (this.#width + 8);
     this.#out = this.#width * 3;
@@ -83,18 +98,18 @@ export class DenseIndex {
     const row = this.#rowOf(slot);
     const scales = this.#scales(block);
     if (Number.isNaN(scales[row])) this.#count++;
+    const numbers = this.#turn(vector);
     let max = 0;
-    for (let i = 0; i < vector.length; i++) max = Math.max(max, Math.abs(vector[i]!));
+    for (let i = 0; i < numbers.length; i++) max = Math.max(max, Math.abs(numbers[i]!));
     const scale = max === 0 ? 1 : max / 127;
     const inverse = 1 / scale;
-    const { length } = vector;
     const high = new Uint8Array(this.#memory.buffer, this.#highAt(block) + row * this.#half, this.#half);
     const low = new Uint8Array(this.#memory.buffer, this.#lowAt(block) + row * this.#half, this.#half);
     for (let at = 0; at < high.length; at++) {
       const i = (at >> 4) * lane + (at & 15);
-      // Adding a half and truncating rounds, since the sum is positive. What fills a row up is met by zeros in the query.
-      const one = i < length ? (vector[i]! * inverse + 128.5) | 0 : 0;
-      const other = i + 16 < length ? (vector[i + 16]! * inverse + 128.5) | 0 : 0;
+      // Adding a half and truncating rounds, since the sum is positive.
+      const one = (numbers[i]! * inverse + 128.5) | 0;
+      const other = (numbers[i + 16]! * inverse + 128.5) | 0;
       high[at] = (one >> 4) | (other & 240);
       low[at] = (one & 15) | ((other & 15) << 4);
     }
@@ -147,19 +162,38 @@ export class DenseIndex {
     return slots.filter((_, i) => scores[i]! >= lowest);
   }
 
-  /** Undefined when a row that was not scored again could belong to the best. */
+  /** Undefined when too many rows had to be scored again. */
   #coarsely(count: number, among: Uint32Array | undefined): Best | undefined {
     this.#lookAt(true);
     const coarse = this.#bestOfLooked(refined(count), among);
-    const slots = coarse.places();
-    const best = new Best(count);
-    const scores = this.#pick(slots);
-    let squares = 0;
-    for (const [i, slot] of slots.entries()) {
-      best.offer(slot, scores[i]!);
-      squares += (scores[i]! - this.#lookedScore(slot)) ** 2;
+    let slots = coarse.places();
+    for (let outside = coarse.cut; ;) {
+      const best = new Best(count);
+      const scores = this.#pick(slots);
+      let squares = 0;
+      for (const [i, slot] of slots.entries()) {
+        best.offer(slot, scores[i]!);
+        squares += (scores[i]! - this.#lookedScore(slot)) ** 2;
+      }
+      const needed = best.cut - doubt * Math.sqrt(squares / slots.length);
+      if (outside <= needed) return best;
+      slots = this.#lookedAbove(needed, among);
+      if (slots.length > leftShare * (among?.length ?? this.#count)) return undefined;
+      outside = needed;
     }
-    return coarse.cut + doubt * Math.sqrt(squares / slots.length) < best.cut ? best : undefined;
+  }
+
+  /** Slots with at least this score in the last look. */
+  #lookedAbove(score: number, among: Uint32Array | undefined): Uint32Array {
+    if (among) return among.filter((slot) => slot < this.#blocks * this.#rowsPerBlock && this.#lookedScore(slot) >= score);
+    const found: number[] = [];
+    const list = new Uint32Array(this.#memory.buffer, this.#list, this.#rowsPerBlock);
+    for (let block = 0; block < this.#blocks; block++) {
+      const first = block * this.#rowsPerBlock;
+      const n = this.#kernel.above(this.#scores(block).byteOffset, this.#rowsPerBlock, score, this.#list);
+      for (let i = 0; i < n; i++) found.push(first + list[i]!);
+    }
+    return Uint32Array.from(found);
   }
 
   /** Fills every block's scores, unless they are those of this very question. */
@@ -234,7 +268,8 @@ export class DenseIndex {
   }
 
   /** The query as whole numbers with a scale of its own, which leaves the order alone and so is never multiplied back. */
-  #setQuery(query: Float32Array): void {
+  #setQuery(given: Float32Array): void {
+    const query = this.#turn(given);
     let max = 0;
     for (let i = 0; i < query.length; i++) max = Math.max(max, Math.abs(query[i]!));
     const factor = max === 0 ? 0 : 1 / max;
@@ -255,6 +290,23 @@ export class DenseIndex {
     this.#offset = -128 * sum;
     // The low nibbles are taken as their mean.
     this.#coarseOffset = (queryMax / coarseMax) * (7.5 - 128) * coarseSum;
+  }
+
+  /** Valid until the next vector is turned. */
+  #turn(vector: Float32Array): Float64Array {
+    const [turned, signs, stretch] = [this.#turned, this.#signs, this.#stretch];
+    const width = turned.length;
+    for (let i = 0; i < width; i++) turned[i] = i < vector.length ? vector[i]! * signs[i]! : 0;
+    // The fast Walsh-Hadamard transform of each stretch.
+    for (let half = 1; half < stretch; half *= 2)
+      for (let from = 0; from < width; from += half * 2)
+        for (let i = from, end = from + half; i < end; i++) {
+          const one = turned[i]!;
+          const other = turned[i + half]!;
+          turned[i] = one + other;
+          turned[i + half] = one - other;
+        }
+    return turned;
   }
 
   #grow(): void {

@@ -76,6 +76,28 @@ for (const [name, kernel] of [
   });
 }
 
+test("a look at half the bits loses none of the best where vectors are counts: a few large numbers, a common part, and zeros", () => {
+  const from = random(6);
+  const [dimensions, count] = [64, 12_000];
+  const index = new DenseIndex(dimensions);
+  const draw = (): Float32Array => {
+    const counts = new Float32Array(dimensions).fill(1, 0, 8);
+    for (let i = 0; i < 12; i++) counts[Math.floor(from.next() ** 2 * dimensions)]! += 1;
+    return unit(counts);
+  };
+  const vectors = Array.from({ length: count }, draw);
+  for (const [slot, vector] of vectors.entries()) index.set(slot, vector);
+
+  for (let i = 0; i < 20; i++) {
+    const query = draw();
+    const found = new Set(index.candidates(query, 60));
+    const scoreOf = (slot: number): number => vectors[slot]!.reduce((sum, value, d) => sum + value * query[d]!, 0);
+    // Counts tie, so what is found must be as good as the true best, not the same.
+    const worst = scoreOf(nearestOf(vectors, query, 10).at(-1)!);
+    assert.ok([...found].filter((slot) => scoreOf(slot) >= worst - 1e-6).length >= 10);
+  }
+});
+
 test("asking for more than there is gives all there is, and an empty index gives nothing", () => {
   const index = new DenseIndex(4);
   assert.deepEqual([...index.candidates(Float32Array.of(1, 0, 0, 0), 5)], []);
