@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { NikaError } from "../convex/model/error.ts";
 import type { VisualConfig } from "./embedder/visual.ts";
 import type { EyesConfig } from "./eyes.ts";
+import type { LanguageModelConfig } from "./languageModel/languageModel.ts";
 
 /** N-I-K-A on a phone's keys. */
 export const portDefault = 6452;
@@ -41,6 +42,8 @@ export type Config = {
   readonly visual: VisualConfig;
   /** What reads pictures of text. */
   readonly eyes: EyesConfig;
+  /** What writes questions to learn from, where the owner asks for it. */
+  readonly languageModel: LanguageModelConfig | undefined;
   /** Where the key of secrets is instead of under DATA/keys: a file, or a credential that systemd holds. */
   readonly tenantKeyFile: string | undefined;
   /** What this machine joins an appliance with as a worker, where no file or prompt gives it. */
@@ -83,6 +86,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     telegramUrl: toUrl(environment, "NIKA_TELEGRAM_URL") ?? "https://api.telegram.org",
     visual: toVisual(environment),
     eyes: toEyes(environment),
+    languageModel: toLanguageModel(environment),
     tenantKeyFile: toTenantKeyFile(environment),
     workerSecret: environment["NIKA_WORKER_TOKEN"] || undefined,
     slots: toSlots(environment["NIKA_SLOTS"]),
@@ -180,6 +184,14 @@ function toVision(environment: Environment): EyesConfig["vision"] {
   if (type === "openai" && url === undefined)
     throw new NikaError("invalid", "NIKA_VISION is openai, so NIKA_VISION_URL must be set too.");
   return { type, url, model: environment["NIKA_VISION_MODEL"] ?? visionModels[type], apiKey: environment["NIKA_VISION_KEY"] };
+}
+
+function toLanguageModel(environment: Environment): LanguageModelConfig | undefined {
+  const url = toUrl(environment, "NIKA_LLM_URL");
+  if (url === undefined) return undefined;
+  const model = environment["NIKA_LLM_MODEL"];
+  if (!model) throw new NikaError("invalid", "NIKA_LLM_URL is set, so NIKA_LLM_MODEL must be set too.");
+  return { url, model, apiKey: environment["NIKA_LLM_KEY"] || undefined };
 }
 
 function toUrl(environment: Environment, name: string): string | undefined {

@@ -59,6 +59,7 @@ import { openState } from "./state.ts";
 import { openStore } from "./store.ts";
 import { openTelegram } from "./telegram/telegram.ts";
 import { ownTools } from "./tools.ts";
+import { writerOf } from "./languageModel/languageModel.ts";
 import { openTrainer } from "./trainer/trainer.ts";
 import { openTuning } from "./tuning.ts";
 import { openUses } from "./uses.ts";
@@ -124,6 +125,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   const { record, embedders } = generations;
   const trainer = openTrainer({ modelsDir: config.models.dir, embedders, live: () => generations.live() });
   opened.defer(() => trainer.close());
+  const languageModel = await writerOf({ config: config.languageModel, secrets });
   const tuner = openTuning({ ...config, modelsDir: config.models.dir, generations, log });
   opened.defer(() => tuner.close());
   const vault = qdrantVectors({ ...store, embedderId: embedder.id, record });
@@ -175,6 +177,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
       return mcp.discover.port;
     },
     trainer,
+    languageModel,
     tuner,
     gpu: rented.gpu,
     providers: rented.providers,

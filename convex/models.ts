@@ -14,6 +14,7 @@ import {
   type ModelView,
 } from "./model/model.ts";
 import { wantedOf } from "./model/generation.ts";
+import { vWriting, writingPassagesMax } from "./model/written.ts";
 import { enqueue } from "./turn/enqueue.ts";
 import { record } from "./turn/event.ts";
 import { begin, generationIn, movingOf } from "./turn/generation.ts";
@@ -41,10 +42,13 @@ export const train = ownerMutation({
     keepsNumbers: v.optional(v.boolean()),
     deploys: v.optional(v.boolean()),
     lora: v.optional(vLoraWish),
+    writing: v.optional(vWriting),
   },
   returns: v.id("models"),
-  handler: (turn, { seed = 1, keepsNumbers = false, deploys = false, lora }) =>
-    start(turn, { seed, isScrubbed: !keepsNumbers, ...(deploys && { deploys }), ...(lora && { lora }) }),
+  handler: (turn, { seed = 1, keepsNumbers = false, deploys = false, lora, writing }) => {
+    const wish = { ...(deploys && { deploys }), ...(lora && { lora }), ...(writing && { writing }) };
+    return start(turn, { seed, isScrubbed: !keepsNumbers, ...wish });
+  },
 });
 
 /** Makes a model once more from its record, of what was remembered then. Whether it is the same is written down with it. */
@@ -57,8 +61,10 @@ export const trainAgain = ownerMutation({
     if (!model) throw new NikaError("missing", "There is no such model; `nika model list` shows those there are.");
     if (model.lora)
       throw new NikaError("invalid", "One that was trained beside a base is not made again to the byte; train another one.");
-    const { seed, isScrubbed, at, until = at } = model;
-    return start(turn, { seed, isScrubbed, until, againOf: model._id });
+    const { seed, isScrubbed, at, until = at, writing } = model;
+    // Of what was written then; nobody is asked anything more.
+    const kept = writing && { writing: { passagesMax: 0, sends: false } };
+    return start(turn, { seed, isScrubbed, until, againOf: model._id, ...kept });
   },
 });
 
@@ -72,12 +78,15 @@ export const trainDue = systemMutation({
   },
 });
 
-type Start = Pick<Doc<"models">, "seed" | "isScrubbed" | "until" | "againOf" | "deploys" | "lora">;
+type Start = Pick<Doc<"models">, "seed" | "isScrubbed" | "until" | "againOf" | "deploys" | "lora" | "writing">;
 
 async function start(turn: Turn, wish: Start): Promise<Id<"models">> {
-  const { seed, lora } = wish;
+  const { seed, lora, writing } = wish;
   if (!Number.isInteger(seed) || seed < 0 || seed >= seedMax)
     throw new NikaError("invalid", `A seed is a whole number from 0 to below ${seedMax}.`);
+  const isCount = (count: number): boolean => Number.isInteger(count) && count >= 0 && count <= writingPassagesMax;
+  if (writing && !isCount(writing.passagesMax))
+    throw new NikaError("invalid", `A language model may be asked about 1 to ${writingPassagesMax} passages at a time.`);
   const allowed = (await turn.db.query("learning").first())?.scopes ?? [];
   if (allowed.length === 0)
     throw new NikaError("invalid", "Nothing of your use is remembered yet; allow it with `nika model use --allow private`.");
@@ -102,13 +111,19 @@ export const get = systemQuery({
   args: { modelId: v.id("models") },
   returns: v.union(
     v.null(),
-    v.object({ seed: v.number(), isScrubbed: v.boolean(), until: v.number(), lora: v.optional(vLoraWish) }),
+    v.object({
+      seed: v.number(),
+      isScrubbed: v.boolean(),
+      until: v.number(),
+      lora: v.optional(vLoraWish),
+      writing: v.optional(vWriting),
+    }),
   ),
   handler: async (ctx, { modelId }) => {
     const row = await ctx.db.get(modelId);
     if (!row) return null;
-    const { seed, isScrubbed, at, until = at, lora } = row;
-    return { seed, isScrubbed, until, ...(lora && { lora }) };
+    const { seed, isScrubbed, at, until = at, lora, writing } = row;
+    return { seed, isScrubbed, until, ...(lora && { lora }), ...(writing && { writing }) };
   },
 });
 

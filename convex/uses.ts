@@ -22,7 +22,7 @@ import {
 } from "./model/use.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { readTally } from "./turn/tally.ts";
-import { dropComparisons, dropUse, forgetUsesOf } from "./turn/use.ts";
+import { dropComparisons, dropUse, dropWritten, forgetUsesOf } from "./turn/use.ts";
 
 const batchMax = 100; // One short transaction; the rest follows in the next.
 
@@ -76,9 +76,10 @@ export const eraseSome = systemMutation({
   returns: v.null(),
   handler: async (turn) => {
     await dropComparisons(turn);
+    const hasMore = await dropWritten(turn);
     const some = await turn.db.query("uses").withIndex("by_at").take(batchMax);
     for (const use of some) await dropUse(turn, use);
-    if (some.length === batchMax) await turn.scheduler.runAfter(0, internal.uses.eraseSome, {});
+    if (hasMore || some.length === batchMax) await turn.scheduler.runAfter(0, internal.uses.eraseSome, {});
     return null;
   },
 });

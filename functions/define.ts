@@ -6,6 +6,7 @@ import type { Embedder, Embedders } from "./ports/embedder.ts";
 import type { Files } from "./ports/files.ts";
 import type { Boots, Providers } from "./ports/gpu.ts";
 import type { Gpu } from "./ports/gpu.ts";
+import type { LanguageModel } from "./ports/languageModel.ts";
 import type { PictureVectors } from "./ports/pictures.ts";
 import type { Reader } from "./ports/reader.ts";
 import type { Reranker } from "./ports/reranker.ts";
@@ -37,6 +38,8 @@ export type Ports = {
   readonly servers?: Servers | undefined;
   /** Absent on a worker elsewhere: what was asked stays on this machine. */
   readonly trainer?: Trainer | undefined;
+  /** Absent where none is configured. */
+  readonly languageModel?: LanguageModel | undefined;
   /** Absent on a worker elsewhere, as the trainer is. */
   readonly tuner?: Tuner | undefined;
   /** Absent on a worker elsewhere: the vault is moved by the machine that holds the models. */

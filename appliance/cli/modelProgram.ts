@@ -2,19 +2,21 @@
 import type { Command } from "commander";
 import { clientOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
 import { addJudgeCommands } from "./modelJudgeProgram.ts";
-import { moneyFlag, toWish, type TuneFlags } from "./tune.ts";
+import { writingPassagesMax } from "../../convex/model/written.ts";
+import { moneyFlag, toWish, toWriting, type TuneFlags, type WriteFlags } from "./tune.ts";
 
 type UseFlags = { readonly allow?: readonly string[]; readonly nothing?: true; readonly erase?: true };
 
 type DeployFlags = { readonly anyway?: string; readonly wait: boolean };
 
-type TrainFlags = TuneFlags & {
-  readonly seed?: number;
-  readonly keepNumbers?: true;
-  readonly again?: string;
-  readonly deploy?: true;
-  readonly wait?: true;
-};
+type TrainFlags = TuneFlags &
+  WriteFlags & {
+    readonly seed?: number;
+    readonly keepNumbers?: true;
+    readonly again?: string;
+    readonly deploy?: true;
+    readonly wait?: true;
+  };
 
 export function addModelCommands(program: Command, context: Context): void {
   const model = program.command("model").summary("what Nika learns from how you use it");
@@ -54,6 +56,12 @@ export function addModelCommands(program: Command, context: Context): void {
       moneyFlag,
     )
     .option(
+      "--write <n>",
+      "have the language model of NIKA_LLM_URL write questions, and passages that only look like answers, about so many passages; what it wrote is kept",
+      countFlag(writingPassagesMax),
+    )
+    .option("--send", "with write: these passages may leave this machine, where the language model is another one")
+    .option(
       "--again <id>",
       "make this model once more from its record, of what was remembered then: it should be the same byte for byte",
     )
@@ -70,6 +78,7 @@ export function addModelCommands(program: Command, context: Context): void {
         deploy,
         wait,
         lora: toWish(flags),
+        writing: toWriting(flags),
         json: isJson(command),
         signal: context.signal,
       };

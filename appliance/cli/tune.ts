@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "commander";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Money } from "../../convex/model/gpu.ts";
 import type { LoraWish, ModelResult } from "../../convex/model/model.ts";
+import type { Writing } from "../../convex/model/written.ts";
 import { oneLine } from "./text.ts";
 
 const amount = /^(\d{1,6}(?:\.\d{1,2})?) ?(EUR|USD)$/iu;
@@ -24,6 +25,14 @@ export function toWish({ with: way, base, spend }: TuneFlags): LoraWish | undefi
   if (way === undefined && (base !== undefined || spend !== undefined))
     throw new NikaError("invalid", "`--base` and `--spend` belong to `--with lora`.");
   return way === "lora" ? { ...(base !== undefined && { base }), ...(spend && { costMax: spend }) } : undefined;
+}
+
+export type WriteFlags = { readonly write?: number; readonly send?: true };
+
+/** Undefined where no language model is to be asked. */
+export function toWriting({ write, send }: WriteFlags): Writing | undefined {
+  if (write === undefined && send === true) throw new NikaError("invalid", "`--send` belongs to `--write`.");
+  return write === undefined ? undefined : { passagesMax: write, sends: send === true };
 }
 
 type Lora = NonNullable<NonNullable<ModelResult["trained"]>["lora"]>;

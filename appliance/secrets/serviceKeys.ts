@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Secrets } from "../../functions/ports/secrets.ts";
 
 /** Services elsewhere whose keys are secrets of the same name. */
-const services = ["vision", "docling", "telegram"] as const;
+const services = ["vision", "docling", "telegram", "llm"] as const;
 
 /**
  * Takes over keys that lie in clear in DATA/keys/<service>.key: left by an earlier Nika, or put there by the owner as the quickest way to

@@ -7,6 +7,7 @@ import { wantedOf } from "../../convex/model/generation.ts";
 import type { Fusion, ModelResult } from "../../convex/model/model.ts";
 import type { Embedder } from "../../functions/ports/embedder.ts";
 import type { Comparing, Trainer, Training, Wanted } from "../../functions/ports/trainer.ts";
+import { isTable } from "../../ml/train/modelFiles.ts";
 import { openProcesses, ProcessLostError } from "../processes/processes.ts";
 
 /** A model as the process knows it: to be asked of the parent by its id. */
@@ -31,9 +32,6 @@ const memoryMiBMax = 3_072;
 /** Between two words of how far it is: an epoch of a large vault, on a machine that is busy. */
 const timeLimitMs = 30 * 60_000;
 const idleMs = 1_000;
-/** Of models that this trainer made or can better: they match wording. */
-const bettered = new Set(["baseline"]);
-
 export type TrainerOptions = {
   /** Where models lie, each in a folder of its name. */
   readonly modelsDir: string;
@@ -98,10 +96,10 @@ export function openTrainer({ modelsDir, live, embedders }: TrainerOptions): Tra
   return {
     train: async ({ modelId, ...training }, { signal, progress }) => {
       const inForce = await named("live");
-      if (!bettered.has(wantedOf(inForce.id)) && !inForce.id.startsWith("nika-learned-"))
+      if (wantedOf(inForce.id) !== "baseline" && !(await isTableIn(join(dir, wantedOf(inForce.id)))))
         throw new NikaError(
           "invalid",
-          "A model that knows meanings is in force; the one that can be trained on this machine matches wording and would not be better.",
+          "A model that knows meanings is in force; a table of words would not be better. `nika model train --with lora` trains one beside its base.",
         );
       working = { told: progress, modelId, signal };
       const from = await readFile(checkpointOf(modelId)).catch(() => undefined);
@@ -127,6 +125,12 @@ export function openTrainer({ modelsDir, live, embedders }: TrainerOptions): Tra
     },
     close: () => processes.close(),
   };
+}
+
+/** Whether a table of words lies there, as this trainer makes it; one that was trained beside a base has layers, and so has any other. */
+async function isTableIn(folder: string): Promise<boolean> {
+  const text = await readFile(join(folder, "config.json"), "utf8").catch(() => undefined);
+  return text !== undefined && isTable(text);
 }
 
 async function sizeOf(folder: string): Promise<number> {

@@ -7,7 +7,7 @@ import { splitByDocument } from "../../ml/dataset/split.ts";
 import { baselineEmbedder } from "../../ml/embed/baseline.ts";
 import { compareModels, type Asking } from "../../ml/evaluate/compare.ts";
 import { fromBytes, toBytes } from "../../ml/train/checkpoint.ts";
-import { digestOf, pairsOf, runCycle, toRegressions, type CycleResult } from "../../ml/train/cycle.ts";
+import { dataOf, digestOf, pairsOf, runCycle, toRegressions, type CycleResult } from "../../ml/train/cycle.ts";
 import { toQuestions, wordsOver } from "../../ml/train/ground.ts";
 import { learnDefault, type Checkpoint } from "../../ml/train/learn.ts";
 import { askParent, serve } from "../processes/serve.ts";
@@ -23,17 +23,25 @@ const ask = async (question: TrainerQuestion): Promise<unknown> => askParent(que
 
 serve(async (request: TrainerRequest): Promise<TrainerReply> => {
   if (request.type === "compare") return { type: "compared", result: await compare(request) };
-  const { passages, uses, scopes, pinned = [], seed, isScrubbed, live, from } = request;
+  const { passages, uses, written = [], scopes, pinned = [], seed, isScrubbed, live, from } = request;
   const options = { ...learnDefault, seed };
   // What a checkpoint belongs to: what comes with the request is all that training goes by.
   const of = createHash("sha256")
-    .update(JSON.stringify([passages, uses, scopes, seed, isScrubbed, live.id, options]))
+    .update(JSON.stringify([passages, uses, written, scopes, seed, isScrubbed, live.id, options]))
     .digest("hex");
   let toldAt = 0;
   let keptAt = performance.now();
   let [done, total] = [0, 1];
   const cycle = await runCycle(
-    { passages, uses, scopes, pinned, isScrubbed, live: { embed: (texts) => embed(live.id, texts), fusion: live.fusion } },
+    {
+      passages,
+      uses,
+      written,
+      scopes,
+      pinned,
+      isScrubbed,
+      live: { embed: (texts) => embed(live.id, texts), fusion: live.fusion },
+    },
     {
       learn: options,
       timed: (work) => {
@@ -73,7 +81,7 @@ async function embed(id: string, texts: readonly string[]): Promise<Float32Array
 
 async function compare(request: Extract<TrainerRequest, { type: "compare" }>): Promise<Comparison> {
   const { passages, uses, scopes, pinned = [], one, other } = request;
-  const pairs = await pairsOf({ passages, uses, scopes, isScrubbed: true }, learnDefault.seed);
+  const { pairs } = await pairsOf({ passages, uses, scopes, isScrubbed: true }, learnDefault.seed);
   const split = splitByDocument(pairs, passages);
   const questions = toQuestions(split.test, passages);
   const { testQuestions, madeTestQuestions } = countsOf(split);
@@ -92,17 +100,7 @@ async function compare(request: Extract<TrainerRequest, { type: "compare" }>): P
 }
 
 function toResult(cycle: CycleResult, against: string): ModelResult {
-  const { dataSha256, counts } = cycle.lineage;
-  const { used, reformulated, heading, span, written } = counts.training;
-  const shared = {
-    dataSha256,
-    against,
-    trainingPairs: used + reformulated + heading + span + written,
-    askedPairs: used + reformulated,
-    testQuestions: counts.testQuestions,
-    madeTestQuestions: counts.madeTestQuestions,
-    documents: counts.documents,
-  };
+  const shared = dataOf({ ...cycle.lineage, ...(cycle.type === "trained" && { rivals: cycle.rivals }), against });
   if (cycle.type === "refused") return { ...shared, verdict: "refused", says: cycle.refusal.says, checks: [] };
   const { verdict, fusion, beginning, chosen, share, sha256, files } = cycle;
   const failed = verdict.checks.find(({ passed }) => !passed);

@@ -188,6 +188,11 @@ async function findBase(modelsDir: string, wanted: string | undefined): Promise<
       "invalid",
       "A base is named by its folder below the models folder: `BAAI/bge-small-en-v1.5`, or `random`.",
     );
+  if (wanted?.startsWith("nika/") === true)
+    throw new NikaError(
+      "invalid",
+      "A model that was trained here is no base: a table of words has no layers, and one that was trained beside a base is better trained anew beside that base. Name the base, or leave --base out.",
+    );
   for (const name of wanted === undefined ? usualBases : [wanted]) {
     const dir = join(modelsDir, name);
     if ((await sizeOf(join(dir, weightsFile))) === undefined) continue;

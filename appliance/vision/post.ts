@@ -6,6 +6,8 @@ const answerBytesMax = 8 * 1024 * 1024;
 export type Post = {
   /** For messages: "Gemini". */
   readonly service: string;
+  /** The variable that holds the key, for who has to look at it. */
+  readonly keyName?: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
@@ -13,10 +15,10 @@ export type Post = {
 };
 
 /**
- * Sends JSON and returns the JSON of the answer. Not tried again here: jobs are. Fails as `VisionModel.read` says. Neither key nor picture
- * ever stands in a message.
+ * Sends JSON and returns the JSON of the answer. Not tried again here: jobs are. Fails as `VisionModel.read` says. Neither key nor what is
+ * sent ever stands in a message.
  */
-export async function postJson({ service, url, headers, body, signal }: Post): Promise<unknown> {
+export async function postJson({ service, keyName = "NIKA_VISION_KEY", url, headers, body, signal }: Post): Promise<unknown> {
   const limit = AbortSignal.timeout(timeLimitMs);
   const response = await fetch(url, {
     method: "POST",
@@ -26,7 +28,7 @@ export async function postJson({ service, url, headers, body, signal }: Post): P
     signal: AbortSignal.any([signal, limit]),
   }).catch((cause: unknown) => failed(service, cause, signal));
   const text = await readAll(response).catch((cause: unknown) => failed(service, cause, signal));
-  if (!response.ok) throw refused(service, response.status);
+  if (!response.ok) throw refused(service, response.status, keyName);
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
@@ -51,9 +53,8 @@ async function readAll(response: Response): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-function refused(service: string, status: number): NikaError {
-  if (status === 401 || status === 403)
-    return new NikaError("denied", `${service} does not take the key; check NIKA_VISION_KEY.`);
+function refused(service: string, status: number, keyName: string): NikaError {
+  if (status === 401 || status === 403) return new NikaError("denied", `${service} does not take the key; check ${keyName}.`);
   if (status === 429) return new NikaError("unavailable", `${service} asks to slow down.`);
   if (status === 408 || status >= 500)
     return new NikaError("unavailable", `${service} is not working at the moment (${status}).`);

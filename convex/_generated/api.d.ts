@@ -39,6 +39,7 @@ import type * as upkeep from "../upkeep.ts";
 import type * as uses from "../uses.ts";
 import type * as watches from "../watches.ts";
 import type * as workers from "../workers.ts";
+import type * as written from "../written.ts";
 
 declare const fullApi: ApiFromModules<{
   appliance: typeof appliance;
@@ -80,6 +81,7 @@ declare const fullApi: ApiFromModules<{
   uses: typeof uses;
   watches: typeof watches;
   workers: typeof workers;
+  written: typeof written;
 }>;
 /** What the owner may call. */
 export declare const api: FilterApi<typeof fullApi, FunctionReference<any, "public">>;

@@ -74,6 +74,8 @@ export const vModelResult = v.object({
   trainingPairs: v.number(),
   /** Of these, what somebody really asked; the others were made of headings and passages. */
   askedPairs: v.number(),
+  /** Of the pairs, what language models wrote, and which; and wrong answers of theirs that were learned from. */
+  written: v.optional(v.object({ pairs: v.number(), rivals: v.number(), by: v.array(v.string()) })),
   testQuestions: v.number(),
   madeTestQuestions: v.number(),
   documents: v.number(),

@@ -18,7 +18,12 @@ export function modelCard({ id, at, seed, result, againOf }: ModelView, { isInFo
   lines.push("", `**${verdicts[result.verdict]}.** ${plain(result.says)}`, "", "## Data", "");
   lines.push(
     `- Digest: \`${result.dataSha256}\``,
-    `- ${result.trainingPairs} pairs of a question and a passage, ${result.askedPairs} of them asked by people; the others are headings and runs of words.`,
+    `- ${result.trainingPairs} pairs of a question and a passage, ${result.askedPairs} of them asked by people; the others are headings and runs of words${result.written ? ", or were written by a language model" : ""}.`,
+    ...(result.written
+      ? [
+          `- Made by ${result.written.by.map(plain).join(", ")}: ${result.written.pairs} of the pairs, and ${result.written.rivals} passages that only look like answers.`,
+        ]
+      : []),
     `- ${result.documents} documents; judged by ${result.testQuestions} questions about documents without a pair in training, ${result.madeTestQuestions} of them made.`,
     "- Split by document, with its copies, and by time. Consent: only documents of the scopes that the owner allowed.",
   );

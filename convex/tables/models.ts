@@ -4,6 +4,7 @@ import { vComparison } from "../model/comparison.ts";
 import { vGenerationState } from "../model/generation.ts";
 import { vFusion, vLoraWish, vModelResult } from "../model/model.ts";
 import { vPassageName, vReactionType } from "../model/use.ts";
+import { vWriting, vWritten } from "../model/written.ts";
 
 /** What is learned from use, and what searches go by. */
 export const modelsTables = {
@@ -18,6 +19,8 @@ export const modelsTables = {
     isScrubbed: v.boolean(),
     /** Present: trained beside a base (models.tune). */
     lora: v.optional(vLoraWish),
+    /** Present: learned from what a language model wrote about passages, too. */
+    writing: v.optional(vWriting),
     /** Learned from what was remembered until then; absent: until `at`. */
     until: v.optional(v.number()),
     /** To be the same as this one. */
@@ -27,6 +30,11 @@ export const modelsTables = {
     jobId: v.optional(v.id("jobs")),
     result: v.optional(vModelResult),
   }),
+
+  // What a language model wrote about passages, at most one row a passage. Written by written.ts, dropped as uses are (turn/use.ts).
+  written: defineTable({ at: v.number(), ...vWritten.fields })
+    .index("by_at", ["at"])
+    .index("by_documentId", ["documentId", "ordinal"]),
 
   // Models beside each other, on the questions of that day. Written by comparisons.ts, which drops the oldest; they quote what was asked, and
   // go with it.

@@ -32,6 +32,15 @@ export async function dropComparisons(turn: Turn): Promise<void> {
   for (const { _id } of await turn.db.query("comparisons").collect()) await turn.db.delete(_id);
 }
 
+/** What a language model wrote about passages: of a document, or all of it. Whether there is more. */
+export async function dropWritten(turn: Turn, documentId?: string): Promise<boolean> {
+  const all = turn.db.query("written");
+  const mine = documentId === undefined ? all : all.withIndex("by_documentId", (q) => q.eq("documentId", documentId));
+  const some = await mine.take(batchMax);
+  for (const { _id } of some) await turn.db.delete(_id);
+  return some.length === batchMax;
+}
+
 /** Questions that the document answered are about it: they go with it. Whether there is more. */
 export async function forgetUsesOf(turn: Turn, documentId: string): Promise<boolean> {
   const reactions = await turn.db
@@ -51,5 +60,5 @@ export async function forgetUsesOf(turn: Turn, documentId: string): Promise<bool
     const use = await turn.db.get(useId);
     if (use) await dropUse(turn, use);
   }
-  return reactions.length === batchMax;
+  return (await dropWritten(turn, documentId)) || reactions.length === batchMax;
 }

@@ -1,6 +1,7 @@
 import type { Comparison } from "../../convex/model/comparison.ts";
 import type { Fusion, ModelResult } from "../../convex/model/model.ts";
 import type { Use } from "../../convex/model/use.ts";
+import type { Written } from "../../convex/model/written.ts";
 import type { DatasetPassage } from "../../ml/dataset/pair.ts";
 
 /** What was remembered, and what of it may be learned from. */
@@ -19,6 +20,8 @@ export type Training = Remembered & {
   readonly seed: number;
   /** Whether addresses, accounts and numbers are taken out of questions first. */
   readonly isScrubbed: boolean;
+  /** What a language model wrote about passages, where the owner asked for it. */
+  readonly written?: readonly Written[];
 };
 
 export type Comparing = Remembered & { readonly one: Wanted; readonly other?: Wanted };

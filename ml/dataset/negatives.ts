@@ -4,8 +4,8 @@ import { randomOf } from "./random.ts";
 
 export type Negative = {
   readonly text: string;
-  /** Found by words, near by the current model, or an answer with a wrong fact, made by a template. */
-  readonly origin: "words" | "near" | "template";
+  /** Found by words, near by the current model, an answer with a wrong fact, made by a template, or written by a language model. */
+  readonly origin: "words" | "near" | "template" | "written";
 };
 
 export type Mining = {
@@ -16,6 +16,8 @@ export type Mining = {
   readonly byVectors: (query: string) => readonly { readonly at: number; readonly score: number }[];
   /** The current model's score of a question and a passage. */
   readonly scoreOf: (query: string, at: number) => number;
+  /** What a language model wrote beside a written question of this passage; undefined when there is none. */
+  readonly rivalOf?: (pair: Pair) => { readonly text: string; readonly score: number } | undefined;
   readonly perPair: number;
   readonly seed: number;
 };
@@ -27,7 +29,7 @@ const scoreShareMax = 0.95;
 
 /** As many negatives for each pair as there are, at most `perPair`, and of them one made by a template where the passage has a fact. */
 export function mineNegatives(pairs: readonly Pair[], mining: Mining): Negative[][] {
-  const { passages, groupOf, byWords, byVectors, scoreOf, perPair, seed } = mining;
+  const { passages, groupOf, byWords, byVectors, scoreOf, rivalOf, perPair, seed } = mining;
   const at = new Map(passages.map((passage, position) => [nameOf(passage), position]));
   return pairs.map((pair, index) => {
     const below = randomOf(seed * 7_919 + index);
@@ -47,7 +49,13 @@ export function mineNegatives(pairs: readonly Pair[], mining: Mining): Negative[
         .map((position) => ({ at: position, origin: "words" as const })),
     ];
     const wrong = wrongFact(passages[positive]!.text, below);
-    const chosen: Negative[] = wrong !== undefined && index % 4 === 0 ? [{ text: wrong, origin: "template" }] : [];
+    const rival = rivalOf?.(pair);
+    const chosen: Negative[] =
+      rival && rival.score <= most
+        ? [{ text: rival.text, origin: "written" }]
+        : wrong !== undefined && index % 4 === 0
+          ? [{ text: wrong, origin: "template" }]
+          : [];
     while (chosen.length < perPair && found.length > 0) {
       const [one] = found.splice(below(found.length), 1);
       chosen.push({ text: passages[one!.at]!.text, origin: one!.origin });

@@ -5,12 +5,14 @@
 import { createHash } from "node:crypto";
 import type { Fusion } from "../../convex/model/model.ts";
 import type { Asked, Reaction, Use } from "../../convex/model/use.ts";
+import type { Written } from "../../convex/model/written.ts";
 import { checkDataset, countsOf, type Counts, type Refusal } from "../dataset/check.ts";
 import { distinct, pairsFromHistory } from "../dataset/history.ts";
 import { headingPairs, spanPairs } from "../dataset/made.ts";
 import { nameOf, type DatasetPassage, type Pair } from "../dataset/pair.ts";
 import { scrub } from "../dataset/scrub.ts";
-import { splitByDocument, type Split } from "../dataset/split.ts";
+import { splitByDocument } from "../dataset/split.ts";
+import { pairsFromWritten } from "../dataset/written.ts";
 import { decide, type Evidence, type Probe, type Verdict } from "../evaluate/gate.ts";
 import { fused, rankAll, scoresOf, type Question, type Ranked } from "../evaluate/measure.ts";
 import { flat, nearest } from "../evaluate/ranking.ts";
@@ -22,6 +24,8 @@ import { modelFiles } from "./modelFiles.ts";
 export type CycleInput = {
   readonly passages: readonly DatasetPassage[];
   readonly uses: readonly Use[];
+  /** What a language model wrote about passages, where the owner asked for it. */
+  readonly written?: readonly Written[];
   /** Whose use may be learned from. */
   readonly scopes: readonly string[];
   /** Questions that have to stay answered by a document. They decide nothing else, and may have been learned from. */
@@ -50,6 +54,8 @@ export type Lineage = {
   readonly dataSha256: string;
   readonly counts: Counts;
   readonly options: LearnOptions;
+  /** Which language models wrote what was learned from, and how many wrong answers of theirs were. */
+  readonly writtenBy: readonly string[];
 };
 
 export type CycleResult =
@@ -62,6 +68,8 @@ export type CycleResult =
       readonly beginning: Learned["beginning"];
       readonly chosen: Learned["chosen"];
       readonly share: number;
+      /** Wrong answers that a language model wrote and that were learned from. */
+      readonly rivals: number;
       readonly files: ReadonlyMap<string, Uint8Array>;
       /** Of all its files. */
       readonly sha256: string;
@@ -75,25 +83,30 @@ export async function runCycle(
   { learn: options, timed }: CycleOptions,
   watching: Watching = {},
 ): Promise<CycleResult> {
-  const { passages, pinned } = input;
-  const pairs = await pairsOf(input, options.seed);
-  const split = splitByDocument(pairs, passages);
-  const lineage = { dataSha256: digestOf(pairs, passages), counts: countsOf(split), options };
-  const known = new Map(passages.map((passage) => [nameOf(passage), passage]));
-  const questions = toQuestions(split.test, passages);
+  const { passages, pinned, written = [] } = input;
+  const { pairs: all, rivals } = await pairsOf(input, options.seed);
   const regressions = toRegressions(pinned, passages);
   // Each text once, ahead of everything: the model in force may be served by another process.
-  const live = {
-    fusion: input.live.fusion,
-    embed: await embeddedOnce(input.live.embed, [
-      ...passages.map(({ text }) => text),
-      ...split.training.pairs.filter(({ origin }) => origin !== "heading" && origin !== "span").map(({ query }) => query),
-      ...[...questions, ...regressions].map(({ text }) => text),
-    ]),
-  };
-  const refusal = checkDataset(split, { passages: known, isReached: reaching(split, { passages, live }) });
+  const { read, embed: embedLive } = embeddedOnce(input.live.embed);
+  const asked = all.filter(({ origin }) => origin !== "heading" && origin !== "span");
+  await read([
+    ...passages.map(({ text }) => text),
+    ...asked.map(({ query }) => query),
+    ...rivals.values(),
+    ...regressions.map(({ text }) => text),
+  ]);
+  const live = { fusion: input.live.fusion, embed: embedLive };
+  const isReached = reaching(asked, { passages, live });
+  const pairs = withoutStray(all, isReached);
+  const split = splitByDocument(pairs, passages);
+  const writtenBy = split.training.pairs.some(({ origin }) => origin === "written") ? modelsOf(written) : [];
+  const lineage = { dataSha256: digestOf(pairs, passages, rivals), counts: countsOf(split), options, writtenBy };
+  const known = new Map(passages.map((passage) => [nameOf(passage), passage]));
+  const questions = toQuestions(split.test, passages);
+  await read(questions.map(({ text }) => text));
+  const refusal = checkDataset(split, { passages: known, isReached });
   if (refusal) return { type: "refused", refusal, lineage };
-  const learned = await learn({ split, passages, live: live.embed }, options, watching);
+  const learned = await learn({ split, passages, rivals, live: live.embed }, options, watching);
 
   const lexical = wordsOver(passages);
   const texts = passages.map(({ text }) => text);
@@ -121,20 +134,67 @@ export async function runCycle(
       after: after.answered[at]! > 0,
     })),
   });
-  const { fusion, beginning, chosen, share } = learned;
+  const { fusion, beginning, chosen, share, negatives } = learned;
   const hash = createHash("sha256");
   for (const [path, bytes] of files) hash.update(path).update(bytes);
-  return { type: "trained", lineage, verdict, fusion, beginning, chosen, share, files, sha256: hash.digest("hex") };
+  return {
+    type: "trained",
+    lineage,
+    verdict,
+    fusion,
+    beginning,
+    chosen,
+    share,
+    rivals: negatives.written,
+    files,
+    sha256: hash.digest("hex"),
+  };
+}
+
+/** What a model was, or was to be, made of. */
+export type Data = {
+  readonly dataSha256: string;
+  readonly counts: Counts;
+  readonly writtenBy: readonly string[];
+  readonly rivals?: number;
+  /** The embedder that it is compared with. */
+  readonly against: string;
+};
+
+export function dataOf({ dataSha256, counts, writtenBy, rivals = 0, against }: Data) {
+  const { used, reformulated, heading, span, written } = counts.training;
+  return {
+    dataSha256,
+    against,
+    trainingPairs: used + reformulated + heading + span + written,
+    askedPairs: used + reformulated,
+    ...(written > 0 && { written: { pairs: written, rivals, by: [...writtenBy] } }),
+    testQuestions: counts.testQuestions,
+    madeTestQuestions: counts.madeTestQuestions,
+    documents: counts.documents,
+  };
 }
 
 type Embed = (texts: readonly string[]) => readonly Float32Array[];
 
-async function embeddedOnce(embed: Live["embed"], texts: readonly string[]): Promise<Embed> {
-  const all = [...new Set(texts)];
-  const vectors = await embed(all);
-  const known = new Map(all.map((text, at) => [text, vectors[at]!]));
-  return (some) => some.map((text) => known.get(text)!);
+/** What was read can be asked for at once. */
+function embeddedOnce(embed: Live["embed"]): { read: (texts: readonly string[]) => Promise<void>; embed: Embed } {
+  const known = new Map<string, Float32Array>();
+  return {
+    read: async (texts) => {
+      const all = [...new Set(texts)].filter((text) => !known.has(text));
+      const vectors = await embed(all);
+      for (const [at, text] of all.entries()) known.set(text, vectors[at]!);
+    },
+    embed: (some) => some.map((text) => known.get(text)!),
+  };
 }
+
+/** A question that a model wrote and that leads nowhere near its passage is about something else. */
+export const withoutStray = (pairs: readonly Pair[], isReached: (pair: Pair) => boolean): Pair[] =>
+  pairs.filter((pair) => pair.origin !== "written" || isReached(pair));
+
+export const modelsOf = (written: readonly Written[]): string[] => [...new Set(written.map(({ model }) => model))].toSorted();
 
 /** Pinned questions as such that are judged; what their documents are kept as does not matter. */
 export function toRegressions(pinned: readonly Pinned[], passages: readonly DatasetPassage[]): Question[] {
@@ -145,38 +205,51 @@ export function toRegressions(pinned: readonly Pinned[], passages: readonly Data
 }
 
 export async function pairsOf(
-  { uses, passages, scopes, isScrubbed }: Pick<CycleInput, "uses" | "passages" | "scopes" | "isScrubbed">,
+  {
+    uses,
+    passages,
+    scopes,
+    isScrubbed,
+    written = [],
+  }: Pick<CycleInput, "uses" | "passages" | "scopes" | "isScrubbed" | "written">,
   seed: number,
-): Promise<Pair[]> {
+): Promise<{ readonly pairs: Pair[]; readonly rivals: ReadonlyMap<string, string> }> {
   const asked: Asked[] = [];
   for (const { key, at, session, question, shown } of uses)
     asked.push({ id: key, at, session, question: isScrubbed ? (await scrub(question)).text : question, shown });
   const reactions = uses.flatMap(({ key, reactions: mine }) => mine.map((one): Reaction => ({ ...one, askId: key })));
   const may = passages.filter(({ scope }) => scopes.includes(scope));
   const known = new Map(may.map((passage) => [nameOf(passage), passage]));
-  return distinct([
+  const { pairs: fromModels, rivals } = pairsFromWritten(written, known);
+  const pairs = distinct([
     ...pairsFromHistory(asked, reactions, { passages: known, scopes: new Set(scopes) }),
+    ...fromModels,
     ...headingPairs(may),
     ...spanPairs(may, { perPassage: 1, seed }),
   ]);
+  return { pairs, rivals };
 }
 
 /** The same pairs and passages, whatever order they came in, have the same digest. */
-export function digestOf(pairs: readonly Pair[], passages: readonly DatasetPassage[]): string {
+export function digestOf(
+  pairs: readonly Pair[],
+  passages: readonly DatasetPassage[],
+  rivals: ReadonlyMap<string, string> = new Map(),
+): string {
   const lines = [
     ...pairs.map(({ query, passage, weight, origin }) => JSON.stringify([query, nameOf(passage), weight, origin])),
     ...passages.map((passage) => JSON.stringify([nameOf(passage), passage.text])),
+    ...Array.from(rivals, (one) => JSON.stringify(one)),
   ];
   return createHash("sha256").update(lines.toSorted().join("\n")).digest("hex");
 }
 
 type Reaching = { readonly passages: readonly DatasetPassage[]; readonly live: { readonly embed: Embed } };
 
-export function reaching({ training }: Split, { passages, live }: Reaching): (pair: Pair) => boolean {
+/** `pairs`: those whose questions the live model was asked. */
+export function reaching(pairs: readonly Pair[], { passages, live }: Reaching): (pair: Pair) => boolean {
   const vectors = flat(live.embed(passages.map(({ text }) => text)));
-  const queries = [
-    ...new Set(training.pairs.filter(({ origin }) => origin === "used" || origin === "reformulated").map(({ query }) => query)),
-  ];
+  const queries = [...new Set(pairs.map(({ query }) => query))];
   const asked = new Map(live.embed(queries).map((vector, at) => [queries[at]!, vector]));
   const lexical = wordsOver(passages);
   // Of a small vault a hundred would be most of it.

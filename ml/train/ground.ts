@@ -21,6 +21,8 @@ export type LearnInput = {
   readonly passages: readonly DatasetPassage[];
   /** Of all the vault's passages, those whose words teach without a question; all of them unless given. */
   readonly read?: readonly DatasetPassage[];
+  /** By passage: what a language model wrote that looks as if it answered its written questions. */
+  readonly rivals?: ReadonlyMap<string, string>;
   /** The model in force, whose near misses are the hardest negatives. */
   readonly live: (texts: readonly string[]) => readonly Float32Array[];
 };
@@ -39,7 +41,7 @@ export type Ground = {
 
 export type Laying = { readonly seed: number; readonly dimensions: number; readonly negativesMax: number };
 
-export function lay({ split, passages, read = passages, live }: LearnInput, options: Laying): Ground {
+export function lay({ split, passages, read = passages, rivals, live }: LearnInput, options: Laying): Ground {
   const texts = passages.map(({ text }) => text);
   // What people call things is often in no document.
   const asked = split.training.pairs.filter(isAsked);
@@ -47,11 +49,11 @@ export function lay({ split, passages, read = passages, live }: LearnInput, opti
   const features = firstFeatures(vocabulary, options.dimensions);
   const lexical = wordsOver(passages);
   const pairs = split.training.pairs.filter(({ passage }) => passage.documentId !== "");
-  const mined = minedFor(pairs, { split, passages, live, lexical, options });
+  const mined = minedFor(pairs, { split, passages, live, lexical, options, ...(rivals && { rivals }) });
   const known = new Map(passages.map((passage) => [nameOf(passage), passage]));
   const groups = [...new Set(split.groupOf.values())];
   const groupAt = new Map(groups.map((group, at) => [group, at]));
-  const negatives = { words: 0, near: 0, template: 0 };
+  const negatives = { words: 0, near: 0, template: 0, written: 0 };
   const bags = new Map<string, Bag>();
   const bagOf = (text: string): Bag => {
     const bag = bags.get(text) ?? toBag(text, vocabulary);
@@ -94,7 +96,10 @@ const isAsked = ({ origin }: Pair): boolean => isReal(origin) || origin === "wri
 
 type Mining = LearnInput & { readonly lexical: (question: string) => readonly Hit[]; readonly options: Laying };
 
-function minedFor(pairs: readonly Pair[], { split, passages, live, lexical, options }: Mining): ReturnType<typeof mineNegatives> {
+function minedFor(
+  pairs: readonly Pair[],
+  { split, passages, rivals, live, lexical, options }: Mining,
+): ReturnType<typeof mineNegatives> {
   const vectors = flat(live(passages.map(({ text }) => text)));
   // Made pairs are many and cheap: what they are told apart from is the rest of their batch.
   const asked = [...new Set(pairs.filter(isAsked).map(({ query }) => query))];
@@ -114,6 +119,12 @@ function minedFor(pairs: readonly Pair[], { split, passages, live, lexical, opti
       byWords: (query) => lexical(query).map((hit) => hit.at),
       byVectors: (query) => nearest(vectors, embedded.get(query)!, rankedMax),
       scoreOf,
+      rivalOf: (asked) => {
+        const text = asked.origin === "written" ? rivals?.get(nameOf(asked.passage)) : undefined;
+        if (text === undefined) return undefined;
+        const [vector] = live([text]);
+        return { text, score: vector!.reduce((sum, value, d) => sum + value * embedded.get(asked.query)![d]!, 0) };
+      },
       perPair: options.negativesMax,
       seed: options.seed + at,
     });

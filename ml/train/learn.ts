@@ -4,7 +4,7 @@
  * it can be cut off anywhere and taken up again with the same result.
  */
 import type { Fusion } from "../../convex/model/model.ts";
-import { fusionDefault } from "../../convex/model/model.ts";
+import { fusionLearned } from "../../convex/model/model.ts";
 import { tuneFusion } from "../evaluate/fusion.ts";
 import { fused, meanOf, rankAll, scoresOf, type Question, type Ranked } from "../evaluate/measure.ts";
 import { lay, toQuestions, type Ground, type LearnInput } from "./ground.ts";
@@ -80,7 +80,7 @@ export type Learned = {
   readonly share: number;
   readonly trials: readonly Trial[];
   readonly examples: number;
-  readonly negatives: Readonly<Record<"words" | "near" | "template", number>>;
+  readonly negatives: Ground["negatives"];
 };
 
 export type Watching = {
@@ -208,7 +208,7 @@ function lookAt(ground: Ground, questions: readonly Question[], values: Float32A
   return {
     ranked,
     dense: meanOf(scoresOf(questions, (at) => ranked[at]!.dense, documentOf).ndcg),
-    hybrid: meanOf(scoresOf(questions, (at) => fused(ranked[at]!, fusionDefault), documentOf).ndcg),
+    hybrid: meanOf(scoresOf(questions, (at) => fused(ranked[at]!, fusionLearned), documentOf).ndcg),
   };
 }
 

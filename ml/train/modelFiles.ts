@@ -31,3 +31,13 @@ export function modelFiles(model: StaticModel): ReadonlyMap<string, Uint8Array> 
     ["onnx/model_quantized.onnx", toOnnx(model)],
   ]);
 }
+
+/** Of a model's config.json: whether it is such a table. Any other says how many layers it has. */
+export function isTable(config: string): boolean {
+  try {
+    const value: unknown = JSON.parse(config);
+    return typeof value === "object" && value !== null && !("num_hidden_layers" in value);
+  } catch {
+    return false;
+  }
+}

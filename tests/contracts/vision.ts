@@ -91,9 +91,13 @@ export function visionContract({ name, open, answers, check }: VisionCandidate):
   });
 }
 
-/** A server on loopback that gives one answer to everything and notes what it was asked. */
-export async function standIn(status: number, answer: unknown): Promise<{ url: string; seen: Seen[]; close: () => void }> {
+/** A server on loopback that gives one answer to everything, or keeps silent, and notes what it was asked. */
+export async function standIn(
+  status: number | "silence",
+  answer: unknown,
+): Promise<{ url: string; seen: Seen[]; asked: Promise<void>; close: () => void }> {
   const seen: Seen[] = [];
+  const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
   const server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on("data", (part: Buffer) => parts.push(part));
@@ -101,6 +105,8 @@ export async function standIn(status: number, answer: unknown): Promise<{ url: s
       const text = Buffer.concat(parts).toString("utf8");
       const isJson = request.headers["content-type"]?.includes("json");
       seen.push({ path: request.url ?? "", headers: request.headers, body: isJson ? (JSON.parse(text) as unknown) : text });
+      isAsked();
+      if (status === "silence") return;
       response.writeHead(status, { "content-type": "application/json" });
       response.end(typeof answer === "string" ? answer : JSON.stringify(answer));
     });
@@ -111,6 +117,7 @@ export async function standIn(status: number, answer: unknown): Promise<{ url: s
   return {
     url: `http://127.0.0.1:${port}`,
     seen,
+    asked,
     close: () => {
       server.close();
       server.closeAllConnections();

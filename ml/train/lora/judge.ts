@@ -4,8 +4,7 @@ import { decide, type Evidence, type Verdict } from "../../evaluate/gate.ts";
 import { fused, rankedMax, scoresOf, type Question, type Ranked } from "../../evaluate/measure.ts";
 import { flat, nearest } from "../../evaluate/ranking.ts";
 import { tuneFusion } from "../../evaluate/fusion.ts";
-import type { Counts } from "../../dataset/check.ts";
-import { probe, probes } from "../cycle.ts";
+import { dataOf, probe, probes, type Data } from "../cycle.ts";
 import { wordsOver } from "../ground.ts";
 import { vectorsOf, type Home } from "./prepare.ts";
 import type { Tuned } from "./result.ts";
@@ -73,23 +72,8 @@ export async function judge(home: Home, { live, liveFusion, candidate, sizeBytes
   return { verdict, fusion };
 }
 
-type Shared = { readonly dataSha256: string; readonly counts: Counts; readonly against: string };
-
-function sharedOf({ dataSha256, counts, against }: Shared) {
-  const { used, reformulated, heading, span, written } = counts.training;
-  return {
-    dataSha256,
-    against,
-    trainingPairs: used + reformulated + heading + span + written,
-    askedPairs: used + reformulated,
-    testQuestions: counts.testQuestions,
-    madeTestQuestions: counts.madeTestQuestions,
-    documents: counts.documents,
-  };
-}
-
-export const toRefused = (shared: Shared, says: string): ModelResult => ({
-  ...sharedOf(shared),
+export const toRefused = (data: Data, says: string): ModelResult => ({
+  ...dataOf(data),
   verdict: "refused",
   says,
   checks: [],
@@ -111,7 +95,7 @@ export function toResult(
   const failed = verdict.checks.find(({ passed }) => !passed);
   const [first, last] = [tuned.epochs.find(({ loss }) => loss !== null), tuned.epochs.at(-1)];
   return {
-    ...sharedOf({ ...home, against }),
+    ...dataOf({ ...home, against }),
     verdict: verdict.isBetter ? "better" : "rejected",
     says: failed ? `Not better: ${failed.name}, ${failed.says}.` : "Better than the live one by every condition.",
     checks: verdict.checks.map(({ name, passed, says }) => ({ name, passed, says })),

@@ -1,12 +1,13 @@
 /** From what was remembered to a folder for the machine that trains, and to what stays at home to judge by. */
 import type { Use } from "../../../convex/model/use.ts";
+import type { Written } from "../../../convex/model/written.ts";
 import { checkDataset, countsOf, type Counts, type Refusal } from "../../dataset/check.ts";
-import { mineNegatives } from "../../dataset/negatives.ts";
-import { isReal, nameOf, type DatasetPassage, type Pair } from "../../dataset/pair.ts";
+import { mineNegatives, type Negative } from "../../dataset/negatives.ts";
+import { nameOf, type DatasetPassage, type Pair } from "../../dataset/pair.ts";
 import { splitByDocument, type Split } from "../../dataset/split.ts";
 import type { Question } from "../../evaluate/measure.ts";
 import { flat, nearest } from "../../evaluate/ranking.ts";
-import { digestOf, pairsOf, reaching, toRegressions, type Pinned } from "../cycle.ts";
+import { digestOf, modelsOf, pairsOf, reaching, toRegressions, withoutStray, type Pinned } from "../cycle.ts";
 import { toQuestions, wordsOver } from "../ground.ts";
 import { randomBase, type Base } from "./base.ts";
 import { packJob } from "./pack.ts";
@@ -16,6 +17,7 @@ export type Preparing = {
   readonly modelId: string;
   readonly passages: readonly DatasetPassage[];
   readonly uses: readonly Use[];
+  readonly written?: readonly Written[];
   /** Whose use may be learned from. */
   readonly scopes: readonly string[];
   readonly isScrubbed: boolean;
@@ -35,6 +37,9 @@ export type Home = {
   readonly base: Base;
   readonly dataSha256: string;
   readonly counts: Counts;
+  /** Which language models wrote what is learned from, and how many wrong answers of theirs are. */
+  readonly writtenBy: readonly string[];
+  readonly rivals: number;
   readonly passages: readonly DatasetPassage[];
   readonly tuning: readonly Question[];
   readonly test: readonly Question[];
@@ -43,7 +48,13 @@ export type Home = {
 };
 
 export type Prepared =
-  | { readonly type: "refused"; readonly refusal: Refusal; readonly dataSha256: string; readonly counts: Counts }
+  | {
+      readonly type: "refused";
+      readonly refusal: Refusal;
+      readonly dataSha256: string;
+      readonly counts: Counts;
+      readonly writtenBy: readonly string[];
+    }
   | { readonly type: "ready"; readonly files: ReadonlyMap<string, Uint8Array>; readonly home: Home };
 
 /** Ranks that negatives are looked for in: see ml/dataset/negatives.ts. */
@@ -51,25 +62,33 @@ const nearMax = 60;
 
 /** `embed`: the model in force, one vector a text; asked for all passages once and for each question. */
 export async function prepare(
-  { modelId, passages, uses, scopes, isScrubbed, pinned = [], seed, base: given, recipe, queryPrefix }: Preparing,
+  { modelId, passages, uses, written = [], scopes, isScrubbed, pinned = [], seed, base: given, recipe, queryPrefix }: Preparing,
   embed: (texts: readonly string[]) => Promise<readonly Float32Array[]>,
 ): Promise<Prepared> {
-  const pairs = await pairsOf({ passages, uses, scopes, isScrubbed }, seed);
+  const { pairs: all, rivals } = await pairsOf({ passages, uses, scopes, isScrubbed, written }, seed);
+  const questioned = all.filter(({ origin }) => origin !== "heading" && origin !== "span");
+  const texts = [...passages.map(({ text }) => text), ...questioned.map(({ query }) => query), ...rivals.values()];
+  const known = await vectorsOf(texts, embed);
+  const live = { embed: (some: readonly string[]) => some.map((text) => known.get(text)!) };
+  const isReached = reaching(questioned, { passages, live });
+  const pairs = withoutStray(all, isReached);
   const split = splitByDocument(pairs, passages);
-  const dataSha256 = digestOf(pairs, passages);
+  const dataSha256 = digestOf(pairs, passages, rivals);
   const counts = countsOf(split);
-  const asked = [...new Set(split.training.pairs.filter(({ origin }) => isReal(origin)).map(({ query }) => query))];
-  const known = await vectorsOf([...passages.map(({ text }) => text), ...asked], embed);
-  const live = { embed: (texts: readonly string[]) => texts.map((text) => known.get(text)!) };
-  const isReached = reaching(split, { passages, live });
+  const learned = split.training.pairs.filter(({ origin }) => origin !== "heading" && origin !== "span");
+  const writtenBy = learned.some(({ origin }) => origin === "written") ? modelsOf(written) : [];
   const refusal = checkDataset(split, { passages: new Map(passages.map((one) => [nameOf(one), one])), isReached });
-  if (refusal) return { type: "refused", refusal, dataSha256, counts };
+  if (refusal) return { type: "refused", refusal, dataSha256, counts, writtenBy };
+  const asked = [...new Set(learned.map(({ query }) => query))];
   const base = given ?? randomBase([...passages.map(({ text }) => text), ...asked, queryPrefix]);
-  const negatives = negativesOf(split, { passages, known, perPair: recipe.negatives, seed });
-  const files = packJob({ modelId, seed, split, passages, negatives, base, recipe, queryPrefix });
+  const negatives = negativesOf(learned, { passages, groupOf: split.groupOf, rivals, known, perPair: recipe.negatives, seed });
+  const texted = new Map([...negatives].map(([pair, mine]) => [pair, mine.map(({ text }) => text)]));
+  const files = packJob({ modelId, seed, split, passages, negatives: texted, base, recipe, queryPrefix });
   const [tuning, test] = [toQuestions(split.tuning, passages), toQuestions(split.test, passages)];
   const regressions = toRegressions(pinned, passages);
-  return { type: "ready", files, home: { seed, recipe, base, dataSha256, counts, passages, tuning, test, regressions } };
+  const count = negatives.values().reduce((sum, mine) => sum + mine.filter(({ origin }) => origin === "written").length, 0);
+  const made = { writtenBy, rivals: count };
+  return { type: "ready", files, home: { seed, recipe, base, dataSha256, counts, ...made, passages, tuning, test, regressions } };
 }
 
 /** Vectors by text, each text embedded once. */
@@ -84,25 +103,35 @@ export async function vectorsOf(
 
 type Mining = {
   readonly passages: readonly DatasetPassage[];
+  readonly groupOf: Split["groupOf"];
+  readonly rivals: ReadonlyMap<string, string>;
   readonly known: ReadonlyMap<string, Float32Array>;
   readonly perPair: number;
   readonly seed: number;
 };
 
-/** Of what was really asked; made pairs are many, and told apart from the rest of their batch. */
-function negativesOf(split: Split, { passages, known, perPair, seed }: Mining): ReadonlyMap<Pair, readonly string[]> {
+/** Of what was asked, by people or as people would; other pairs are many, and told apart from the rest of their batch. */
+function negativesOf(
+  pairs: readonly Pair[],
+  { passages, groupOf, rivals, known, perPair, seed }: Mining,
+): ReadonlyMap<Pair, readonly Negative[]> {
   const vectors = passages.map(({ text }) => known.get(text)!);
   const all = flat(vectors);
   const lexical = wordsOver(passages);
-  const pairs = split.training.pairs.filter(({ origin }) => isReal(origin));
+  const likeness = (query: string, vector: Float32Array): number =>
+    known.get(query)!.reduce((sum, value, d) => sum + value * vector[d]!, 0);
   const mined = mineNegatives(pairs, {
     passages,
-    groupOf: split.groupOf,
+    groupOf,
     byWords: (query) => lexical(query).map(({ at }) => at),
     byVectors: (query) => nearest(all, known.get(query)!, nearMax),
-    scoreOf: (query, at) => known.get(query)!.reduce((sum, value, d) => sum + value * vectors[at]![d]!, 0),
+    scoreOf: (query, at) => likeness(query, vectors[at]!),
+    rivalOf: ({ origin, query, passage }) => {
+      const text = origin === "written" ? rivals.get(nameOf(passage)) : undefined;
+      return text === undefined ? undefined : { text, score: likeness(query, known.get(text)!) };
+    },
     perPair,
     seed,
   });
-  return new Map(pairs.map((pair, at) => [pair, mined[at]!.map(({ text }) => text)]));
+  return new Map(pairs.map((pair, at) => [pair, mined[at]!]));
 }

@@ -4,6 +4,8 @@
  * that the same seed gives the same bytes. `--quick` leaves the made firm out, `--recipes N` tries the first N recipes only,
  * `--only study` leaves out all but the study of our own collection, and `--only made` all but that of the made firm. Training reads all
  * documents of the vault, as it does for its owner, and of the exam's no question; `--unread` keeps their texts from it as well.
+ * `--exam fresh` asks the same model of our own collection a second exam as well, which nobody saw while anything was chosen: figures named
+ * "fresh exam". Nothing may be chosen by it.
  */
 import { createHash } from "node:crypto";
 import { availableParallelism, loadavg } from "node:os";
@@ -26,11 +28,18 @@ import { embedTexts } from "../../../ml/train/model.ts";
 import { readCollection } from "../retrieval/parts/beir.ts";
 import { atMost, report } from "../vectors/parts/figure.ts";
 import { papers } from "../../../tests/fixtures/collection/papers.ts";
+import { readFresh } from "../../../tests/fixtures/collection/fresh.ts";
 import { topics } from "../../../tests/fixtures/collection/topics.ts";
 import { passagesOf, useOf, type Ask, type TenantDocument } from "./parts/tenant.ts";
 
 const { values: flags } = parseArgs({
-  options: { quick: { type: "boolean" }, only: { type: "string" }, recipes: { type: "string" }, unread: { type: "boolean" } },
+  options: {
+    quick: { type: "boolean" },
+    only: { type: "string" },
+    recipes: { type: "string" },
+    unread: { type: "boolean" },
+    exam: { type: "string" },
+  },
   strict: false,
 });
 const recipes = Number(flags.recipes ?? learnDefault.grid.length);
@@ -47,6 +56,8 @@ type Firm = {
   readonly searched: readonly DatasetPassage[];
   /** Parts of the exam that are told apart. */
   readonly partOf?: (documentId: string) => string;
+  /** A second exam; of it what is about documents that no example is about is asked. */
+  readonly fresh?: readonly Question[];
   readonly pairs: readonly Pair[];
   /** The share of questions that the last documents have; these are the exam. */
   readonly testShare: number;
@@ -92,6 +103,14 @@ async function ownFirm(): Promise<Firm> {
         })),
     ]),
     searched,
+    ...(flags.exam === "fresh" && {
+      fresh: readFresh().map(({ id, text, judged, language, wording }) => ({
+        id,
+        text,
+        judged,
+        slices: [`language ${language}`, `wording ${wording}`],
+      })),
+    }),
     partOf: (documentId) => (handWritten.has(documentId) ? "hand-written" : "made papers"),
   };
 }
@@ -148,10 +167,13 @@ type Judged = {
 type By = Fusion | "dense" | "lexical";
 type Rank = (embed: (texts: readonly string[]) => readonly Float32Array[]) => Ranked[];
 
-function judging(test: TestSet, passages: readonly DatasetPassage[]): Judged {
-  // Of copies of the exam's documents there is a log, too; the exam is what was asked last.
+/** Of copies of the exam's documents there is a log, too; the exam is what was asked last. */
+function examOf(test: TestSet, passages: readonly DatasetPassage[]): Question[] {
   const last = test.pairs.filter(({ at }) => at === examAt);
-  const questions = toQuestions({ ...test, pairs: last.length > 0 ? last : test.pairs }, passages);
+  return toQuestions({ ...test, pairs: last.length > 0 ? last : test.pairs }, passages);
+}
+
+function judging(questions: readonly Question[], passages: readonly DatasetPassage[]): Judged {
   const lexical = wordsOver(passages);
   const documentOf = (at: number): string => passages[at]!.documentId;
   return {
@@ -169,7 +191,6 @@ function judging(test: TestSet, passages: readonly DatasetPassage[]): Judged {
 async function study(firm: Firm): Promise<void> {
   const { name, passages, searched, pairs, testShare } = firm;
   const split = splitByDocument(pairs, passages, { testShare });
-  const { questions, rank, of } = judging(split.test, searched);
   const refusal = checkDataset(split, {
     passages: new Map(passages.map((passage) => [nameOf(passage), passage])),
     isReached: () => true,
@@ -195,6 +216,18 @@ async function study(firm: Firm): Promise<void> {
     `${name}: ${JSON.stringify(learned.beginning)}, ${JSON.stringify(learned.chosen)}, share ${learned.share}, ${JSON.stringify(learned.fusion)}, ${JSON.stringify(learned.negatives)}`,
   );
 
+  judge(name, firm, { learned, questions: examOf(split.test, searched) });
+  const exams = firm.fresh?.filter(({ judged }) => [...judged.keys()].every((id) => exam.has(split.groupOf.get(id)!)));
+  if (exams) judge(`${name}, fresh exam`, firm, { learned, questions: exams });
+}
+
+/** What the models reach, beside words and the live one. */
+function judge(
+  name: string,
+  firm: Firm,
+  { learned, questions: asked }: { readonly learned: Learned; readonly questions: readonly Question[] },
+): void {
+  const { questions, rank, of } = judging(asked, firm.searched);
   const liveRanks = rank(embedLive);
   const untrainedRanks = rank((texts) => embedTexts(learned.untrained, texts));
   const trainedRanks = rank((texts) => embedTexts(learned.model, texts));
@@ -284,7 +317,7 @@ async function lie({ passages, searched, pairs }: Firm, honest: Split): Promise<
   };
   const learned = await learn({ split: { ...honest, ...sets }, passages, live: embedLive }, small);
   const gainOn = (test: TestSet): number => {
-    const { rank, of } = judging(test, searched);
+    const { rank, of } = judging(examOf(test, searched), searched);
     const before = meanOf(of(rank(embedLive), "dense").ndcg);
     return (
       (meanOf(
