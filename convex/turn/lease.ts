@@ -108,7 +108,9 @@ export async function move(turn: Turn, machine: Machine, event: MachineEvent, sh
   const next: Machine = { ...kept, ...changes, ...(reapAt !== undefined && { reapAt }) };
   if (life.dueAt !== before.dueAt || life.verb !== before.verb || life.step !== before.step) await work(turn, next);
   if (life.state !== before.state) await follow(turn, next, before);
-  if (life.bootedAt !== undefined && life.cleanLooks === 1 && before.cleanLooks === 0) await offerRoom(turn, next);
+  const isFirstClean = life.cleanLooks === 1 && before.cleanLooks === 0;
+  const isPaidOff = life.state === "gone" && before.state !== "gone";
+  if (life.bootedAt !== undefined && (isFirstClean || isPaidOff)) await offerRoom(turn, next);
   return isTooDear ? move(turn, next, { type: "end", why: "budget" }) : next;
 }
 
@@ -217,8 +219,8 @@ async function follow(turn: Turn, machine: Machine, before: MachineLife): Promis
 }
 
 /**
- * It was seen without one that was there: there is room again. What kept others from there for want of it is forgotten, and who waits longest, and
- * may go there, is placed now.
+ * It was seen without one that was there, and some time later that one is paid off: there is room again, and then money. What kept others from there for
+ * want of room is forgotten, and who waits longest and may go there, or anywhere once it may be paid, is placed now.
  */
 async function offerRoom(turn: Turn, { offer }: Machine): Promise<void> {
   for (const name of blockNames(offer)) {
@@ -232,7 +234,8 @@ async function offerRoom(turn: Turn, { offer }: Machine): Promise<void> {
     .query("gpuJobs")
     .withIndex("by_state", (q) => q.eq("life.state", "parked"))
     .take(roomAskedMax);
-  const next = waiting.find(({ ask }) => ask.providers?.includes(offer.provider) ?? true);
+  const waitsForRoom = ({ life }: GpuJob): boolean => life.problem?.what === "noMachine";
+  const next = waiting.find((job) => !waitsForRoom(job) || (job.ask.providers?.includes(offer.provider) ?? true));
   if (next) await moveJob(turn, { ...next, life: { ...next.life, dueAt: turn.now } }, { type: "time" });
 }
 

@@ -16,8 +16,8 @@ import { load, openPlace, seconds, since, type Place } from "./gpuPlace.ts";
 
 const isProcess = process.argv.includes("--process");
 const steps = 300;
-/** A thousandth of a euro a second, so that what was counted can be compared with how long machines lived. */
-const hourlyMicros = 3_600_000;
+/** A hundred micro-EUR a second, so that what was counted can be compared with how long machines lived. */
+const hourlyMicros = 360_000;
 /** With this seed the answer to the first create is lost and that machine is taken away; later ones are spared. */
 const scenario = {
   seed: 54,
