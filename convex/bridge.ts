@@ -5,7 +5,6 @@ import type { Doc } from "./_generated/dataModel.js";
 import type { QueryCtx } from "./_generated/server.js";
 import {
   fromCursor,
-  nameCharsMax,
   pulledMax,
   targetsMax,
   toCursor,
@@ -16,13 +15,10 @@ import {
   vQueueStatus,
   vSent,
   vTargetView,
-  vTokenRole,
-  vTokenView,
   vUpdateView,
   vVerb,
   type MessageView,
   type TargetView,
-  type TokenView,
   type UpdateView,
 } from "./model/bridge.ts";
 import { NikaError } from "./model/error.ts";
@@ -95,61 +91,6 @@ export const removeTarget = ownerMutation({
       if (token.target === target.name) await turn.db.delete(token._id);
     await dropRows(turn, target.name);
     return null;
-  },
-});
-
-/** Without their secrets, which nobody has but their holders. */
-export const tokens = ownerQuery({
-  args: {},
-  returns: v.array(vTokenView),
-  handler: async (ctx) => (await ctx.db.query("bridgeTokens").take(tokensMax)).map(toTokenView),
-});
-
-/** `hash`: the hex SHA-256 of a secret that whoever made it shows once. An agent's target is added with it. */
-export const addToken = ownerMutation({
-  args: { name: v.string(), role: vTokenRole, target: v.optional(v.string()), hash: v.string() },
-  returns: v.null(),
-  handler: async (turn, { name: raw, role, target, hash }) => {
-    const name = raw.trim();
-    if (!/^[\p{L}\p{N}][\p{L}\p{N} ._:@-]*$/u.test(name) || name.length > nameCharsMax)
-      throw new NikaError("invalid", `A token's name has letters, digits and . _ : @ -, at most ${nameCharsMax}.`);
-    if (!/^[0-9a-f]{64}$/u.test(hash)) throw new NikaError("invalid", "The hash of a token is 64 hexadecimal digits.");
-    if (role === "agent" && target === undefined) throw new NikaError("invalid", "Say which target the agent works for.");
-    const others = await turn.db.query("bridgeTokens").take(tokensMax);
-    if (others.length === tokensMax) throw new NikaError("full", `There can be at most ${tokensMax} tokens; revoke one.`);
-    if (others.some((one) => one.name === name)) throw new NikaError("conflict", `There is a token ${name}; revoke it first.`);
-    const own =
-      target === undefined ? undefined : role === "agent" ? await addTargetRow(turn, target) : await mustGetTarget(turn, target);
-    await turn.db.insert("bridgeTokens", { name, role, hash, createdAt: turn.now, ...(own && { target: own.name }) });
-    return null;
-  },
-});
-
-/** From now on it opens nothing. */
-export const revokeToken = ownerMutation({
-  args: { name: v.string() },
-  returns: v.null(),
-  handler: async (turn, { name }) => {
-    const token = await turn.db
-      .query("bridgeTokens")
-      .withIndex("by_name", (q) => q.eq("name", name.trim()))
-      .unique();
-    if (!token) throw new NikaError("missing", "There is no such token; see `nika bridge token list`.");
-    await turn.db.delete(token._id);
-    return null;
-  },
-});
-
-/** Whose secret that is, by its hash; null for a stranger's. */
-export const authorize = systemQuery({
-  args: { hash: v.string() },
-  returns: v.union(vTokenView, v.null()),
-  handler: async (ctx, { hash }) => {
-    const token = await ctx.db
-      .query("bridgeTokens")
-      .withIndex("by_hash", (q) => q.eq("hash", hash))
-      .unique();
-    return token && toTokenView(token);
   },
 });
 
@@ -362,10 +303,6 @@ function toView({ _id: id, _creationTime: _at, openHash: _hash, onceKey: _key, l
 
 function toUpdateView({ target, seq, messageId, type, text, createdAt }: Doc<"bridgeUpdates">): UpdateView {
   return { target, seq, type, text, createdAt, ...(messageId && { messageId }) };
-}
-
-function toTokenView({ name, role, target, createdAt }: Doc<"bridgeTokens">): TokenView {
-  return { name, role, createdAt, ...(target !== undefined && { target }) };
 }
 
 function checkedLimit(limit = 50): number {

@@ -6,6 +6,7 @@ import { record } from "./turn/event.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { takeIn } from "./turn/intake.ts";
 import { readTally } from "./turn/tally.ts";
+import { checkNewToken } from "./turn/token.ts";
 
 const listedMax = 200;
 /** Old calls go in steps, not one with each new one. */
@@ -191,12 +192,7 @@ export const addToken = ownerMutation({
   handler: async (turn, { name, hash }) => {
     if (!/^[\w .:@-]{1,64}$/u.test(name))
       throw new NikaError("invalid", "A token's name has 1 to 64 letters, digits, and . : @ _ -.");
-    if (!/^[0-9a-f]{64}$/u.test(hash)) throw new NikaError("invalid", "The hash of a token is 64 hexadecimal digits.");
-    const others = await turn.db.query("serverTokens").take(serverTokensMax);
-    if (others.length === serverTokensMax)
-      throw new NikaError("full", `There can be at most ${serverTokensMax} tokens; revoke one.`);
-    if (others.some((one) => one.name === name))
-      throw new NikaError("conflict", `There is a token for ${name}; revoke it first with \`nika mcp token revoke ${name}\`.`);
+    await checkNewToken(turn, "serverTokens", { name, hash, max: serverTokensMax, revoke: "nika mcp token revoke" });
     await turn.db.insert("serverTokens", { name, hash, createdAt: turn.now });
     return null;
   },

@@ -19,6 +19,7 @@ import { beatEveryMs, reapGraceMs, slotsMax, workerTtlMs } from "./model/worker.
 import { record } from "./turn/event.ts";
 import { ownerMutation, ownerQuery, systemMutation, systemQuery, type Turn } from "./turn/guard.ts";
 import { becomeDue, moveJob, termsOf } from "./turn/move.ts";
+import { checkNewToken } from "./turn/token.ts";
 
 const vIncarnation = { workerId: v.id("workers"), epoch: v.number() };
 const workersMax = 100; // More machines than this is another design.
@@ -181,12 +182,7 @@ export const addToken = ownerMutation({
         "invalid",
         `A worker's name has letters, digits and . _ @ -, at most 64, and is not "${ownWorkerName}".`,
       );
-    if (!/^[0-9a-f]{64}$/u.test(hash)) throw new NikaError("invalid", "The hash of a token is 64 hexadecimal digits.");
-    const others = await turn.db.query("workerTokens").take(workerTokensMax);
-    if (others.length === workerTokensMax)
-      throw new NikaError("full", `There can be at most ${workerTokensMax} workers' tokens; revoke one.`);
-    if (others.some((one) => one.name === name))
-      throw new NikaError("conflict", `There is a token for ${name}; revoke it first with \`nika worker revoke ${name}\`.`);
+    await checkNewToken(turn, "workerTokens", { name, hash, max: workerTokensMax, revoke: "nika worker revoke" });
     const known = await findNamed(turn, name);
     if (known?.isUp) throw new NikaError("conflict", `There is a worker named ${name}; choose another name.`);
     await turn.db.insert("workerTokens", { name, hash, createdAt: turn.now });

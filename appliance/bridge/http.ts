@@ -35,7 +35,7 @@ export function bridgeRoutes({ bridge, state, version, log }: BridgeRoutesOption
     const [, token] = /^Bearer ([\x21-\x7e]{16,4096})$/iu.exec(request.headers.authorization ?? "") ?? [];
     if (token !== undefined) {
       if (isOwner(token)) return { name: "owner", role: "owner", target: undefined };
-      const known = await state.query(internal.bridge.authorize, { hash: hashToken(token) });
+      const known = await state.query(internal.bridgeTokens.authorize, { hash: hashToken(token) });
       if (known) return { name: known.name, role: known.role, target: known.target };
     }
     throw new NikaError("denied", "This needs a token of the bridge; make one with `nika bridge token NAME`.");

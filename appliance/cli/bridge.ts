@@ -128,7 +128,7 @@ export async function runToken(terminal: Terminal, client: Client, { name, targe
   const token = `nkb_${randomBytes(32).toString("base64url")}`;
   const role = isAgent ? ("agent" as const) : ("client" as const);
   const hash = createHash("sha256").update(token).digest("hex");
-  await (await client.http()).mutation(api.bridge.addToken, { name, role, hash, ...(target !== undefined && { target }) });
+  await (await client.http()).mutation(api.bridgeTokens.add, { name, role, hash, ...(target !== undefined && { target }) });
   const url = `${client.run.url}/mcp/bridge`;
   if (json) return terminal.json({ name, role, token, url });
   terminal.line(token);
@@ -136,7 +136,7 @@ export async function runToken(terminal: Terminal, client: Client, { name, targe
 }
 
 export async function runTokens(terminal: Terminal, client: Client, { json }: JsonOption): Promise<void> {
-  const tokens = await (await client.http()).query(api.bridge.tokens, {});
+  const tokens = await (await client.http()).query(api.bridgeTokens.list, {});
   if (json) return terminal.json(tokens);
   if (tokens.length === 0) return terminal.line("There is no token; `nika bridge token NAME` makes one.");
   const rows = tokens.map(({ name, role, target = "all targets", createdAt }) => [
@@ -153,7 +153,7 @@ export async function runRevoke(
   client: Client,
   { name, json }: JsonOption & { readonly name: string },
 ): Promise<void> {
-  await (await client.http()).mutation(api.bridge.revokeToken, { name });
+  await (await client.http()).mutation(api.bridgeTokens.revoke, { name });
   if (json) return terminal.json({ name });
   terminal.line(`${oneLine(name)} opens nothing any more.`);
 }

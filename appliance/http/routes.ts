@@ -1,7 +1,7 @@
 /** Nika's own few routes. Everything about state goes through the control plane; these are what a query cannot be. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Answer, OpenedPassage, PictureAnswer } from "../../convex/model/answer.ts";
-import { NikaError, toNikaError, type Code } from "../../convex/model/error.ts";
+import { httpStatuses, NikaError, toNikaError } from "../../convex/model/error.ts";
 import { isOwnerToken, mintOwnerToken, type SigningKey } from "../secrets/token.ts";
 import { findMediaRoute, type Media } from "./media.ts";
 import { answerSchedules, type Schedules } from "./schedules.ts";
@@ -16,20 +16,6 @@ import {
   type SearchRequest,
 } from "./vault.ts";
 import { endedCookie, isSame, openSessions, type Sessions } from "./session.ts";
-
-/** One table from codes to statuses, for every route. */
-const statuses: Record<Code, number> = {
-  invalid: 400,
-  missing: 404,
-  conflict: 409,
-  denied: 401,
-  unreadable: 422,
-  full: 507,
-  cancelled: 499,
-  unavailable: 503,
-  timeout: 504,
-  bug: 500,
-};
 
 const bodyBytesMax = 64 * 1024;
 /** A picture to look for others like it, in base64. */
@@ -172,7 +158,7 @@ async function respond(response: ServerResponse, log: (line: string) => void, ru
   } catch (thrown) {
     const error = toNikaError(thrown);
     if (error.code === "bug") log(`http: ${String(error.cause instanceof Error ? error.cause.stack : error.cause)}`);
-    if (!response.headersSent) send(response, statuses[error.code], { code: error.code, message: error.message });
+    if (!response.headersSent) send(response, httpStatuses[error.code], { code: error.code, message: error.message });
     else response.destroy();
   }
 }

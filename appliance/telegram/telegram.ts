@@ -115,11 +115,11 @@ async function hear(api: BotApi, { state, log, troubledMs }: Service, signal: Ab
       if (!place) return log("telegram: there is a token but no bot; connect again with `nika telegram connect`");
       const received = await api.receive(place.offset, signal);
       for (const { updateId, inbound } of received) {
-        if (!inbound) await state.mutation(internal.telegram.skip, { updateId });
+        if (!inbound) await state.mutation(internal.telegramInbox.skip, { updateId });
         else {
           const wish = toWish(inbound.text);
           const codeHash = wish.type === "start" && wish.code !== "" ? hashCode(wish.code) : undefined;
-          await state.mutation(internal.telegram.receive, { inbound, ...(codeHash !== undefined && { codeHash }) });
+          await state.mutation(internal.telegramInbox.receive, { inbound, ...(codeHash !== undefined && { codeHash }) });
         }
       }
       if (troubles > 0 || received.length > 0) await state.mutation(internal.telegram.trouble, {});
@@ -167,7 +167,7 @@ type Waiting = ChatFile & { readonly id: Id<"telegramFiles"> };
 /** Fetches the files of the chat. Twice is once: the same bytes are one document. */
 async function fetchAll(api: BotApi, service: Service, signal: AbortSignal): Promise<void> {
   const { state, log } = service;
-  await each({ state, query: internal.telegram.files, signal, log }, async (files) => {
+  await each({ state, query: internal.telegramInbox.files, signal, log }, async (files) => {
     for (const file of files as readonly Waiting[]) await fetchOne(api, file, service, signal);
   });
 }
@@ -181,14 +181,14 @@ async function fetchOne(
   for (let tries = 1; !signal.aborted; tries += 1) {
     try {
       const storageId = (await upload(await api.fetchFile(fileId, signal), signal)) as Id<"_storage">;
-      await state.mutation(internal.telegram.takeFile, { id, storageId });
+      await state.mutation(internal.telegramInbox.takeFile, { id, storageId });
       return;
     } catch (thrown) {
       if (signal.aborted) return;
       const error = toNikaError(thrown);
       log(`telegram: a file was not fetched: ${error.message}`);
       if (error.code !== "unavailable" || tries === fetchTriesMax) {
-        await persist(() => state.mutation(internal.telegram.failFile, { id, problem: error.message }), signal);
+        await persist(() => state.mutation(internal.telegramInbox.failFile, { id, problem: error.message }), signal);
         return;
       }
       await pause(retryAfterMs(thrown) ?? 500 * 2 ** tries, signal);

@@ -3,6 +3,7 @@ import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server
 import type * as appliance from "../appliance.ts";
 import type * as batches from "../batches.ts";
 import type * as bridge from "../bridge.ts";
+import type * as bridgeTokens from "../bridgeTokens.ts";
 import type * as comparisons from "../comparisons.ts";
 import type * as credentials from "../credentials.ts";
 import type * as crons from "../crons.ts";
@@ -34,6 +35,7 @@ import type * as settings from "../settings.ts";
 import type * as signals from "../signals.ts";
 import type * as sources from "../sources.ts";
 import type * as telegram from "../telegram.ts";
+import type * as telegramInbox from "../telegramInbox.ts";
 import type * as themes from "../themes.ts";
 import type * as upkeep from "../upkeep.ts";
 import type * as uses from "../uses.ts";
@@ -45,6 +47,7 @@ declare const fullApi: ApiFromModules<{
   appliance: typeof appliance;
   batches: typeof batches;
   bridge: typeof bridge;
+  bridgeTokens: typeof bridgeTokens;
   comparisons: typeof comparisons;
   credentials: typeof credentials;
   crons: typeof crons;
@@ -76,6 +79,7 @@ declare const fullApi: ApiFromModules<{
   signals: typeof signals;
   sources: typeof sources;
   telegram: typeof telegram;
+  telegramInbox: typeof telegramInbox;
   themes: typeof themes;
   upkeep: typeof upkeep;
   uses: typeof uses;

@@ -27,6 +27,20 @@ export const codes = {
 
 export type Code = keyof typeof codes;
 
+/** What each code is as an HTTP status, at every door. */
+export const httpStatuses: Readonly<Record<Code, number>> = {
+  invalid: 400,
+  missing: 404,
+  conflict: 409,
+  denied: 401,
+  unreadable: 422,
+  full: 507,
+  cancelled: 499,
+  unavailable: 503,
+  timeout: 504,
+  bug: 500,
+};
+
 /** The one error class. `message` is one sentence the owner may read and act on; `cause` is for the log only. */
 export class NikaError extends Error {
   override readonly name = "NikaError";

@@ -76,7 +76,7 @@ export const bridgeTables = {
     .index("by_hash", ["hash"])
     .index("by_name", ["name"]),
 
-  // At most one row: the bot that mirrors the bridge, and how far its messages were read. Written by telegram.ts alone.
+  // At most one row: the bot that mirrors the bridge, and how far its messages were read. Written by telegram.ts and telegramInbox.ts.
   telegram: defineTable({
     botId: v.number(),
     botName: v.string(),

@@ -210,27 +210,27 @@ test("a target is named when there are several, and one that does not exist is s
 test("a token opens what its hash names until it is revoked, and is listed without it", async () => {
   const state = await open();
   const hash = "ab".repeat(32);
-  await state.owner.mutation(api.bridge.addToken, { name: "agent on mgmt", role: "agent", target: "nexus:felt", hash });
-  assert.equal((await state.query(internal.bridge.authorize, { hash }))?.target, "nexus:felt");
-  assert.equal(await state.query(internal.bridge.authorize, { hash: "cd".repeat(32) }), null);
-  assert.deepEqual(Object.keys(only(await state.owner.query(api.bridge.tokens, {}))).toSorted(), [
+  await state.owner.mutation(api.bridgeTokens.add, { name: "agent on mgmt", role: "agent", target: "nexus:felt", hash });
+  assert.equal((await state.query(internal.bridgeTokens.authorize, { hash }))?.target, "nexus:felt");
+  assert.equal(await state.query(internal.bridgeTokens.authorize, { hash: "cd".repeat(32) }), null);
+  assert.deepEqual(Object.keys(only(await state.owner.query(api.bridgeTokens.list, {}))).toSorted(), [
     "createdAt",
     "name",
     "role",
     "target",
   ]);
   const again = { name: "agent on mgmt", role: "client" as const, hash: "ef".repeat(32) };
-  await assert.rejects(state.owner.mutation(api.bridge.addToken, again), hasCode("conflict"));
-  await state.owner.mutation(api.bridge.revokeToken, { name: "agent on mgmt" });
-  assert.equal(await state.query(internal.bridge.authorize, { hash }), null);
-  await assert.rejects(state.owner.mutation(api.bridge.addToken, { name: "x", role: "agent", hash }), hasCode("invalid"));
+  await assert.rejects(state.owner.mutation(api.bridgeTokens.add, again), hasCode("conflict"));
+  await state.owner.mutation(api.bridgeTokens.revoke, { name: "agent on mgmt" });
+  assert.equal(await state.query(internal.bridgeTokens.authorize, { hash }), null);
+  await assert.rejects(state.owner.mutation(api.bridgeTokens.add, { name: "x", role: "agent", hash }), hasCode("invalid"));
 });
 
 test("nobody but the owner reads or changes the bridge from outside", async () => {
   const state = await open();
   for (const stranger of [state.as("guest"), state.as(undefined)]) {
     await assert.rejects(stranger.query(api.bridge.messages, {}), hasCode("denied"));
-    await assert.rejects(stranger.query(api.bridge.tokens, {}), hasCode("denied"));
+    await assert.rejects(stranger.query(api.bridgeTokens.list, {}), hasCode("denied"));
     await assert.rejects(stranger.mutation(api.bridge.send, { target: "homelab", text: "x" }), hasCode("denied"));
     await assert.rejects(stranger.query(api.telegram.status, {}), hasCode("denied"));
   }
@@ -242,7 +242,7 @@ test("a removed target leaves nothing behind, tokens included", async () => {
   await send(state, "Other", "b");
   await say(state, { verb: "update", target: "a", text: "x" });
   await pull(state);
-  await state.owner.mutation(api.bridge.addToken, { name: "t", role: "client", target: "a", hash: "ab".repeat(32) });
+  await state.owner.mutation(api.bridgeTokens.add, { name: "t", role: "client", target: "a", hash: "ab".repeat(32) });
   await state.owner.mutation(api.bridge.removeTarget, { name: "a" });
   const left = await state.run(async (ctx) => ({
     messages: (await ctx.db.query("bridgeMessages").collect()).map(({ target }) => target),

@@ -1,20 +1,7 @@
 /** Answers and refusals, in the shapes Convex's clients read. */
 import type { ServerResponse } from "node:http";
-import { isNikaError, NikaError, type Code } from "../../../convex/model/error.ts";
+import { httpStatuses, isNikaError, NikaError, type Code } from "../../../convex/model/error.ts";
 import { fullDiskMessage, isDiskFull } from "../store/full.ts";
-
-const statuses: Readonly<Record<Code, number>> = {
-  invalid: 400,
-  missing: 404,
-  conflict: 409,
-  denied: 401,
-  unreadable: 422,
-  full: 507,
-  cancelled: 499,
-  unavailable: 503,
-  timeout: 504,
-  bug: 500,
-};
 
 const restBytesMax = 256 * 1024;
 
@@ -45,7 +32,7 @@ export function sendError(response: ServerResponse, cause: unknown, log: (line: 
     response.destroy();
     return;
   }
-  const status = error instanceof Refusal ? error.status : statuses[isKnown ? error.code : "bug"];
+  const status = error instanceof Refusal ? error.status : httpStatuses[isKnown ? error.code : "bug"];
   const message = isKnown ? error.message : "Something went wrong inside the server; its log has the details.";
   // A short rest of a body is read and dropped, because closing on it may take the answer away from who still sends. A long one is not
   // waited for.

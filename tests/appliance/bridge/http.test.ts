@@ -83,7 +83,7 @@ test("the owner may do everything, and names the target", async () => {
 });
 
 test("a revoked token opens nothing any more", async () => {
-  await state.owner.mutation(api.bridge.revokeToken, { name: "felt-only" });
+  await state.owner.mutation(api.bridgeTokens.revoke, { name: "felt-only" });
   assert.equal((await place.post("status", narrow, {})).status, 401);
 });
 

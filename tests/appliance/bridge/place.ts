@@ -40,6 +40,7 @@ export async function openPlace(state: Lab): Promise<Place> {
     bridge,
     functions: () => undefined,
     gpu: () => undefined,
+    workers: () => undefined,
     convexUrl: server.origin,
     log: () => {},
     now: () => Date.now(),
@@ -55,7 +56,7 @@ export async function openPlace(state: Lab): Promise<Place> {
       if (target !== undefined) await state.owner.mutation(api.bridge.addTarget, { name: target });
       const token = `nkb_${name}_0123456789abcdef`;
       const hash = createHash("sha256").update(token).digest("hex");
-      await state.owner.mutation(api.bridge.addToken, { name, role, hash, ...(target !== undefined && { target }) });
+      await state.owner.mutation(api.bridgeTokens.add, { name, role, hash, ...(target !== undefined && { target }) });
       return token;
     },
     async post(verb, token, body) {

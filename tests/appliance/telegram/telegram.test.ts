@@ -236,7 +236,7 @@ test("what comes twice or out of order, through breaks and waits, is done once a
 test("ids that begin anew after a quiet week are new messages", async (t) => {
   const { state } = await openPaired(t, "homelab");
   const inbound = { chatId: 42, isPrivate: true, chatMessageId: 90, text: "/send homelab after the pause" };
-  const receive = () => state.mutation(internal.telegram.receive, { inbound: { ...inbound, updateId: 1_000 } });
+  const receive = () => state.mutation(internal.telegramInbox.receive, { inbound: { ...inbound, updateId: 1_000 } });
   assert.deepEqual([await receive(), await receive()], [true, false]);
   assert.equal((await state.query(internal.telegram.place, {}))?.offset, 1_001);
   assert.equal((await messages(state)).length, 1);
