@@ -23,12 +23,16 @@ export type AskerOptions = {
   readonly era: Era;
   readonly server: Server;
   readonly eraOf: (server: string) => Era | undefined;
+  /** Servers that each conversation is to have to itself. */
+  readonly isOwn: (server: string) => boolean;
+  /** Told of a server that this conversation now has to itself, and whenever that says that its lists changed. */
+  readonly listed: (server: string, peer: Peer) => void;
 };
 
 const wishMs = 10_000;
 
 /** Holds nothing that outlives the conversation. */
-export function openAsker({ id, era, server, eraOf }: AskerOptions): Asker {
+export function openAsker({ id, era, server, eraOf, isOwn, listed }: AskerOptions): Asker {
   const inFlight = new Map<string, ServerContext[]>();
   const prepared = new WeakSet<Peer>();
   const subscribed = new Map<string, Set<string>>();
@@ -52,7 +56,12 @@ export function openAsker({ id, era, server, eraOf }: AskerOptions): Asker {
     };
   const told = (name: string, notification: Notification): void => {
     const { method } = notification;
-    if (method.endsWith("/list_changed") || method === "notifications/progress" || method === "notifications/cancelled") return;
+    if (method === "notifications/progress" || method === "notifications/cancelled") return;
+    if (method.endsWith("/list_changed")) {
+      const peer = peers.get(name);
+      if (peer?.owner === id) listed(name, peer);
+      return;
+    }
     const context = latest(name);
     const sent = context ? context.mcpReq.notify(notification) : server.notification(notification);
     sent.catch(() => undefined);
@@ -73,14 +82,16 @@ export function openAsker({ id, era, server, eraOf }: AskerOptions): Asker {
           told: () => undefined,
         };
       }
-      const isPlain = Object.keys(capabilities).length === 0 && level === undefined && !subscribed.has(name);
-      return isPlain ? undefined : { key: id, capabilities, asked: asked(name), told };
+      const isPlain = Object.keys(capabilities).length === 0 && level === undefined && !subscribed.has(name) && !isOwn(name);
+      if (isPlain) return undefined;
+      return { key: id, isConversation: true, capabilities, asked: asked(name), told };
     };
   /** A server that this session has to itself hears what the session said before it was there. */
   const prepare = async (peer: Peer, name: string): Promise<void> => {
     if (era === "modern" || prepared.has(peer)) return;
     prepared.add(peer);
     peers.set(name, peer);
+    if (peer.owner === id) listed(name, peer);
     const together = wish();
     if (level !== undefined && peer.capabilities["logging"] !== undefined && peer.era === "legacy")
       await peer.request("logging/setLevel", { level }, together).catch(() => undefined);

@@ -1,6 +1,7 @@
 /** One call on its way through the gateway: what is asked for, by whom, and how whoever asked can be asked back. */
 import type { ClientCapabilities, ServerContext } from "@modelcontextprotocol/server";
 import type { Peer } from "./pool/peer.ts";
+import type { Routes } from "./routes.ts";
 import type { Scope } from "./scope.ts";
 
 export type Call = {
@@ -16,6 +17,8 @@ export type Call = {
   /** Of whoever asks; absent without a conversation. */
   readonly context?: ServerContext;
   readonly capabilities?: ClientCapabilities | undefined;
+  /** As whoever asks may use them. */
+  readonly routes: () => Routes;
   readonly scopeFor: (server: string) => Scope | undefined;
   /** What a server with handshakes may ask a stateless caller in the middle of this call; undefined when nothing. */
   readonly asks: (server: string) => ClientCapabilities | undefined;

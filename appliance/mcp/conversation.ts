@@ -12,6 +12,7 @@ import type { Pool } from "./pool/pool.ts";
 import type { Taints } from "./guard/taints.ts";
 import type { Relay } from "./relay.ts";
 import { resourceOf } from "./routes.ts";
+import { openViews } from "./views.ts";
 
 export type Visitor = {
   readonly principal: string;
@@ -35,6 +36,13 @@ export type ConversationOptions = {
   readonly version: string;
 };
 
+/** A server that does not say what it lists to this conversation lists what it lists to all. */
+const lookMs = 10_000;
+const soon = (): Promise<void> =>
+  new Promise((done) => {
+    setTimeout(done, lookMs).unref();
+  });
+
 /** A server for one conversation, or for one request of the stateless era. */
 export function openConversation(
   { pool, own, lists, relay, callTool, taints, version }: ConversationOptions,
@@ -57,7 +65,38 @@ export function openConversation(
       },
     },
   );
-  const asker = openAsker({ id, era, server, eraOf: (name) => pool.eraOf(name) });
+  const announce = (): void => {
+    for (const send of [
+      () => server.sendToolListChanged(),
+      () => server.sendPromptListChanged(),
+      () => server.sendResourceListChanged(),
+    ])
+      send().catch(() => undefined);
+  };
+  const views = openViews({ pool, changed: announce });
+  const asker = openAsker({
+    id,
+    era,
+    server,
+    eraOf: (name) => pool.eraOf(name),
+    isOwn: (name) => pool.configOf(name).hasOwnSessions,
+    listed: views.look,
+  });
+  /** Of servers that are known to list other things to each, this conversation's own are asked before it is told; the others need not run. */
+  const lookFirst = async (context: ServerContext): Promise<void> => {
+    if (era === "modern") return;
+    const { scopeFor, prepare } = asker.partOf(context);
+    const waiting = pool.varying().filter((name) => !views.has(name));
+    const looks = waiting.map(async (name) => {
+      const scope = scopeFor(name);
+      if (!scope) return;
+      await pool.use(name, scope, context.mcpReq.signal, async (peer) => {
+        await prepare(peer, name);
+        await views.first(name);
+      });
+    });
+    if (looks.length > 0) await Promise.race([Promise.allSettled(looks), soon()]);
+  };
   const callOf = (
     context: ServerContext,
     name: string,
@@ -71,6 +110,7 @@ export function openConversation(
     session: id,
     thread,
     isApproved: false,
+    routes: views.routes,
     signal: context.mcpReq.signal,
     context,
     ...asker.partOf(context),
@@ -82,35 +122,41 @@ export function openConversation(
   };
   const byName = ({ name }: { readonly name: string }): string => name;
 
-  server.setRequestHandler("tools/list", ({ params }) => paged("tools", lists.tools(mode), byName, params) as never);
+  server.setRequestHandler("tools/list", async ({ params }, context) => {
+    await lookFirst(context);
+    return paged("tools", lists.tools(views.routes(), mode), byName, params) as never;
+  });
   server.setRequestHandler(
     "tools/call",
     async ({ params }, context) => (await callTool(callOf(context, params.name, params.arguments ?? {}, params._meta))) as never,
   );
-  server.setRequestHandler("prompts/list", ({ params }) => paged("prompts", lists.prompts(), byName, params) as never);
+  server.setRequestHandler("prompts/list", async ({ params }, context) => {
+    await lookFirst(context);
+    return paged("prompts", lists.prompts(views.routes()), byName, params) as never;
+  });
   server.setRequestHandler("prompts/get", async ({ params: { name, arguments: args = {}, _meta } }, context) => {
     const mine = own.prompts.get(name);
     if (mine)
       return { description: mine.description, messages: [{ role: "user", content: { type: "text", text: mine.say(args) } }] };
-    const route = pool.routes().prompts.get(name);
+    const route = views.routes().prompts.get(name);
     if (!route) throw new ProtocolError(invalidParams, `There is no prompt named ${name}.`);
     const call = callOf(context, name, args, _meta);
     const params = { ...relay.beside(call, "prompts/get"), name: route.prompt.name, arguments: args };
     return (await relayed(route.server, () => relay.send(call, route.server, "prompts/get", params))) as never;
   });
-  server.setRequestHandler(
-    "resources/list",
-    ({ params }) => paged("resources", lists.resources(), ({ uri }: { uri: string }) => uri, params) as never,
-  );
-  server.setRequestHandler(
-    "resources/templates/list",
-    ({ params }) =>
-      paged("resourceTemplates", lists.templates(), ({ uriTemplate }: { uriTemplate: string }) => uriTemplate, params) as never,
-  );
+  server.setRequestHandler("resources/list", async ({ params }, context) => {
+    await lookFirst(context);
+    return paged("resources", lists.resources(views.routes()), ({ uri }: { uri: string }) => uri, params) as never;
+  });
+  server.setRequestHandler("resources/templates/list", async ({ params }, context) => {
+    await lookFirst(context);
+    const templates = lists.templates(views.routes());
+    return paged("resourceTemplates", templates, ({ uriTemplate }: { uriTemplate: string }) => uriTemplate, params) as never;
+  });
   server.setRequestHandler("resources/read", async ({ params: { uri, _meta } }, context) => {
     const mine = own.resources.get(uri);
     if (mine) return { contents: [{ uri, mimeType: mine.mimeType, text: await mine.read(context.mcpReq.signal) }] };
-    const found = resourceOf(pool.routes(), uri);
+    const found = resourceOf(views.routes(), uri);
     const call = callOf(context, uri, {}, _meta);
     const params = { ...relay.beside(call, "resources/read"), uri: found.uri };
     return (await relayed(found.server, () => relay.send(call, found.server, "resources/read", params))) as never;
@@ -118,7 +164,7 @@ export function openConversation(
   if (era === "legacy") {
     for (const verb of ["subscribe", "unsubscribe"] as const)
       server.setRequestHandler(`resources/${verb}`, async ({ params: { uri } }, context) => {
-        const found = resourceOf(pool.routes(), uri);
+        const found = resourceOf(views.routes(), uri);
         asker[verb](found.server, found.uri);
         const call = callOf(context, uri, {});
         await relayed(found.server, () => relay.send(call, found.server, `resources/${verb}`, { uri: found.uri }));
@@ -133,9 +179,9 @@ export function openConversation(
   server.setRequestHandler("completion/complete", async ({ params }, context) => {
     const { ref } = params;
     const nothing = { completion: { values: [] } };
-    const route = ref.type === "ref/prompt" ? pool.routes().prompts.get(ref.name) : undefined;
+    const route = ref.type === "ref/prompt" ? views.routes().prompts.get(ref.name) : undefined;
     const template =
-      ref.type === "ref/resource" ? pool.routes().templates.find((one) => one.template.uriTemplate === ref.uri) : undefined;
+      ref.type === "ref/resource" ? views.routes().templates.find((one) => one.template.uriTemplate === ref.uri) : undefined;
     const name = route?.server ?? template?.server;
     if (name === undefined) return nothing;
     const inner = route ? { ...ref, name: route.prompt.name } : ref;
@@ -143,20 +189,13 @@ export function openConversation(
     const call = callOf(context, JSON.stringify(ref), {}, _meta);
     return (await relayed(name, () => relay.send(call, name, "completion/complete", { ...rest, ref: inner }))) as never;
   });
-  const announce = (): void => {
-    for (const send of [
-      () => server.sendToolListChanged(),
-      () => server.sendPromptListChanged(),
-      () => server.sendResourceListChanged(),
-    ])
-      send().catch(() => undefined);
-  };
   const unlisten = pool.onRoutes(announce);
   return {
     id,
     server,
     async end() {
       unlisten();
+      views.close();
       await server.close().catch(() => undefined);
       if (era === "legacy") taints.forget(id);
       if (era === "legacy") await pool.leave(id);

@@ -94,14 +94,14 @@ export function openGateway(options: GatewayOptions): Gateway {
         const question = why === undefined ? undefined : policy.ask(call, { server: "Nika", publicName: name, about: name }, why);
         return question ?? guard.takeOwn(call, mine.tool, await mine.call(call));
       });
-    if (name === "search_tools" || name === "describe_tool") return searchRoutes(pool.routes(), name, args);
+    if (name === "search_tools" || name === "describe_tool") return searchRoutes(call.routes(), name, args);
     if (name === "call_tool") {
       const { name: inner, arguments: given = {} } = args;
       if (typeof inner !== "string" || inner === "call_tool" || !isRecord(given))
         return refused("invalid: Give the name of a tool and its arguments.");
       return callTool({ ...call, name: inner, args: given });
     }
-    const route = pool.routes().tools.get(name);
+    const route = call.routes().tools.get(name);
     if (!route) throw new ProtocolError(invalidParams, whyNot(pool.routes(), name));
     return recorded(call, { server: route.server, tool: route.tool.name, definition: route.tool }, () => callServer(route, call));
   }
@@ -123,6 +123,7 @@ export function openGateway(options: GatewayOptions): Gateway {
       thread: "",
       isApproved,
       signal,
+      routes: () => pool.routes(),
       scopeFor: () => undefined,
       asks: () => undefined,
       prepare: () => Promise.resolve(),
@@ -156,6 +157,7 @@ export function openGateway(options: GatewayOptions): Gateway {
 
 /** To whoever calls what is not listed. */
 function whyNot(routes: Routes, name: string): string {
+  if (routes.tools.has(name) || routes.sometimes.tools.has(name)) return `${name} is not offered to this conversation now.`;
   for (const [server, offers] of routes.offers)
     for (const offer of offers)
       if (offer.publicName === name && offer.kind === "tool")

@@ -8,10 +8,11 @@ import { metaTools } from "./search.ts";
 /** `search`: three tools to find and call the others, instead of all of them; `auto` decides by their size. */
 export type ToolMode = "auto" | "all" | "search";
 export type Lists = {
-  tools(mode: ToolMode): readonly { readonly name: string }[];
-  resources(): readonly { readonly uri: string }[];
-  prompts(): readonly { readonly name: string }[];
-  templates(): readonly { readonly uriTemplate: string }[];
+  /** Of the routes as whoever asks may use them; here and below. */
+  tools(routes: Routes, mode: ToolMode): readonly { readonly name: string }[];
+  resources(routes: Routes): readonly { readonly uri: string }[];
+  prompts(routes: Routes): readonly { readonly name: string }[];
+  templates(routes: Routes): readonly { readonly uriTemplate: string }[];
   /** Said to the model once, when it connects. */
   instructions(mode: ToolMode): string;
 };
@@ -22,8 +23,8 @@ const charsPerToken = 4;
 
 /** Made anew at each asking, so a change of routes needs nothing here. */
 export function openLists({ pool, own }: { readonly pool: Pick<Pool, "routes">; readonly own: Own }): Lists {
-  const isSearching = (mode: ToolMode): boolean =>
-    mode === "search" || (mode === "auto" && pool.routes().toolsChars / charsPerToken > tokensMax);
+  const isSearching = ({ toolsChars }: Routes, mode: ToolMode): boolean =>
+    mode === "search" || (mode === "auto" && toolsChars / charsPerToken > tokensMax);
 
   const listedOwn = own.tools.map(({ name, title, description, input, isReadOnly }) => ({
     name,
@@ -32,16 +33,16 @@ export function openLists({ pool, own }: { readonly pool: Pick<Pool, "routes">; 
     inputSchema: input,
     annotations: { title, readOnlyHint: isReadOnly, openWorldHint: false },
   }));
-  function listTools(mode: ToolMode): { readonly name: string }[] {
-    if (isSearching(mode)) return [...listedOwn, ...metaTools];
-    const found = [...pool.routes().tools.values()].map(({ publicName, tool }) => {
+  function listTools(routes: Routes, mode: ToolMode): { readonly name: string }[] {
+    if (isSearching(routes, mode)) return [...listedOwn, ...metaTools];
+    const found = [...routes.tools.values()].map(({ publicName, tool }) => {
       const { _meta: said, ...rest } = tool as typeof tool & { readonly _meta?: unknown };
       const meta = isRecord(said) ? withoutOurs(said) : undefined;
       return { ...rest, name: publicName, ...(meta && { _meta: meta }) };
     });
     return [...listedOwn, ...found];
   }
-  const listResources = (): { readonly uri: string }[] => [
+  const listResources = (routes: Routes): { readonly uri: string }[] => [
     ...[...own.resources.values()].map(({ uri, name, title, description, mimeType }) => ({
       uri,
       name,
@@ -49,24 +50,24 @@ export function openLists({ pool, own }: { readonly pool: Pick<Pool, "routes">; 
       description,
       mimeType,
     })),
-    ...[...pool.routes().resources].map(([uri, { resource }]) => ({ ...resource, uri })),
+    ...[...routes.resources].map(([uri, { resource }]) => ({ ...resource, uri })),
   ];
-  const listPrompts = (): { readonly name: string }[] => [
+  const listPrompts = (routes: Routes): { readonly name: string }[] => [
     ...[...own.prompts.values()].map(({ name, title, description, arguments: args }) => ({
       name,
       title,
       description,
       arguments: args,
     })),
-    ...[...pool.routes().prompts.values()].map(({ publicName, prompt }) => ({ ...prompt, name: publicName })),
+    ...[...routes.prompts.values()].map(({ publicName, prompt }) => ({ ...prompt, name: publicName })),
   ];
 
   return {
     tools: listTools,
     resources: listResources,
     prompts: listPrompts,
-    templates: () => pool.routes().templates.map(({ template }) => template),
-    instructions: (mode) => instructionsOf(pool.routes(), isSearching(mode)),
+    templates: (routes) => routes.templates.map(({ template }) => template),
+    instructions: (mode) => instructionsOf(pool.routes(), isSearching(pool.routes(), mode)),
   };
 }
 

@@ -41,6 +41,10 @@ export type Routes = {
   /** By public name, in their order. */
   readonly tools: ReadonlyMap<string, ToolRoute>;
   readonly prompts: ReadonlyMap<string, PromptRoute>;
+  /** Approved, and offered to some conversations alone. */
+  readonly sometimes: { readonly tools: ReadonlyMap<string, ToolRoute>; readonly prompts: ReadonlyMap<string, PromptRoute> };
+  /** Servers that the owner looked at as a whole: their resources may be seen. */
+  readonly open: ReadonlySet<string>;
   /** By public address: the server's own, unless another server had it first. */
   readonly resources: ReadonlyMap<string, ResourceRoute>;
   readonly templates: readonly TemplateRoute[];
@@ -79,6 +83,8 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
   const resources = new Map<string, ResourceRoute>();
   const templates: TemplateRoute[] = [];
   const instructions: { server: string; text: string }[] = [];
+  const sometimes = { tools: new Map<string, ToolRoute>(), prompts: new Map<string, PromptRoute>() };
+  const open = new Set<string>();
   const offers = new Map<string, Offer[]>();
   for (const config of configs.toSorted(({ name: left }, { name: right }) => (left < right ? -1 : 1))) {
     const { name: server, isPrefixed, policy } = config;
@@ -86,20 +92,22 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
     if (!listing) continue;
     const pins = lock[server] ?? { tools: {}, prompts: {} };
     const found: Offer[] = [];
+    const listedTools = [...listing.tools, ...(listing.sometimes?.tools ?? [])];
     const toolNames = publicNames(
       server,
-      listing.tools.map(({ name }) => name),
+      listedTools.map(({ name }) => name),
       { isPrefixed, digest: sha256 },
     );
-    const judgedTools = judged(pins.tools, listing.tools);
-    listing.tools.forEach((tool, index) => {
+    const judgedTools = judged(pins.tools, listedTools);
+    listedTools.forEach((tool, index) => {
       const publicName = toolNames.get(tool.name) ?? tool.name;
       const verdict = judgedTools[index];
       if (!verdict) return;
       const ruling = rule(tool, policy);
-      const isTaken = tools.has(publicName) || reserved.has(publicName);
+      const isTaken = tools.has(publicName) || sometimes.tools.has(publicName) || reserved.has(publicName);
       const isVisible = verdict.standing === "approved" && ruling.approval !== "refuse" && !isTaken;
-      if (isVisible) tools.set(publicName, { server, publicName, tool, ruling });
+      const shown = index < listing.tools.length ? tools : sometimes.tools;
+      if (isVisible) shown.set(publicName, { server, publicName, tool, ruling });
       const hidden = isTaken
         ? `Another tool is named ${publicName}.`
         : ruling.approval === "refuse"
@@ -117,19 +125,21 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
         ...(hidden !== undefined && { hidden }),
       });
     });
+    const listedPrompts = [...listing.prompts, ...(listing.sometimes?.prompts ?? [])];
     const promptNames = publicNames(
       server,
-      listing.prompts.map(({ name }) => name),
+      listedPrompts.map(({ name }) => name),
       { isPrefixed, digest: sha256 },
     );
-    const definitions = listing.prompts.map(toDefinition);
+    const definitions = listedPrompts.map(toDefinition);
     const judgedPrompts = judged(pins.prompts, definitions);
-    listing.prompts.forEach((prompt, index) => {
+    listedPrompts.forEach((prompt, index) => {
       const publicName = promptNames.get(prompt.name) ?? prompt.name;
       const [verdict, definition] = [judgedPrompts[index], definitions[index]];
       if (!verdict || !definition) return;
-      const isTaken = prompts.has(publicName);
-      if (verdict.standing === "approved" && !isTaken) prompts.set(publicName, { server, publicName, prompt });
+      const isTaken = prompts.has(publicName) || sometimes.prompts.has(publicName);
+      const shown = index < listing.prompts.length ? prompts : sometimes.prompts;
+      if (verdict.standing === "approved" && !isTaken) shown.set(publicName, { server, publicName, prompt });
       const findings = verdict.standing === "approved" ? [] : lint(prompt);
       found.push({
         ...verdict,
@@ -144,6 +154,7 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
     offers.set(server, found);
     // A server none of whose tools were looked at shows nothing else either.
     if (lock[server] === undefined || lock[server].instructions === undefined) continue;
+    open.add(server);
     for (const resource of listing.resources) {
       const uri = resources.has(resource.uri) ? wrapped(server, resource.uri) : resource.uri;
       resources.set(uri, { server, uri: resource.uri, resource });
@@ -159,11 +170,15 @@ export function toRoutes(configs: readonly ServerConfig[], { catalog, lock, rese
     [...resources.keys()],
     templates,
     instructions,
+    [...sometimes.tools].map(([name, { tool }]) => [name, digestOf(tool).sha256]),
+    [...sometimes.prompts].map(([name, { prompt }]) => [name, prompt]),
   ]);
   return {
     hash: sha256(names.join("\n") + others),
     tools: sorted(tools),
     prompts: sorted(prompts),
+    sometimes,
+    open,
     resources: sorted(resources),
     templates,
     instructions,

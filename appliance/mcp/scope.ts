@@ -5,6 +5,8 @@ import type { Asked } from "./pool/peer.ts";
 /** Who uses a server. Everybody without questions to answer shares one; a session of the old era that answers has its own. */
 export type Scope = {
   readonly key: string;
+  /** Of one conversation, which lists for itself. */
+  readonly isConversation?: true;
   readonly capabilities: ClientCapabilities;
   readonly asked: Asked;
   readonly told: (server: string, notification: Notification) => void;

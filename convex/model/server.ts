@@ -78,6 +78,8 @@ export type ServerConfig = {
   readonly callMsMax: number;
   /** False: its tools keep their own names. */
   readonly isPrefixed: boolean;
+  /** Each conversation of the era with handshakes has one to itself, also when it can answer no questions. */
+  readonly hasOwnSessions: boolean;
   /** By the tool's own name; `*` is for the rest. */
   readonly policy: Readonly<Record<string, ToolPolicy>>;
   readonly callsPerHour: number | undefined;
@@ -254,6 +256,8 @@ function toConfig(
   const resultBytesMax = resultBytes === undefined ? resultBytesDefault : toBytes(resultBytes);
   if (resultBytesMax === undefined || resultBytesMax < 1024) problem("budget.resultBytes", 'It must be a size such as "4Mi".');
   if (value["record"] !== undefined && typeof value["record"] !== "boolean") problem("record", "It must be true or false.");
+  if (![undefined, "own", "shared"].includes(value["sessions"] as undefined))
+    problem("sessions", 'It must be "own" or "shared".');
   const expose = isObject(value["expose"]) ? value["expose"] : {};
   return {
     name,
@@ -263,6 +267,7 @@ function toConfig(
     callMs: callMs ?? callMsDefault,
     callMsMax: Math.max(10 * 60_000, callMs ?? 0),
     isPrefixed: expose["prefix"] !== false,
+    hasOwnSessions: value["sessions"] === "own",
     policy: toPolicy(value["policy"], problem),
     callsPerHour: callsPerHour as number | undefined,
     resultBytesMax: resultBytesMax ?? resultBytesDefault,

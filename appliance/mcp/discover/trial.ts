@@ -30,6 +30,7 @@ export async function listApart(
       launched,
       era,
       capabilities: everything,
+      owner: "trial",
       asked: nobody,
       told: () => undefined,
       signal,

@@ -121,9 +121,11 @@ export function openConnections(options: ConnectionsOptions): Connections {
         launched,
         era,
         capabilities: scope?.capabilities ?? everything,
+        owner: scope?.key ?? sharedKey,
         asked: scope?.asked ?? nobody,
         told(notification) {
-          heard(slot, notification);
+          // What a conversation hears from a server of its own is news for it alone.
+          if (scope?.isConversation !== true) heard(slot, notification);
           scope?.told(config.name, notification);
         },
         signal: registry.stopped.signal,

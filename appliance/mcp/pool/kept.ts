@@ -28,6 +28,9 @@ export type Listing = {
   readonly prompts: readonly Prompt[];
   readonly resources: readonly Resource[];
   readonly templates: readonly Template[];
+  /** It was seen to offer other things to a conversation than to others; and what it offered to some alone. */
+  readonly varies?: true;
+  readonly sometimes?: { readonly tools: readonly ToolDefinition[]; readonly prompts: readonly Prompt[] };
 };
 export type Catalog = Record<string, Listing>;
 /** What of a configuration makes it another process or connection. */

@@ -28,6 +28,8 @@ export type PeerOptions = {
   /** Undefined: find out. */
   readonly era: Era | undefined;
   readonly capabilities: ClientCapabilities;
+  /** Of the scope that it is for. */
+  readonly owner: string;
   readonly asked: Asked;
   readonly told: (notification: Notification) => void;
   readonly signal: AbortSignal;
@@ -46,6 +48,8 @@ export type RequestWish = {
 
 export type Peer = {
   readonly era: Era;
+  /** The key of whoever has it. */
+  readonly owner: string;
   readonly way: Launched["way"];
   readonly serverInfo: { readonly name: string; readonly version: string };
   readonly capabilities: Readonly<Record<string, unknown>>;
@@ -61,9 +65,9 @@ export type Peer = {
   close(): Promise<void>;
 };
 
-/** A first start under gVisor takes seconds. */
-const connectMs = 30_000;
-const probeMs = 3_000;
+/** In a sandbox a first start takes seconds, and under gVisor on a busy machine tens of them; asking twice would start it twice. */
+const connectMs = { sandbox: 90_000, bare: 30_000, remote: 30_000 };
+const probeMs = { sandbox: 15_000, bare: 3_000, remote: 3_000 };
 const listMs = 10_000;
 const pagesMax = 64;
 const itemsMax = 5_000;
@@ -74,12 +78,12 @@ export const untouched: StandardSchemaV1<unknown, Result> = {
 };
 
 /** Fails with `unavailable` or `timeout` and what the server last said; it is stopped then. */
-export async function openPeer({ version, launched, era, capabilities, asked, told, signal }: PeerOptions): Promise<Peer> {
+export async function openPeer({ version, launched, era, capabilities, owner, asked, told, signal }: PeerOptions): Promise<Peer> {
   const client = new Client(
     { name: "nika", version },
     {
       capabilities,
-      versionNegotiation: { mode: era === "legacy" ? "legacy" : "auto", probe: { timeoutMs: probeMs } },
+      versionNegotiation: { mode: era === "legacy" ? "legacy" : "auto", probe: { timeoutMs: probeMs[launched.way] } },
       listMaxPages: pagesMax,
     },
   );
@@ -118,7 +122,8 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
     return client.close().catch(() => undefined);
   });
   try {
-    await client.connect(launched.transport, { timeout: connectMs, maxTotalTimeout: connectMs, signal });
+    const timeout = connectMs[launched.way];
+    await client.connect(launched.transport, { timeout, maxTotalTimeout: timeout, signal });
   } catch (error) {
     const why = await Promise.race([launched.ended, soon()]);
     await launched.stop().catch(() => undefined);
@@ -164,6 +169,7 @@ export async function openPeer({ version, launched, era, capabilities, asked, to
   };
   return {
     era: isModern ? "modern" : "legacy",
+    owner,
     way: launched.way,
     serverInfo: client.getServerVersion() ?? { name: "?", version: "?" },
     capabilities: offers,

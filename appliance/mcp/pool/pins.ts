@@ -77,8 +77,8 @@ export function openPins({ registry, now }: { readonly registry: Registry; reado
     const listing = catalog.value[server];
     if (!listing) throw new NikaError("conflict", `Nobody knows yet what "${server}" offers; see \`nika mcp test ${server}\`.`);
     const offered = {
-      tool: new Map(listing.tools.map((one) => [one.name, one])),
-      prompt: new Map(listing.prompts.map((one) => [one.name, toDefinition(one)])),
+      tool: new Map([...(listing.sometimes?.tools ?? []), ...listing.tools].map((one) => [one.name, one])),
+      prompt: new Map([...(listing.sometimes?.prompts ?? []), ...listing.prompts].map((one) => [one.name, toDefinition(one)])),
     };
     const instructions = sha256(listing.instructions ?? "");
     const all = new Map(

@@ -55,6 +55,10 @@ export type Pool = {
   configOf(server: string): ServerConfig;
   /** Whether it may run without a sandbox. */
   isBare(server: string): boolean;
+  /** Servers that offer other things to a conversation than to others, or that the owner gave to each alone. */
+  varying(): readonly string[];
+  /** What a conversation is offered by a server of its own. */
+  noteView(server: string, view: Parameters<Lister["noteView"]>[1]): Promise<void>;
   /** As it was last seen; undefined when it never was. */
   eraOf(server: string): Listing["era"] | undefined;
   /** Runs `work` with a connection, started when there is none. */
@@ -146,6 +150,15 @@ export function openPool(options: PoolOptions): Pool {
     standings: () => toStandings(registry, { ...pins, waiting: reload.waiting }, (server) => options.accounts?.signIn(server)),
     configOf: (server) => registry.get(server).config,
     isBare: (server) => pins.isBareAllowed(registry.get(server).config),
+    varying: () =>
+      [...slots.values()]
+        .map(({ config }) => config)
+        .filter(({ name, hasOwnSessions }) => hasOwnSessions || catalog.value[name]?.varies)
+        .map(({ name }) => name),
+    async noteView(server, view) {
+      const slot = slots.get(server);
+      if (slot) await lister.noteView(slot, view);
+    },
     eraOf: (server) => catalog.value[server]?.era,
     use: connections.use,
     async leave(key) {

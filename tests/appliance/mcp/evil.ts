@@ -15,7 +15,10 @@ export type Said = {
 };
 export type Evil = {
   /** A server of that name; what it offers and answers can be changed while it runs. */
-  offer(name: string, script: { tools: object[]; answers?: object; instructions?: string }): { command: string; args: string[] };
+  offer(
+    name: string,
+    script: { tools: object[]; answers?: object; instructions?: string; resources?: string[] },
+  ): { command: string; args: string[] };
 };
 
 export async function withEvil(
