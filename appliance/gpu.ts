@@ -11,6 +11,7 @@ import { internal } from "../convex/_generated/api.js";
 import { isNikaError, NikaError } from "../convex/model/error.ts";
 import type { Ports } from "../functions/define.ts";
 import { quoteGpuJob } from "../functions/machines/quote.ts";
+import { weigh } from "../functions/machines/offers.ts";
 import { sweepAll } from "../functions/machines/sweep.ts";
 import type { Offer } from "../convex/model/gpu.ts";
 import type { Boots, Gpu, Providers } from "../functions/ports/gpu.ts";
@@ -38,6 +39,7 @@ import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
 import { askFor, openGpu } from "./gpu/run.ts";
 import { addHost } from "./gpu/ssh/add.ts";
 import { readHosts, sshKeyIn } from "./gpu/ssh/hosts.ts";
+import { signInTo } from "./gpu/ssh/signIn.ts";
 import { sshProvider } from "./gpu/ssh/ssh.ts";
 import { gpuTools } from "./gpu/tools.ts";
 import { packNika } from "./join/parcel.ts";
@@ -179,6 +181,12 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
       if (found === undefined) throw new NikaError("missing", "There are no results of this job here.");
       return found;
     },
+    async offers(wish, signal) {
+      const { choices, refused, says, failures } = await weigh(wish, { state, providers, now: now(), signal });
+      return { choices, refused, says, failures };
+    },
+    signIn: async (machine, signal) =>
+      signInTo(machine, { machines: await state.query(internal.machines.all, {}), providers, keys, signal }),
     sweep: (isDryRun, signal) => sweepAll(providers, { clock: { now }, signal, isDryRun }),
     check: async (id, signal) => (await providers.open(id)).check(signal),
     async connect(id, credentials, signal) {

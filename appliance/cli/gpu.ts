@@ -12,7 +12,7 @@ import type { MachineView } from "../../convex/model/machine.ts";
 import type { Swept } from "../../functions/machines/sweep.ts";
 import type { Client } from "./client.ts";
 import { confirmed } from "./confirm.ts";
-import type { AskFlags, CapFlags, RunFlags } from "./gpuProgram.ts";
+import type { AskFlags, CapFlags, NeedFlags, RunFlags } from "./gpuProgram.ts";
 import { tellBills } from "./gpuBills.ts";
 import { withLive } from "./live.ts";
 import type { Terminal } from "./terminal.ts";
@@ -79,25 +79,30 @@ async function quoteFor(client: Client, { folder, words, flags, signal }: Asked)
         label: flags.label,
         image: flags.image,
         environment: Object.fromEntries((flags.env ?? []).map((one) => variableOf(one))),
-        need: {
-          ...(flags.gpu !== undefined || flags.gpuMemory !== undefined
-            ? { gpu: { count: flags.gpu ?? 1, memoryMb: (flags.gpuMemory ?? 0) * gbInMb } }
-            : {}),
-          cpus: flags.cpus,
-          ...(flags.memory !== undefined && { memoryMb: flags.memory * gbInMb }),
-          ...(flags.disk !== undefined && { diskMb: flags.disk * gbInMb }),
-          isInEu: flags.eu,
-          maySpot: flags.spot,
-        },
-        runMsMax: flags.time,
-        ...(flags.cost !== undefined && { costMax: { micros: Math.round(flags.cost * micros), currency: "EUR" } }),
-        providers: flags.on,
+        ...errandOf(flags),
       },
     });
   } finally {
     if (unpacked !== undefined) await rm(unpacked, { recursive: true, force: true });
   }
 }
+
+/** As it is asked for. */
+export const errandOf = (flags: NeedFlags): object => ({
+  need: {
+    ...(flags.gpu !== undefined || flags.gpuMemory !== undefined
+      ? { gpu: { count: flags.gpu ?? 1, memoryMb: (flags.gpuMemory ?? 0) * gbInMb } }
+      : {}),
+    cpus: flags.cpus,
+    ...(flags.memory !== undefined && { memoryMb: flags.memory * gbInMb }),
+    ...(flags.disk !== undefined && { diskMb: flags.disk * gbInMb }),
+    isInEu: flags.eu,
+    maySpot: flags.spot,
+  },
+  runMsMax: flags.time,
+  ...(flags.cost !== undefined && { costMax: { micros: Math.round(flags.cost * micros), currency: "EUR" } }),
+  providers: flags.on,
+});
 
 function variableOf(text: string): [string, string] {
   const at = text.indexOf("=");

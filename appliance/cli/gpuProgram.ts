@@ -5,10 +5,7 @@ import { clientOf, configOf, countFlag, isJson, jsonFlag, type Context } from ".
 import { providers } from "../../convex/model/gpu.ts";
 import { addSimCommand } from "./scaleProgram.ts";
 
-export type AskFlags = {
-  readonly label?: string;
-  readonly image?: string;
-  readonly env?: readonly string[];
+export type NeedFlags = {
   readonly on?: readonly string[];
   readonly gpu?: number;
   readonly gpuMemory?: number;
@@ -20,18 +17,15 @@ export type AskFlags = {
   readonly time: number;
   readonly cost?: number;
 };
+export type AskFlags = NeedFlags & { readonly label?: string; readonly image?: string; readonly env?: readonly string[] };
+export type OfferFlags = NeedFlags & { readonly limit: number };
 export type RunFlags = AskFlags & { readonly out?: string; readonly detach?: true; readonly yes?: true };
 
 export function addGpuCommands(program: Command, context: Context): void {
   program.commandsGroup("Rented machines:");
   const gpu = program.command("gpu").summary("send work to this machine, to yours, or to rented ones; see it and what it costs");
-  const asking = (command: Command): Command =>
+  const needing = (command: Command): Command =>
     command
-      .argument("<folder>", "what is sent: a folder, or a .tar, .tgz or .zip of one")
-      .argument("<command...>", "what is run in it, after -- when it has flags; results go to the folder that NIKA_OUT names")
-      .option("--label <name>", "what it is called")
-      .option("--image <image>", "the container image it runs in")
-      .option("--env <name=value...>", "variables for it; not for secrets, they are kept with the job")
       .option("--on <provider...>", "only there: local, ssh, runpod, aws, google, azure, scaleway, contabo")
       .option("--gpu <n>", "how many GPUs it needs", countFlag(64))
       .option("--gpu-memory <gb>", "memory of each GPU", positive)
@@ -41,7 +35,14 @@ export function addGpuCommands(program: Command, context: Context): void {
       .option("--eu", "only in the European Union; this machine counts as there")
       .option("--spot", "may be taken away at any time, for less; give it checkpoints")
       .option("--time <span>", "how long it may run at most, as in 90m, 6h or 2d", spanFlag, 3_600_000)
-      .option("--cost <amount>", "what it may cost at most, in euros", positive)
+      .option("--cost <amount>", "what it may cost at most, in euros", positive);
+  const asking = (command: Command): Command =>
+    needing(command)
+      .argument("<folder>", "what is sent: a folder, or a .tar, .tgz or .zip of one")
+      .argument("<command...>", "what is run in it, after -- when it has flags; results go to the folder that NIKA_OUT names")
+      .option("--label <name>", "what it is called")
+      .option("--image <image>", "the container image it runs in")
+      .option("--env <name=value...>", "variables for it; not for secrets, they are kept with the job")
       .addOption(jsonFlag());
   asking(gpu.command("quote"))
     .summary("what work would cost at most, where, and why there; spends nothing")
@@ -175,6 +176,31 @@ export function addGpuCommands(program: Command, context: Context): void {
       const { runGpuSpend } = await import("./gpu.ts");
       await runGpuSpend(context.terminal, await clientOf(command), { caps: flags, json: isJson(command) });
     });
+  needing(gpu.command("offers"))
+    .summary("what all providers would let now, by what it would come to; spends nothing")
+    .description(
+      "Asks every provider that is set up, and ranks what they offer as placing work does: by what is to be expected in all, with the chance that " +
+        "there is none, and that it is taken away.",
+    )
+    .option("--limit <n>", "how many are shown", countFlag(500), 20)
+    .addOption(jsonFlag())
+    .action(async (flags: OfferFlags, command: Command) => {
+      const { runGpuOffers } = await import("./gpuOffers.ts");
+      await runGpuOffers(context.terminal, await clientOf(command), { flags, json: isJson(command), signal: context.signal });
+    });
+  gpu
+    .command("ssh <machine> [command...]")
+    .summary("sign in to a rented machine by its own key, which is a file only for as long as that takes")
+    .description(
+      "MACHINE is its name, or part of it, as `nika gpu list` shows it. Needs the program `ssh`. Where the machine's key was made here, another one is refused. " +
+        "A command's flags come after --.",
+    )
+    .option("--key-file <file>", "instead of signing in, write the private key to this new file, and say how to use it")
+    .action(async (machine: string, words: string[], { keyFile }: { keyFile?: string }, command: Command) => {
+      const { runGpuSsh } = await import("./gpuSsh.ts");
+      const asked = { machine, words, keyFile, signal: context.signal };
+      context.exit(await runGpuSsh(context.terminal, await clientOf(command), asked));
+    });
   gpu
     .command("bills")
     .summary("what providers say that they billed, day by day, beside what is known here")
@@ -251,8 +277,8 @@ type ProviderDay = Readonly<Record<string, number | "none">>;
 function providerAmount(text: string, before: ProviderDay = {}): ProviderDay {
   const [name = "", amount = ""] = text.split("=");
   if (!providers.some((id) => id === name))
-    throw new InvalidArgumentError(`It must be one of ${providers.join(", ")}, =, and an amount: runpod=5.`);
-  return { ...before, [name]: positive(amount) };
+    throw new InvalidArgumentError(`It must be one of ${providers.join(", ")}, =, and an amount or none: runpod=5.`);
+  return { ...before, [name]: amount === "none" ? amount : positive(amount) };
 }
 
 const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

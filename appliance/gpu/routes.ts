@@ -4,13 +4,19 @@ import { isAbsolute } from "node:path";
 import { providers, type AccountCheck, type Money, type Need, type ProviderId } from "../../convex/model/gpu.ts";
 import type { GpuAsk, QuoteView } from "../../convex/model/gpuJob.ts";
 import { NikaError } from "../../convex/model/error.ts";
+import type { Weighed } from "../../functions/machines/offers.ts";
 import type { Swept } from "../../functions/machines/sweep.ts";
 import { ProviderError, type Payload } from "../../functions/ports/gpu.ts";
+import type { SignIn } from "./ssh/signIn.ts";
 
 export type GpuActs = {
   quote(wish: Wish, by: string, signal: AbortSignal): Promise<QuoteView>;
   /** The folder with a job's results. Fails with `missing` when there are none here. */
   results(jobId: string): string;
+  /** What all providers that are set up would let now, by the rule that places work; asks them, and spends nothing. */
+  offers(wish: Pick<Wish, "need" | "runMsMax" | "costMax" | "providers">, signal: AbortSignal): Promise<OffersNow>;
+  /** How the owner signs in to a machine. Fails with `missing` or `unavailable` when there is no way in. */
+  signIn(machine: string, signal: AbortSignal): Promise<SignIn>;
   sweep(isDryRun: boolean, signal: AbortSignal): Promise<Swept>;
   check(provider: ProviderId, signal: AbortSignal): Promise<readonly AccountCheck[]>;
   /** Keeps what a provider is reached with, and looks at what is free to look at. */
@@ -53,6 +59,8 @@ export type Added = {
   readonly says: string;
   readonly isAdded: boolean;
 };
+/** Best first. `refused` will not do, and why. */
+export type OffersNow = Pick<Weighed, "choices" | "refused" | "says" | "failures">;
 export type Proof = { readonly passed: boolean; readonly facts: readonly string[] };
 
 type Exchange = {
@@ -72,6 +80,10 @@ export function gpuRoutes(acts: GpuActs): (path: string) => GpuRoute | undefined
         return acts.quote(toWish(body), "owner", signal);
       case "results":
         return { folder: acts.results(String(body["jobId"])) };
+      case "offers":
+        return acts.offers(toErrand(body), signal);
+      case "signIn":
+        return acts.signIn(String(body["machine"]), signal);
       case "sweep":
         return acts.sweep(body["isDryRun"] !== false, signal);
       case "providers":
@@ -144,14 +156,13 @@ function toCredentials(value: unknown): Record<string, string> {
 
 /** What a person or program wishes to have run, from JSON. Fails with `invalid`, naming what is wrong. */
 export function toWish(body: Record<string, unknown>): Wish {
-  const { folder, command, label, image, environment, need = {}, runMsMax, costMax, providers: only } = body;
+  const { folder, command, label, image, environment } = body;
   const wrong = (what: string): never => {
     throw new NikaError("invalid", what);
   };
   if (typeof folder !== "string" || !isAbsolute(folder)) return wrong("Name the folder by its whole path.");
   if (!Array.isArray(command) || command.length === 0 || command[0] === "" || command.some((word) => typeof word !== "string"))
     return wrong("Say what is to be run: a command and its words.");
-  if (typeof runMsMax !== "number" || !(runMsMax > 0)) return wrong("Say how long it may run at most.");
   if (image !== undefined && typeof image !== "string") return wrong("The image is a text.");
   const variables = environment === undefined ? {} : toCredentials(environment);
   return {
@@ -160,6 +171,15 @@ export function toWish(body: Record<string, unknown>): Wish {
     label: typeof label === "string" && label !== "" ? label : (command as string[]).join(" ").slice(0, 80),
     ...(image !== undefined && image !== "" && { image }),
     environment: variables,
+    ...toErrand(body),
+  };
+}
+
+/** What it needs, for how long, and where it may be. */
+function toErrand(body: Record<string, unknown>): Pick<Wish, "need" | "runMsMax" | "costMax" | "providers"> {
+  const { need = {}, runMsMax, costMax, providers: only } = body;
+  if (typeof runMsMax !== "number" || !(runMsMax > 0)) throw new NikaError("invalid", "Say how long it may run at most.");
+  return {
     need: toNeed(need),
     runMsMax,
     ...(costMax !== undefined && { costMax: toMoney(costMax) }),

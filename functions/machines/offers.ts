@@ -72,16 +72,21 @@ export type Ranked = {
   readonly says: string;
 };
 
-/** Best first, with why. */
-export async function rank(
-  ask: Pick<GpuAsk, "need" | "runMsMax" | "costMax" | "providers" | "image">,
-  {
-    state,
-    providers,
-    now,
-    signal,
-  }: { readonly state: State; readonly providers: Providers; readonly now: number; readonly signal: AbortSignal },
-): Promise<Ranked> {
+type Asked = Pick<GpuAsk, "need" | "runMsMax" | "costMax" | "providers">;
+type Weighing = {
+  readonly state: State;
+  readonly providers: Providers;
+  readonly now: number;
+  readonly signal: AbortSignal;
+};
+export type Weighed = Chosen & {
+  readonly capabilities: Found["capabilities"];
+  /** Providers that did not say what they have. */
+  readonly failures: readonly string[];
+};
+
+/** All that can be had now, best first, and what will not do; nothing is written down. */
+export async function weigh(ask: Asked, { state, providers, now, signal }: Weighing): Promise<Weighed> {
   const { offers, capabilities, failures } = await offersFor(ask.need, { providers, only: ask.providers, now, signal });
   const { blocks, evidence, usdPerEur, proven } = await state.query(internal.machines.outlook, { now });
   const known = new Map(evidence.map((one) => [one.place, one]));
@@ -98,9 +103,15 @@ export async function rank(
     oddsOf: (offer) => oddsOf(offer, known.get(placeOf(offer)), now),
     hasProvenTtl: (provider) => proven.includes(provider),
   });
-  const choices = chosen.choices.slice(0, choicesMax).flatMap(({ offer }) => {
+  return { ...chosen, capabilities, failures };
+}
+
+/** Best first, with why. */
+export async function rank(ask: Asked, weighing: Weighing): Promise<Ranked> {
+  const { choices: all, capabilities, failures, says } = await weigh(ask, weighing);
+  const choices = all.slice(0, choicesMax).flatMap(({ offer }) => {
     const capability = capabilities.get(offer.provider);
     return capability ? [{ offer, capability }] : [];
   });
-  return { choices, says: [chosen.says, ...failures].join(" ") };
+  return { choices, says: [says, ...failures].join(" ") };
 }

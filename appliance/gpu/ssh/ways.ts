@@ -30,7 +30,7 @@ export type Ways = {
 };
 
 /** Whom the providers' systems let in by the key that they are given. */
-const users: Readonly<Partial<Record<ProviderId, string>>> = {
+export const users: Readonly<Partial<Record<ProviderId, string>>> = {
   aws: "ubuntu",
   google: "nika",
   azure: "nika",

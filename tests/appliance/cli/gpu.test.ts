@@ -4,8 +4,11 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { getFunctionName, type FunctionReference } from "convex/server";
 import type { Client } from "../../../appliance/cli/client.ts";
 import { runGpuCancel, runGpuPanic, runGpuQuote, runGpuRun, runGpuSpend } from "../../../appliance/cli/gpu.ts";
+import { runGpuBills } from "../../../appliance/cli/gpuBills.ts";
+import { runGpuOffers } from "../../../appliance/cli/gpuOffers.ts";
 import { runGpuConnect, whyNothingIsRented } from "../../../appliance/cli/gpuConnect.ts";
 import type { Terminal } from "../../../appliance/cli/terminal.ts";
 import type { Offer } from "../../../convex/model/gpu.ts";
@@ -20,11 +23,12 @@ type Replies = {
   /** By the last word of the path. */
   readonly posts?: Readonly<Record<string, unknown>>;
   readonly query?: unknown;
+  readonly bills?: unknown;
   readonly mutation?: unknown;
 };
 
 /** What the appliance would be told, and what the owner is told. */
-function open({ posts = {}, query, mutation }: Replies) {
+function open({ posts = {}, query, bills = { reads: [], rows: [] }, mutation }: Replies) {
   const lines: string[] = [];
   const asked: unknown[] = [];
   const terminal = {
@@ -41,7 +45,7 @@ function open({ posts = {}, query, mutation }: Replies) {
       return posts[path.split("/").at(-1) ?? ""];
     },
     http: async () => ({
-      query: async () => query,
+      query: async (name: FunctionReference<"query">) => (getFunctionName(name).startsWith("gpuBills:") ? bills : query),
       mutation: async (_name: unknown, args: unknown) => {
         asked.push(args);
         return mutation;
@@ -138,6 +142,66 @@ test("one machine is not told of as several", async () => {
   assert.match(lines[0] ?? "", /^1 machine is being ended;/u);
 });
 
+const bills = {
+  reads: [
+    { provider: "runpod", at, readAt: at, terms: { grain: "day" } },
+    { provider: "contabo", at, terms: { grain: "none", says: "Contabo's API tells no invoices." } },
+  ],
+  rows: [
+    {
+      provider: "runpod",
+      period: "2026-11-21",
+      verdict: "more",
+      billed: 9_300_000,
+      known: 3_100_000,
+      others: 0,
+      currency: "USD",
+      unknown: [{ id: "pod-1", micros: 6_200_000 }],
+      readAt: at,
+      alarmAt: at,
+    },
+  ],
+};
+
+test("bills are told by day beside what is known, and what was seen is noted", async () => {
+  const { terminal, client, lines, asked } = open({ bills, mutation: 1 });
+  await runGpuBills(terminal, client, { flags: {}, json: false });
+  assert.ok(
+    lines.some((line) => /runpod\t2026-11-21\t9\.30 USD\t3\.10 USD known\tMORE THAN KNOWN/u.test(line)),
+    lines.join("\n"),
+  );
+  await runGpuBills(terminal, client, { flags: { seen: "runpod" }, json: false });
+  assert.deepEqual(asked.at(-1), { provider: "runpod" });
+  await assert.rejects(runGpuBills(terminal, client, { flags: { seen: "nowhere" }, json: false }), { code: "invalid" });
+});
+
+test("what could be had is shown best first, with stock, chances, what it would come to and how old its price is", async () => {
+  const rented = {
+    ...offer,
+    provider: "runpod",
+    type: "L4",
+    region: "EU-1",
+    stock: "low",
+    pricedAt: Date.now() - 120_000,
+  } as Offer;
+  const choice = {
+    offer: { ...rented, hourly: { micros: 440_000, currency: "USD" }, priceSource: "RunPod's catalogue" },
+    odds: { noCapacity: 0.4, lostHourly: 0.001, bootMs: 90_000 },
+    expected: { total: 500_000 },
+  };
+  const found = { choices: [choice, choice], refused: [], says: "Two of them.", failures: ["aws: It did not answer."] };
+  const { terminal, client, lines, asked } = open({ posts: { offers: found } });
+  await runGpuOffers(terminal, client, { flags: { time: 3_600_000, gpu: 1, limit: 1 }, json: false, signal });
+  assert.deepEqual((asked[0] as { need: unknown }).need, {
+    gpu: { count: 1, memoryMb: 0 },
+    cpus: undefined,
+    isInEu: undefined,
+    maySpot: undefined,
+  });
+  assert.match(lines[1] ?? "", /^runpod EU-1 L4\t.*\t\$0\.44\tlow\t2 min\t40 %\t0 %\t€0\.50\t2 min ago, RunPod's catalogue$/u);
+  assert.deepEqual(lines.slice(2), ["And 1 more; --limit shows them.", "Two of them.", "aws: It did not answer."]);
+});
+
 test("caps are set in euros and told in words", async () => {
   const caps = { day: 5e6, month: 1e8, job: 1e7, agentDay: 1.5e6, hourly: 1e7, providerDay: { runpod: 3e6 } };
   const spend = {
@@ -151,9 +215,14 @@ test("caps are set in euros and told in words", async () => {
     caps,
     warnings: [],
   };
-  const { terminal, client, lines, asked } = open({ query: spend });
-  await runGpuSpend(terminal, client, { caps: { agent: 1.5, providerDay: { runpod: 3 } }, json: false });
-  assert.deepEqual(asked, [{ caps: { agentDay: 1_500_000, providerDay: { runpod: 3_000_000 } } }]);
+  const { terminal, client, lines, asked } = open({ query: spend, bills });
+  const only = { agent: 1.5, providerDay: { runpod: 3, aws: "none" } } as const;
+  await runGpuSpend(terminal, client, { caps: only, json: false });
+  assert.deepEqual(asked, [{ caps: { agentDay: 1_500_000, providerDay: { runpod: 3_000_000 } }, uncapped: ["aws"] }]);
+  assert.match(lines[5] ?? "", /^Bill: runpod billed 9\.30 USD for 2026-11-21; 3\.10 USD is known here\. Something may run/u);
+  assert.match(lines[6] ?? "", /Contabo's API tells no invoices/u);
+  assert.match(lines[7] ?? "", /pod-1 \(6\.20 USD\)/u);
+  assert.equal(lines[8], "`nika gpu bills --seen runpod` says that you saw it.");
   assert.equal(lines[4], "At runpod: at most €3.00 a day.");
   assert.equal(lines[0], "Now: €0.00 an hour, for 1 machine.");
   assert.equal(
@@ -169,7 +238,7 @@ test("an account that is not in order is kept, told of, and not put to a paid te
   };
   const asking = { provider: "runpod", flags: {}, json: false, signal };
   const { terminal, client, lines, asked } = open({ posts });
-  await runGpuConnect(terminal, client, asking);
+  assert.equal(await runGpuConnect(terminal, client, asking), 1);
   assert.deepEqual(lines, [
     "no   key: It is not known.",
     "Kept. Once that is put right there, `nika gpu connect runpod` looks again.",

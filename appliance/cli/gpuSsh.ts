@@ -1,0 +1,64 @@
+/** `nika gpu ssh`: signs in to a rented machine by its own key, which is a file only meanwhile. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { NikaError } from "../../convex/model/error.ts";
+import type { SignIn } from "../gpu/ssh/signIn.ts";
+import type { Client } from "./client.ts";
+import type { Terminal } from "./terminal.ts";
+
+type Options = {
+  readonly machine: string;
+  readonly words: readonly string[];
+  readonly keyFile: string | undefined;
+  readonly signal: AbortSignal;
+};
+
+const waitMs = 60_000;
+
+/** The exit code: of what ran there, as `ssh` tells it. */
+export async function runGpuSsh(
+  terminal: Terminal,
+  client: Client,
+  { machine, words, keyFile, signal }: Options,
+): Promise<number> {
+  const authorization = `Bearer ${await client.token()}`;
+  const way = await client.post<SignIn>("/nika/gpu/signIn", { authorization, body: { machine }, timeoutMs: waitMs, signal });
+  if (keyFile === undefined) return await openSsh(way, words);
+  await writeFile(keyFile, keyText(way), { mode: 0o600, flag: "wx" }).catch((cause: unknown) => {
+    throw new NikaError("conflict", `${keyFile} is there already, or cannot be written.`, { cause });
+  });
+  terminal.line(`Whoever has ${keyFile} can sign in to ${way.name} for as long as it lives; delete it when you are done.`);
+  terminal.line(`ssh -i ${keyFile} -p ${way.port} ${way.user}@${way.host}`);
+  if (way.hostKey !== undefined) terminal.line(`It answers with ${way.hostKey}`);
+  return 0;
+}
+
+const keyText = ({ privateKey }: SignIn): string => (privateKey.endsWith("\n") ? privateKey : `${privateKey}\n`);
+
+/** In a folder that nobody else can look into, removed when the session ends, however that is. `program` is another one in tests. */
+export async function openSsh(way: SignIn, words: readonly string[], program = "ssh"): Promise<number> {
+  const { host, port, user, hostKey } = way;
+  const folder = await mkdtemp(join(tmpdir(), "nikaSsh"));
+  try {
+    const [key, known] = [join(folder, "key"), join(folder, "known")];
+    await writeFile(key, keyText(way), { mode: 0o600 });
+    // Under a name of its own, so that neither address nor port matters.
+    await writeFile(known, hostKey === undefined ? "" : `${way.name} ${hostKey}\n`, { mode: 0o600 });
+    const options = [
+      ...["-i", key, "-p", String(port)],
+      ...["-o", "IdentitiesOnly=yes", "-o", `UserKnownHostsFile=${known}`, "-o", "GlobalKnownHostsFile=/dev/null"],
+      // What nobody could know beforehand the owner is asked about, by ssh itself.
+      ...["-o", `HostKeyAlias=${way.name}`, "-o", `StrictHostKeyChecking=${hostKey === undefined ? "ask" : "yes"}`],
+    ];
+    const child = spawn(program, [...options, `${user}@${host}`, ...words], { stdio: "inherit" });
+    const [code] = (await once(child, "exit").catch((cause: unknown) => {
+      throw new NikaError("unavailable", `The program ${program} could not be started; is it installed?`, { cause });
+    })) as [number | null];
+    return code ?? 1;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
