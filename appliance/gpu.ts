@@ -219,7 +219,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
       const hasGpu = (await provider.offers({ gpu: { count: 1, memoryMb: 0 } }, signal)).length > 0;
       return runCall(quoteGpuJob, { args: { ask: proofAsk(id, hasGpu), by: "owner" }, ports, signal });
     },
-    mesh: () => ({ isSetUp: mesh.url() !== undefined, address: mesh.url(), wants: meshFields }),
+    mesh: () => ({ isSetUp: mesh.url() !== undefined, address: mesh.url(), wants: meshFields, way: reach.ofRented() }),
     connectMesh: (fields, signal) => mesh.connect(fields, signal),
     disconnectMesh: () => mesh.disconnect(),
     addHost: (wish) => addHost(dataDir, wish),

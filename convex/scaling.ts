@@ -134,7 +134,9 @@ export const look = systemMutation({
     const decision = decide(input);
     const added = await add(turn, decision, { installId, choices });
     for (const { machine } of seen) if (decision.remove.includes(machine._id)) await letGo(turn, machine);
-    await writeDown(turn, row, { input, decision, says: added.says ?? says });
+    // Why there is none to be had is known to who looked for one.
+    const where = choices.length === 0 && says !== undefined ? says : (added.says ?? says);
+    await writeDown(turn, row, { input, decision, says: where });
     return { add: added.count, remove: decision.remove.length, says: decision.says };
   },
 });

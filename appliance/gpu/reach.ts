@@ -21,10 +21,11 @@ export type ReachOptions = {
   readonly doorSocket: string;
 };
 
+type By = "mesh" | "address" | "tunnel";
 type Place = { readonly provider: ProviderId; readonly form: Form };
 /** Where things are for programs there. */
 export type Reached = {
-  readonly by: "house" | "mesh" | "address" | "tunnel";
+  readonly by: "house" | By;
   readonly doorUrl: string;
   readonly url: string;
   readonly vaultUrl: string;
@@ -33,6 +34,8 @@ export type Reached = {
 export type Reach = {
   /** Undefined: what is there cannot reach this appliance. */
   of(place: Place): Reached | undefined;
+  /** Where rented machines find this appliance. */
+  ofRented(): { readonly by: By; readonly url: string };
   /** Whether anything that this provider lets could. */
   reaches(provider: string): boolean;
   /** What is to be laid to a machine there; for one that works for the appliance itself, more. */
@@ -47,21 +50,25 @@ const letMachines = new Set<string>(["aws", "google", "azure", "scaleway", "cont
 export const ofThisHouse: readonly string[] = ["local", "ssh"];
 
 export function openReach({ publicUrl, meshUrl, vaultUrl, port, doorSocket }: ReachOptions): Reach {
-  const isVaultHere = isHere(vaultUrl);
   const portOf = (url: string): number => Number(new URL(url).port);
+  const ofRented = (): { by: By; url: string } => {
+    const mesh = meshUrl();
+    if (mesh !== undefined) return { by: "mesh", url: mesh };
+    return publicUrl !== undefined && !isHere(publicUrl)
+      ? { by: "address", url: publicUrl }
+      : { by: "tunnel", url: here(appliancePort) };
+  };
   const of = ({ provider, form }: Place): Reached | undefined => {
     if (provider === "local") return { by: "house", doorUrl: here(doorPort), url: here(port), vaultUrl };
-    const canLay = form === "machine" || provider === "ssh";
-    const laidVault = isVaultHere && canLay ? here(vaultPort) : vaultUrl;
-    if (provider === "ssh") return { by: "tunnel", doorUrl: here(doorPort), url: here(appliancePort), vaultUrl: laidVault };
-    const mesh = form === "machine" ? meshUrl() : undefined;
-    if (mesh !== undefined) return { by: "mesh", doorUrl: mesh, url: mesh, vaultUrl: laidVault };
-    if (publicUrl !== undefined && !(canLay && isHere(publicUrl)))
-      return { by: "address", doorUrl: publicUrl, url: publicUrl, vaultUrl: laidVault };
-    return canLay ? { by: "tunnel", doorUrl: here(doorPort), url: here(appliancePort), vaultUrl: laidVault } : undefined;
+    if (form !== "machine" && provider !== "ssh")
+      return publicUrl === undefined ? undefined : { by: "address", doorUrl: publicUrl, url: publicUrl, vaultUrl };
+    const way = provider === "ssh" ? ({ by: "tunnel", url: here(appliancePort) } as const) : ofRented();
+    const doorUrl = way.by === "tunnel" ? here(doorPort) : way.url;
+    return { ...way, doorUrl, vaultUrl: isHere(vaultUrl) ? here(vaultPort) : vaultUrl };
   };
   return {
     of,
+    ofRented,
     reaches: (provider) => publicUrl !== undefined || ofThisHouse.includes(provider) || letMachines.has(provider),
     ways(place, isWorker) {
       const reached = of(place);

@@ -29,7 +29,7 @@ export type GpuActs = {
   listProviders(): Promise<readonly ProviderState[]>;
   /** What the paid proof of a provider would cost at most. */
   quoteProof(provider: ProviderId, signal: AbortSignal): Promise<QuoteView>;
-  /** The owner's mesh: where Nika is in it, and the names of the fields that it is reached with. */
+  /** How rented machines reach Nika now, and the names of the fields of the owner's mesh. */
   mesh(): MeshState;
   connectMesh(fields: Readonly<Record<string, string>>, signal: AbortSignal): Promise<readonly AccountCheck[]>;
   disconnectMesh(): Promise<void>;
@@ -45,7 +45,14 @@ export type ProviderState = {
   /** Whether its machines could reach Nika. */
   readonly isReached: boolean;
 };
-export type MeshState = { readonly isSetUp: boolean; readonly address: string | undefined; readonly wants: readonly string[] };
+export type MeshState = {
+  readonly isSetUp: boolean;
+  /** Of Nika in the mesh. */
+  readonly address: string | undefined;
+  readonly wants: readonly string[];
+  /** Of rented machines; containers need an address in any case. */
+  readonly way: { readonly by: "mesh" | "address" | "tunnel"; readonly url: string };
+};
 export type HostWish = {
   readonly address: string;
   readonly name?: string;

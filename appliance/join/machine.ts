@@ -41,7 +41,8 @@ const rentedMake = "x64";
 
 /**
  * Unpacks Nika beside the agent and becomes its worker. The agent's Node lies two folders up (gpu/agent/boot.ts). Nika starts further processes by
- * its path, so it has to run without the loader that came with it: by the system's own, and where need be with our libraries of C++.
+ * its path, and with nothing of the surroundings, so it has to run without the loader that came with it: by the system's own. A rented machine that
+ * has no libraries of C++ is given ours; one of the owner's is left as it is.
  */
 const startScript = `set -e
 F=$(cd ../.. && pwd)
@@ -49,12 +50,13 @@ mkdir -p nika
 tar -xzf ${archiveName} -C nika
 rm -f ${archiveName}
 N=$F/node
-if ! "$N" -v >/dev/null 2>&1; then
-  mkdir -p lib
-  for l in "$F"/lib/libstdc++.so.* "$F"/lib/libgcc_s.so.* "$F"/lib/libatomic.so.*; do if [ -e "$l" ]; then ln -sf "$l" lib/; fi; done
-  LD_LIBRARY_PATH=$PWD/lib; export LD_LIBRARY_PATH
+if [ "$2" = rented ] && ! "$N" -v >/dev/null 2>&1; then
+  D=$(sed -n 's|^.* \\(/[^ ]*\\)/libc[.-][^/]*$|\\1|p' /proc/self/maps | head -n 1)
+  for l in "$F"/lib/libstdc++.so.* "$F"/lib/libgcc_s.so.* "$F"/lib/libatomic.so.*; do
+    if [ -e "$l" ] && [ ! -e "$D/\${l##*/}" ]; then cp "$l" "$D/"; fi
+  done
 fi
-"$N" -v >/dev/null || { echo "The C library of this system is too old for Nika's Node; choose a newer one."; exit 1; }
+"$N" -v >/dev/null || { echo "The libraries of this system do not run Nika's Node; choose a newer system."; exit 1; }
 exec "$N" nika/appliance/cli/nika.ts worker --join "$1"`;
 
 export function machineWorkers({ state, ownUrl, vault, reach, parcel }: MachineWorkersOptions): MachineWorkers {
@@ -109,7 +111,7 @@ export function machineWorkers({ state, ownUrl, vault, reach, parcel }: MachineW
       };
       if (files !== undefined)
         return {
-          command: ["/bin/sh", "-c", startScript, "nika", url],
+          command: ["/bin/sh", "-c", startScript, "nika", url, offer.provider === "ssh" ? "own" : "rented"],
           // All that it keeps goes with its folder.
           environment: { ...environment, NIKA_DATA: "data" },
           parcel: files,

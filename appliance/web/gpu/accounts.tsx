@@ -2,6 +2,7 @@ import { useQuery } from "convex/react";
 import { api } from "../../../convex/_generated/api.js";
 import { useBillFact } from "./bills.tsx";
 import { useSpeech } from "../language/language.tsx";
+import { Reach } from "./reach.tsx";
 
 /** Where machines may be had: when each account was last looked through, and what a paid test showed of it. */
 export function Accounts() {
@@ -29,12 +30,13 @@ export function Accounts() {
               <span className="row-name">
                 <span className="document-name">{name === "local" ? gpu.local : name}</span>
                 <span className="row-facts">{facts.join(" · ")}</span>
-                {sweep?.failure !== undefined && <span className="row-why">{sweep.failure}</span>}
+                {sweep?.failure !== undefined && <span className="row-why">{words.gpuDetail.notRead(sweep.failure)}</span>}
               </span>
             </li>
           );
         })}
       </ul>
+      <Reach />
       <p className="fine">{gpu.connectHint}</p>
     </section>
   );

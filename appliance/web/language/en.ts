@@ -604,6 +604,12 @@ export const en = {
       unclear: (period: string, billed: string) => `bill of ${period}: ${billed}, which cannot be compared`,
       none: "its bill cannot be read",
     },
+    reach: {
+      tunnel:
+        "Rented machines reach Nika by a tunnel that Nika lays itself; rented containers need an address (NIKA_PUBLIC_URL).",
+      mesh: (host: string) => `Rented machines reach Nika over your tailnet, at ${host}.`,
+      address: (host: string) => `Rented machines and containers reach Nika at ${host}.`,
+    },
     connectHint: "“nika gpu connect” sets up a provider, and puts it to the test.",
   },
   runs: {

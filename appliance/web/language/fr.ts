@@ -634,6 +634,12 @@ export const fr: Words = {
       unclear: (period, billed) => `facture de ${period} : ${billed}, impossible à comparer`,
       none: "sa facture ne peut pas être lue",
     },
+    reach: {
+      tunnel:
+        "Les machines louées joignent Nika par un tunnel que Nika ouvre lui-même ; les conteneurs loués ont besoin d’une adresse (NIKA_PUBLIC_URL).",
+      mesh: (host) => `Les machines louées joignent Nika par votre tailnet, à ${host}.`,
+      address: (host) => `Les machines et conteneurs loués joignent Nika à ${host}.`,
+    },
     connectHint: "« nika gpu connect » ajoute un fournisseur, et le met à l’épreuve.",
   },
   runs: {

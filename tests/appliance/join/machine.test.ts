@@ -47,7 +47,7 @@ test("a bare machine is asked for once Nika is packed for it, and is told to unp
   const offer = machine as unknown as Offer;
   const order = await workers.order({ machineId: "m" as Id<"machines">, offer });
   assert.equal(order.parcel, "aparcel");
-  assert.equal(order.command.at(-1), "https://nika.example.org");
+  assert.deepEqual(order.command.slice(-2), ["https://nika.example.org", "rented"]);
   assert.equal(order.environment["NIKA_QDRANT_URL"], "https://vault.example.org");
   const secret = order.environment["NIKA_WORKER_TOKEN"] ?? "";
   assert.match(secret, /^nkw_/u);
