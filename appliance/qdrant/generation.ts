@@ -10,6 +10,15 @@ type Generation = {
   readonly indexes: PayloadIndexes;
 };
 
+/**
+ * What a server may have been set to for all its collections, and ours must not have: a strict mode refuses filters by fields without an
+ * index, and points that wait to be indexed would be missing from counts and comparisons after they were acknowledged.
+ */
+export const ours = {
+  strict_mode_config: { enabled: false },
+  optimizers_config: { prevent_unoptimized: false },
+} as const;
+
 /** A collection cannot be renamed, so from day one it is known by an alias. */
 const firstOf = (alias: string): string => `${alias}__g0001`;
 
@@ -30,7 +39,7 @@ export async function makeCollection(
   { shape, indexes }: Pick<Generation, "shape" | "indexes">,
 ): Promise<void> {
   try {
-    await client.createCollection(collection, shape);
+    await client.createCollection(collection, { ...ours, ...shape });
   } catch (error) {
     // Someone else made it a moment ago, or we did and were cut off.
     if (statusOf(error) !== 409) throw error;

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Containers } from "../../functions/ports/containers.ts";
+import { mustBeRecent } from "./version.ts";
 
 export type ProvisionOptions = {
   readonly containers: Containers;
@@ -26,8 +27,6 @@ export type Provisioned = {
 };
 
 export const qdrantImage = "qdrant/qdrant:v1.19.1-unprivileged";
-/** The oldest that has all that the vault asks of it: fusion with weights. */
-const oldest = [1, 17] as const;
 const pollMs = 200;
 const readyMsDefault = 120_000;
 const logLines = 5;
@@ -92,12 +91,7 @@ async function ended(containers: Containers, name: string, how: string): Promise
 
 async function checkVersion(url: string): Promise<string> {
   const { version } = (await (await fetch(url)).json()) as { version?: unknown };
-  const [major, minor] = typeof version === "string" ? version.split(".").map(Number) : [];
-  if (major === undefined || minor === undefined || Number.isNaN(major + minor))
-    throw new NikaError("conflict", `What answers at ${url} is no Qdrant.`);
-  if (major < oldest[0] || (major === oldest[0] && minor < oldest[1]))
-    throw new NikaError("conflict", `The Qdrant at ${url} is ${String(version)}; Nika needs ${oldest.join(".")} or newer.`);
-  return String(version);
+  return mustBeRecent(url, version);
 }
 
 /** A volume keeps no key, so a wrong one means that something else has the port. */

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { closest, trigrams } from "../../ml/retrieve/spelling.ts";
 import { statusOf } from "./errors.ts";
+import { ours } from "./generation.ts";
 
 const collection = "nika_words";
 const vectorName = "letters";
@@ -24,7 +25,8 @@ export type Spellings = {
   find(tenantId: string, words: readonly string[]): Promise<Map<string, readonly string[]>>;
 };
 
-export function openSpellings(client: () => Promise<QdrantClient>): Spellings {
+/** `remembers`: words that were kept are not looked at again, because nobody else lets go of any. */
+export function openSpellings(client: () => Promise<QdrantClient>, { remembers }: { readonly remembers: boolean }): Spellings {
   const kept = new Set<string>();
   let making: Promise<void> | undefined;
   const made = (): Promise<void> =>
@@ -50,7 +52,7 @@ export function openSpellings(client: () => Promise<QdrantClient>): Spellings {
           })),
         });
         if (kept.size > rememberedMax) kept.clear();
-        for (const word of some) kept.add(keyOf(tenantId, word));
+        if (remembers) for (const word of some) kept.add(keyOf(tenantId, word));
       }
     },
     drop: async (tenantId, words) => {
@@ -99,7 +101,7 @@ export function openSpellings(client: () => Promise<QdrantClient>): Spellings {
 async function make(client: () => Promise<QdrantClient>): Promise<void> {
   const qdrant = await client();
   try {
-    await qdrant.createCollection(collection, { vectors: {}, sparse_vectors: { [vectorName]: { modifier: "idf" } } });
+    await qdrant.createCollection(collection, { ...ours, vectors: {}, sparse_vectors: { [vectorName]: { modifier: "idf" } } });
   } catch (error) {
     if (statusOf(error) !== 409) throw error;
   }

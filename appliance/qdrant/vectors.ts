@@ -18,6 +18,7 @@ import { openMoves, openTouched } from "./moves.ts";
 import { openSpellings } from "./spellings.ts";
 import { throwIfAborted, unlessAborted } from "./stopping.ts";
 import { denseName, sparseName, type StoredEmbedder } from "./vault.ts";
+import { mustBeRecent } from "./version.ts";
 
 export type QdrantOptions = {
   /** Origin, such as http://127.0.0.1:6333. */
@@ -58,6 +59,7 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
 
   const using = opened(async (): Promise<{ client: QdrantClient }> => {
     const client = await connect(options);
+    mustBeRecent(options.url, (await client.versionInfo()).version);
     if (!record) book = await openAlone(client, given);
     else book = keeper ? await openRecorded(client, given, keeper) : await readBook(record);
     return { client };
@@ -108,7 +110,8 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
     return passages.map((passage) => made[others.indexOf(passage)] ?? passage.vector);
   };
 
-  const spellings = openSpellings(() => using(async ({ client }) => client));
+  // Where words go while others write, what was stored a moment ago may be gone.
+  const spellings = openSpellings(() => using(async ({ client }) => client), { remembers: keeper !== undefined || !record });
   const moves = openMoves({
     client: () => using(async ({ client }) => client),
     book: now,
@@ -173,6 +176,8 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
         const toPoints = await pointsOf(batch);
         await write(documentId, async (space) => {
           const points = await toPoints(space);
+          // A Qdrant does one after the other: cut off in between, none of a large document is found, rather than its end alone.
+          if (written > 0) for (const { payload } of points) payload["held"] = unfinished;
           const upsert = points.length > 0 ? [{ upsert: { points } }] : [];
           const operations = [...upsert, { delete: { filter: beyond } }, ...finish];
           await client.batchUpdate(space.collection, { wait: true, operations });
@@ -219,10 +224,7 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
         const isDenseOf = generation !== undefined || record !== undefined || isSame(live, given);
         const rankings = branches.flatMap((branch) => {
           const search = toSearch(branch, { tenantId, filter, limit, isDenseOf });
-          if (!search) return [];
-          return [
-            { name: branch.name, weight: branch.weight, measure: "vector" in branch ? "cosine" : "words", search } as const,
-          ];
+          return search ? [{ name: branch.name, weight: branch.weight, search }] : [];
         });
         const answered = moves.searching();
         try {

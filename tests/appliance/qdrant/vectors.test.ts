@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
 import { qdrantVectors, type QdrantVectors } from "../../../appliance/qdrant/vectors.ts";
 import { isNikaError } from "../../../convex/model/error.ts";
@@ -34,9 +36,29 @@ test("the vault is an alias, so that it can be moved over later", async () => {
   ]);
   const { config, payload_schema } = await store.client.getCollection("nika_vault");
   assert.deepEqual(config.metadata, { embedder_id: "letters", schema: 2 });
+  // Whatever the server was set to: what was acknowledged is seen.
+  assert.equal(config.optimizer_config.prevent_unoptimized, false);
   const indexed =
     "document_id domain entity_type folders format held kind language names ordinal scope sha256 tenant_id text written_at";
   assert.deepEqual(Object.keys(payload_schema).sort(), indexed.split(" "));
+});
+
+test("a Qdrant that is too old is refused before anything is made there, and so is what is none", async () => {
+  const asked: string[] = [];
+  let version: unknown = "1.18.4";
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ title: "it", version }));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  const there = qdrantVectors({ url: `http://127.0.0.1:${port}`, embedderId: "letters" });
+  await assert.rejects(there.count({ tenantId }), /1\.18\.4; Nika needs 1\.19 or newer/u);
+  version = undefined;
+  await assert.rejects(there.count({ tenantId }), /no Qdrant/u);
+  assert.deepEqual(asked, ["/", "/"]);
+  server.close();
 });
 
 test("a vault from before passages could be held is brought up to date, and found as before", async () => {
