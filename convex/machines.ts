@@ -309,7 +309,8 @@ export const reap = systemMutation({
         await planPlacing(turn, next);
       }
     }
-    const silent = turn.now - since < silentMs ? 0 : await reapSilent(turn);
+    // Who came back itself hears nobody at first.
+    const silent = turn.now - since < hushMs ? 0 : await reapSilent(turn, turn.now - since >= silentMs);
     await shed(turn);
     const old = await turn.db
       .query("machines")
@@ -342,7 +343,7 @@ async function reapOne(turn: Turn, machine: Doc<"machines">): Promise<void> {
  * Not heard for a while: looked at, each time the reaper comes. Not heard for two minutes: ended, when its provider answered meanwhile; otherwise it
  * may be us who are cut off, and what runs there finishes by itself.
  */
-async function reapSilent(turn: Turn): Promise<number> {
+async function reapSilent(turn: Turn, mayEnd: boolean): Promise<number> {
   const { silentFrom = 0 } = await readSettings(turn);
   const beats = await turn.db
     .query("machineBeats")
@@ -355,7 +356,8 @@ async function reapSilent(turn: Turn): Promise<number> {
     const machine = await turn.db.get(machineId);
     if (!machine || isOver(machine.life.state)) continue;
     const { life, lookedAt = 0 } = machine;
-    if (at <= turn.now - silentMs && lookedAt > at + silentMs / 2) await move(turn, machine, { type: "end", why: "silent" });
+    const isSilent = mayEnd && at <= turn.now - silentMs && lookedAt > at + silentMs / 2;
+    if (isSilent) await move(turn, machine, { type: "end", why: "silent" });
     else if (life.verb === "look" && (life.dueAt ?? 0) <= turn.now + 60_000) continue;
     else {
       await turn.db.patch(machineId, { life: { ...life, verb: "look", dueAt: turn.now }, reapAt: turn.now + 60_000 });
