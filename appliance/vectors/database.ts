@@ -1,5 +1,5 @@
 /** The one file that is the truth. Everything in memory can be made again from it. */
-import { mkdirSync } from "node:fs";
+import { closeSync, existsSync, fdatasync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
@@ -8,8 +8,12 @@ const schemaVersion = 1;
 export type Database = {
   prepare(sql: string): StatementSync;
   exec(sql: string): void;
-  /** All of `write` or nothing of it; durable once this returns. Not to be nested. */
+  /** All of `write` or nothing of it. Not to be nested. It is seen at once, and there for good when `durable` says so. */
   transaction<T>(write: () => T): T;
+  /** Transactions so far. */
+  readonly commits: number;
+  /** Resolves when everything committed before the call is on the disk. */
+  durable(): Promise<void>;
   close(): void;
 };
 
@@ -40,6 +44,11 @@ export function openDatabase(dir: string): Database {
       PRAGMA user_version = ${schemaVersion};
       COMMIT`);
   }
+  const log = openLog(join(dir, "vectors.db-wal"));
+  // The file stays whole without; how far it reaches after a power cut is what the log's own syncing sees to. Where the file system cannot keep
+  // such a log, SQLite keeps another kind and syncs it at each COMMIT.
+  if (log) db.exec("PRAGMA synchronous = NORMAL");
+  let commits = 0;
   return {
     prepare: (sql) => db.prepare(sql),
     exec: (sql) => db.exec(sql),
@@ -48,12 +57,66 @@ export function openDatabase(dir: string): Database {
       try {
         const result = write();
         db.exec("COMMIT");
+        commits += 1;
         return result;
       } catch (error) {
         if (db.isTransaction) db.exec("ROLLBACK");
         throw error;
       }
     },
-    close: () => db.close(),
+    get commits() {
+      return commits;
+    },
+    durable: async () => log?.synced(),
+    close() {
+      log?.close();
+      db.close();
+    },
   };
+}
+
+type Log = { synced(): Promise<void>; close(): void };
+
+/**
+ * SQLite's log, synced by a thread of Node's: a disk that is slow keeps those waiting who wrote, and not those who search. One sync is for all that
+ * was written before it began.
+ */
+function openLog(path: string): Log | undefined {
+  if (!existsSync(path)) return undefined;
+  const file = openSync(path, "r+");
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  let isClosed = false;
+  const sync = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      // Closing the database has put everything into its place.
+      if (isClosed) return resolve();
+      fdatasync(file, (error) => (error ? reject(error) : resolve()));
+    });
+  const close = (): void => {
+    isClosed = true;
+    void (running ?? Promise.resolve()).catch(() => undefined).then(() => closeSync(file));
+  };
+  return {
+    synced() {
+      if (next) return next;
+      const before = running;
+      const mine = (before ? before.catch(() => undefined) : Promise.resolve()).then(() => {
+        next = undefined;
+        running = sync();
+        return running;
+      });
+      next = mine;
+      mine.catch(failed);
+      return mine;
+    },
+    close,
+  };
+}
+
+/** Nobody knows what is saved then. Uncaught, this ends the thread, and whoever started it is told. */
+function failed(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
 }

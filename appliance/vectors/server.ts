@@ -53,7 +53,10 @@ async function answer({ request, store, expected }: Asked): Promise<Reply> {
   if (!found) throw new Refusal(404, `Not found: the embedded store does not answer ${request.method} ${pathname}`);
   const { route, path } = found;
   const body = route.isStreamed ? {} : await readBody(request);
+  const before = store.commits;
   const result = await route.answer({ store, path, search: new URLSearchParams(search), body, request });
+  // Who wrote hears of it when it is there for good; who only reads waits for no disk.
+  if (store.commits !== before) await store.durable();
   if (isObject(result) && Object.keys(result).length === 1) {
     if (typeof result["text"] === "string") return { status: 200, text: result["text"] };
     if (typeof result["file"] === "string") return { status: 200, file: result["file"] };

@@ -29,6 +29,16 @@ export class Store {
     this.#db.close();
   }
 
+  /** Writes so far. */
+  get commits(): number {
+    return this.#db.commits;
+  }
+
+  /** Resolves when everything written before the call is on the disk. */
+  durable(): Promise<void> {
+    return this.#db.durable();
+  }
+
   names(): string[] {
     return [...this.#collections.keys()].sort();
   }
@@ -44,7 +54,7 @@ export class Store {
     return found;
   }
 
-  /** All of `change` or nothing, durable when it returns; the number of the write. */
+  /** All of `change` or nothing, durable once `durable` says so; the number of the write. */
   write(name: string, change: (collection: Collection) => void): number {
     const collection = this.get(name);
     this.#transaction(() => {

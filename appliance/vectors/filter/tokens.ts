@@ -87,7 +87,11 @@ const ligatures: Readonly<Record<string, string>> = Object.fromEntries(
     .flatMap((letter, i, all) => (i % 2 === 0 ? [[letter, all[i + 1]!]] : [])),
 ) as Record<string, string>;
 
+// oxlint-disable-next-line no-control-regex -- all that needs no folding
+const ascii = /^[\0-\x7f]*$/;
+
 function toAscii(token: string): string {
+  if (ascii.test(token)) return token;
   return token
     .normalize("NFD")
     .replace(marks, "")
