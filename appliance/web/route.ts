@@ -31,6 +31,21 @@ export function useConsent(): string | undefined {
   return /^#tools\/consent\/([\w-]{1,64})$/.exec(hash)?.[1];
 }
 
+/** What is looked at more closely on the machines' screen. */
+export type GpuDetail = { readonly type: "job" | "machine"; readonly id: string };
+
+export function useGpuDetail(): GpuDetail | undefined {
+  const hash = useSyncExternalStore(onHashChange, () => window.location.hash);
+  return useMemo(() => toGpuDetail(hash), [hash]);
+}
+
+export function toGpuDetail(hash: string): GpuDetail | undefined {
+  const [, type, id] = /^#gpu\/(job|machine)\/([\w-]{1,64})$/.exec(hash) ?? [];
+  return id === undefined ? undefined : { type: type as GpuDetail["type"], id };
+}
+
+export const toGpuHref = ({ type, id }: GpuDetail): string => `#gpu/${type}/${id}`;
+
 /** `passage`: which of its passages to show first, from 0. */
 export const toDocumentHref = (id: string, passage?: number): string =>
   `#documents/document/${id}${passage === undefined ? "" : `/${passage}`}`;

@@ -4,7 +4,8 @@ import { useMoney } from "./money.ts";
 
 /** Four numbers that are always there. */
 export function Figures({ spend }: { spend: SpendView }) {
-  const { gpu } = useSpeech().words;
+  const { words, number } = useSpeech();
+  const { gpu, gpuDetail } = words;
   const money = useMoney();
   const figures = [
     { name: "hourly", text: gpu.perHour(money(spend.hourly)), label: gpu.figures.hourly },
@@ -22,9 +23,9 @@ export function Figures({ spend }: { spend: SpendView }) {
           </div>
         ))}
       </dl>
-      {spend.warnings.map((warning) => (
-        <p key={warning} className="fine">
-          {warning}
+      {spend.nearly.map(({ what, share }) => (
+        <p key={what} className="fine">
+          {gpuDetail.nearly[what](number(Math.round(share * 100)))}
         </p>
       ))}
     </>

@@ -5,9 +5,11 @@ import { isJobOver, type GpuJobState, type GpuJobView } from "../../../convex/mo
 import { Icon, type IconName } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { useSpeech } from "../language/language.tsx";
+import { toGpuHref } from "../route.ts";
 import { useHardware } from "./hardware.ts";
 import { Log } from "./log.tsx";
 import { useMoney } from "./money.ts";
+import { useWhy } from "./why.ts";
 
 const signs: Partial<Record<GpuJobState, IconName>> = {
   succeeded: "check",
@@ -31,6 +33,7 @@ export const GpuJobRow = memo(function GpuJobRow({ job }: { job: GpuJobView }) {
   const panel = useId();
   const cancel = useMutation(api.gpuJobs.cancel);
   const attempt = useAttempt();
+  const why = useWhy();
   const { id, label, state, offer, spent, endedAt, createdAt, problem, files } = job;
   const isOver = isJobOver(state);
   const facts = [
@@ -50,16 +53,19 @@ export const GpuJobRow = memo(function GpuJobRow({ job }: { job: GpuJobView }) {
           <span className="row-name">
             <span className="document-name">{label}</span>
             <span className="row-facts">{facts.join(" · ")}</span>
-            {problem && state !== "cancelled" && <span className="row-why">{problem.message}</span>}
+            {problem && state !== "cancelled" && <span className="row-why">{why.problem(problem)}</span>}
           </span>
           <Icon name="chevron" />
         </button>
       </div>
       {isOpen && (
         <div id={panel} className="schedule-panel">
-          <Log id={id} />
-          {!isOver && (
-            <div className="actions">
+          <Log id={id} isOver={isOver} />
+          <div className="actions">
+            <a className="button small" href={toGpuHref({ type: "job", id })} data-testid="gpu-job-more">
+              <span className="button-text">{words.gpuDetail.more}</span>
+            </a>
+            {!isOver && (
               <button
                 type="button"
                 className="button small"
@@ -68,9 +74,8 @@ export const GpuJobRow = memo(function GpuJobRow({ job }: { job: GpuJobView }) {
               >
                 <span className="button-text">{gpu.cancel}</span>
               </button>
-            </div>
-          )}
-          {state === "succeeded" && files > 0 && <p className="fine">{gpu.fetch(`nika gpu fetch ${id} --out FOLDER`)}</p>}
+            )}
+          </div>
         </div>
       )}
     </li>

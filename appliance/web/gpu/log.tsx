@@ -9,11 +9,11 @@ const shownCharsMax = 100_000;
 /** What has arrived is not sent again with what comes; the query moves on in steps of so many bytes. */
 const stepBytes = 64_000;
 
-/** Output as it comes, kept at its end while that is looked at. */
-export function Log({ id }: { id: GpuJobView["id"] }) {
-  const { gpu } = useSpeech().words;
+/** Output as it comes, of the present machine or of an earlier one, kept at its end while that is looked at. */
+export function Log({ id, attempt, isOver }: { id: GpuJobView["id"]; attempt?: number | undefined; isOver: boolean }) {
+  const { gpu, gpuDetail: said } = useSpeech().words;
   const [past, setPast] = useState({ offset: 0, text: "", attempt: 0 });
-  const page = useQuery(api.gpuJobs.log, { id, offset: past.offset });
+  const page = useQuery(api.gpuJobs.log, { id, offset: past.offset, ...(attempt !== undefined && { attempt }) });
   const box = useRef<HTMLPreElement>(null);
   const isAtEnd = useRef(true);
 
@@ -43,7 +43,7 @@ export function Log({ id }: { id: GpuJobView["id"] }) {
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < 24;
       }}
     >
-      {text === "" ? gpu.noOutput : text.slice(-shownCharsMax)}
+      {text === "" ? (isOver ? said.wroteNothing : gpu.noOutput) : text.slice(-shownCharsMax)}
     </pre>
   );
 }

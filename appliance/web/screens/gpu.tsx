@@ -8,12 +8,22 @@ import { Accounts } from "../gpu/accounts.tsx";
 import { BillAlarms } from "../gpu/bills.tsx";
 import { Figures } from "../gpu/figures.tsx";
 import { GpuJobRow } from "../gpu/jobRow.tsx";
+import { GpuJobScreen } from "../gpu/jobScreen.tsx";
+import { MachineScreen } from "../gpu/machineScreen.tsx";
 import { MachineRow } from "../gpu/machineRow.tsx";
 import { Scaling } from "../gpu/scaling.tsx";
 import { useSpeech } from "../language/language.tsx";
+import { useGpuDetail } from "../route.ts";
 
 /** Work sent to machines, what these cost now and at worst, and whether one is suspected to cost what it should not. */
 export function GpuScreen() {
+  const detail = useGpuDetail();
+  if (detail?.type === "job") return <GpuJobScreen key={detail.id} id={detail.id} />;
+  if (detail) return <MachineScreen key={detail.id} id={detail.id} />;
+  return <Overview />;
+}
+
+function Overview() {
   const { gpu } = useSpeech().words;
   // The day of which the sums are; the page is told of every change by itself.
   const [now] = useState(() => Date.now());
