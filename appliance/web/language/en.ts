@@ -852,8 +852,10 @@ export const en = {
         `There are ${count} questions with an answer that was used, headings counted; it takes ${needed}. Ask, open and rate for a while.`,
       questions: (count: string, needed: string) =>
         `After setting aside what is learned from, ${count} questions are left to judge by; it takes ${needed}. Ask, open and rate for a while.`,
-      tuning: (_count: string, _needed: string) => "No question is left to choose the way of training by. Ask, open and rate for a while.",
-      both: (count: string, _needed: string) => `${count} documents or questions would be both learned from and judged by, which flatters.`,
+      tuning: (_count: string, _needed: string) =>
+        "No question is left to choose the way of training by. Ask, open and rate for a while.",
+      both: (count: string, _needed: string) =>
+        `${count} documents or questions would be both learned from and judged by, which flatters.`,
       bare: (count: string, _needed: string) =>
         `${count} made questions stand word for word in the passages that answer them, so nothing is learned from them.`,
       session: (share: string, _needed: string) =>

@@ -7,6 +7,7 @@ import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { useSpeech } from "../language/language.tsx";
 import type { Words } from "../language/words.ts";
+import { refusalOf } from "./refusal.ts";
 
 /** A model: its verdict, all that it rests on, and what can be done with it. */
 export function ModelRow({ model, generations }: { model: ModelView; generations: GenerationsView }) {
@@ -58,10 +59,11 @@ function Why({ model: { result, problem } }: { model: ModelView }) {
         {failed.map(({ name }) => nameOfCheck(name, said)).join("; ")}
       </span>
     );
+  const says = result?.says ?? problem ?? "";
   return (
     <span className="row-why" data-testid="model-why">
       {result && `${said.refusedFor} `}
-      <span lang="en">{result?.says ?? problem ?? ""}</span>
+      {refusalOf(says, said) ?? <span lang="en">{says}</span>}
     </span>
   );
 }
