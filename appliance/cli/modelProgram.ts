@@ -5,7 +5,13 @@ import { addJudgeCommands } from "./modelJudgeProgram.ts";
 import { writingPassagesMax } from "../../convex/model/written.ts";
 import { moneyFlag, toWish, toWriting, type TuneFlags, type WriteFlags } from "./tune.ts";
 
-type UseFlags = { readonly allow?: readonly string[]; readonly nothing?: true; readonly erase?: true };
+type UseFlags = {
+  readonly allow?: readonly string[];
+  readonly nothing?: true;
+  readonly erase?: true;
+  readonly import?: string;
+  readonly export?: true;
+};
 
 type DeployFlags = { readonly anyway?: string; readonly wait: boolean };
 
@@ -30,8 +36,14 @@ export function addModelCommands(program: Command, context: Context): void {
     .option("--allow <scope...>", "remember the use of documents of these scopes: private, team, tenant, public")
     .option("--nothing", "remember nothing from now on")
     .option("--erase", "forget all that was remembered")
+    .option("--import <file>", "remember what the log of another program says of use: a line of JSON for each question")
+    .option("--export", "write all that is remembered, a line of JSON for each question")
     .addOption(jsonFlag())
     .action(async (flags: UseFlags, command: Command) => {
+      const { runUseExport, runUseImport } = await import("./modelAudit.ts");
+      if (flags.export) return runUseExport(context.terminal, await clientOf(command));
+      if (flags.import !== undefined)
+        return runUseImport(context.terminal, await clientOf(command), { path: flags.import, json: isJson(command) });
       const { runModelUse } = await import("./model.ts");
       await runModelUse(context.terminal, await clientOf(command), { ...flags, json: isJson(command) });
     });

@@ -1,6 +1,7 @@
 /* Written by scripts/codegen.ts. Do not edit: change the functions and run `npm run codegen`. */
 import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server";
 import type * as appliance from "../appliance.ts";
+import type * as audit from "../audit.ts";
 import type * as batches from "../batches.ts";
 import type * as bridge from "../bridge.ts";
 import type * as bridgeTokens from "../bridgeTokens.ts";
@@ -45,6 +46,7 @@ import type * as written from "../written.ts";
 
 declare const fullApi: ApiFromModules<{
   appliance: typeof appliance;
+  audit: typeof audit;
   batches: typeof batches;
   bridge: typeof bridge;
   bridgeTokens: typeof bridgeTokens;

@@ -39,6 +39,32 @@ export const vUse = v.object({
 });
 export type Use = Infer<typeof vUse>;
 
+/** A use as another log tells it: a line of JSON. */
+export const vAuditLine = v.object({
+  /** Made of the line's content: the same line twice is one use. */
+  key: v.string(),
+  at: v.number(),
+  session: v.string(),
+  question: v.string(),
+  /** `document`: its id, or its name where only one has it. */
+  used: v.array(v.object({ type: vReactionType, document: v.string(), ordinal: v.number() })),
+});
+export type AuditLine = Infer<typeof vAuditLine>;
+
+/** What became of lines, a count each. */
+export const vAudited = v.object({
+  added: v.number(),
+  /** Remembered already. */
+  known: v.number(),
+  /** Of these no document is here, or several are of that name. */
+  missing: v.number(),
+  /** From the future, or longer ago than anything is kept. */
+  untimely: v.number(),
+});
+export type Audited = Infer<typeof vAudited>;
+/** In one transaction. */
+export const auditLinesMax = 100;
+
 export const vLearning = v.object({
   /** Of documents, what may be learned from; none means that nothing is remembered. */
   scopes: v.array(v.string()),
