@@ -68,7 +68,7 @@ export const head = joinedQuery({
     // It writes to every space there is, and nobody can hold it back at the store: while two are compared to change places, it reads nothing new.
     const isCompared = await generationIn(ctx, "checking");
     const may = isCompared ? kinds.filter((kind) => kind !== "documents.ingest") : kinds;
-    return ctx.runQuery(internal.jobs.head, { ...args, kinds: may });
+    return ctx.runQuery(internal.work.head, { ...args, kinds: may });
   },
 });
 
@@ -95,14 +95,14 @@ export const exchange = joinedMutation({
   // oxlint-disable-next-line typescript/no-explicit-any -- as the validator above has it: nothing is ever added
   handler: async (ctx, args): Promise<any> => {
     await mustBeOwn(ctx, args.workerId);
-    return ctx.runMutation(internal.jobs.exchange, args);
+    return ctx.runMutation(internal.work.exchange, args);
   },
 });
 
 export const progress = joinedMutation({
   args: { reports: v.array(v.object({ jobId: v.id("jobs"), token: v.string(), done: v.number(), total: v.number() })) },
   returns: v.null(),
-  handler: (ctx, args): Promise<null> => ctx.runMutation(internal.jobs.progress, args),
+  handler: (ctx, args): Promise<null> => ctx.runMutation(internal.work.progress, args),
 });
 
 const vCall = { jobId: v.id("jobs"), token: v.string(), name: v.string(), args: v.any() };

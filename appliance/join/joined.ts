@@ -113,9 +113,9 @@ const counterparts: Readonly<Record<string, FunctionReference<"query" | "mutatio
   "workers:orders": api.joined.orders,
   "workers:goodbye": api.joined.goodbye,
   "generations:spaces": api.joined.spaces,
-  "jobs:head": api.joined.head,
-  "jobs:exchange": api.joined.exchange,
-  "jobs:progress": api.joined.progress,
+  "work:head": api.joined.head,
+  "work:exchange": api.joined.exchange,
+  "work:progress": api.joined.progress,
 };
 
 function publicOf(f: unknown): FunctionReference<"query" | "mutation"> {

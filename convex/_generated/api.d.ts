@@ -41,6 +41,7 @@ import type * as themes from "../themes.ts";
 import type * as upkeep from "../upkeep.ts";
 import type * as uses from "../uses.ts";
 import type * as watches from "../watches.ts";
+import type * as work from "../work.ts";
 import type * as workers from "../workers.ts";
 import type * as written from "../written.ts";
 
@@ -86,6 +87,7 @@ declare const fullApi: ApiFromModules<{
   upkeep: typeof upkeep;
   uses: typeof uses;
   watches: typeof watches;
+  work: typeof work;
   workers: typeof workers;
   written: typeof written;
 }>;

@@ -66,7 +66,7 @@ export function openClaimer(options: {
     isLooking = true;
     isMore = false;
     try {
-      const head = await state.query(internal.jobs.head, { lane, limit: lookedMax - (turn++ % 64), ...only });
+      const head = await state.query(internal.work.head, { lane, limit: lookedMax - (turn++ % 64), ...only });
       if (isClosed) return;
       if (head.length >= lookedMax - 64) isMore = true;
       known = new Set();
@@ -79,7 +79,7 @@ export function openClaimer(options: {
     }
   };
   const timer = setInterval(() => void look(), lookEveryMs);
-  const unwatch = state.watch(internal.jobs.head, { lane, limit: watchedMax, ...only }, see, (error) =>
+  const unwatch = state.watch(internal.work.head, { lane, limit: watchedMax, ...only }, see, (error) =>
     log(`the queue cannot be watched: ${String(error)}`),
   );
 

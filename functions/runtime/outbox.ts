@@ -5,7 +5,7 @@ import { addedMax } from "../../convex/model/worker.ts";
 import { NikaError } from "../../convex/model/error.ts";
 import type { State } from "../ports/state.ts";
 
-export type NewWork = FunctionArgs<typeof internal.jobs.add>["work"][number];
+export type NewWork = FunctionArgs<typeof internal.work.add>["work"][number];
 /** `isNew` is false when a job of the same kind and key was open already; then it is that one. */
 export type Added = { readonly jobId: Id<"jobs">; readonly isNew: boolean };
 
@@ -67,7 +67,7 @@ export function openOutbox(state: State): Outbox {
 /** All in one commit; if that is refused, one by one, so that each hears what was wrong with its own. */
 export async function addThrough(state: State, entries: readonly Entry[]): Promise<void> {
   try {
-    const added = await state.mutation(internal.jobs.add, { work: entries.map(({ work }) => work) });
+    const added = await state.mutation(internal.work.add, { work: entries.map(({ work }) => work) });
     for (const [i, entry] of entries.entries()) entry.done(added[i] as Added);
   } catch (error) {
     if (entries.length === 1) return entries[0]?.fail(error);

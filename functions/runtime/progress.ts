@@ -28,7 +28,7 @@ export function openProgress(state: State, log: (line: string) => void): Progres
     if (reports.length === 0) return;
     isSending = true;
     try {
-      await state.mutation(internal.jobs.progress, { reports });
+      await state.mutation(internal.work.progress, { reports });
     } catch (error) {
       log(`progress was not recorded: ${String(error)}`);
     } finally {

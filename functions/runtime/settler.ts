@@ -5,8 +5,8 @@ import type { Id } from "../../convex/_generated/dataModel.js";
 import type { Outcome } from "../../convex/model/job.ts";
 import type { State } from "../ports/state.ts";
 
-type Request = FunctionArgs<typeof internal.jobs.exchange>;
-type Answer = FunctionReturnType<typeof internal.jobs.exchange>;
+type Request = FunctionArgs<typeof internal.work.exchange>;
+type Answer = FunctionReturnType<typeof internal.work.exchange>;
 export type Settlement = Request["settle"][number];
 
 const retryEveryMs = 500;
@@ -30,7 +30,7 @@ export async function exchange(request: Request, options: ExchangeOptions): Prom
   const { state, log, signal } = options;
   for (let refusals = 1; !signal.aborted; refusals += 1) {
     try {
-      return await state.mutation(internal.jobs.exchange, request);
+      return await state.mutation(internal.work.exchange, request);
     } catch (error) {
       log(`outcomes were not recorded: ${String(error)}`);
     }
@@ -63,7 +63,7 @@ async function alone(request: Request, { state, log, signal }: ExchangeOptions):
   for (let refusals = 1; !signal.aborted; refusals += 1) {
     const settle = refusals <= refusalsMax ? request.settle : request.settle.map(unrecordable);
     try {
-      return await state.mutation(internal.jobs.exchange, { ...request, settle });
+      return await state.mutation(internal.work.exchange, { ...request, settle });
     } catch (error) {
       log(`the outcome of ${request.settle[0]?.jobId} was not recorded: ${String(error)}`);
     }

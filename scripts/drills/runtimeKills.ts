@@ -128,7 +128,7 @@ try {
         ...(random() < 0.2 && { gates: [{ name: "door", limit: 2 }] }),
         ...(random() < 0.1 && { runAt: Date.now() + random() * 2_000 }),
       }));
-      for (const { jobId } of await state.mutation(internal.jobs.add, { work })) added.add(jobId);
+      for (const { jobId } of await state.mutation(internal.work.add, { work })) added.add(jobId);
       // Slowly enough that what waits is little: then what a dead worker held is soon begun elsewhere, and the end is near.
       await pause(150);
     }

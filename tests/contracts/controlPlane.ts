@@ -37,7 +37,7 @@ export function controlPlaneContract(name: string, open: OpenLab): void {
     const job = only(await worker.claim());
     assert.equal(job.attempt, 1);
     assert.equal((await lab.owner.query(api.documents.get, { id }))?.state, "reading");
-    await lab.mutation(internal.jobs.progress, { reports: [{ jobId: job.jobId, token: job.token, done: 1, total: 3 }] });
+    await lab.mutation(internal.work.progress, { reports: [{ jobId: job.jobId, token: job.token, done: 1, total: 3 }] });
     assert.deepEqual((await lab.owner.query(api.documents.get, { id }))?.progress, { done: 1, total: 3 });
     assert(await worker.settle(job, read));
 
@@ -65,7 +65,7 @@ export function controlPlaneContract(name: string, open: OpenLab): void {
     const again = only(await lab.owner.mutation(api.documents.add, { files: [{ name: "b.txt", storageId }] }));
     assert.deepEqual([again.id, again.name, again.isNew], [id, "a.txt", false]);
     await assert.rejects(lab.owner.mutation(api.documents.add, { files: [{ name: "b.txt", storageId }] }), codeOf("invalid"));
-    assert.equal((await lab.query(internal.jobs.head, { limit: 10 })).length, 1);
+    assert.equal((await lab.query(internal.work.head, { limit: 10 })).length, 1);
   });
 
   check("adding an upload twice, as after a lost answer, keeps its file", async (lab) => {
@@ -156,9 +156,9 @@ export function controlPlaneContract(name: string, open: OpenLab): void {
   check("one job is given to one worker, and asking again with the same token gives it again", async (lab) => {
     await addText(lab, "a.txt", "x");
     const [one, two] = [await joinWorker(lab, "one"), await joinWorker(lab, "two")];
-    const jobIds = await lab.query(internal.jobs.head, { limit: 10 });
+    const jobIds = await lab.query(internal.work.head, { limit: 10 });
     const ask = (worker: typeof one, token: string) =>
-      lab.mutation(internal.jobs.exchange, { ...worker.id, settle: [], claim: { token, jobIds } });
+      lab.mutation(internal.work.exchange, { ...worker.id, settle: [], claim: { token, jobIds } });
     const answers = await Promise.all([ask(one, "t1"), ask(two, "t2")]);
     assert.equal(
       answers.reduce((sum, answer) => sum + answer.claimed.length, 0),
@@ -349,7 +349,7 @@ export function controlPlaneContract(name: string, open: OpenLab): void {
     await worker.settle(only(await worker.claim()), aBug);
     await lab.owner.mutation(api.documents.retry, { id });
     await lab.owner.mutation(api.documents.retry, { id }).catch(() => undefined);
-    const due = await lab.query(internal.jobs.head, { limit: 8 });
+    const due = await lab.query(internal.work.head, { limit: 8 });
     const jobs = await lab.owner.query(api.jobs.list, {});
     assert.equal(jobs.find((job) => job.id === only(due))?.kind, "documents.clear");
     assert(await worker.settle(only(await worker.claim()), read));

@@ -44,11 +44,11 @@ export async function joinWorker(lab: Lab, name = "w"): Promise<Worker> {
   let claims = 0;
   const exchange = async (settle: { jobId: Id<"jobs">; token: string; outcome: Outcome }[], jobIds: Id<"jobs">[] = []) => {
     const token = `${name}-${epoch}-${(claims += 1)}`;
-    const answer = await lab.mutation(internal.jobs.exchange, { ...id, settle, claim: { token, jobIds } });
+    const answer = await lab.mutation(internal.work.exchange, { ...id, settle, claim: { token, jobIds } });
     return { ...answer, claimed: answer.claimed.map(({ jobId, kind, attempt }) => ({ jobId, kind, attempt, token })) };
   };
   const claim = async (limit = 8): Promise<{ jobId: Id<"jobs">; kind: string; attempt: number; token: string }[]> => {
-    const head = await lab.query(internal.jobs.head, { limit: 256 });
+    const head = await lab.query(internal.work.head, { limit: 256 });
     const { claimed } = await exchange([], head.slice(0, limit));
     const clearing = claimed.filter(({ kind }) => kind === "documents.clear");
     const others = claimed.filter(({ kind }) => kind !== "documents.clear");

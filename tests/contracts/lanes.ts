@@ -6,14 +6,14 @@ import type { Id } from "../../convex/_generated/dataModel.js";
 import { attemptsMax, type Outcome } from "../../convex/model/job.ts";
 import { joinWorker, only, type Lab, type OpenLab } from "./lab.ts";
 
-type NewWork = FunctionArgs<typeof internal.jobs.add>["work"][number];
+type NewWork = FunctionArgs<typeof internal.work.add>["work"][number];
 const check = (n: number, more: Partial<NewWork> = {}): NewWork => ({ kind: "jobs.check", args: { n }, label: `${n}`, ...more });
 const done: Outcome = { type: "done" };
 const aBug: Outcome = { type: "failed", code: "bug", message: "We are wrong.", retry: false };
 const unavailable = { type: "failed", code: "unavailable", message: "The store does not answer.", retry: true } as const;
 
 const add = async (lab: Lab, ...work: NewWork[]): Promise<Id<"jobs">[]> =>
-  (await lab.mutation(internal.jobs.add, { work })).map(({ jobId }) => jobId);
+  (await lab.mutation(internal.work.add, { work })).map(({ jobId }) => jobId);
 const codeOf = (code: string) => (error: unknown) => (error as { data?: { code?: string } }).data?.code === code;
 
 /** What is promised about which job may begin when. */
@@ -37,9 +37,9 @@ export function lanesContract(name: string, open: OpenLab): void {
       check(2, { lane: "work", rank: 1 }),
       check(3),
     );
-    const head = (lane: "now" | "work" | "bulk") => lab.query(internal.jobs.head, { lane, limit: 8 });
+    const head = (lane: "now" | "work" | "bulk") => lab.query(internal.work.head, { lane, limit: 8 });
     assert.deepEqual([await head("now"), await head("work"), await head("bulk")], [[now], [early, late], [bulk]]);
-    assert.deepEqual(await lab.query(internal.jobs.head, { limit: 3 }), [now, early, late]);
+    assert.deepEqual(await lab.query(internal.work.head, { limit: 3 }), [now, early, late]);
   });
 
   promise("of a key one job is worked on at a time, and the others follow in turn", async (lab) => {
@@ -113,14 +113,14 @@ export function lanesContract(name: string, open: OpenLab): void {
 
   promise("while a job is open, another one of its kind and key is that one", async (lab) => {
     const work = check(0, { uniqueKey: "nightly" });
-    const [first, again] = await lab.mutation(internal.jobs.add, { work: [work, work] });
+    const [first, again] = await lab.mutation(internal.work.add, { work: [work, work] });
     assert(first && again);
     assert.deepEqual([first.isNew, again.isNew, again.jobId], [true, false, first.jobId]);
     const worker = await joinWorker(lab);
     const job = only(await worker.claim());
-    assert.equal(only(await lab.mutation(internal.jobs.add, { work: [work] })).isNew, false);
+    assert.equal(only(await lab.mutation(internal.work.add, { work: [work] })).isNew, false);
     await worker.settle(job, aBug);
-    const fresh = only(await lab.mutation(internal.jobs.add, { work: [work] }));
+    const fresh = only(await lab.mutation(internal.work.add, { work: [work] }));
     assert.equal(fresh.isNew, true);
     await assert.rejects(lab.owner.mutation(api.jobs.retry, { id: first.jobId }), codeOf("conflict"));
     assert.equal(await lab.owner.mutation(api.jobs.redriveAll, {}), 0);
@@ -148,7 +148,7 @@ export function lanesContract(name: string, open: OpenLab): void {
         check(4),
         check(5),
       ];
-      const answer = await lab.mutation(internal.jobs.exchange, {
+      const answer = await lab.mutation(internal.work.exchange, {
         ...worker.id,
         settle: [],
         claim: { token: "t", jobIds: [] },
@@ -198,10 +198,10 @@ export function lanesContract(name: string, open: OpenLab): void {
     const jobIds = [...(await add(lab, ...plans)), ...(await add(lab, ...checks))];
     const { id } = await joinWorker(lab);
     const claim = { token: "t", jobIds };
-    const { claimed } = await lab.mutation(internal.jobs.exchange, { ...id, settle: [], claim });
+    const { claimed } = await lab.mutation(internal.work.exchange, { ...id, settle: [], claim });
     assert.equal(claimed.length, 2 * each);
     const settle = claimed.map(({ jobId }) => ({ jobId, token: "t", outcome: aBug }));
-    await lab.mutation(internal.jobs.exchange, { ...id, settle, claim: { token: "none", jobIds: [] } });
+    await lab.mutation(internal.work.exchange, { ...id, settle, claim: { token: "none", jobIds: [] } });
 
     assert((await lab.owner.mutation(api.jobs.redriveAll, { kind: "jobs.check" })) > 0);
     for (let look = 0; look < 500 && (await lab.owner.query(api.jobs.counts, {})).ready < each; look += 1)
@@ -217,7 +217,7 @@ export function lanesContract(name: string, open: OpenLab): void {
     await worker.settle(only(await worker.claim()), done);
     assert.equal(await lab.owner.query(api.jobs.get, { id }), null);
     assert.deepEqual(await lab.owner.query(api.jobs.counts, {}), { ready: 0, leased: 0, done: 0, dead: 0, cancelled: 0 });
-    assert.equal(only(await lab.mutation(internal.jobs.add, { work: [check(0, { uniqueKey: "u", key: "k" })] })).isDue, true);
+    assert.equal(only(await lab.mutation(internal.work.add, { work: [check(0, { uniqueKey: "u", key: "k" })] })).isDue, true);
   });
 
   promise("what is no job's id is no job", async (lab) => {

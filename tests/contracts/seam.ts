@@ -195,9 +195,9 @@ export function seamContract(name: string, open: OpenLab): void {
   check("a job that was claimed by a worker which then vanished is done by its successor", async (lab, start) => {
     await addText(lab, "a.txt", "x");
     const { workerId, epoch } = await lab.mutation(internal.workers.hello, { name: "w", slots: 1 });
-    const jobIds = await lab.query(internal.jobs.head, { limit: 1 });
+    const jobIds = await lab.query(internal.work.head, { limit: 1 });
     const claim = { token: "gone", jobIds };
-    assert.equal((await lab.mutation(internal.jobs.exchange, { workerId, epoch, settle: [], claim })).claimed.length, 1);
+    assert.equal((await lab.mutation(internal.work.exchange, { workerId, epoch, settle: [], claim })).claimed.length, 1);
 
     await start(async () => read);
     await countsWhere(lab, (counts) => counts.ready === 1);

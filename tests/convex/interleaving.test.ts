@@ -232,7 +232,7 @@ for (const seed of [11, 12, 13, 14, 15, 16]) {
       switch (random(8)) {
         case 0:
         case 1:
-          for (const { jobId, isNew } of await state.mutation(internal.jobs.add, { work: [someWork(random), someWork(random)] }))
+          for (const { jobId, isNew } of await state.mutation(internal.work.add, { work: [someWork(random), someWork(random)] }))
             if (isNew) added.add(jobId);
           break;
         case 2:

@@ -29,7 +29,7 @@ test("it claims only kinds that may leave the appliance, and reads and writes on
   const state = await letIn("far");
   const documentId = await addText(lab, "a.txt", "x");
   const other = await addText(lab, "b.txt", "y");
-  await lab.mutation(internal.jobs.add, {
+  await lab.mutation(internal.work.add, {
     work: [{ kind: "schedules.plan", args: { scheduleIds: [] }, label: "", lane: "bulk" }],
   });
   const { workerId, epoch } = await state.mutation(api.joined.hello, { slots: 8, about });

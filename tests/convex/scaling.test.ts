@@ -65,7 +65,7 @@ async function withBacklog(max: number): Promise<FakeState> {
   });
   await look(state);
   const work = Array.from({ length: 40 }, (_, n) => ({ kind: "jobs.check" as const, args: { n }, label: `${n}` }));
-  await state.mutation(internal.jobs.add, { work });
+  await state.mutation(internal.work.add, { work });
   mock.timers.setTime(start + 30_000);
   return state;
 }

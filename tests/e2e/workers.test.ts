@@ -91,7 +91,7 @@ test(
       return startedBy("far", mendedAt).length > 0;
     }, 90_000);
     console.log(`back at work ${((Date.now() - mendedAt) / 1_000).toFixed(1)} s after the network was`);
-    await until(async () => (await state.query(internal.jobs.head, { limit: 10 })).length === 0);
+    await until(async () => (await state.query(internal.work.head, { limit: 10 })).length === 0);
     for (const jobId of jobs) assert.ok(startsOf(jobId).length > 0, "a job was lost");
   },
 );
@@ -115,7 +115,7 @@ const startedBy = (who: string, since = 0): string[] =>
 
 async function add(count: number, ms: number): Promise<string[]> {
   const work = Array.from({ length: count }, () => ({ kind: "jobs.check" as const, args: { n: ms }, label: "" }));
-  return (await state.mutation(internal.jobs.add, { work })).map(({ jobId }) => jobId);
+  return (await state.mutation(internal.work.add, { work })).map(({ jobId }) => jobId);
 }
 
 async function addToken(name: string, secret: string): Promise<void> {

@@ -137,14 +137,14 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
       if (!(await isAnythingDue())) return;
       await state.mutation(internal.workers.check, {});
       const { workerId, epoch } = await state.mutation(internal.workers.hello, { name: "w", slots: 8 });
-      const jobIds = await state.query(internal.jobs.head, { limit: 64 });
+      const jobIds = await state.query(internal.work.head, { limit: 64 });
       const due = await state.run(async (ctx) => {
         const jobs = await Promise.all(jobIds.map((id) => ctx.db.get(id)));
         return jobs.flatMap((job) => (job && job.kind.startsWith("machines.") ? [job._id] : [])).slice(0, 8);
       });
       if (due.length === 0) return;
       const token = `t${epoch}`;
-      const { claimed } = await state.mutation(internal.jobs.exchange, {
+      const { claimed } = await state.mutation(internal.work.exchange, {
         workerId,
         epoch,
         settle: [],
@@ -153,7 +153,7 @@ export async function openFleet(...opens: readonly (() => Promise<World>)[]) {
       for (const { jobId, kind, args, attempt } of claimed) {
         const outcome = await runOne(kind, { jobId, token, args, attempt }, through);
         if (!outcome) return; // Killed: what it held is free again at the next hello.
-        await state.mutation(internal.jobs.exchange, {
+        await state.mutation(internal.work.exchange, {
           workerId,
           epoch,
           settle: [{ jobId, token, outcome }],

@@ -61,8 +61,8 @@ async function openPorts(changes: Partial<Ports> = {}) {
 /** Runs everything that is due, as the runtime does. `cutOff` of them end as if the appliance had died. */
 async function runAll(state: FakeState, ports: Ports, worker: Worker): Promise<void> {
   for (;;) {
-    const jobIds = (await state.query(internal.jobs.head, { limit: 64 })).slice(0, 8);
-    const answer = await state.mutation(internal.jobs.exchange, {
+    const jobIds = (await state.query(internal.work.head, { limit: 64 })).slice(0, 8);
+    const answer = await state.mutation(internal.work.exchange, {
       ...worker.id,
       settle: [],
       claim: { token: `${Math.random()}`, jobIds },

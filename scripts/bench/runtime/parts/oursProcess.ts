@@ -95,7 +95,7 @@ const modes: Record<string, () => Promise<object>> = {
   },
   async elsewhere() {
     const other = openState({ url, adminKey: keys.adminKey });
-    const measured = await paced((n) => other.mutation(internal.jobs.add, { work: [work(n)] }));
+    const measured = await paced((n) => other.mutation(internal.work.add, { work: [work(n)] }));
     await other.close();
     return measured;
   },
@@ -129,7 +129,7 @@ const modes: Record<string, () => Promise<object>> = {
 async function fill(laneOf: () => Lane, count = jobs): Promise<void> {
   for (let n = 0; n < count; n += 200) {
     const batch = Array.from({ length: Math.min(200, count - n) }, (_, i) => work(n + i, laneOf()));
-    await state.mutation(internal.jobs.add, { work: batch });
+    await state.mutation(internal.work.add, { work: batch });
   }
 }
 
