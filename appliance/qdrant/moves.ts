@@ -52,23 +52,31 @@ type Point = Schemas["Record"];
 
 /** What was written while somebody copied. */
 export type Touched = {
-  /** Undefined: anything may have changed. */
-  add(documentId: string | undefined): void;
+  /** Undefined: anything may change. What it gives is called when that write is over. */
+  add(documentId: string | undefined): () => void;
+  /** Writes that are under way now count, too. */
   begin(): Watching;
 };
 type Watching = { has(documentId: string): boolean; end(): void };
 
 export function openTouched(): Touched {
-  const watching = new Set<{ readonly documents: Set<string>; isAll: boolean }>();
+  type Seen = { readonly documents: Set<string>; isAll: boolean };
+  const watching = new Set<Seen>();
+  const writes = new Set<{ readonly documentId: string | undefined }>();
+  const note = (one: Seen, documentId: string | undefined): void => {
+    if (documentId === undefined) one.isAll = true;
+    else one.documents.add(documentId);
+  };
   return {
     add: (documentId) => {
-      for (const one of watching) {
-        if (documentId === undefined) one.isAll = true;
-        else one.documents.add(documentId);
-      }
+      const write = { documentId };
+      writes.add(write);
+      for (const one of watching) note(one, documentId);
+      return () => void writes.delete(write);
     },
     begin: () => {
-      const mine = { documents: new Set<string>(), isAll: false };
+      const mine: Seen = { documents: new Set<string>(), isAll: false };
+      for (const { documentId } of writes) note(mine, documentId);
       watching.add(mine);
       return { has: (documentId) => mine.isAll || mine.documents.has(documentId), end: () => void watching.delete(mine) };
     },
@@ -86,6 +94,8 @@ export function openMoves(options: MovesOptions): Moves {
   const pace = openPace();
   const searches = new Set<{ isMeanwhile: boolean }>();
   let pages = 0;
+  /** Of the page under way, how long it gave way or waited for others. */
+  let waitedMs = 0;
 
   const both = (): { live: InUse; beside: InUse } => {
     const { live, beside } = book();
@@ -98,12 +108,15 @@ export function openMoves(options: MovesOptions): Moves {
     return embedder;
   };
   const giveWay = async (): Promise<void> => {
-    for (const until = performance.now() + yieldMsMax; searches.size > 0 && performance.now() < until;) await delay(yieldMs);
+    const startedAt = performance.now();
+    while (searches.size > 0 && performance.now() < startedAt + yieldMsMax) await delay(yieldMs);
+    waitedMs += performance.now() - startedAt;
   };
 
   /** A page, and the rest after it: searches and other work come first. */
   const paced = async <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
     const startedAt = performance.now();
+    waitedMs = 0;
     pages += 1;
     for (const search of searches) search.isMeanwhile = true;
     let done: T;
@@ -112,7 +125,8 @@ export function openMoves(options: MovesOptions): Moves {
     } finally {
       pages -= 1;
     }
-    await delay(Math.ceil((performance.now() - startedAt) * pace.restShare), undefined, { signal });
+    const workedMs = performance.now() - startedAt - waitedMs;
+    await delay(Math.ceil(workedMs * pace.restShare), undefined, { signal });
     return done;
   };
 
@@ -133,7 +147,7 @@ export function openMoves(options: MovesOptions): Moves {
 
   /** Puts right what differs among these, with nobody writing meanwhile. */
   const mend = (qdrant: QdrantClient, ids: readonly (string | number)[], signal: AbortSignal): Promise<number> =>
-    fence.alone(async () => {
+    fence.alone(undefined, async () => {
       const { live, beside } = both();
       const wanted = { ids: [...ids], with_payload: true };
       const ours = await qdrant.retrieve(live.collection, { ...wanted, with_vector: [sparseName] });
@@ -160,7 +174,7 @@ export function openMoves(options: MovesOptions): Moves {
 
     refresh: async () => {
       await client();
-      await fence.alone(reread);
+      await fence.alone(undefined, reread);
     },
 
     prepare: async ({ collection, embedderId, dimensions }) =>
@@ -175,7 +189,7 @@ export function openMoves(options: MovesOptions): Moves {
 
     sizes: async () => {
       const qdrant = await client();
-      return fence.alone(async () => {
+      return fence.alone(undefined, async () => {
         const { live, beside } = both();
         const count = async ({ collection }: InUse): Promise<number> => (await qdrant.count(collection, { exact: true })).count;
         return { live: await count(live), beside: await count(beside) };
@@ -186,8 +200,7 @@ export function openMoves(options: MovesOptions): Moves {
       paced(signal, async () => {
         const qdrant = await client();
         const { live, beside } = both();
-        // No write that began before is still under way, so from here on all are seen.
-        const watching = await fence.alone(async () => touched.begin());
+        const watching = touched.begin();
         try {
           const page = await qdrant.scroll(live.collection, {
             limit: pace.size,
@@ -198,8 +211,11 @@ export function openMoves(options: MovesOptions): Moves {
           const points = await embedded(page.points, beside, signal);
           throwIfAborted(signal);
           await giveWay();
-          await fence.alone(async () => {
-            const isStale = ({ payload }: { payload?: Payload }): boolean => watching.has(String(payload?.["document_id"]));
+          const askedAt = performance.now();
+          // Who writes other documents goes on meanwhile.
+          await fence.alone(new Set(page.points.map(documentOf)), async () => {
+            waitedMs += performance.now() - askedAt;
+            const isStale = (point: { payload?: Payload }): boolean => watching.has(documentOf(point));
             const fresh = points.filter((point) => !isStale(point));
             const ids = points.filter(isStale).map(({ id }) => id);
             // What was written meanwhile is taken as it is now; what is gone stays gone.
@@ -292,6 +308,8 @@ const nextOf = ({ next_page_offset: next }: { next_page_offset?: unknown }): str
   typeof next === "string" ? next : null;
 
 const digestOf = ({ payload }: Point): string => JSON.stringify(compared.map((key) => payload?.[key] ?? null));
+
+const documentOf = ({ payload }: { payload?: Payload }): string => String(payload?.["document_id"]);
 
 const textOf = ({ payload }: Point): string => textToEmbed(payload as unknown as Parameters<typeof textToEmbed>[0]);
 

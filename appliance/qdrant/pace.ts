@@ -13,7 +13,8 @@ export type Pace = {
 
 /** A search that comes while the store writes a page waits about half of it. */
 const writeMs = 15;
-const size = { least: 8, first: 32, most: 96 };
+/** Below the least, what every page takes besides is most of it. */
+const size = { least: 24, first: 32, most: 96 };
 const rest = { least: 0.5, first: 1, most: 2 };
 /** Searches meanwhile may take this many times what they take in rests, on the average; the slowest of them then stay below twice. */
 const slowdown = 1.4;

@@ -80,11 +80,15 @@ export function qdrantVectors(options: QdrantOptions): QdrantVectors {
 
   /** A write goes to every space there is. `documentId` is what it is about; without one it may be about any. */
   const write = (documentId: string | undefined, work: (space: InUse) => Promise<void>): Promise<void> =>
-    fence.shared(async () => {
+    fence.shared(documentId === undefined ? undefined : new Set([documentId]), async () => {
       const { live, beside } = now();
-      touched.add(documentId);
-      await work(live);
-      if (beside) await work(beside).catch(onLost(beside));
+      const written = touched.add(documentId);
+      try {
+        await work(live);
+        if (beside) await work(beside).catch(onLost(beside));
+      } finally {
+        written();
+      }
     });
 
   /** A space that was let go a moment ago may be gone already. */

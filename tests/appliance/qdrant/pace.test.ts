@@ -6,14 +6,14 @@ test("pages get smaller where writing takes long and larger where it does not, w
   const [slow, fast, stuck] = [openPace(), openPace(), openPace()];
   const first = slow.size;
   for (let page = 0; page < 50; page += 1) {
-    slow.wrote(slow.size, slow.size * 1);
+    slow.wrote(slow.size, slow.size * 0.5);
     fast.wrote(fast.size, fast.size * 0.2);
     stuck.wrote(stuck.size, 1_000);
   }
-  assert.equal(slow.size, 15, "15 ms of 1 ms each");
+  assert.equal(slow.size, 30, "15 ms of 0.5 ms each");
   assert.equal(fast.size, 75, "15 ms of 0.2 ms each");
   assert.ok(slow.size < first && first < fast.size);
-  assert.equal(stuck.size, 8);
+  assert.equal(stuck.size, 24);
 });
 
 test("it rests longer while searches take longer than in rests, and less when they do not", () => {
