@@ -1,8 +1,9 @@
 /**
  * The drill of migrations. `node scripts/drills/migration.ts --kills 100 [--passages 600] [--seed 1]`: a process writes, asks and moves the
  * vault between two models, and is killed with `kill -9` in every phase; at the end exactly one space is in force, with everything in it.
- * `node scripts/drills/migration.ts --load [--passages 100000] [--searches 50] [--writes 20]`: one move under load, against the same load
- * without one. Texts and embedders are made; all else is what the appliance runs.
+ * `node scripts/drills/migration.ts --load [--passages 100000] [--searches 50] [--writes 20] [--limit 1800]`: one move under load, against the
+ * same load without one; after `limit` seconds it is ended, and what was reached is told. Texts and embedders are made; all else is what
+ * the appliance runs.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -13,6 +14,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { toPoint } from "../../appliance/qdrant/points.ts";
+import { openSpellings } from "../../appliance/qdrant/spellings.ts";
 import { api, internal } from "../../convex/_generated/api.js";
 import type { Space } from "../../convex/model/generation.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
@@ -25,6 +27,7 @@ import {
   questionOf,
   tenantId,
   textsOf,
+  words,
   type DrillVault,
 } from "./migrationVault.ts";
 
@@ -37,9 +40,12 @@ const { values: flags } = parseArgs({
     writes: { type: "string", default: "20" },
     seed: { type: "string", default: "1" },
     quiet: { type: "string", default: "20" },
+    limit: { type: "string", default: "1800" },
   },
 });
 const never = new AbortController().signal;
+/** Code is compiled and files are read the first time; neither belongs to either side of the comparison. */
+const warmMs = 8_000;
 const dir = mkdtempSync(join(tmpdir(), "nika-migration-"));
 const problems: string[] = [];
 /** How long it waits for a process to come where it was told to die; then it is killed wherever it is. */
@@ -206,6 +212,8 @@ async function underLoad(): Promise<void> {
   await vault.vectors.count({ tenantId });
   const { live: first } = await vault.state.query(internal.generations.spaces, {});
   const filledAt = performance.now();
+  const spellings = openSpellings(async () => vault.qdrant, { remembers: false });
+  await spellings.keep(tenantId, words);
   const batch: ReturnType<typeof toPoint>[] = [];
   const versions = new Map<string, number>();
   for (let at = 0; at < documents; at += 1) {
@@ -214,26 +222,44 @@ async function underLoad(): Promise<void> {
     batch.push(...(await passagesOf(vault, `d${at}`, texts)).map((passage) => toPoint(tenantId, passage)));
     if (batch.length < 500 && at < documents - 1) continue;
     await vault.qdrant.upsert(first!.collection, { wait: true, points: batch.splice(0) });
+    if ((at + 1) % Math.ceil(documents / 5) === 0)
+      console.log(`${since(filledAt)} s: ${(at + 1) * perDocument} passages are there`);
   }
   console.log(`${total} passages in ${Math.round((performance.now() - filledAt) / 1000)} s; load ${loadavg()[0]!.toFixed(1)}`);
 
   const quietMs = Number(flags.quiet) * 1_000;
-  await measure(vault, versions, () => delay(3_000));
+  await measure(vault, versions, () => delay(warmMs));
   const before = await measure(vault, versions, () => delay(quietMs));
   // At once: where this alone is too much, the move tells nothing.
   console.log(`  without a move: ${line(before)}`);
   const moveAt = performance.now();
-  const during = await measure(vault, versions, async () => {
+  const during = await measure(vault, versions, async (load) => {
     const id = await vault.owner.mutation(api.generations.deploy, { modelId: "bge" });
-    for (let told = 0; ;) {
+    const limitMs = Number(flags.limit) * 1_000;
+    for (let [told, said] = [0, ""]; ;) {
       const { live, moving, past } = await vault.owner.query(api.generations.current, {});
       if (live?.id === id) break;
       if (!moving) throw new Error(past[0]?.problem ?? "it was given up");
-      const tenth = Math.floor((10 * (moving.done ?? 0)) / (moving.total ?? 1));
-      if (tenth > told) console.log(`${moving.state}: ${(told = tenth) * 10} %`);
+      const twentieth = Math.floor((20 * (moving.done ?? 0)) / (moving.total ?? 1));
+      if (twentieth > told || moving.state !== said) {
+        [told, said] = [twentieth, moving.state];
+        console.log(`  ${since(moveAt)} s: ${said}, ${told * 5} %; ${line(load)}; load ${loadavg()[0]!.toFixed(1)}`);
+      }
+      if (performance.now() > moveAt + limitMs) {
+        problems.push(
+          `after ${flags.limit} s the move was ${moving.state}, ${moving.done ?? 0} of ${moving.total ?? 0} passages copied`,
+        );
+        return;
+      }
       await delay(500);
     }
   });
+  if (problems.length > 0) {
+    console.log(`  during the move, which did not end: ${line(during)}; load ${loadavg()[0]!.toFixed(1)}`);
+    console.log(`  p99 during / without: ${(at(during.latencies, 0.99) / at(before.latencies, 0.99)).toFixed(2)}`);
+    await vault.close();
+    return;
+  }
   const moveMs = performance.now() - moveAt;
   const after = await measure(vault, versions, () => delay(quietMs));
   await checkVersions(vault, versions);
@@ -243,7 +269,7 @@ async function underLoad(): Promise<void> {
   while ((await targetOf(vault)) !== first!.collection) await delay(5);
   const aliasMs = performance.now() - backAt;
   await checkVersions(vault, versions);
-  const { embedder } = await vault.ask("harbour7");
+  const { embedder } = await vault.ask(questionOf(7));
   if (embedder.id !== vault.embedders.old.id) problems.push("searches do not go by the model before");
   await vault.close();
   console.log(`migration under load: ${total} passages, ${flags.searches} searches/s and ${flags.writes} writes/s asked for`);
@@ -255,6 +281,8 @@ async function underLoad(): Promise<void> {
   for (const load of [before, during, after])
     if (load.failed + load.empty > 0) problems.push("a search failed or came back empty");
 }
+
+const since = (startedAt: number): string => ((performance.now() - startedAt) / 1000).toFixed(0);
 
 const line = ({ latencies, writeMs, failed, empty }: Load): string =>
   `${latencies.length} searches p50 ${at(latencies, 0.5)} p99 ${at(latencies, 0.99)} ms, ${failed} failed, ${empty} empty; ` +
@@ -286,7 +314,7 @@ async function checkVersions({ qdrant, state }: DrillVault, versions: ReadonlyMa
 }
 
 /** Asks and writes at the given rates, whatever the answers take, until `work` is over. */
-async function measure(vault: DrillVault, versions: Map<string, number>, work: () => Promise<void>): Promise<Load> {
+async function measure(vault: DrillVault, versions: Map<string, number>, work: (load: Load) => Promise<void>): Promise<Load> {
   const from = random(Number(flags.seed));
   const load: Load = { latencies: [], failed: 0, empty: 0, writeMs: [] };
   const open = new Set<Promise<void>>();
@@ -326,7 +354,7 @@ async function measure(vault: DrillVault, versions: Map<string, number>, work: (
   };
   const timers = [every(Number(flags.searches), ask), every(Number(flags.writes), write)];
   try {
-    await work();
+    await work(load);
   } finally {
     for (const timer of timers) clearInterval(timer);
     await Promise.all(open);

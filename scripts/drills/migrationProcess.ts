@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { api } from "../../convex/_generated/api.js";
 import { random } from "../../tests/appliance/vectors/random.ts";
-import { openDrillVault, passagesOf, perDocument, tenantId, textsOf, type Place } from "./migrationVault.ts";
+import { openDrillVault, passagesOf, perDocument, questionOf, tenantId, textsOf, type Place } from "./migrationVault.ts";
 
 const [dir = "", passages = "600", seed = "1"] = process.argv.slice(2);
 const never = new AbortController().signal;
@@ -72,7 +72,7 @@ async function writing(): Promise<void> {
 
 async function asking(): Promise<void> {
   while (!ending.signal.aborted) {
-    const { passages: hits } = await vault.ask(`harbour${from.below(10) * 31} d0q1`);
+    const { passages: hits } = await vault.ask(`${questionOf(from.below(100))} d0q1`);
     if (!hits.some(({ documentId }) => documentId === "d0")) note("FAIL a search came back without what it must find");
     await delay(15);
   }

@@ -24,6 +24,7 @@ import { startRuntime } from "../../functions/runtime/runtime.ts";
 import { findPassages } from "../../functions/vault/find.ts";
 import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import { indexed } from "../../ml/retrieve/terms.ts";
+import { random, type Random } from "../../tests/appliance/vectors/random.ts";
 import { madeEmbedders, recordOf } from "../../tests/fakes/embedders.ts";
 
 const apiKey = "drill";
@@ -154,22 +155,55 @@ export async function openDrillVault(dir: string, at: (place: Place) => void = (
 
 export const tenantId = ownerTenant;
 
-/** Words that a few passages of many have, as words of papers are; the first of them make a question about the `n`th passage. */
-const wordsOf = (n: number): readonly [string, string, string] => [
-  `pump${(n * 7_919) % 4_999}`,
-  `harbour${(n * 31) % 997}`,
-  `valve${(n * 17) % 2_003}`,
-];
-export const questionOf = (n: number): string => wordsOf(n).slice(0, 2).join(" at ");
-
 export const perDocument = 10;
 
-/** Texts of a document, each with a word that says of which version it is. */
+/** As many words as a firm's papers have, the first ones common: by Zipf, with the exponent of `scripts/bench/vectors/words.ts`. */
+const vocabulary = 30_000;
+const shares = Float64Array.from({ length: vocabulary }, (_, rank) => 1 / (rank + 1) ** 1.07);
+for (let rank = 1; rank < vocabulary; rank += 1) shares[rank]! += shares[rank - 1]!;
+const syllables = Array.from("bcdfghjklmnprtvwxz").flatMap((letter) => Array.from("aeiou", (vowel) => letter + vowel));
+/** Words that a slip of the pen can be told in, as real ones are; neighbours in rank are spelt unlike. */
+const spelled = (rank: number): string => {
+  const n = syllables.length;
+  const place = (rank * 17_389) % vocabulary;
+  const [first, second, third] = [place % n, Math.floor(place / n) % n, Math.floor(place / n / n)];
+  return syllables[first]! + syllables[second]! + (third > 0 ? syllables[third]! : "");
+};
+/** Every word that a text may have. */
+export const words: readonly string[] = Array.from({ length: vocabulary }, (_, rank) => spelled(rank));
+
+function wordOf({ next }: Random): string {
+  const drawn = next() * shares[vocabulary - 1]!;
+  let [low, high] = [0, vocabulary - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (shares[middle]! < drawn) low = middle + 1;
+    else high = middle;
+  }
+  return words[low]!;
+}
+
+const sentencesPerText = 6;
+const sentenceOf = (from: Random): string => Array.from({ length: 8 + from.below(9) }, () => wordOf(from)).join(" ");
+const sentencesOf = (n: number): string[] => {
+  const from = random(n + 1);
+  return Array.from({ length: sentencesPerText }, () => sentenceOf(from));
+};
+
+/** Three words of the `n`th passage, rare and common ones as they come. */
+export function questionOf(n: number): string {
+  const all = sentencesOf(n).join(" ").split(" ");
+  const { below } = random(n + 1);
+  return Array.from({ length: 3 }, () => all[below(all.length)]!).join(" ");
+}
+
+/** Texts of a document, each with a word that says of which version it is, and a sentence that other versions do not have. */
 export function textsOf(name: string, version: number, count: number): string[] {
   const first = Number(name.slice(1)) * perDocument;
   return Array.from({ length: count }, (_, at) => {
-    const [pump, harbour, valve] = wordsOf(first + (at % perDocument));
-    return `Paragraph ${at} of ${name}q${version} says that ${pump} at ${harbour} was looked at, and that ${valve} holds until the berth is free again.`;
+    const n = first + (at % perDocument);
+    const fresh = sentenceOf(random(n * 1_009 + version));
+    return `Paragraph ${at} of ${name}q${version} says: ${[...sentencesOf(n), fresh].join(". ")}.`;
   });
 }
 
