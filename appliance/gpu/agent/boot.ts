@@ -9,7 +9,7 @@ import { hashOfToken } from "../door/office.ts";
 import type { Passes } from "../door/passes.ts";
 import type { Reach } from "../reach.ts";
 import type { MachineKey } from "../ssh/machineKeys.ts";
-import type { EndStep } from "./guest/agent.ts";
+import type { EndStep } from "./guest/setting.ts";
 
 export type BootOptions = {
   readonly passes: Passes;
@@ -220,6 +220,6 @@ shutil.copyfileobj(u.urlopen(r,timeout=600),open(sys.argv[2],"wb"))' "$1" "$2" 2
 until get "$NIKA_GPU_DOOR/nika/gpu/agent/program" $F/program.tgz && tar -xzf $F/program.tgz -C $F; do sleep 3; done
 L=$(ls $F/lib/ld-*.so.* | head -n 1)
 export NIKA_GPU_NODE="[\\"$L\\",\\"--library-path\\",\\"$F/lib\\",\\"$F/node\\"]"
-cd $F; exec "$L" --library-path $F/lib $F/node $F/agent.mjs
+cd $F; exec "$L" --library-path $F/lib $F/node $F/agent/agent.mjs
 `;
 }

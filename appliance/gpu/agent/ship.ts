@@ -1,18 +1,23 @@
 /**
- * The agent as it is shipped: plain JavaScript in one file, and a Node to run it with that asks nothing of the image or system it lands on: the
+ * The agent as it is shipped: plain JavaScript in one folder, and a Node to run it with that asks nothing of the image or system it lands on: the
  * program, the libraries that it loads, and their loader, all of this machine. Only a machine of the same make of processor can use it.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFile, link, mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, link, mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { stripTypeScriptTypes } from "node:module";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const source = new URL("guest/agent.ts", import.meta.url);
-/** Lines keep their place, so that a stack on a machine far away can be read beside the source. */
-export const agentText = async (): Promise<string> => stripTypeScriptTypes(await readFile(source, "utf8"));
+const guest = join(import.meta.dirname, "guest");
+/** By name. Lines keep their place, so that a stack on a machine far away can be read beside the source. */
+async function agentTexts(): Promise<Map<string, string>> {
+  const names = (await readdir(guest)).filter((name) => name.endsWith(".ts")).toSorted();
+  const plain = async (name: string): Promise<string> =>
+    stripTypeScriptTypes(await readFile(join(guest, name), "utf8")).replaceAll(/(from "\.\/\w+)\.ts"/gu, '$1.mjs"');
+  return new Map(await Promise.all(names.map(async (name) => [name.replace(/\.ts$/u, ".mjs"), await plain(name)] as const)));
+}
 
 export type Shipment = {
   /** A folder that holds all of it. */
@@ -24,12 +29,12 @@ export type Shipment = {
 
 /** Lays it out under `cacheDir`, once for each version of Node and of the agent. */
 export async function shipmentIn(cacheDir: string): Promise<Shipment> {
-  const text = await agentText();
+  const texts = await agentTexts();
   const libraries = await librariesOf(process.execPath);
   const loader = libraries.find((path) => /\/ld-[^/]*\.so\.\d+$/.test(path));
   const { mtimeMs, size } = await stat(process.execPath);
   const name = createHash("sha256")
-    .update(`${text}\n${process.version} ${mtimeMs} ${size}\n${libraries.join()}`)
+    .update(`${JSON.stringify([...texts])}\n${process.version} ${mtimeMs} ${size}\n${libraries.join()}`)
     .digest("hex")
     .slice(0, 16);
   const dir = join(cacheDir, name);
@@ -39,13 +44,14 @@ export async function shipmentIn(cacheDir: string): Promise<Shipment> {
       loader === undefined
         ? [join(at, "node")]
         : [join(at, "lib", basename(loader)), "--library-path", join(at, "lib"), join(at, "node")],
-    agent: (at) => join(at, "agent.mjs"),
+    agent: (at) => join(at, "agent", "agent.mjs"),
   };
   if (await stat(dir).catch(() => undefined)) return shipment;
   const making = `${dir}.${process.pid}`;
   await rm(making, { recursive: true, force: true });
   await mkdir(join(making, "lib"), { recursive: true });
-  await writeFile(join(making, "agent.mjs"), text);
+  await mkdir(join(making, "agent"));
+  for (const [name, text] of texts) await writeFile(join(making, "agent", name), text);
   await putInto(await realpath(process.execPath), join(making, "node"));
   for (const library of libraries) await putInto(await realpath(library), join(making, "lib", basename(library)));
   await rename(making, dir).catch(async (error: unknown) => {

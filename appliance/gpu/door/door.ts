@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Beat, MachineFacts, Order, Shipped } from "../../../convex/model/agent.ts";
 import { NikaError, toNikaError, type Code } from "../../../convex/model/error.ts";
-import type { Enrolled, Reply, Work } from "../agent/guest/agent.ts";
+import type { Enrolled, Reply, Work } from "../agent/guest/wire.ts";
 import type { Pass, Passes } from "./passes.ts";
 import type { Shelf } from "./shelf.ts";
 

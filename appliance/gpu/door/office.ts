@@ -13,7 +13,7 @@ import { NikaError } from "../../../convex/model/error.ts";
 import type { Offer } from "../../../convex/model/gpu.ts";
 import type { Files } from "../../../functions/ports/files.ts";
 import type { State } from "../../../functions/ports/state.ts";
-import type { Work } from "../agent/guest/agent.ts";
+import type { Work } from "../agent/guest/wire.ts";
 import { gatherBeats } from "./beats.ts";
 import { findFlaw } from "./fitness.ts";
 import type { DoorState, Let } from "./door.ts";
