@@ -25,12 +25,12 @@ const played = scenarios.filter(
 );
 
 /** What came of one provider. `worst` in minutes, while what lived could be ended. */
-type Sum = { played: number; impossible: number; problems: number; worst: number; unseen: number; ms: number };
+type Sum = { played: number; impossible: number; problems: number; worst: number; onBill: number; unseen: number; ms: number };
 const sums = new Map<string, Sum>();
 const table = new Map<string, string[]>();
 
 for (const [vendor, open] of chosen) {
-  const sum: Sum = { played: 0, impossible: 0, problems: 0, worst: 0, unseen: 0, ms: 0 };
+  const sum: Sum = { played: 0, impossible: 0, problems: 0, worst: 0, onBill: 0, unseen: 0, ms: 0 };
   sums.set(vendor, sum);
   const startedAt = performance.now();
   for (const scenario of played) {
@@ -41,12 +41,14 @@ for (const [vendor, open] of chosen) {
     let cell = "–";
     if (!world || scenario.takes?.some((fault) => !can.includes(fault))) sum.impossible += 1;
     else {
-      const { orphanMin, problems, overMicros } = await playOne(scenario, fleet, world);
+      const { orphanMin, problems, overMicros, isOnBill } = await playOne(scenario, fleet, world);
       sum.played += 1;
       sum.problems += problems.length;
       sum.worst = Math.max(sum.worst, orphanMin - (scenario.blindMin ?? 0));
-      if (problems.length === 0 && overMicros > 0) sum.unseen += 1;
-      cell = problems.length > 0 ? "FAILED" : `${orphanMin.toFixed(1)}${overMicros > 0 ? "*" : " "}`;
+      const isOver = problems.length === 0 && overMicros > 0;
+      if (isOver && isOnBill) sum.onBill += 1;
+      else if (isOver) sum.unseen += 1;
+      cell = problems.length > 0 ? "FAILED" : `${orphanMin.toFixed(1)}${isOver ? (isOnBill ? "+" : "*") : " "}`;
       for (const problem of problems) console.error(`${vendor}: ${label}: ${problem}`);
     }
     table.set(label, [...(table.get(label) ?? []), cell]);
@@ -68,7 +70,8 @@ rowOf("played", (sum) => sum.played);
 rowOf("– not played: this vendor cannot do so", (sum) => sum.impossible);
 rowOf("problems", (sum) => sum.problems);
 rowOf("minutes unwanted at most, while it could be ended", (sum) => sum.worst.toFixed(1));
-rowOf("* billed beyond what was set aside, where the bill alone tells", (sum) => sum.unseen);
+rowOf("+ billed beyond what was set aside, and told by the bill", (sum) => sum.onBill);
+rowOf("* the same where no program can read the bill", (sum) => sum.unseen);
 rowOf("seconds that the drill took", (sum) => (sum.ms / 1_000).toFixed(0));
 
 const total = (tell: (sum: Sum) => number): number => [...sums.values()].reduce((all, sum) => all + tell(sum), 0);

@@ -35,6 +35,8 @@ export type World = {
   readonly isPaidByMonth?: boolean;
   /** What its machines tell of their price: what it is now, or what was offered, which we wrote on them; nothing when absent. */
   readonly shows?: "priceNow" | "priceOffered";
+  /** Jobs that the vendor runs by itself. */
+  readonly isManaged?: boolean;
   readonly close?: () => Promise<void>;
 };
 /** What an agent does on its machine, and what is kept from the door. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { api, internal } from "../../../convex/_generated/api.js";
 import { reserveOf } from "../../../convex/model/budget.ts";
 import { bootAllowanceMs, teardownAllowanceMs, type GpuJobState } from "../../../convex/model/gpuJob.ts";
+import { billRows } from "../../../functions/machines/bill.ts";
 import { panicAll } from "../../../functions/machines/panic.ts";
 import { sweepAll } from "../../../functions/machines/sweep.ts";
 import type { Fault } from "./fault.ts";
@@ -461,6 +462,8 @@ export type Finding = {
   readonly boundMin: number;
   /** Billed beyond what was set aside, where nothing could have told of it before the bill. */
   readonly overMicros: number;
+  /** That its bill shows it, once it is told; undefined where no program can read that. */
+  readonly isOnBill?: boolean;
   readonly problems: readonly string[];
 };
 
@@ -487,9 +490,20 @@ export async function play(scenario: Scenario, fleet: Fleet, world: World): Prom
   const over = scenario.forgets === true ? fleet.billedMicros() - (await fleet.spend()).spentToday : fleet.overMicros();
   const isBlind = scenario.needsPrice !== undefined && world.shows !== "priceNow" && world.shows !== scenario.needsPrice;
   if (over > 1 && !isBlind) problems.push(`${over.toFixed(0)} micros beyond what was set aside`);
+  const isOnBill = over > 1 && isBlind ? await showsOnBill(fleet, world, over) : undefined;
+  if (isOnBill === false) problems.push(`${over.toFixed(0)} micros that its bill does not show either`);
   const { reserved, hourly } = await fleet.spend();
   if (reserved !== 0 || hourly !== 0) problems.push(`${reserved} still set aside, ${hourly} an hour`);
-  return { orphanMin, boundMin, overMicros: over > 1 ? over : 0, problems };
+  return { orphanMin, boundMin, overMicros: over > 1 ? over : 0, ...(isOnBill !== undefined && { isOnBill }), problems };
+}
+
+/** Whether the vendor's bill, once all of it is told, is that much above what is known. Undefined where no program can read it. */
+async function showsOnBill(fleet: Fleet, { provider, isManaged }: World, over: number): Promise<boolean | undefined> {
+  if (!provider.bill || !provider.billTerms || (isManaged === true && !provider.billTerms.hasManaged)) return undefined;
+  const days = provider.billTerms.grain === "month" ? 10 : 1;
+  fleet.jump(provider.billTerms.lagMs + days * 24 * hour);
+  const rows = await billRows(provider, { state: fleet.state, installId: fleet.providers.installId, now: fleet.now(), signal });
+  return rows.reduce((sum, { billed, known }) => sum + billed - known, 0) >= over * 0.9;
 }
 
 async function settle(fleet: Fleet, world: World): Promise<void> {

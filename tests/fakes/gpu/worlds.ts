@@ -37,10 +37,10 @@ const aws =
   async () => {
     const { key, url, lying, close } = await openAwsEmulator({ now });
     const training = { roleArn: "arn:aws:iam::111122223333:role/nika-training", outputs: "s3://nika-outputs/jobs" };
-    const provider = openAws({ ...key, regions: ["eu-west-3"], training, now, url });
+    const provider = openAws({ ...key, regions: ["eu-west-3"], training, hasCostExplorer: true, now, url });
     // SageMaker's lists tell no tags.
     const shows = form === "machine" ? { shows: "priceOffered" as const } : {};
-    return { name: "aws", provider: ofForm(provider, form), need, ...shows, lying, close };
+    return { name: "aws", provider: ofForm(provider, form), isManaged: form === "managed", need, ...shows, lying, close };
   };
 const google =
   (form: Form): OpenWorld =>
@@ -51,10 +51,19 @@ const google =
       machineAccount: "nika-end@nika.iam.gserviceaccount.com",
       regions: ["europe-west4"],
       training: {},
+      billingTable: "nika.billing.gcp_billing_export_v1_0",
       now,
       url,
     });
-    return { name: "google", provider: ofForm(provider, form), need, shows: "priceOffered", lying, close };
+    return {
+      name: "google",
+      provider: ofForm(provider, form),
+      isManaged: form === "managed",
+      need,
+      shows: "priceOffered",
+      lying,
+      close,
+    };
   };
 const azure =
   (form: Form): OpenWorld =>
@@ -65,7 +74,15 @@ const azure =
     const training = { group: "learning", workspace: "nika", region: "westeurope" };
     const provider = openAzure({ ...key, regions: ["westeurope"], training, selfDeleteRole, now, sleep, url });
     const t4 = { gpu: { count: 1, memoryMb: 10_000 } };
-    return { name: "azure", provider: ofForm(provider, form), need: t4, shows: "priceOffered", lying, close };
+    return {
+      name: "azure",
+      provider: ofForm(provider, form),
+      isManaged: form === "managed",
+      need: t4,
+      shows: "priceOffered",
+      lying,
+      close,
+    };
   };
 
 export const worlds: Readonly<Record<string, OpenWorld>> = {
