@@ -126,12 +126,14 @@ async function unpack(archive: string): Promise<string> {
 
 function showQuote(terminal: Terminal, { offer, atMost, says, others }: QuoteView): void {
   const isFree = offer.hourly.micros === 0 && atMost.micros === 0;
+  const isOwn = offer.provider === "local" || offer.provider === "ssh";
   const price = isFree ? "It costs nothing" : `It costs ${moneyOf(offer.hourly)} an hour${offer.isSpot ? ", spot" : ""}`;
   terminal.line(`${offer.provider}: ${offer.type}, ${hardwareOf(offer)}. ${price} (${offer.priceSource}).`);
   if (!isFree) {
     terminal.line(`At most ${moneyOf(atMost)}, should it take as long as it may.`);
     terminal.line(oneLine(says));
   }
+  if (isOwn && offer.stock === "low") terminal.line("All of it is in use now: the work waits in line.");
   if (others.length > 0)
     terminal.line(
       `Also: ${others

@@ -498,3 +498,7 @@ export const vMachineView = v.object({
   ref: v.optional(vRef),
 });
 export type MachineView = Infer<typeof vMachineView>;
+
+/** Its state as people are told it: one that was made for a job is at work from when it dialled in. */
+export const shownState = ({ state, owner }: Pick<MachineView, "state" | "owner">): MachineState =>
+  state === "ready" && owner.type === "gpuJob" ? "busy" : state;

@@ -3,7 +3,7 @@ import { internal } from "../../convex/_generated/api.js";
 import { choose, type Chosen } from "../../convex/model/choose.ts";
 import type { Capability, Need, Offer, ProviderId } from "../../convex/model/gpu.ts";
 import { bootAllowanceMs, type GpuAsk } from "../../convex/model/gpuJob.ts";
-import { oddsOf, placeOf } from "../../convex/model/posterior.ts";
+import { isForWantOfRoom, oddsOf, placeOf } from "../../convex/model/posterior.ts";
 import { ProviderError, type Providers } from "../ports/gpu.ts";
 import type { State } from "../ports/state.ts";
 
@@ -78,6 +78,8 @@ type Weighing = {
   readonly providers: Providers;
   readonly now: number;
   readonly signal: AbortSignal;
+  /** What is in use now will do, where it is the owner's own and comes free by itself. */
+  readonly mayWait?: boolean;
 };
 export type Weighed = Chosen & {
   readonly capabilities: Found["capabilities"];
@@ -86,9 +88,12 @@ export type Weighed = Chosen & {
 };
 
 /** All that can be had now, best first, and what will not do; nothing is written down. */
-export async function weigh(ask: Asked, { state, providers, now, signal }: Weighing): Promise<Weighed> {
-  const { offers, capabilities, failures } = await offersFor(ask.need, { providers, only: ask.providers, now, signal });
-  const { blocks, evidence, usdPerEur, proven } = await state.query(internal.machines.outlook, { now });
+export async function weigh(ask: Asked, { state, providers, now, signal, mayWait = false }: Weighing): Promise<Weighed> {
+  const { offers: found, capabilities, failures } = await offersFor(ask.need, { providers, only: ask.providers, now, signal });
+  const { blocks: closed, evidence, usdPerEur, proven } = await state.query(internal.machines.outlook, { now });
+  const comesFree = (provider: ProviderId): boolean => mayWait && own.has(provider);
+  const offers = found.map((one) => (one.stock === "none" && comesFree(one.provider) ? { ...one, stock: "low" as const } : one));
+  const blocks = closed.filter((one) => !(comesFree(one.provider) && isForWantOfRoom(one)));
   const known = new Map(evidence.map((one) => [one.place, one]));
   const errand = {
     need: ask.need,

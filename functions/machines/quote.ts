@@ -17,7 +17,7 @@ export const quoteGpuJob = defineCall({
     signal,
   ): Promise<Infer<typeof vQuoteView>> => {
     if (!providers) throw new NikaError("unavailable", "Nothing can be rented from here.");
-    const { choices, says } = await rank(ask, { state, providers, now: clock.now(), signal });
+    const { choices, says } = await rank(ask, { state, providers, now: clock.now(), signal, mayWait: true });
     const [best] = choices;
     if (!best) throw new NikaError("unavailable", whyNone(ask, providers.list(), says));
     const atMost = reserveOf(best.offer, bootAllowanceMs + ask.runMsMax + teardownAllowanceMs);

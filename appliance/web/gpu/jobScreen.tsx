@@ -117,7 +117,14 @@ function JobFacts({ detail }: { detail: GpuJobDetail }) {
           value: live.length > 0 ? said.soFar(money(spent + running), money(spent + reserved)) : money(spent),
         },
         { term: said.mayCost, value: costMax && money(costMax.micros, costMax.currency) },
-        { term: said.checkpoint, value: newest ? said.checkpointOf(when(newest.at), newest.attempt) : said.noCheckpoint },
+        {
+          term: said.checkpoint,
+          value: newest
+            ? said.checkpointOf(when(newest.at), newest.attempt)
+            : isJobOver(view.state)
+              ? undefined
+              : said.noCheckpoint,
+        },
       ]}
     />
   );
@@ -152,7 +159,7 @@ function Results({ detail: { view, results } }: { detail: GpuJobDetail }) {
 }
 
 function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
-  const { words, moment } = useSpeech();
+  const { words, when } = useSpeech();
   const { gpu, gpuDetail: said } = words;
   const money = useMoney();
   const hardware = useHardware();
@@ -167,12 +174,12 @@ function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
             hardware(offer),
             startedAt === undefined
               ? said.neverThere
-              : said.fromTo(moment(createdAt), endedAt === undefined ? undefined : moment(endedAt)),
+              : said.fromTo(when(createdAt), endedAt === undefined ? undefined : when(endedAt)),
             money(spent),
           ];
-          const text = reason === undefined ? gpu.machineStates[state] : said.reasons[reason];
+          const text = reason === undefined ? gpu.machineStates[state === "ready" ? "busy" : state] : said.reasons[reason];
           return (
-            <li key={machineId} className="row gpu-machine">
+            <li key={machineId} className="row gpu-machine gpu-to">
               <a className="row-name" href={toGpuHref({ type: "machine", id: machineId })}>
                 <span className="document-name">{`${attempt}. ${text}`}</span>
                 <span className="row-facts">{facts.join(" · ")}</span>

@@ -1,7 +1,7 @@
 import { useMutation } from "convex/react";
 import { memo } from "react";
 import { api } from "../../../convex/_generated/api.js";
-import type { MachineView } from "../../../convex/model/machine.ts";
+import { shownState, type MachineView } from "../../../convex/model/machine.ts";
 import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
 import { useSpeech } from "../language/language.tsx";
@@ -21,7 +21,7 @@ export const MachineRow = memo(function MachineRow({ machine }: { machine: Machi
   const { id, name, state, offer, createdAt, failure } = machine;
   const isSuspect = state === "leakSuspect";
   const facts = [
-    gpu.machineStates[state],
+    gpu.machineStates[shownState(machine)],
     hardware(offer),
     gpu.perHour(money(offer.hourly.micros, offer.hourly.currency)),
     when(createdAt),

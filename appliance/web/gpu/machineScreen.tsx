@@ -1,6 +1,7 @@
 import { useMutation, useQuery } from "convex/react";
 import { api } from "../../../convex/_generated/api.js";
 import type { MachineDetail } from "../../../convex/model/gpuDetail.ts";
+import { shownState } from "../../../convex/model/machine.ts";
 import { Empty } from "../components/empty.tsx";
 import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
@@ -46,7 +47,7 @@ function Machine({ detail }: { detail: MachineDetail }) {
         <h1 className="gpu-name">{name}</h1>
       </div>
       <p className="gpu-state" role="status" data-state={state}>
-        {gpu.machineStates[state]}
+        {gpu.machineStates[shownState(view)]}
         {view.why !== undefined && ` · ${said.reasons[view.why]}`}
       </p>
       {failure && <p className="row-why">{why.failure(failure)}</p>}

@@ -557,8 +557,8 @@ export const fr: Words = {
     where: "Sur",
     lastWhere: "En dernier sur",
     asked: "Demandé",
-    started: "Tourne depuis",
-    ended: "Terminé depuis",
+    started: "Commencé",
+    ended: "Terminé",
     again: "Nouvel essai",
     longest: "Durée permise",
     minutes: (minutes) => `${minutes} min au plus`,
@@ -844,6 +844,7 @@ export const fr: Words = {
     deploy: "Mettre en service",
     card: "Fiche",
     evidence: "Sur quoi repose le verdict",
+    madeBy: (pairs, models) => `Parmi les paires, ${pairs} écrites par ${models}.`,
     madeOf: (pairs, asked, documents) =>
       `Fait de ${pairs} paires, dont ${asked} demandées par des personnes, et de ${documents} documents.`,
     judgedBy: (questions, made) => `Jugé par ${questions} questions, dont ${made} fabriquées.`,
