@@ -22,7 +22,7 @@ import { startLab } from "../../scripts/lab/appliance.ts";
 import { handOver, settled } from "../../scripts/lab/ingest.ts";
 
 const nika = fileURLToPath(new URL("../../appliance/cli/nika.ts", import.meta.url));
-const files = 40;
+const files = 20;
 
 /** A table of chance in the place of bge: it knows nothing, and nobody else has the like. */
 function putModel(modelsDir: string): void {
