@@ -153,8 +153,8 @@ export function decide(input: ScaleInput): Decision {
   const backlogMs = backlog(input, alive);
   const said = { openedBy, backlogMs };
   if (!settings.isOn) {
-    const useless = pool.filter((machine) => machine.state === "booting" || isIdle(machine));
-    const remove = leaving(input, useless, now);
+    // Whoever turned it off wants none, and nothing is gained from time that is paid.
+    const remove = pool.filter((machine) => machine.state === "booting" || isIdle(machine)).map(({ id }) => id);
     return { add: 0, remove, need: 0, ...said, memory, says: "Scaling is off: no machine is rented." };
   }
   const missing = shortfall(input, alive);

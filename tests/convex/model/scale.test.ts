@@ -48,8 +48,14 @@ const machine = (id: string, more: Partial<PoolMachine> = {}): PoolMachine => ({
 test("nothing is rented before the owner says so, and what is there goes", () => {
   const off = { ...settings, isOn: false };
   const work = [reading({ waiting: 10_000, oldestAt: now - 60 * minuteMs })];
-  const decision = decide({ ...quiet, settings: off, work, pool: [machine("a"), machine("b", { busy: 1 })] });
+  const decision = decide({
+    ...quiet,
+    settings: off,
+    work,
+    pool: [machine("a", { quantumMs: 60 * minuteMs }), machine("b", { busy: 1 })],
+  });
   assert.equal(decision.add, 0);
+  // Also what is paid for longer: it would work on for whoever wants none.
   assert.deepEqual(decision.remove, ["a"]);
 });
 
