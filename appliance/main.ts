@@ -2,7 +2,7 @@
  * The story of a start-up, top to bottom: lock the data, listen, open state and vectors, join the functions to their ports, run.
  * Wiring by hand and in order; stopping is the same list backwards.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createHmac } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { hostname } from "node:os";
@@ -11,7 +11,7 @@ import type { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { internal } from "../convex/_generated/api.js";
-import { quoteOf, type Answer } from "../convex/model/answer.ts";
+import { quoteOf } from "../convex/model/answer.ts";
 import { toNikaError } from "../convex/model/error.ts";
 import { ownerTenant } from "../convex/model/tenant.ts";
 import type { Ports } from "../functions/define.ts";
@@ -19,19 +19,15 @@ import { jobFunctions } from "../functions/registry.ts";
 import { runCall } from "../functions/runtime/call.ts";
 import { startRuntime } from "../functions/runtime/runtime.ts";
 import { askVault } from "../functions/vault/ask.ts";
-import { searchPictures } from "../functions/vault/pictures.ts";
-import { openVault } from "../functions/vault/open.ts";
-import { searchVault } from "../functions/vault/search.ts";
+import { addressesOf, openBackend } from "./backend.ts";
 import { openBridge } from "./bridge/bridge.ts";
 import { bridgeRoutes } from "./bridge/http.ts";
 import { loadConfig, toPort, type Config } from "./config.ts";
-import { deployFunctions } from "./deploy.ts";
 import { hasEngine } from "./docker/client.ts";
 import { dockerSandboxes } from "./docker/sandboxes.ts";
 import { openEmbedder } from "./embedder/embedder.ts";
 import { openReranker } from "./embedder/reranker.ts";
 import { openVisual } from "./embedder/visual.ts";
-import { openEngine, type Engine } from "./engine/engine.ts";
 import { openEyes } from "./eyes.ts";
 import { storageFiles } from "./files.ts";
 import { answerOf, openFunctions, routesOf } from "./functions.ts";
@@ -41,17 +37,17 @@ import { openCrontab } from "./host/crontab.ts";
 import { openHostSchedules, type HostSchedules } from "./host/hostSchedules.ts";
 import { openRoom } from "./host/load.ts";
 import { nikaRoutes } from "./http/routes.ts";
-import type { SearchRequest } from "./http/vault.ts";
-import { openServer, type HttpServer } from "./http/server.ts";
+import { openServer } from "./http/server.ts";
 import { machineWorkers } from "./join/machine.ts";
 import { lockData } from "./lock.ts";
 import { stderrLog, type Log } from "./log.ts";
+import { questionsOf } from "./questions.ts";
 import { qdrantPictures } from "./qdrant/pictures.ts";
 import { qdrantVectors } from "./qdrant/vectors.ts";
 import { openReader } from "./reader/reader.ts";
 import { schedulesOf } from "./schedules.ts";
-import { mediaOf, toPictureSearch } from "./media.ts";
-import { openKeys, type Keys } from "./secrets/keys.ts";
+import { mediaOf } from "./media.ts";
+import { openKeys } from "./secrets/keys.ts";
 import { adoptServiceKeys } from "./secrets/serviceKeys.ts";
 import { openSecrets } from "./secrets/store.ts";
 import { isOwnerToken } from "./secrets/token.ts";
@@ -102,7 +98,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
   opened.defer(() => reranker.close());
   const visual = await openVisual({ config: config.visual, modelsDir: config.models.dir, log });
   opened.defer(() => visual.close());
-  const convex = config.state.type === "convex" ? config.state : embedded(server, keys);
+  const convex = addressesOf(config, server, keys);
   const state = openState({ ...convex, near: engine });
   opened.defer(() => state.close());
   const secrets = await openSecrets({
@@ -224,18 +220,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     sessionKey: keys.session,
     origin: server.origin,
     convexUrl: convex.publicUrl,
-    ask: async (args, signal) => uses.answered(await ask(args, ports, { signal, log }), args.session ?? ""),
-    search: async (args, signal) =>
-      uses.answered(await runCall(searchVault, { args: { tenantId: ownerTenant, ...args }, ports, signal }), args.session ?? ""),
-    pictures: async (args, signal) => {
-      const search = await toPictureSearch(args, ports, signal);
-      return runCall(searchPictures, { args: { tenantId: ownerTenant, ...search }, ports, signal });
-    },
-    open: async ({ useKey, ...args }, signal) => {
-      const opened = await runCall(openVault, { args: { tenantId: ownerTenant, ...args }, ports, signal });
-      uses.opened(useKey, args);
-      return opened;
-    },
+    ...questionsOf({ ports, uses, log }),
     media: mediaOf(ports),
     schedules: schedulesOf(ports, hostOf(config)),
     secrets,
@@ -330,47 +315,6 @@ function hostOf({ dataDir, cronUser }: Config): HostSchedules {
     now: () => Date.now(),
     nika: [process.execPath, join(rootDir, "appliance/cli/nika.ts"), "--data", dataDir],
   });
-}
-
-type BackendOptions = { readonly config: Config; readonly keys: Keys; readonly log: Log; readonly origin: () => string };
-
-/** The control plane's backend: our engine in this process, or undefined when a Convex backend was configured, brought up to date. */
-async function openBackend({ config, keys, log, origin }: BackendOptions): Promise<Engine | undefined> {
-  const env = { NIKA_JWKS: keys.jwksUrl };
-  if (config.state.type === "convex") {
-    const { url, adminKey, deploys } = config.state;
-    if (deploys) await deployFunctions({ rootDir, url, adminKey, variables: env, log });
-    return undefined;
-  }
-  const dir = join(config.dataDir, "engine");
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  // Only our own page may open the API from a browser; other programs on the machine need a token anyway.
-  return openEngine({
-    dir,
-    functionsDir: join(rootDir, "convex"),
-    env,
-    adminKey: keys.adminKey,
-    origin,
-    allowedOrigins: [],
-    // The Functions page is the owner's.
-    isOperator: (identity) => identity.type === "user" && identity.attributes["subject"] === "owner",
-    log,
-  });
-}
-
-/** The embedded engine as a backend: this process goes the short way round, browsers by the name they know. */
-function embedded(server: HttpServer, keys: Keys): { url: string; publicUrl: string; adminKey: string } {
-  return { url: `http://127.0.0.1:${server.port}`, publicUrl: server.origin, adminKey: keys.adminKey };
-}
-
-/** Answers, then leaves one event behind; a failing event does not take the answer away. */
-async function ask(args: SearchRequest, ports: Ports, { signal, log }: { signal: AbortSignal; log: Log }): Promise<Answer> {
-  const answer = await runCall(askVault, { args: { tenantId: ownerTenant, ...args }, ports, signal });
-  const event = { type: "asked" as const, name: args.question, text: `You asked: ${args.question}` };
-  ports.state
-    .mutation(internal.events.record, event)
-    .catch((error: unknown) => log(`ask: the event was not kept: ${String(error)}`));
-  return answer;
 }
 
 /** Runs in this process until it is stopped. Says `ready` or `failed` to a parent that listens. */
