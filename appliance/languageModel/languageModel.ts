@@ -12,7 +12,7 @@ export async function writerOf({
   secrets,
 }: {
   readonly config: LanguageModelConfig | undefined;
-  readonly secrets: Secrets;
+  readonly secrets: Pick<Secrets, "find">;
 }): Promise<LanguageModel | undefined> {
   return config && openLanguageModel({ ...config, apiKey: config.apiKey ?? (await secrets.find("llm", "language model")) });
 }

@@ -15,12 +15,7 @@ export const byTerms = (tenantId: string, terms: Terms, using: string): Query =>
   params: { idf: { corpus: { must: [...toConditions(tenantId).must, isFound] } } },
 });
 
-export type Ranking = {
-  readonly name: string;
-  readonly weight: number;
-  readonly measure?: "cosine" | "words";
-  readonly search: Query;
-};
+export type Ranking = { readonly name: string; readonly weight: number; readonly search: Query };
 type Found = Fused<string | number> & { readonly payload: Record<string, unknown> | null | undefined };
 
 /** The best `limit` of all rankings together. Only those bring their payload: most of what is ranked is never shown. */
@@ -33,7 +28,7 @@ export async function fused(
   if (rankings.length === 0) return [];
   const searches = rankings.map(({ search }) => ({ ...search, with_payload: false }));
   const answers = await unlessAborted(client.queryBatch(collection, { searches }), signal);
-  const lists = rankings.map(({ search: _, ...ranking }, at) => ({ ...ranking, hits: answers[at]?.points ?? [] }));
+  const lists = rankings.map(({ name, weight }, at) => ({ name, weight, hits: answers[at]?.points ?? [] }));
   const best = fuse(lists, method).slice(0, limit);
   if (best.length === 0) return [];
   const ids = best.map(({ id }) => id);

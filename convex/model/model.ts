@@ -4,19 +4,16 @@ import { vMoney } from "./gpu.ts";
 
 /** How the ranking by vectors and the one by words become one; see ml/retrieve/fuse.ts. Chosen with a model and in force with it. */
 export const vFusion = v.object({
-  method: v.union(v.literal("ranks"), v.literal("scores"), v.literal("likeness")),
-  /** Of ranks: what weights act on. Of likeness: the deviations beyond which words' scores count no more. */
+  method: v.union(v.literal("ranks"), v.literal("scores")),
+  /** Of ranks: what weights act on. */
   k: v.number(),
   dense: v.number(),
   lexical: v.number(),
 });
 export type Fusion = Infer<typeof vFusion>;
 
-/**
- * What a model that was learned here begins with: how near its nearest is tells how much it knows of a question. Chosen on three parts of
- * our collection's training half, each left out in turn, and on the made firm; from 12 to 24 and from 1.5 to 3 it is about the same.
- */
-export const fusionLearned: Fusion = { method: "likeness", k: 2, dense: 16, lexical: 1 };
+/** What a model that was learned here is joined by, unless its tuning questions say otherwise beyond doubt; see ml/evaluate/fusion.ts. */
+export const fusionLearned: Fusion = { method: "ranks", k: 2, dense: 3, lexical: 1 };
 
 /** What holds until a model brings its own. */
 export const fusionDefault: Fusion = { method: "ranks", k: 2, dense: 1, lexical: 2 };

@@ -10,34 +10,38 @@ const shares: readonly (readonly [number, number])[] = [
   [3, 1],
 ];
 
-/** `fusionLearned`, with more or less of the vectors. */
-const likeness = [8, 12, 24, 32, 48].map((dense): Fusion => ({ ...fusionLearned, dense }));
-
 const candidates: readonly Fusion[] = [
   fusionLearned,
-  ...likeness,
   fusionDefault,
   ...[2, 10, 61].flatMap((k) => shares.map(([dense, lexical]): Fusion => ({ method: "ranks", k, dense, lexical }))),
   ...shares.map(([dense, lexical]): Fusion => ({ method: "scores", k: 0, dense, lexical })),
 ];
 
-/** Another way has to be better than the usual one by so many standard errors: the best of thirty is better by chance alone. */
+/** From here on words alone have answered. */
+const answeredMin = 0.5;
+/** Another way has to be better than the usual one by so many standard errors: the best of twenty is better by chance alone. */
 const errorsMin = 2;
 
 /**
- * The best of some thirty ways by NDCG@10; the usual one unless another is better beyond doubt. Tuning questions are about what was used last
- * and need not be like those to come, so what differs by little is not followed.
+ * The best of some twenty ways by NDCG@10; the usual one unless another is better beyond doubt. Questions that words answer alone count as much
+ * as all others together, however many there are of either: those to come need not be asked in the words of those that were.
  */
 export function tuneFusion(
   questions: readonly Question[],
   ranked: readonly Ranked[],
   documentOf: (at: number) => string,
 ): { readonly fusion: Fusion; readonly ndcg: number } {
-  const [usual, ...others] = candidates.map((fusion) => ({
+  const byWords = scoresOf(questions, (at) => ranked[at]!.lexical, documentOf).ndcg.map((value) => value >= answeredMin);
+  const answered = byWords.filter(Boolean).length;
+  const others = questions.length - answered;
+  const weights = byWords.map((isAnswered) =>
+    answered === 0 || others === 0 ? 1 : questions.length / 2 / (isAnswered ? answered : others),
+  );
+  const [usual, ...rest] = candidates.map((fusion) => ({
     fusion,
-    ndcg: scoresOf(questions, (at) => fused(ranked[at]!, fusion), documentOf).ndcg,
+    ndcg: scoresOf(questions, (at) => fused(ranked[at]!, fusion), documentOf).ndcg.map((value, at) => weights[at]! * value),
   }));
-  const found = others.filter(({ ndcg }) => isBeyond(ndcg.map((value, at) => value - usual!.ndcg[at]!)));
+  const found = rest.filter(({ ndcg }) => isBeyond(ndcg.map((value, at) => value - usual!.ndcg[at]!)));
   const best = [usual!, ...found].reduce((one, other) => (meanOf(other.ndcg) > meanOf(one.ndcg) ? other : one));
   return { fusion: best.fusion, ndcg: meanOf(best.ndcg) };
 }

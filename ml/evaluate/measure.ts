@@ -57,7 +57,7 @@ export function fused({ dense, lexical }: Ranked, fusion: Fusion): { readonly at
   const asIds = (hits: readonly Hit[]): { id: number; score: number }[] => hits.map(({ at, score }) => ({ id: at, score }));
   return fuse(
     [
-      { name: "dense", measure: "cosine", weight: fusion.dense, hits: asIds(dense) },
+      { name: "dense", weight: fusion.dense, hits: asIds(dense) },
       { name: "lexical", weight: fusion.lexical, hits: asIds(lexical) },
     ],
     fusion,

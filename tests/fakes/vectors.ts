@@ -77,8 +77,7 @@ export function fakeVectors(): FakeVectors {
         });
         const scored = some.map((id) => ({ id, score: scoreOf(id, branch, all) })).filter(({ score }) => score !== undefined);
         const hits = scored as { id: Held; score: number }[];
-        const measure: "cosine" | "words" = "vector" in branch ? "cosine" : "words";
-        return { name: branch.name, weight: branch.weight, measure, hits: hits.sort((a, b) => b.score - a.score).slice(0, 60) };
+        return { name: branch.name, weight: branch.weight, hits: hits.sort((a, b) => b.score - a.score).slice(0, 60) };
       });
       return fuse(rankings, generation?.fusion)
         .slice(0, limit)

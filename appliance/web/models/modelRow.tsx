@@ -115,6 +115,7 @@ function Evidence({ result, seed }: { result: ModelResult; seed: number }) {
     <div className="model-evidence" data-testid="model-evidence">
       <p className="fine">
         {said.madeOf(number(result.trainingPairs), number(result.askedPairs), number(result.documents))}{" "}
+        {result.written && `${said.madeBy(number(result.written.pairs), result.written.by.join(", "))} `}
         {said.judgedBy(number(result.testQuestions), number(result.madeTestQuestions))} {said.seed(seed)}
       </p>
       {differences.length > 0 && (

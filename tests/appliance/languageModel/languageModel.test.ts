@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openLanguageModel } from "../../../appliance/languageModel/languageModel.ts";
+import { loadConfig } from "../../../appliance/config.ts";
+import { openLanguageModel, writerOf } from "../../../appliance/languageModel/languageModel.ts";
 import { languageModelContract } from "../../contracts/languageModel.ts";
 import type { Seen } from "../../contracts/vision.ts";
 
@@ -34,4 +35,23 @@ test("only what is served on this machine itself is here", () => {
   ];
   assert.deepEqual([here.every(isHere), elsewhere.some(isHere)], [true, false]);
   assert.equal(openLanguageModel({ url: here[0]!, model: "qwen3:8b", apiKey: undefined }).label, "qwen3:8b at 127.0.0.1");
+});
+
+test("there is one where an address and a model are set, with the key of the environment or of the secrets", async () => {
+  const configOf = (environment: Record<string, string>) => loadConfig({ dataDir: "/nowhere" }, environment).languageModel;
+  assert.equal(configOf({}), undefined);
+  const NIKA_LLM_URL = "http://127.0.0.1:11434/v1/";
+  assert.throws(() => configOf({ NIKA_LLM_URL }), /NIKA_LLM_MODEL must be set too/u);
+  assert.throws(() => configOf({ NIKA_LLM_URL: "127.0.0.1", NIKA_LLM_MODEL: "m" }), /NIKA_LLM_URL must be/u);
+  const config = configOf({ NIKA_LLM_URL, NIKA_LLM_MODEL: "m" });
+  assert.deepEqual(config, { url: "http://127.0.0.1:11434/v1", model: "m", apiKey: undefined });
+  const asked: string[] = [];
+  const find = async (name: string): Promise<undefined> => void asked.push(name);
+  const label = async (one: typeof config): Promise<string | undefined> =>
+    (await writerOf({ config: one, secrets: { find } }))?.label;
+  assert.deepEqual(
+    [await label(undefined), await label(config), await label({ ...config!, apiKey: "k" })],
+    [undefined, "m at 127.0.0.1", "m at 127.0.0.1"],
+  );
+  assert.deepEqual(asked, ["llm"]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decide, type Evidence } from "../../../ml/evaluate/gate.ts";
-import type { Question, Scores } from "../../../ml/evaluate/measure.ts";
+import { fused, scoresOf, type Question, type Scores } from "../../../ml/evaluate/measure.ts";
 import { tuneFusion } from "../../../ml/evaluate/fusion.ts";
 import { nearest } from "../../../ml/evaluate/ranking.ts";
 import { fusionLearned } from "../../../convex/model/model.ts";
@@ -86,47 +86,25 @@ test("rankings joined by score keep by how much one hit beat the next, and by ra
   assert.equal(fuse([{ name: "single", weight: 1, hits: [{ id: "a", score: 3 }] }], { method: "scores" })[0]!.score, 0.5);
 });
 
-test("rankings joined by likeness follow the vectors as far as they know the question, and no word alone decides", () => {
-  const words = (...scores: readonly number[]) => ({
-    name: "lexical",
-    weight: 1,
-    measure: "words" as const,
-    hits: scores.map((score, at) => ({ id: `w${at}`, score })),
-  });
-  const near = (best: number) => ({
-    name: "dense",
-    weight: 16,
-    measure: "cosine" as const,
-    hits: [
-      { id: "near", score: best },
-      { id: "w5", score: 0.1 },
-    ],
-  });
-  const likeness = { method: "likeness", k: 2 } as const;
-  const found = words(20, 9, 8, 8, 7, 7);
-  assert.equal(fuse([near(0.6), found], likeness)[0]!.id, "near");
-  assert.equal(fuse([near(0.2), found], likeness)[0]!.id, "w0");
-  // Beyond two deviations nothing more is to be had, by however much the best of many stands out.
-  const many = fuse([words(1_000, ...Array.from({ length: 40 }, (_, at) => 10 - at / 10))], likeness);
-  assert.ok(many[0]!.score < 2.5 && many[0]!.score > many[1]!.score);
-  assert.deepEqual(
-    fuse([words(3)], likeness).map(({ score }) => score),
-    [1],
-  );
-});
-
 test("the way to join is what ranks the tuning questions best, and stays the usual one without a reason", () => {
   const hits = (ids: readonly number[]) => ids.map((at, rank) => ({ at, score: 1 - rank / 10 }));
   const asked = questions.slice(0, 10);
   const documentOf = (at: number): string => (at === 1 ? "a" : `other ${at}`);
   const goodWords = asked.map(() => ({ dense: hits([4, 2, 3]), lexical: hits([1, 2, 3]) }));
   const { fusion } = tuneFusion(asked, goodWords, documentOf);
-  assert.ok(fusion.method !== "likeness" || fusion.dense < fusionLearned.dense);
+  assert.ok(fusion.dense < fusion.lexical);
   const same = asked.map(() => ({ dense: hits([1]), lexical: hits([1]) }));
   assert.deepEqual(tuneFusion(asked, same, documentOf).fusion, fusionLearned);
   // One question of ten that would be better off is no reason.
   const chance = asked.map((_, at) => (at === 0 ? goodWords[0]! : same[0]!));
   assert.deepEqual(tuneFusion(asked, chance, documentOf).fusion, fusionLearned);
+  // Many that only vectors answer do not outweigh the few that words do.
+  const many = questions.slice(0, 40);
+  const mixed = many.map((_, at) =>
+    at < 10 ? { dense: hits([5, 6, 7]), lexical: hits([1]) } : { dense: hits([4, 1]), lexical: hits([4, 5]) },
+  );
+  const few = scoresOf(many, (at) => fused(mixed[at]!, tuneFusion(many, mixed, documentOf).fusion), documentOf).ndcg.slice(0, 10);
+  assert.ok(few.every((value) => value === 1));
 });
 
 test("the nearest are found exactly, equal ones in order", () => {

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fusionDefault } from "../../../convex/model/model.ts";
 import type { Use } from "../../../convex/model/use.ts";
+import type { Written } from "../../../convex/model/written.ts";
+import { digestOfText } from "../../../ml/dataset/written.ts";
 import { baselineEmbedder } from "../../../ml/embed/baseline.ts";
-import { runCycle, type CycleInput, type CycleOptions } from "../../../ml/train/cycle.ts";
+import { dataOf, runCycle, withoutStray, type CycleInput, type CycleOptions } from "../../../ml/train/cycle.ts";
 import { learnDefault } from "../../../ml/train/learn.ts";
 import { madeFirm } from "../dataset/firm.ts";
 
@@ -17,9 +19,21 @@ const uses = pairs.map(({ query, passage, at, session }, index): Use => ({
   shown: [passage],
   reactions: [{ type: "cited", at, ...passage }],
 }));
+/** Of every second passage. */
+const written = passages
+  .filter((_, at) => at % 2 === 0)
+  .map(({ documentId, ordinal, text, body }, at): Written => ({
+    documentId,
+    ordinal,
+    textDigest: digestOfText(text),
+    model: at === 0 ? "one at here" : "other at here",
+    questions: [`${body.split(" ").slice(0, 6).toReversed().join(" ")} ${at}`],
+    wrong: `neither this nor that ${at}`,
+  }));
 const input: CycleInput = {
   passages,
   uses,
+  written,
   scopes: ["private"],
   pinned: [],
   isScrubbed: true,
@@ -43,11 +57,24 @@ test("what was remembered becomes a model with a verdict and a lineage, and agai
     verdict.checks.every(({ passed }) => passed),
   );
   assert.ok(lineage.counts.testQuestions >= 50 && lineage.counts.madeTestQuestions === 0);
+  // What a language model wrote is counted by itself.
+  const { written: made } = dataOf({ ...lineage, rivals: result.rivals, against: "live" });
+  assert.ok(made!.pairs > 10 && made!.pairs < written.length && made!.rivals > 10);
+  assert.deepEqual(made!.by, ["one at here", "other at here"]);
   assert.ok(files.has("tokenizer.json") && files.has("onnx/model_quantized.onnx"));
-  const again = await runCycle({ ...input, uses: [...uses].reverse() }, options);
+  const again = await runCycle({ ...input, uses: [...uses].reverse(), written: [...written].reverse() }, options);
   assert(again.type === "trained");
   assert.equal(again.lineage.dataSha256, lineage.dataSha256);
   assert.equal(again.sha256, sha256);
+});
+
+test("a written question that leads nowhere near its passage is left out, and what somebody asked never is", () => {
+  const [one, other] = pairs as [(typeof pairs)[0], (typeof pairs)[0]];
+  const all = [one, { ...one, origin: "written" as const }, { ...other, origin: "written" as const }];
+  assert.deepEqual(
+    withoutStray(all, (pair) => pair.query === other.query),
+    [all[0], all[2]],
+  );
 });
 
 test("use that may not be learned from, or has nothing to do with its questions, makes no model", async () => {
