@@ -145,7 +145,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
   const homeward = openHomeward({ state, providers, reach, keys, ssh, mesh, log });
   const boots: Boots = {
     of(machine) {
-      homeward.soon();
+      if (machine.offer.provider !== "local") homeward.soon();
       return bootsOf.of(machine);
     },
   };

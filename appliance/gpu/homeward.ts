@@ -69,11 +69,15 @@ export function openHomeward({ state, providers, reach, keys, ssh, mesh, log }: 
     if (isLooking) return;
     isLooking = true;
     let isNeeded = true;
+    let said = "";
     while (!closing.signal.aborted && (isNeeded || Date.now() < until)) {
       try {
         isNeeded = await look();
+        said = "";
       } catch (error) {
-        if (!closing.signal.aborted) log(`gpu: ways home: ${String(error)}`);
+        const why = String(error);
+        if (why !== said && !closing.signal.aborted) log(`gpu: ways home: ${why}`);
+        said = why;
       }
       await delay(lookMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
     }
