@@ -8,10 +8,9 @@ import type { Ports } from "../define.ts";
 import { unseenMark, type PicturePoint } from "../ports/pictures.ts";
 import type { Passage, ReadPicture } from "../ports/reader.ts";
 import type { PassageFacts } from "../ports/vectors.ts";
+import { pictureTextMax, shownOf } from "./shownPicture.ts";
 import { speakerOf } from "./speakerOf.ts";
 
-/** As much of a picture's text as is stored with it; the rest is in the passages. */
-const textCharsMax = 4_000;
 /** Pictures embedded between two looks at the signal. */
 const picturesPerBatchMax = 8;
 
@@ -111,20 +110,8 @@ export function wordsOf(
   { title, headings = [] }: { readonly title: string; readonly headings?: readonly string[] | undefined },
 ): string {
   const about = [title, ...headings].filter((part, at, all) => part !== "" && part !== all[at - 1]).join(" › ");
-  return [about, caption, text?.slice(0, textCharsMax)].filter((part) => part !== undefined && part.trim() !== "").join("\n");
+  return [about, caption, text?.slice(0, pictureTextMax)].filter((part) => part !== undefined && part.trim() !== "").join("\n");
 }
 
 export const markOf = (...parts: readonly string[]): string =>
   createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
-
-function shownOf({ type, width, height, page, box, caption, text }: ReadPicture) {
-  return {
-    type,
-    width,
-    height,
-    ...(page !== undefined && { page }),
-    ...(box && { box }),
-    ...(caption !== undefined && { caption: caption.slice(0, textCharsMax) }),
-    ...(text !== undefined && { text: text.slice(0, textCharsMax) }),
-  };
-}

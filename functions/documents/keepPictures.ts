@@ -5,9 +5,7 @@ import { picturesPerDocumentMax } from "../../convex/model/document.ts";
 import type { PictureFacts } from "../../convex/model/picture.ts";
 import type { Ports } from "../define.ts";
 import type { ReadPicture } from "../ports/reader.ts";
-
-/** As much text as anybody reads under a picture; the rest is in the passages. */
-const textCharsMax = 4_000;
+import { shownOf } from "./shownPicture.ts";
 
 /** Keeps the pictures of a document, and no others. Those that an earlier try kept are not sent again. */
 export async function keepPictures(
@@ -32,18 +30,7 @@ export async function keepPictures(
     await state.mutation(internal.pictures.trim, { documentId, count: pictures.length });
 }
 
-function toFacts({ bytes: _bytes, ...picture }: ReadPicture, ordinal: number): PictureFacts {
-  const { type, mediaType, width, height, page, box, caption, text, confidence } = picture;
-  return {
-    ordinal,
-    type,
-    mediaType,
-    width,
-    height,
-    ...(page !== undefined && { page }),
-    ...(box && { box }),
-    ...(caption !== undefined && { caption: caption.slice(0, textCharsMax) }),
-    ...(text !== undefined && { text: text.slice(0, textCharsMax) }),
-    ...(confidence !== undefined && { confidence }),
-  };
+function toFacts(picture: ReadPicture, ordinal: number): PictureFacts {
+  const { mediaType, confidence } = picture;
+  return { ordinal, mediaType, ...shownOf(picture), ...(confidence !== undefined && { confidence }) };
 }
