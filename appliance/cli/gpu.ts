@@ -63,6 +63,8 @@ export function hardwareOf({ gpu, cpus, memoryMb }: Offer): string {
   return [card, `${cpus} processors`, `${Math.round(memoryMb / gbInMb)} GB of memory`].filter(Boolean).join(", ");
 }
 
+export const simulatedOf = ({ isSimulated }: Offer): string => (isSimulated === true ? " (simulated scenario)" : "");
+
 async function quoteFor(client: Client, { folder, words, flags, signal }: Asked): Promise<QuoteView> {
   const path = resolve(folder);
   const found = await stat(path).catch(() => undefined);
@@ -321,12 +323,12 @@ const jobRow = ({ id, state, label, spent, offer, logBytes }: GpuJobView): strin
   stateWords[state],
   oneLine(label),
   euros(spent),
-  offer ? `${offer.provider} ${offer.gpu?.isSimulated === true ? "(simulated GPU) " : ""}${offer.type}` : "",
+  offer ? `${offer.provider} ${offer.gpu?.isSimulated === true ? "(simulated GPU) " : ""}${offer.type}${simulatedOf(offer)}` : "",
   sizeOf(logBytes),
 ];
 const machineRow = ({ name, provider, offer, state, why }: MachineView): string[] => [
   name,
-  `${provider} ${offer.type}`,
+  `${provider} ${offer.type}${simulatedOf(offer)}`,
   hardwareOf(offer),
   `${moneyOf(offer.hourly)}/h`,
   why === undefined ? state : `${state} (${why})`,

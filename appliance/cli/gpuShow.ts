@@ -4,7 +4,7 @@ import type { Offer } from "../../convex/model/gpu.ts";
 import type { Attempt, GpuJobDetail } from "../../convex/model/gpuDetail.ts";
 import { isJobOver } from "../../convex/model/gpuJob.ts";
 import type { Client } from "./client.ts";
-import { euros, hardwareOf, moneyOf, noSuchJob, stateWords } from "./gpu.ts";
+import { euros, hardwareOf, moneyOf, noSuchJob, simulatedOf, stateWords } from "./gpu.ts";
 import type { Terminal } from "./terminal.ts";
 import { oneLine, sizeOf, spanOf, table } from "./text.ts";
 
@@ -21,7 +21,7 @@ export async function runGpuShow(
   if (view.problem && view.state !== "succeeded") terminal.line(oneLine(view.problem.message));
   const facts = [
     ["runs", oneLine(detail.command.join(" "))],
-    ["on", view.offer ? placeOf(view.offer) : "no machine yet"],
+    [view.offer && attempts.at(-1)?.endedAt !== undefined ? "was on" : "on", view.offer ? placeOf(view.offer) : "no machine yet"],
     ["since", sinceOf(detail, now)],
     ["costs", costOf(detail)],
     ["checkpoints", checkpointsOf(detail, now)],
@@ -41,7 +41,6 @@ export async function runGpuShow(
   if (view.files > results.length) terminal.line(`and ${view.files - results.length} more.`);
 }
 
-const simulatedOf = ({ isSimulated }: Offer): string => (isSimulated === true ? " (simulated scenario)" : "");
 const placeOf = (offer: Offer): string => `${offer.provider}: ${offer.type}, ${hardwareOf(offer)}${simulatedOf(offer)}`;
 
 function sinceOf({ view: { createdAt, startedAt, endedAt, state } }: GpuJobDetail, now: number): string {

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { getFunctionName, type FunctionReference } from "convex/server";
 import type { Client } from "../../../appliance/cli/client.ts";
-import { runGpuCancel, runGpuPanic, runGpuQuote, runGpuRun, runGpuSpend } from "../../../appliance/cli/gpu.ts";
+import { runGpuCancel, runGpuFetch, runGpuPanic, runGpuQuote, runGpuRun, runGpuSpend } from "../../../appliance/cli/gpu.ts";
 import { runGpuBills } from "../../../appliance/cli/gpuBills.ts";
 import { runGpuOffers } from "../../../appliance/cli/gpuOffers.ts";
+import { runGpuShow } from "../../../appliance/cli/gpuShow.ts";
 import { runGpuConnect, whyNothingIsRented } from "../../../appliance/cli/gpuConnect.ts";
 import type { Terminal } from "../../../appliance/cli/terminal.ts";
 import type { Offer } from "../../../convex/model/gpu.ts";
@@ -134,6 +135,56 @@ test("what was over before is not said to be cancelled", async () => {
   const running = open({ query: { state: "running", machineId: "machine" } });
   await runGpuCancel(running.terminal, running.client, { job: "job", json: false });
   assert.deepEqual(running.lines, ["It is cancelled; its machine is being ended."]);
+});
+
+test("results are not brought of what is not there, not done, or left none, and each is told apart", async () => {
+  for (const [query, code, says] of [
+    [null, "missing", /no such job/u],
+    [{ state: "running", files: 0 }, "conflict", /not done yet: running/u],
+    [{ state: "failed", files: 0 }, "missing", /left no results: failed/u],
+  ] as const) {
+    const { terminal, client, asked } = open({ query });
+    await assert.rejects(runGpuFetch(terminal, client, { job: "job", out: folder, json: false }), { code, message: says });
+    assert.deepEqual(asked, []);
+  }
+  const gone = open({ query: null });
+  await assert.rejects(runGpuCancel(gone.terminal, gone.client, { job: "job", json: true }), { code: "missing" });
+});
+
+test("one piece of work is shown with what it costs, why each machine went, and that a scenario is simulated", async () => {
+  const simulated = { ...offer, isSimulated: true, hourly: { micros: 360_000, currency: "EUR" } };
+  const machine = { name: "m", offer: simulated, createdAt: at, startedAt: at };
+  const query = {
+    view: {
+      id: "job",
+      label: "train",
+      state: "running",
+      offer: simulated,
+      spent: 1_000,
+      reserved: 300_000,
+      createdAt: at,
+      startedAt: at,
+    },
+    command: ["node", "train.mjs"],
+    attempts: [
+      { ...machine, attempt: 1, state: "gone", why: "preempted", endedAt: at + 10_000, spent: 1_000 },
+      { ...machine, attempt: 2, state: "ready", spent: 0 },
+    ],
+    checkpoints: [{ attempt: 1, seq: 4, at: at + 5_000 }],
+    results: [],
+  };
+  const { terminal, client, lines } = open({ query });
+  await runGpuShow(terminal, client, { job: "job", json: false, now: at + 65_000 });
+  const text = lines.join("\n");
+  for (const part of [
+    /^train: running$/mu,
+    /node train\.mjs/u,
+    /€0\.0010 for machines that are gone, at most €0\.30/u,
+    /the newest \S+ \S+ old, of machine 1/u,
+    /^1\s+local a container here \(simulated scenario\)\s+gone \(preempted\)\s+10 s\s+€0\.0010$/mu,
+  ])
+    assert.match(text, part);
+  await assert.rejects(runGpuShow(terminal, open({ query: null }).client, { job: "x", json: false }), { code: "missing" });
 });
 
 test("one machine is not told of as several", async () => {
