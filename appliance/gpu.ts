@@ -39,6 +39,7 @@ import { gpuRoutes, type GpuActs, type GpuRoute } from "./gpu/routes.ts";
 import { askFor, openGpu } from "./gpu/run.ts";
 import { addHost } from "./gpu/ssh/add.ts";
 import { readHosts, sshKeyIn } from "./gpu/ssh/hosts.ts";
+import { consoleOf } from "./gpu/console.ts";
 import { signInTo } from "./gpu/ssh/signIn.ts";
 import { sshProvider } from "./gpu/ssh/ssh.ts";
 import { gpuTools } from "./gpu/tools.ts";
@@ -185,6 +186,8 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
       const { choices, refused, says, failures } = await weigh(wish, { state, providers, now: now(), signal });
       return { choices, refused, says, failures };
     },
+    console: async (machine, signal) =>
+      consoleOf(machine, { machines: await state.query(internal.machines.all, {}), providers, signal }),
     signIn: async (machine, signal) =>
       signInTo(machine, { machines: await state.query(internal.machines.all, {}), providers, keys, signal }),
     sweep: (isDryRun, signal) => sweepAll(providers, { clock: { now }, signal, isDryRun }),

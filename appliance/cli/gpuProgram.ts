@@ -202,6 +202,13 @@ export function addGpuCommands(program: Command, context: Context): void {
       context.exit(await runGpuSsh(context.terminal, await clientOf(command), asked));
     });
   gpu
+    .command("console <machine>")
+    .summary("what a rented machine's provider has of its output: for one that never dialled in")
+    .action(async (machine: string, _flags: object, command: Command) => {
+      const { runGpuConsole } = await import("./gpuSsh.ts");
+      await runGpuConsole(context.terminal, await clientOf(command), { machine, signal: context.signal });
+    });
+  gpu
     .command("bills")
     .summary("what providers say that they billed, day by day, beside what is known here")
     .description(

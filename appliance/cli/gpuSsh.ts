@@ -8,6 +8,7 @@ import { NikaError } from "../../convex/model/error.ts";
 import type { SignIn } from "../gpu/ssh/signIn.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./terminal.ts";
+import { printable } from "./text.ts";
 
 type Options = {
   readonly machine: string;
@@ -61,4 +62,22 @@ export async function openSsh(way: SignIn, words: readonly string[], program = "
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** `nika gpu console`: what its provider has of a machine's output. */
+export async function runGpuConsole(
+  terminal: Terminal,
+  client: Client,
+  { machine, signal }: Pick<Options, "machine" | "signal">,
+): Promise<void> {
+  const authorization = `Bearer ${await client.token()}`;
+  const body = { machine };
+  const { name, text } = await client.post<{ name: string; text: string }>("/nika/gpu/console", {
+    authorization,
+    body,
+    timeoutMs: waitMs,
+    signal,
+  });
+  if (text === "") return terminal.line(`Its provider has no output of ${name} yet; some tell it minutes later.`);
+  process.stdout.write(printable(text));
 }

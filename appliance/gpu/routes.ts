@@ -17,6 +17,8 @@ export type GpuActs = {
   offers(wish: Pick<Wish, "need" | "runMsMax" | "costMax" | "providers">, signal: AbortSignal): Promise<OffersNow>;
   /** How the owner signs in to a machine. Fails with `missing` or `unavailable` when there is no way in. */
   signIn(machine: string, signal: AbortSignal): Promise<SignIn>;
+  /** What a machine's provider has of its output, for when nothing on it dials in. Fails with `missing` where it has none. */
+  console(machine: string, signal: AbortSignal): Promise<{ readonly name: string; readonly text: string }>;
   sweep(isDryRun: boolean, signal: AbortSignal): Promise<Swept>;
   check(provider: ProviderId, signal: AbortSignal): Promise<readonly AccountCheck[]>;
   /** Keeps what a provider is reached with, and looks at what is free to look at. */
@@ -89,6 +91,8 @@ export function gpuRoutes(acts: GpuActs): (path: string) => GpuRoute | undefined
         return { folder: acts.results(String(body["jobId"])) };
       case "offers":
         return acts.offers(toErrand(body), signal);
+      case "console":
+        return acts.console(String(body["machine"]), signal);
       case "signIn":
         return acts.signIn(String(body["machine"]), signal);
       case "sweep":

@@ -3,7 +3,7 @@
  * named. A shutdown from inside ends no bill here; what is asked for beside each machine is Azure's own shutdown at the deadline.
  */
 import { setTimeout as wait } from "node:timers/promises";
-import type { Capability } from "../../../convex/model/gpu.ts";
+import type { Capability, Ref } from "../../../convex/model/gpu.ts";
 import { ProviderError, type Provider } from "../../../functions/ports/gpu.ts";
 import { failureOf, openHttp, type HttpOptions } from "../http.ts";
 import { openArm, type AzureKey } from "./arm.ts";
@@ -58,7 +58,7 @@ export function openAzure(options: AzureOptions): Provider {
   const workspace =
     training &&
     `${subscription}/resourceGroups/${encodeURIComponent(training.group)}/providers/Microsoft.MachineLearningServices/workspaces/${encodeURIComponent(training.workspace)}`;
-  const learning = workspace === undefined ? undefined : openLearning({ arm, workspace, now });
+  const learning = workspace === undefined ? undefined : openLearning({ arm, url, workspace, now });
   const prices = openPrices(openHttp({ vendor: "Azure", url: "", now }), url ?? "https://prices.azure.com", now);
 
   return {
@@ -90,6 +90,10 @@ export function openAzure(options: AzureOptions): Provider {
       if (learning) return await learning.terminate(ref, signal);
       throw new ProviderError(failureOf("missing", "provider", "Azure's jobs need a workspace, and none is named"));
     },
+    ...(learning && {
+      output: async (ref: Ref, cursor: string | undefined, signal: AbortSignal) =>
+        isJob(ref) ? await learning.output(ref, cursor, signal) : { text: "" },
+    }),
     billTerms: azureBill,
     bill: async (periods, signal) => await readBill(arm, subscription, periods, signal),
     check: async (signal) => await checkAzure({ arm, prices, subscription, regions, workspace }, signal),

@@ -11,6 +11,8 @@ import { shortHash } from "./machine.ts";
 
 export type LearningOptions = {
   readonly arm: Arm;
+  /** Another origin for all services. */
+  readonly url: string | undefined;
   /** `/subscriptions/…/workspaces/…`. */
   readonly workspace: string;
   readonly now: () => number;
@@ -21,12 +23,17 @@ export type Learning = {
   describe(ref: Ref, signal: AbortSignal): Promise<Observed | undefined>;
   list(signal: AbortSignal): AsyncIterable<Observed>;
   terminate(ref: Ref, signal: AbortSignal): Promise<"accepted" | "gone">;
+  /** What its command has written, from a byte on. */
+  output(ref: Ref, cursor: string | undefined, signal: AbortSignal): Promise<{ readonly text: string; readonly cursor?: string }>;
 };
 
 const prefix = "jobs/";
 export const isJob = (ref: Ref): boolean => ref.id.startsWith(prefix);
 
-export function openLearning({ arm, workspace, now }: LearningOptions): Learning {
+/** Where jobs of all kinds write what their command says. */
+const commandLog = "user_logs/std_log.txt";
+
+export function openLearning({ arm, url, workspace, now }: LearningOptions): Learning {
   const version = `?api-version=${versions.learning}`;
   const jobOf = (ref: Ref): string => `${workspace}/${prefix}${encodeURIComponent(ref.id.slice(prefix.length))}`;
 
@@ -43,7 +50,39 @@ export function openLearning({ arm, workspace, now }: LearningOptions): Learning
     return job && observedJob(job, ref.region);
   };
 
+  /** The workspace's own service, which knows of runs what the manager of resources does not. */
+  async function serviceOf(signal: AbortSignal): Promise<string> {
+    const found = await arm.find(`${workspace}${version}`, signal);
+    const properties = isRecord(found?.["properties"]) ? found["properties"] : {};
+    const address = textOf(properties["discoveryUrl"]);
+    const { protocol, hostname, origin } = URL.canParse(address) ? new URL(address) : new URL("none://none");
+    // It is sent our token.
+    const isAzures = protocol === "https:" && hostname.endsWith(".azureml.ms");
+    if (!isAzures && origin !== url)
+      throw new ProviderError(failureOf("transient", "region", "Azure does not say where the workspace's service is"));
+    return origin;
+  }
+
   return {
+    async output(ref, cursor, signal) {
+      const run = encodeURIComponent(ref.id.slice(prefix.length));
+      const path = `${await serviceOf(signal)}/history/v1.0${workspace}/runs/${run}/details`;
+      const details = await arm.find(path, signal);
+      const files = isRecord(details?.["logFiles"]) ? details["logFiles"] : {};
+      const file = textOf(files[commandLog]);
+      const from = Number(cursor ?? 0);
+      const nothing = { text: "", cursor: String(from) };
+      // It is there once the command has begun.
+      if (file === "") return nothing;
+      // Its address holds a key of its own; ours is none of that store's business.
+      const sent = await arm.send({ method: "GET", path: file, headers: { range: `bytes=${from}-` }, isBare: true }, signal);
+      if (sent.type === "none") throw new ProviderError(sent.failure);
+      const { status, text } = sent.answer;
+      if (status === 416) return nothing;
+      if (status >= 300) throw new ProviderError(azureFailure(sent.answer));
+      const fresh = status === 206 ? text : Buffer.from(text).subarray(from).toString("utf8");
+      return { text: fresh, cursor: String(from + Buffer.byteLength(fresh)) };
+    },
     async create(intent, signal) {
       const { container, offer, name } = intent;
       const ref: Ref = { provider: "azure", region: offer.region, id: `${prefix}${name}` };

@@ -45,7 +45,8 @@ export async function signInTo(wanted: string, { machines, providers, keys, sign
   return { name, host: address, port, user, privateKey, ...(offer.form === "machine" && { hostKey: bare(host.publicKey) }) };
 }
 
-function findMachine(wanted: string, machines: readonly MachineView[]): MachineView {
+/** By its name or id, or a part of its name that no other's has. Fails with `missing`, or `invalid` when it is several. */
+export function findMachine(wanted: string, machines: readonly MachineView[]): MachineView {
   const exact = machines.find(({ id, name }) => id === wanted || name === wanted);
   if (exact) return exact;
   const found = wanted === "" ? [] : machines.filter(({ name }) => name.includes(wanted));

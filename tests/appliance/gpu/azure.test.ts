@@ -188,3 +188,18 @@ test("Azure's machine that one list leaves out and another shows parts of is sho
     [[made.observed.ref.id, "running"]],
   );
 });
+
+test("what a job at Azure writes is read from where it lies, piece by piece, and its store is not shown our token", async (t) => {
+  const { emulator, provider, now, move } = await open(t);
+  const [offer] = (await provider.offers(need, signal)).filter(({ form }) => form === "managed");
+  assert.ok(offer);
+  const made = await provider.create(examIntent(offer, now()), signal);
+  assert.equal(made.type, "created");
+  const { ref } = made.observed;
+  assert.deepEqual(await provider.output?.(ref, undefined, signal), { text: "", cursor: "0" });
+  move(120_000);
+  emulator.lying.pass();
+  assert.deepEqual(await provider.output?.(ref, undefined, signal), { text: "epoch 1\nepoch 2\n", cursor: "16" });
+  assert.deepEqual(await provider.output?.(ref, "8", signal), { text: "epoch 2\n", cursor: "16" });
+  assert.deepEqual(await provider.output?.(ref, "16", signal), { text: "", cursor: "16" });
+});

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { openSsh } from "../../../appliance/cli/gpuSsh.ts";
+import { consoleOf } from "../../../appliance/gpu/console.ts";
 import { newSshKey } from "../../../appliance/gpu/ssh/hosts.ts";
 import { signInTo, type SigningIn } from "../../../appliance/gpu/ssh/signIn.ts";
 import type { MachineView } from "../../../convex/model/machine.ts";
@@ -72,4 +73,17 @@ test("the key is a file of its owner's alone while ssh runs, the machine's own i
   assert.ok(lines.includes("StrictHostKeyChecking=yes") && lines.includes("HostKeyAlias=nika-m"));
   assert.ok(!existsSync(lines[1] ?? ""), "the key is gone");
   await assert.rejects(openSsh(way, [], join(dir, "none")), { code: "unavailable" });
+});
+
+test("what a provider has of a machine's output is told whole; who has none says so", async () => {
+  const { signingIn } = await world([machineOf("aaaaaaaaaaa1")]);
+  const pieces: Readonly<Record<string, { text: string; cursor: string }>> = {
+    "": { text: "boot\n", cursor: "5" },
+    "5": { text: "no network\n", cursor: "16" },
+    "16": { text: "", cursor: "16" },
+  };
+  const output = async (_ref: unknown, cursor = "") => pieces[cursor];
+  const told = await consoleOf("aaa1", { ...signingIn, providers: { open: async () => ({ output }) as never } });
+  assert.deepEqual(told, { name: machineOf("aaaaaaaaaaa1").name, text: "boot\nno network\n" });
+  await assert.rejects(consoleOf("aaa1", signingIn), { code: "missing" });
 });

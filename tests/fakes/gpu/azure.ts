@@ -120,6 +120,7 @@ function answer(state: State, heard: Heard): Reply | typeof lost {
   const path = heard.url.pathname;
   if (path === `/${key.tenant}/oauth2/v2.0/token`) return token(state, heard);
   if (path === "/api/retail/prices") return prices(heard);
+  if (path.startsWith("/blob/")) return blob(heard);
   if (cloud.is("down")) return fail(503, "ServiceUnavailable", "The service is unavailable.");
   const bearer = heard.headers.authorization?.replace("Bearer ", "") ?? "";
   if (cloud.take("tokenExpired")) state.tokens.delete(bearer);
@@ -130,7 +131,7 @@ function answer(state: State, heard: Heard): Reply | typeof lost {
       ...fail(429, "TooManyRequests", "The request is being throttled."),
       headers: { "content-type": "application/json", ...(cloud.is("rateLimited") ? { "retry-after": "17" } : {}) },
     };
-  if (!heard.url.searchParams.has("api-version"))
+  if (!heard.url.searchParams.has("api-version") && !path.startsWith("/history/"))
     return fail(
       400,
       "MissingApiVersionParameter",
@@ -142,6 +143,16 @@ function answer(state: State, heard: Heard): Reply | typeof lost {
     if (parts) return act({ state, heard, body, parts: parts.slice(1).map((part) => decodeURIComponent(part ?? "")) });
   }
   return fail(404, "ResourceNotFound", `The Resource '${path}' was not found.`);
+}
+
+/** A job's output in the workspace's store, for who has the key in its address and brings no other. */
+function blob({ headers, url }: Heard): Reply {
+  if (url.searchParams.get("sig") !== "key" || headers.authorization !== undefined)
+    return fail(403, "AuthenticationFailed", "Server failed to authenticate the request.");
+  const text = "epoch 1\nepoch 2\n";
+  const from = Number(/^bytes=(\d+)-$/.exec(headers.range ?? "")?.[1] ?? 0);
+  if (from >= text.length) return { status: 416, body: "" };
+  return { status: 206, headers: { "content-type": "application/octet-stream" }, body: text.slice(from) };
 }
 
 function token({ cloud, tokens }: State, heard: Heard): Reply {
@@ -328,7 +339,15 @@ const routes = [
   route("GET", "^/operations/([^/]+)$", ({ state, parts: [id = ""] }) =>
     json(state.operations.get(id) ?? { status: "InProgress" }),
   ),
-  route("GET", `${workspace}$`, () => json({ name: "nika", location: "westeurope" })),
+  route("GET", workspace.replace("^", "^/history/v1.0") + "/runs/([^/]+)/details$", ({ state, parts: [name = ""] }) => {
+    const job = state.cloud.findById(`jobs/${name}`);
+    if (!job) return fail(404, "UserError", "Run not found.");
+    const logs = state.cloud.stateOf(job) === "booting" ? {} : { "user_logs/std_log.txt": `${state.url()}/blob/${name}?sig=key` };
+    return json({ runId: name, status: "Running", logFiles: logs });
+  }),
+  route("GET", `${workspace}$`, ({ state: { url } }) =>
+    json({ name: "nika", location: "westeurope", properties: { discoveryUrl: `${url()}/discovery` } }),
+  ),
   route("GET", `${workspace}/environments/nika/versions/([^/]+)$`, ({ state, parts: [version = ""] }) =>
     state.environments.has(version) ? json({ name: version }) : fail(404, "ResourceNotFound", "Not found"),
   ),
