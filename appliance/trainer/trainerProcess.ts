@@ -88,14 +88,33 @@ async function compare(request: Extract<TrainerRequest, { type: "compare" }>): P
   const shared = { questions: testQuestions, madeQuestions: madeTestQuestions, dataSha256: digestOf(pairs, passages) };
   if (questions.length === 0)
     return { ...shared, problem: "There are no questions to judge by.", slices: [], moved: [], pinned: [] };
+  const exam = { passages, lexical: wordsOver(passages), questions, pinned: toRegressions(pinned, passages) };
+  const total = (passages.length + questions.length + exam.pinned.length) * (other ? 2 : 1);
+  let [done, toldAt] = [0, -Infinity];
+  const told = async (count: number): Promise<void> => {
+    done += count;
+    if (performance.now() - toldAt < tellEveryMs) return;
+    toldAt = performance.now();
+    await ask({ type: "far", done, total });
+  };
   const asking = ({ id, fusion, sizeBytes }: Named): Asking => ({
     name: id,
     fusion,
     sizeBytes,
-    embed: (texts) => embed(id, texts),
-    ask: async (text) => (await ask({ type: "ask", id, text })) as Asked,
+    embed: async (texts) => {
+      const vectors: Float32Array[] = [];
+      for (let from = 0; from < texts.length; from += textsPerAsk) {
+        const some = texts.slice(from, from + textsPerAsk);
+        vectors.push(...(await embed(id, some)));
+        await told(some.length);
+      }
+      return vectors;
+    },
+    ask: async (text) => {
+      await told(1);
+      return (await ask({ type: "ask", id, text })) as Asked;
+    },
   });
-  const exam = { passages, lexical: wordsOver(passages), questions, pinned: toRegressions(pinned, passages) };
   return { ...shared, ...(await compareModels(exam, asking(one), other && asking(other))) };
 }
 

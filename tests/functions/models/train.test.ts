@@ -155,7 +155,10 @@ test("by its schedule a model is trained on what was remembered, judged, put in 
   );
 
   const comparisonId = await state.owner.mutation(api.comparisons.begin, { one: "baseline", other: "live" });
-  await compareModels.run(callOf("compare", { comparisonId }), { state, vectors: vault, trainer });
+  const told: number[] = [];
+  const compared = { ...callOf("compare", { comparisonId }), progress: (done: number, total: number) => told.push(done / total) };
+  await compareModels.run(compared, { state, vectors: vault, trainer });
+  assert.ok(told.length > 0 && told.every((share) => share > 0 && share <= 1), "how far it is can be seen");
   const { result } = only(await state.owner.query(api.comparisons.list, {}));
   assert.ok(result!.other!.dense.ndcg.mean > result!.one!.dense.ndcg.mean && result!.denseDifference!.from > 0);
   assert.deepEqual([result!.one!.name, result!.other!.name], [own.id, (await inForce())!.embedderId]);
