@@ -50,7 +50,7 @@ test("there is one where an address and a model are set, with the key of the env
   const label = async (one: typeof config): Promise<string | undefined> =>
     (await writerOf({ config: one, secrets: { find } }))?.label;
   assert.deepEqual(
-    [await label(undefined), await label(config), await label({ ...config!, apiKey: "k" })],
+    [await label(undefined), await label(config), await label(config && { ...config, apiKey: "k" })],
     [undefined, "m at 127.0.0.1", "m at 127.0.0.1"],
   );
   assert.deepEqual(asked, ["llm"]);
