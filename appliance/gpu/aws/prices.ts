@@ -2,6 +2,7 @@
  * What a machine costs on demand, from AWS's price list (its query service: the whole list is a file of gigabytes), and on the spot
  * market, from its history. The list is held for six hours: it changes a few times a year.
  */
+import { priceAgeMaxMs } from "../../../convex/model/budget.ts";
 import type { AwsJson } from "./json.ts";
 import { priceList } from "./json.ts";
 
@@ -16,6 +17,8 @@ export type Prices = {
   training(region: string, types: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, ListPrice>>;
 };
 
+type Asking = { readonly service: string; readonly field: string; readonly filters: readonly object[] };
+
 const term = (Field: string, Value: string): object => ({ Type: "TERM_MATCH", Field, Value });
 const anyOf = (Field: string, values: readonly string[]): object => ({ Type: "ANY_OF", Field, Value: values.join(",") });
 
@@ -26,14 +29,10 @@ export function openPrices(json: AwsJson, now: () => number): Prices {
   const kept = new Map<string, ListPrice | undefined>();
   const keptAt = new Map<string, number>();
 
-  async function priced(
-    region: string,
-    types: readonly string[],
-    ask: { readonly service: string; readonly field: string; readonly filters: readonly object[] },
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, ListPrice>> {
-    const keyOf = (type: string): string => `${ask.service}/${region}/${type}`;
-    const wanted = types.filter((type) => now() - (keptAt.get(keyOf(type)) ?? -keptMs) >= keptMs);
+  const keyIn = (region: string, { service }: Asking, type: string): string => `${service}/${region}/${type}`;
+
+  async function read(region: string, wanted: readonly string[], ask: Asking, signal: AbortSignal): Promise<void> {
+    const keyOf = (type: string): string => keyIn(region, ask, type);
     for (let at = 0; at < wanted.length; at += typesAtOnce) {
       const some = wanted.slice(at, at + typesAtOnce);
       const found = new Map<string, number>();
@@ -61,6 +60,24 @@ export function openPrices(json: AwsJson, now: () => number): Prices {
         kept.set(keyOf(type), micros === undefined ? undefined : { micros, pricedAt: now(), source });
         keptAt.set(keyOf(type), now());
       }
+    }
+  }
+
+  async function priced(
+    region: string,
+    types: readonly string[],
+    ask: Asking,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ListPrice>> {
+    const keyOf = (type: string): string => keyIn(region, ask, type);
+    const ageOf = (type: string): number => now() - (keptAt.get(keyOf(type)) ?? Number.NEGATIVE_INFINITY);
+    const wanted = types.filter((type) => ageOf(type) >= keptMs);
+    try {
+      await read(region, wanted, ask, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      // What was read today is still today's price, and says when it was read.
+      if (!wanted.every((type) => ageOf(type) < priceAgeMaxMs)) throw error;
     }
     return new Map(types.flatMap((type) => (kept.get(keyOf(type)) ? [[type, kept.get(keyOf(type)) as ListPrice]] : [])));
   }

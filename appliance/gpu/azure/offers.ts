@@ -1,4 +1,5 @@
 /** What Azure lets for a need: kinds of machines by what the subscription may have, at the public list of retail prices. */
+import { priceAgeMaxMs } from "../../../convex/model/budget.ts";
 import type { Need, Offer } from "../../../convex/model/gpu.ts";
 import { ProviderError } from "../../../functions/ports/gpu.ts";
 import type { Http } from "../http.ts";
@@ -153,12 +154,20 @@ export function openPrices(http: Http, origin: string, now: () => number): Price
           .map((type) => `armSkuName eq '${type}'`)
           .join(" or ")})`;
         const found = new Map<string, { micros?: number; spotMicros?: number }>();
-        for (let next = `${origin}/api/retail/prices?$filter=${encodeURIComponent(filter)}`; next !== "";) {
-          const sent = await http.send({ method: "GET", path: next, isBare: true }, signal);
-          if (sent.type === "none") throw new ProviderError(sent.failure);
-          if (sent.answer.status >= 300) throw new ProviderError(azureFailure(sent.answer));
-          for (const item of recordsIn(sent.answer.body, "Items") ?? []) note(found, item);
-          next = isRecord(sent.answer.body) ? textOf(sent.answer.body["NextPageLink"]) : "";
+        try {
+          for (let next = `${origin}/api/retail/prices?$filter=${encodeURIComponent(filter)}`; next !== "";) {
+            const sent = await http.send({ method: "GET", path: next, isBare: true }, signal);
+            if (sent.type === "none") throw new ProviderError(sent.failure);
+            if (sent.answer.status >= 300) throw new ProviderError(azureFailure(sent.answer));
+            for (const item of recordsIn(sent.answer.body, "Items") ?? []) note(found, item);
+            next = isRecord(sent.answer.body) ? textOf(sent.answer.body["NextPageLink"]) : "";
+          }
+        } catch (error) {
+          signal.throwIfAborted();
+          // What was read today is still today's price, and says when it was read.
+          const isToday = (type: string): boolean => now() - (kept.get(`${region}/${type}`)?.at ?? 0) < priceAgeMaxMs;
+          if (!some.every(isToday)) throw error;
+          continue;
         }
         for (const type of some) kept.set(`${region}/${type}`, { ...found.get(type), at: now() });
       }

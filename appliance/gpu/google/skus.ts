@@ -2,6 +2,7 @@
  * What parts of machines cost, from Google's own catalog: a machine is so many processors, so much memory and so many GPUs, each with a
  * price a region. Parts are known by how their descriptions begin. Read page by page (some 30,000 entries), kept for six hours.
  */
+import { priceAgeMaxMs } from "../../../convex/model/budget.ts";
 import { isRecord, numberOf, recordsIn, textOf } from "../record.ts";
 import type { Rest } from "./rest.ts";
 
@@ -49,11 +50,16 @@ export function openSkus(rest: Rest, base: string, now: () => number): Skus {
   async function bookOf(catalog: Catalog, signal: AbortSignal): Promise<Book> {
     const kept = books.get(catalog);
     if (kept && now() - (readAt.get(catalog) ?? 0) < keptMs) return await kept;
-    const reading = read(catalog, signal);
+    const readBefore = readAt.get(catalog) ?? 0;
+    const reading = read(catalog, signal).catch((error: unknown) => {
+      readAt.set(catalog, readBefore);
+      // What was read today is still today's price, and says when it was read.
+      if (kept && now() - readBefore < priceAgeMaxMs && !signal.aborted) return kept;
+      books.delete(catalog);
+      throw error;
+    });
     books.set(catalog, reading);
     readAt.set(catalog, now());
-    // What failed is asked for again.
-    reading.catch(() => books.delete(catalog));
     return await reading;
   }
 

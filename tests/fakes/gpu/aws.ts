@@ -42,6 +42,7 @@ const can: readonly Fault[] = [
   "satelliteLeft",
   "down",
   "priceDoubled",
+  "pricesDown",
   "billLate",
   "billMissesHours",
   "billOtherCurrency",

@@ -31,6 +31,7 @@ export function awsService({ cloud, quotas }: ServiceState, { service, region, h
         [...quotas].map(([name, value]) => ({ QuotaName: name, QuotaCode: codes[name] ?? "L-0", Value: value })),
       );
     case "GetProducts":
+      if (cloud.is("pricesDown")) return jsonError(500, "InternalErrorException", "An error on the server occurred.");
       return paged(body, "PriceList", products(body));
     case "GetCostAndUsage":
       return costs(cloud, body);

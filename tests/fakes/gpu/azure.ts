@@ -44,6 +44,7 @@ const can: readonly Fault[] = [
   "satelliteLeft",
   "down",
   "priceDoubled",
+  "pricesDown",
   "billLate",
   "billMissesHours",
   "billOtherCurrency",
@@ -119,6 +120,8 @@ function answer(state: State, heard: Heard): Reply | typeof lost {
   const { cloud } = state;
   const path = heard.url.pathname;
   if (path === `/${key.tenant}/oauth2/v2.0/token`) return token(state, heard);
+  if (path === "/api/retail/prices" && cloud.is("pricesDown"))
+    return fail(503, "ServiceUnavailable", "The service is unavailable.");
   if (path === "/api/retail/prices") return prices(heard);
   if (path.startsWith("/blob/")) return blob(heard);
   if (cloud.is("down")) return fail(503, "ServiceUnavailable", "The service is unavailable.");

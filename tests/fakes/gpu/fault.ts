@@ -46,6 +46,8 @@ export const faults = [
   "down",
   /** What is made costs twice what was offered. */
   "priceDoubled",
+  /** The list of prices is answered with 5xx until cleared; all else is as ever. */
+  "pricesDown",
   /** What was used in the last day is not on the bill yet, until cleared. */
   "billLate",
   /** Half of what was used never comes onto the bill, until cleared. */

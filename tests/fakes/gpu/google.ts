@@ -46,6 +46,7 @@ const can: readonly Fault[] = [
   "ttlNotEnforced",
   "down",
   "priceDoubled",
+  "pricesDown",
   "billLate",
   "billMissesHours",
   "billOtherCurrency",
@@ -278,7 +279,8 @@ const routes = [
     const { permissions } = JSON.parse(heard.body) as { permissions: readonly string[] };
     return json({ permissions: permissions.filter((one) => !lacking.has(one)) });
   }),
-  route("GET", "^/v1/services/([^/]+)/skus$", ({ heard, parts: [service = ""] }) => {
+  route("GET", "^/v1/services/([^/]+)/skus$", ({ state: { cloud }, heard, parts: [service = ""] }) => {
+    if (cloud.is("pricesDown")) return fail(503, "backendError", "Backend Error", "UNAVAILABLE");
     const pages = skuPages[service] ?? [[]];
     const at = Number(heard.url.searchParams.get("pageToken") ?? 0);
     return json({ skus: pages[at], nextPageToken: at + 1 < pages.length ? String(at + 1) : "" });
