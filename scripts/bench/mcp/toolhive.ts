@@ -5,7 +5,7 @@
  *
  *     node scripts/bench/mcp/toolhive.ts [--calls N] [--rounds N] [--starts N] [--thv PATH]
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawnSync, type ExecFileSyncOptionsWithStringEncoding } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { homedir, loadavg, tmpdir } from "node:os";
@@ -32,7 +32,7 @@ const env = {
   PATH: [process.env["PATH"], "/usr/local/go/bin"].join(delimiter),
   NIKA_MCP_FILE: join(dir, "none.json"),
 };
-const quiet = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env } as const;
+const quiet: ExecFileSyncOptionsWithStringEncoding = { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env };
 const nika = (...args: string[]): string => execFileSync(process.execPath, [entry, "--data", dir, ...args], quiet);
 const print = (figure: object): void => console.log(JSON.stringify(figure));
 const round2 = (value: number): number => Math.round(value * 100) / 100;
@@ -60,9 +60,15 @@ try {
   const port = await freePort();
   const run = (): void =>
     hive(
-      ...["run", "--name", "nika-bench", "--transport", "stdio", "--proxy-mode", "streamable-http", "--proxy-port", String(port)],
-      ...["--isolate-network=false", "--image-verification", "disabled", "--volume", `${modules}:/m/node_modules:ro`],
-      ...[image, "--", `/m/node_modules/${program}`, "stdio"],
+      ..."run --name nika-bench --transport stdio --proxy-mode streamable-http --isolate-network=false".split(" "),
+      ..."--image-verification disabled --proxy-port".split(" "),
+      String(port),
+      "--volume",
+      `${modules}:/m/node_modules:ro`,
+      image,
+      "--",
+      `/m/node_modules/${program}`,
+      "stdio",
     );
   const sides = {
     straight: {
