@@ -152,7 +152,7 @@ test("T11: a kill in the middle of a trial leaves the old form serving, and the 
       offer("new", { tools, answers: { look: { nothing: true } } });
       const hanging = { ...old, args: [...old.args.slice(0, 1), `--script=${join(place.dir, "new.json")}`] };
       writeFileSync(join(place.dir, "mcp-servers.json"), JSON.stringify({ one: hanging }));
-      const child = spawn(process.execPath, [join(import.meta.dirname, "trialProcess.ts"), place.dir], {
+      const child = spawn(process.execPath, [join(import.meta.dirname, "../../fixtures/trialProcess.ts"), place.dir], {
         stdio: ["ignore", "pipe", "inherit"],
       });
       const [said] = (await once(child.stdout, "data")) as [Buffer];
