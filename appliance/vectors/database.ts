@@ -1,9 +1,11 @@
 /** The one file that is the truth. Everything in memory can be made again from it. */
-import { closeSync, existsSync, fdatasync, mkdirSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, existsSync, fdatasync, fdatasyncSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 const schemaVersion = 1;
+/** As often as this, at most, the log is emptied: what it grows to meanwhile takes some milliseconds to copy. */
+const settleMs = 1_000;
 
 export type Database = {
   prepare(sql: string): StatementSync;
@@ -14,13 +16,16 @@ export type Database = {
   readonly commits: number;
   /** Resolves when everything committed before the call is on the disk. */
   durable(): Promise<void>;
+  /** Resolves when a write would not have to wait for the disk. */
+  settled(): Promise<void>;
   close(): void;
 };
 
 /** Opens `dir`/vectors.db, making it when it is absent. Throws when a newer Nika wrote it. */
 export function openDatabase(dir: string): Database {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const db = new DatabaseSync(join(dir, "vectors.db"));
+  const path = join(dir, "vectors.db");
+  const db = new DatabaseSync(path);
   // Locked, because a second process would change what this one holds in memory. Pages of 8 KiB hold five vectors of 384 floats.
   db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
   // Reads through the map skip SQLite's own cache, which then stays small.
@@ -44,20 +49,59 @@ export function openDatabase(dir: string): Database {
       PRAGMA user_version = ${schemaVersion};
       COMMIT`);
   }
-  const log = openLog(join(dir, "vectors.db-wal"));
-  // The file stays whole without; how far it reaches after a power cut is what the log's own syncing sees to. Where the file system cannot keep
-  // such a log, SQLite keeps another kind and syncs it at each COMMIT.
-  if (log) db.exec("PRAGMA synchronous = NORMAL");
+  const files = openFiles(path);
+  // What is on the disk, and in which order it comes there, is seen to below. Where the file system cannot keep such a log, SQLite keeps another
+  // kind and syncs by itself.
+  if (files) db.exec("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0");
+  let settledAt = performance.now();
+  let settling: { isCopied: boolean; isOver: boolean; readonly over: Promise<void> } | undefined;
+
+  /**
+   * Brings what the log holds to its place in the file. First the log is synced, then its pages are copied, then the file is synced, and before that
+   * nothing is written, because the log would begin anew and what it held could be lost. Searches go on meanwhile.
+   */
+  const settle = (log: Files): void => {
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const mine = { isCopied: false, isOver: false, over };
+    settling = mine;
+    const end = (): void => {
+      if (mine.isOver) return;
+      mine.isOver = true;
+      settling = undefined;
+      settledAt = performance.now();
+      resolve();
+    };
+    log
+      .synced()
+      .then(async () => {
+        if (mine.isOver) return;
+        mine.isCopied = true;
+        copyLog(db);
+        await log.fileSynced();
+      })
+      .then(end, (error: unknown) => {
+        end();
+        failed(error);
+      });
+    cut = () => {
+      if (mine.isCopied) log.syncFileNow();
+      end();
+    };
+  };
+  /** Ends it at once, for whoever cannot wait. */
+  let cut: () => void = () => undefined;
   let commits = 0;
   return {
     prepare: (sql) => db.prepare(sql),
     exec: (sql) => db.exec(sql),
     transaction(write) {
+      if (settling) cut();
       db.exec("BEGIN IMMEDIATE");
       try {
         const result = write();
         db.exec("COMMIT");
         commits += 1;
+        if (files && performance.now() > settledAt + settleMs) settle(files);
         return result;
       } catch (error) {
         if (db.isTransaction) db.exec("ROLLBACK");
@@ -67,50 +111,74 @@ export function openDatabase(dir: string): Database {
     get commits() {
       return commits;
     },
-    durable: async () => log?.synced(),
+    durable: async () => files?.synced(),
+    settled: async () => settling?.over,
     close() {
-      log?.close();
+      if (settling) cut();
+      // The last of the log is brought to its place by SQLite, which syncs it.
+      if (files) db.exec("PRAGMA synchronous = FULL");
       db.close();
+      files?.close();
     },
   };
 }
 
-type Log = { synced(): Promise<void>; close(): void };
+/** What cannot be copied now, as on a full disk, stays in the log and is tried again. */
+function copyLog(db: DatabaseSync): void {
+  try {
+    db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+  } catch {
+    // Nothing is lost: SQLite counts as copied only what was.
+  }
+}
+
+type Files = {
+  /** The log, with all that was written to it before the call. */
+  synced(): Promise<void>;
+  fileSynced(): Promise<void>;
+  syncFileNow(): void;
+  /** After SQLite has closed them: closing a file lets go of all locks that this process has on it. */
+  close(): void;
+};
 
 /**
- * SQLite's log, synced by a thread of Node's: a disk that is slow keeps those waiting who wrote, and not those who search. One sync is for all that
- * was written before it began.
+ * SQLite's log and file, synced by threads of Node's: a disk that is slow keeps those waiting who wrote, and not those who search. One sync of the
+ * log is for all that was written before it began.
  */
-function openLog(path: string): Log | undefined {
-  if (!existsSync(path)) return undefined;
-  const file = openSync(path, "r+");
-  let running: Promise<void> | undefined;
+function openFiles(path: string): Files | undefined {
+  if (!existsSync(`${path}-wal`)) return undefined;
+  // That there is a log at all.
+  const folder = openSync(dirname(path), "r");
+  fsyncSync(folder);
+  closeSync(folder);
+  const [log, file] = [openSync(`${path}-wal`, "r+"), openSync(path, "r+")];
+  let running: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
   let isClosed = false;
-  const sync = (): Promise<void> =>
+  const sync = (one: number): Promise<void> =>
     new Promise((resolve, reject) => {
-      // Closing the database has put everything into its place.
-      if (isClosed) return resolve();
-      fdatasync(file, (error) => (error ? reject(error) : resolve()));
+      // Closing the database puts everything into its place, and may come before this is done.
+      if (isClosed) resolve();
+      else fdatasync(one, (error) => (error && !isClosed ? reject(error) : resolve()));
     });
-  const close = (): void => {
-    isClosed = true;
-    void (running ?? Promise.resolve()).catch(() => undefined).then(() => closeSync(file));
-  };
   return {
     synced() {
       if (next) return next;
-      const before = running;
-      const mine = (before ? before.catch(() => undefined) : Promise.resolve()).then(() => {
+      next = running.then(() => {
         next = undefined;
-        running = sync();
+        running = sync(log);
         return running;
       });
-      next = mine;
-      mine.catch(failed);
-      return mine;
+      next.catch(failed);
+      return next;
     },
-    close,
+    fileSynced: () => sync(file),
+    syncFileNow: () => fdatasyncSync(file),
+    close() {
+      isClosed = true;
+      closeSync(log);
+      closeSync(file);
+    },
   };
 }
 

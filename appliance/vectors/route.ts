@@ -19,6 +19,8 @@ export type Route = {
   /** `{name}` stands for one segment. */
   readonly pattern: string;
   readonly answer: (call: Call) => unknown;
+  /** Changes nothing, though it is no GET: it waits for nobody's writing. */
+  readonly isReading?: boolean;
   /** Reads the request's body itself, which may be larger than any JSON. */
   readonly isStreamed?: boolean;
 };

@@ -53,6 +53,7 @@ async function answer({ request, store, expected }: Asked): Promise<Reply> {
   if (!found) throw new Refusal(404, `Not found: the embedded store does not answer ${request.method} ${pathname}`);
   const { route, path } = found;
   const body = route.isStreamed ? {} : await readBody(request);
+  if (route.method !== "GET" && route.isReading !== true) await store.settled();
   const before = store.commits;
   const result = await route.answer({ store, path, search: new URLSearchParams(search), body, request });
   // Who wrote hears of it when it is there for good; who only reads waits for no disk.

@@ -39,6 +39,11 @@ export class Store {
     return this.#db.durable();
   }
 
+  /** Resolves when a write would not have to wait for the disk. */
+  settled(): Promise<void> {
+    return this.#db.settled();
+  }
+
   names(): string[] {
     return [...this.#collections.keys()].sort();
   }
