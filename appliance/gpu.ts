@@ -135,6 +135,12 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     isReached: (offer) => reach.of(offer) !== undefined,
   });
   await providers.refresh();
+  /** Their accounts are looked through from now on, whoever forgets what is there. What is of this house costs nothing and has no account. */
+  const watchAccounts = async (): Promise<void> => {
+    const rented = providers.list().filter((id) => !ofThisHouse.includes(id));
+    await state.mutation(internal.gpuSweeps.setUp, { providers: rented });
+  };
+  await watchAccounts();
   const keys = openMachineKeys(secrets, now);
   const bootsOf = openBoots({
     passes,
@@ -194,6 +200,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
     check: async (id, signal) => (await providers.open(id)).check(signal),
     async connect(id, credentials, signal) {
       if (Object.keys(credentials).length > 0 || !(await providers.isSetUp(id))) await providers.keep(id, credentials);
+      await watchAccounts();
       return (await providers.open(id)).check(signal);
     },
     async disconnect(id) {
@@ -206,6 +213,7 @@ export async function openRented(options: GpuOptions): Promise<Rented> {
           `${id} may still have ${left} of our machines; \`nika gpu list\` shows them. End them first.`,
         );
       await providers.forget(id);
+      await watchAccounts();
     },
     listProviders: async () =>
       Promise.all(

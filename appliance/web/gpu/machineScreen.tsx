@@ -110,15 +110,17 @@ function MachineFacts({ detail }: { detail: MachineDetail }) {
 function Killers({ detail: { view, sweptAt, hasTtl, endAsks, cleanLooks, job } }: { detail: MachineDetail }) {
   const { words, when, moment } = useSpeech();
   const { gpuDetail: said } = words;
-  const { state, deadline, heardAt } = view;
+  const { state, deadline, heardAt, provider } = view;
+  // Those have no account to be looked through, and no vendor.
+  const isOwn = provider === "local" || provider === "ssh";
   if (state === "gone") return null;
   const until = moment(deadline);
   const lines = [
     job ? said.killers.work : said.killers.noWork,
     said.killers.clock(until),
-    sweptAt === undefined ? said.killers.notSwept : said.killers.sweep(when(sweptAt)),
+    ...(isOwn ? [] : [sweptAt === undefined ? said.killers.notSwept : said.killers.sweep(when(sweptAt))]),
     heardAt === undefined ? said.killers.noGuard : said.killers.guard(until),
-    hasTtl ? said.killers.timer(until) : said.killers.noTimer,
+    ...(isOwn ? [] : [hasTtl ? said.killers.timer(until) : said.killers.noTimer]),
   ];
   return (
     <section className="gpu-part" data-testid="gpu-killers">
