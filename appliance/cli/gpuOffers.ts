@@ -1,6 +1,5 @@
 /** `nika gpu offers`: what could be had now, where, at what it would come to. */
 import type { Choice } from "../../convex/model/choose.ts";
-import type { OffersNow } from "../gpu/routes.ts";
 import type { Client } from "./client.ts";
 import { errandOf, euros, hardwareOf, moneyOf } from "./gpu.ts";
 import type { OfferFlags } from "./gpuProgram.ts";
@@ -8,6 +7,8 @@ import type { Terminal } from "./terminal.ts";
 import { oneLine, spanOf, table } from "./text.ts";
 
 const waitMs = 10 * 60_000;
+/** As the appliance answers. */
+type OffersNow = { readonly choices: readonly Choice[]; readonly says: string; readonly failures: readonly string[] };
 type Options = { readonly flags: OfferFlags; readonly json: boolean; readonly signal: AbortSignal };
 
 export async function runGpuOffers(terminal: Terminal, client: Client, { flags, json, signal }: Options): Promise<void> {

@@ -5,7 +5,6 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NikaError } from "../../convex/model/error.ts";
-import type { SignIn } from "../gpu/ssh/signIn.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./terminal.ts";
 import { printable } from "./text.ts";
@@ -18,6 +17,15 @@ type Options = {
 };
 
 const waitMs = 60_000;
+/** As the appliance answers; `hostKey` is absent where the machine makes its own. */
+type SignIn = {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly privateKey: string;
+  readonly hostKey?: string;
+};
 
 /** The exit code: of what ran there, as `ssh` tells it. */
 export async function runGpuSsh(
@@ -48,12 +56,15 @@ export async function openSsh(way: SignIn, words: readonly string[], program = "
     await writeFile(key, keyText(way), { mode: 0o600 });
     // Under a name of its own, so that neither address nor port matters.
     await writeFile(known, hostKey === undefined ? "" : `${way.name} ${hostKey}\n`, { mode: 0o600 });
-    const options = [
-      ...["-i", key, "-p", String(port)],
-      ...["-o", "IdentitiesOnly=yes", "-o", `UserKnownHostsFile=${known}`, "-o", "GlobalKnownHostsFile=/dev/null"],
+    const settings = [
+      "IdentitiesOnly=yes",
+      `UserKnownHostsFile=${known}`,
+      "GlobalKnownHostsFile=/dev/null",
+      `HostKeyAlias=${way.name}`,
       // What nobody could know beforehand the owner is asked about, by ssh itself.
-      ...["-o", `HostKeyAlias=${way.name}`, "-o", `StrictHostKeyChecking=${hostKey === undefined ? "ask" : "yes"}`],
+      `StrictHostKeyChecking=${hostKey === undefined ? "ask" : "yes"}`,
     ];
+    const options = ["-i", key, "-p", String(port), ...settings.flatMap((one) => ["-o", one])];
     const child = spawn(program, [...options, `${user}@${host}`, ...words], { stdio: "inherit" });
     const [code] = (await once(child, "exit").catch((cause: unknown) => {
       throw new NikaError("unavailable", `The program ${program} could not be started; is it installed?`, { cause });

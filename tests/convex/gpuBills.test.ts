@@ -27,7 +27,7 @@ async function openAccount(close: (end: () => Promise<void>) => void) {
   await state.mutation(internal.gpuSweeps.setUp, { providers: ["runpod"] });
   const read = async (): Promise<void> => {
     const call = { args: { provider: "runpod" as const }, signal, progress: () => {} };
-    await compareMachineBill.run(call as never, { state, providers, clock: { now } } as never);
+    await compareMachineBill.run(call as never, { state, providers, clock: { now } });
   };
   const told = async () => (await state.owner.query(api.events.list, {})).filter(({ type }) => type === "billTooHigh");
   const bills = () => state.owner.query(api.gpuBills.list, {});

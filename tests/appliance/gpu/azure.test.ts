@@ -191,7 +191,7 @@ test("Azure's machine that one list leaves out and another shows parts of is sho
 
 test("what a job at Azure writes is read from where it lies, piece by piece, and its store is not shown our token", async (t) => {
   const { emulator, provider, now, move } = await open(t);
-  const [offer] = (await provider.offers(need, signal)).filter(({ form }) => form === "managed");
+  const offer = (await provider.offers(need, signal)).find(({ form }) => form === "managed");
   assert.ok(offer);
   const made = await provider.create(examIntent(offer, now()), signal);
   assert.equal(made.type, "created");
