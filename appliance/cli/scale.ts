@@ -31,7 +31,7 @@ export async function runScale(terminal: Terminal, client: Client, { json }: Jso
   const view = await (await client.http()).query(api.scaling.get, {});
   if (json) return terminal.json(view);
   for (const line of settingLines(view)) terminal.line(line);
-  if (view.settings.isOn) await tellObstacle(terminal, client);
+  if (view.settings.isOn) await tellObstacle(terminal, client, view.where);
   for (const line of lookLines(view, Date.now())) terminal.line(line);
   const decisions = view.decisions.slice(0, shownMax);
   if (decisions.length > 0) terminal.line("Decided, newest first:");
@@ -47,10 +47,12 @@ export async function runScaleSet(terminal: Terminal, client: Client, changes: S
   await http.mutation(api.scaling.set, changed(before, changes));
   const after = await http.query(api.scaling.get, {});
   for (const line of settingLines(after)) terminal.line(line);
-  if (after.settings.isOn) await tellObstacle(terminal, client);
+  if (after.settings.isOn) await tellObstacle(terminal, client, after.where);
 }
 
-async function tellObstacle(terminal: Terminal, client: Client): Promise<void> {
+async function tellObstacle(terminal: Terminal, client: Client, { providers }: ScalingPlan["where"]): Promise<void> {
+  // This machine and those one has are not rented.
+  if (providers?.every((id) => id === "local" || id === "ssh") === true) return;
   const obstacle = await whyNothingIsRented(client);
   if (obstacle !== undefined) terminal.line(terminal.style("yellow", obstacle));
 }
