@@ -15,6 +15,7 @@ import { api } from "../../convex/_generated/api.js";
 import type { Id } from "../../convex/_generated/dataModel.js";
 import type { State } from "../../functions/ports/state.ts";
 import type { Lab } from "../contracts/lab.ts";
+import { keepBundled, takeBundled } from "./bundled.ts";
 
 const nikaFunctionsDir = fileURLToPath(new URL("../../convex", import.meta.url));
 
@@ -37,8 +38,11 @@ export async function openEngineLabIn(dir: string, { functionsDir = nikaFunction
   const keys = openKeys(dir);
   const server = createServer();
   let url = "";
+  const engineDir = join(dir, "engine");
+  takeBundled(engineDir);
+  opened.defer(() => keepBundled(engineDir));
   const engine = await openEngine({
-    dir: join(dir, "engine"),
+    dir: engineDir,
     functionsDir,
     env: { NIKA_JWKS: keys.jwksUrl },
     adminKey: keys.adminKey,
