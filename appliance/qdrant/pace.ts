@@ -15,9 +15,9 @@ export type Pace = {
 const writeMs = 15;
 /** Below the least, what every page takes besides is most of it. */
 const size = { least: 24, first: 32, most: 96 };
-const rest = { least: 0.5, first: 1, most: 2 };
+const rest = { least: 0.5, first: 1, most: 4 };
 /** Searches meanwhile may take this many times what they take in rests, on the average; the slowest of them then stay below twice. */
-const slowdown = 1.4;
+const slowdown = 1.25;
 /** What one page or one search counts against all before it. */
 const [pageWeight, searchWeight] = [0.2, 0.05];
 

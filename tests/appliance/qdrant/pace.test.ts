@@ -20,7 +20,7 @@ test("it rests longer while searches take longer than in rests, and less when th
   const pace = openPace();
   const first = pace.restShare;
   for (let search = 0; search < 200; search += 1) pace.answered(search % 2 ? 30 : 10, search % 2 === 1);
-  assert.equal(pace.restShare, 2);
+  assert.equal(pace.restShare, 4);
   for (let search = 0; search < 400; search += 1) pace.answered(10, search % 2 === 1);
   assert.ok(pace.restShare < first);
 });
