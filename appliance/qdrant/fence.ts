@@ -1,7 +1,7 @@
 /** Who may write what at once: many writers, or one copier of the same documents. Held for milliseconds. */
 
 /** What somebody holds; undefined: whatever there is. */
-export type Held = ReadonlySet<string> | undefined;
+type Held = ReadonlySet<string> | undefined;
 
 export type Fence = {
   /** A write. It waits for a copier of the same documents that came before it. */

@@ -4,7 +4,7 @@
  */
 import { badFormat, unsupported } from "./refusal.ts";
 
-export type PointId = number | string;
+type PointId = number | string;
 
 /** Longest form: a tag and sixteen bytes. */
 export const idBytesMax = 17;
