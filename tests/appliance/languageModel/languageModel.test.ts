@@ -47,10 +47,10 @@ test("there is one where an address and a model are set, with the key of the env
   assert.deepEqual(config, { url: "http://127.0.0.1:11434/v1", model: "m", apiKey: undefined });
   const asked: string[] = [];
   const find = async (name: string): Promise<undefined> => void asked.push(name);
-  const label = async (one: typeof config): Promise<string | undefined> =>
+  const label = async (one: ReturnType<typeof configOf>): Promise<string | undefined> =>
     (await writerOf({ config: one, secrets: { find } }))?.label;
   assert.deepEqual(
-    [await label(undefined), await label(config), await label(config && { ...config, apiKey: "k" })],
+    [await label(undefined), await label(config), await label({ ...config, apiKey: "k" })],
     [undefined, "m at 127.0.0.1", "m at 127.0.0.1"],
   );
   assert.deepEqual(asked, ["llm"]);
