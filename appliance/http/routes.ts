@@ -130,19 +130,27 @@ export function nikaRoutes(options: RouteOptions): Routes {
       })
     );
   };
+  const find = (path: string, request: IncomingMessage): Handler | undefined =>
+    table[`${request.method ?? "GET"} ${path}`] ??
+    bridge(options, options.bridge, path) ??
+    bridge(options, options.functions, path) ??
+    bridge(options, options.gpu, path) ??
+    bridge(options, options.workers, path) ??
+    (path.startsWith("/nika/secrets") ? secrets(options, path) : undefined) ??
+    (path.startsWith("/api/schedules") ? schedules(options, path) : findMedia(path, request));
   return {
     handle(path, request, response) {
-      const isApi = path.startsWith("/api/schedules");
-      const handler =
-        table[`${request.method ?? "GET"} ${path}`] ??
-        bridge(options, options.bridge, path) ??
-        bridge(options, options.functions, path) ??
-        bridge(options, options.gpu, path) ??
-        bridge(options, options.workers, path) ??
-        (path.startsWith("/nika/secrets") ? secrets(options, path) : undefined) ??
-        (isApi ? schedules(options, path) : findMedia(path, request));
+      // An address may be such that looking for who answers it fails: that is an answer, too, and not the end of the process.
+      let found: Handler | undefined | Error;
+      try {
+        found = find(path, request);
+      } catch (thrown) {
+        found = toNikaError(thrown);
+      }
+      const handler = found;
       if (!handler && !path.startsWith("/nika/")) return false;
       void respond(response, options.log, async () => {
+        if (handler instanceof Error) throw handler;
         if (!handler) throw new NikaError("missing", `There is no ${request.method ?? "GET"} ${path} here.`);
         await handler(request, response);
       });

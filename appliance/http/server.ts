@@ -45,6 +45,8 @@ export async function openServer(options: ServerOptions): Promise<HttpServer> {
   const server = createServer((request, response) => {
     if (!isForUs(request, options.publicUrl, parts?.isOurName))
       return refuse(response, 421, "This address is not one Nika answers to; see NIKA_PUBLIC_URL.");
+    // Node hands on what no address can be ("//"); those who answer take it for one.
+    if (!URL.canParse(request.url ?? "/", "http://nika")) return refuse(response, 400, "This is not an address.");
     if (!parts) return refuse(response, 503, "Nika is starting; try again in a moment.");
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Referrer-Policy", "no-referrer");

@@ -82,8 +82,9 @@ const statuses: Record<Code, number> = {
 export function openGpuDoor({ passes, shelf, state, program, log }: DoorOptions): Door {
   const muted = new Set<string>();
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://nika");
-    if (!door.handle(pathname, request, response)) response.writeHead(404).end();
+    // Whoever runs on a machine may ask for anything here, also for what is no address.
+    const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
+    if (!door.handle(path, request, response)) response.writeHead(404).end();
   });
 
   const json = (response: ServerResponse, body: object, headers: Record<string, string> = {}): void => {

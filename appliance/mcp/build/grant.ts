@@ -87,8 +87,9 @@ export async function signIn({ way, client, port, show, now, signal }: SignInOpt
   const answer = Promise.withResolvers<URLSearchParams>();
   answer.promise.catch(() => undefined);
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://127.0.0.1");
-    const isOurs = request.method === "GET" && url.pathname === "/callback" && isSame(url.searchParams.get("state") ?? "", state);
+    const url = URL.parse(request.url ?? "/", "http://127.0.0.1");
+    const isOurs =
+      request.method === "GET" && url?.pathname === "/callback" && isSame(url.searchParams.get("state") ?? "", state);
     response.writeHead(isOurs ? 200 : 404, {
       "content-type": "text/plain; charset=utf-8",
       "cache-control": "no-store",

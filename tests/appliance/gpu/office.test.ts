@@ -90,7 +90,7 @@ async function open() {
   const take = (machineId: Id<"machines">, epoch: number) =>
     state.mutation(internal.machineBeats.leave, { machineId, epoch, why: "preempted" });
   const view = () => state.query(internal.gpuJobs.view, { id: jobId });
-  return { state, shelf, jobId, nextMachine, take, view };
+  return { dir, state, shelf, jobId, nextMachine, take, view };
 }
 
 test("the next machine is given the newest checkpoints, and only its own results and checkpoints count from then on", async () => {
@@ -159,4 +159,19 @@ test("a machine that is not what was paid for is sent away and ends; its work go
     gpus: [{ name: "NVIDIA H100 PCIe", uuid: "GPU-2", memoryMb: 85_520, driver: "570.1", memoryErrors: 0 }],
   };
   await nextMachine(2, { gpu, says: right });
+});
+
+test("no address that a machine may ask for ends the process or is left without an answer", async () => {
+  const { dir } = await open();
+  const statusOf = (path: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      request({ socketPath: join(dir, "door.sock"), path, timeout: 5_000 }, (answer) => resolve(answer.resume().statusCode))
+        .on("timeout", () => reject(new Error(`${path} was left without an answer`)))
+        .on("error", reject)
+        .end();
+    });
+  assert.deepEqual(
+    await Promise.all(["//", "//[", "/nika/gpu/agent//", "/nika/gpu/agent/blob/%ff"].map(statusOf)),
+    [404, 404, 401, 401],
+  );
 });

@@ -253,6 +253,29 @@ test("a page or picture that is not there is missing, and a nonsensical address 
   assert.equal((await fetch(`${server.origin}/pictures/..%2fsecret.txt`, { headers: admin })).status, 404);
 });
 
+test("no address, however odd, ends the process or is left without an answer", async () => {
+  const statusOf = (path: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      request({ host: "127.0.0.1", port: server.port, path, timeout: 5_000 }, (answer) => resolve(answer.resume().statusCode))
+        .on("timeout", () => reject(new Error(`${path} was left without an answer`)))
+        .on("error", reject)
+        .end();
+    });
+  for (const path of [
+    "//",
+    "//?x",
+    "/\\\\",
+    "/%ff",
+    "/nika/%ff",
+    "/nika/media/%ff",
+    "/api/schedules/%ff",
+    "/nika/secrets/%ff",
+    "//[",
+    "http://[",
+  ])
+    assert.match(String(await statusOf(path)), /^[24]/u, path);
+});
+
 test("the owner keeps, lists and forgets secrets; values never come back, and recovery is the machine's alone", async () => {
   const admin = { authorization: `Convex ${keys.adminKey}` };
   const owner = { authorization: `Bearer ${mintOwnerToken(keys.signing, Date.now()).token}` };
