@@ -12,7 +12,7 @@ import type { MachineView } from "../../convex/model/machine.ts";
 import type { Swept } from "../../functions/machines/sweep.ts";
 import type { Client } from "./client.ts";
 import { confirmed } from "./confirm.ts";
-import type { AskFlags, CapFlags, NeedFlags, RunFlags } from "./gpuProgram.ts";
+import type { AskFlags, CapFlags, NeedFlags, RunFlags } from "./gpuFlags.ts";
 import { tellBills } from "./gpuBills.ts";
 import { withLive } from "./live.ts";
 import type { Terminal } from "./terminal.ts";

@@ -7,7 +7,7 @@ import { canAsk, confirmed } from "./confirm.ts";
 import type { QuoteView } from "../../convex/model/gpuJob.ts";
 import { findingsExit } from "./exit.ts";
 import { hardwareOf, moneyOf } from "./gpu.ts";
-import type { ConnectFlags, HostFlags } from "./gpuProgram.ts";
+import type { ConnectFlags, HostFlags } from "./gpuFlags.ts";
 import { readHidden } from "./hidden.ts";
 import type { Terminal } from "./terminal.ts";
 import { oneLine, table } from "./text.ts";

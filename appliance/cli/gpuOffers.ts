@@ -2,7 +2,7 @@
 import type { Choice } from "../../convex/model/choose.ts";
 import type { Client } from "./client.ts";
 import { errandOf, euros, hardwareOf, moneyOf } from "./gpu.ts";
-import type { OfferFlags } from "./gpuProgram.ts";
+import type { OfferFlags } from "./gpuFlags.ts";
 import type { Terminal } from "./terminal.ts";
 import { oneLine, spanOf, table } from "./text.ts";
 

@@ -3,23 +3,8 @@ import { InvalidArgumentError, type Command } from "commander";
 import type { BillFlags } from "./gpuBills.ts";
 import { clientOf, configOf, countFlag, isJson, jsonFlag, type Context } from "./context.ts";
 import { providers } from "../../convex/model/gpu.ts";
+import type { AskFlags, CapFlags, ConnectFlags, HostFlags, OfferFlags, ProviderDay, RunFlags } from "./gpuFlags.ts";
 import { addSimCommand } from "./scaleProgram.ts";
-
-export type NeedFlags = {
-  readonly on?: readonly string[];
-  readonly gpu?: number;
-  readonly gpuMemory?: number;
-  readonly cpus?: number;
-  readonly memory?: number;
-  readonly disk?: number;
-  readonly eu?: true;
-  readonly spot?: true;
-  readonly time: number;
-  readonly cost?: number;
-};
-export type AskFlags = NeedFlags & { readonly label?: string; readonly image?: string; readonly env?: readonly string[] };
-export type OfferFlags = NeedFlags & { readonly limit: number };
-export type RunFlags = AskFlags & { readonly out?: string; readonly detach?: true; readonly yes?: true };
 
 export function addGpuCommands(program: Command, context: Context): void {
   program.commandsGroup("Rented machines:");
@@ -257,29 +242,11 @@ export function addGpuCommands(program: Command, context: Context): void {
   addSimCommand(gpu, context);
 }
 
-export type HostFlags = { readonly name?: string; readonly slots: number; readonly yes?: true };
-export type CapFlags = {
-  readonly day?: number;
-  readonly month?: number;
-  readonly job?: number;
-  readonly agent?: number;
-  readonly hour?: number;
-  readonly providerDay?: ProviderDay;
-};
-export type ConnectFlags = {
-  readonly credentialsFile?: string;
-  readonly prove?: true;
-  readonly yes?: true;
-  readonly forget?: true;
-};
-
 function positive(text: string): number {
   const value = Number(text.replace(",", "."));
   if (!(value >= 0) || text.trim() === "") throw new InvalidArgumentError("It must be a number from 0.");
   return value;
 }
-
-type ProviderDay = Readonly<Record<string, number | "none">>;
 
 function providerAmount(text: string, before: ProviderDay = {}): ProviderDay {
   const [name = "", amount = ""] = text.split("=");

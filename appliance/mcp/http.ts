@@ -11,10 +11,10 @@ import type { AuthServer } from "./auth/authServer.ts";
 import { answerCallback, answerClient, callbackPath, clientPath } from "./auth/callback.ts";
 import type { Verbs } from "./auth/verbs.ts";
 import { registryPath } from "./discover/serve.ts";
+import type { McpControl } from "./control.ts";
 import type { Edge } from "./edge.ts";
 import type { Visitor } from "./conversation.ts";
 import type { ToolMode } from "./lists.ts";
-import type { Mcp } from "./mcp.ts";
 import { isRecord } from "./meta.ts";
 
 export const gatewayPath = "/mcp";
@@ -39,7 +39,7 @@ export type McpRoutes = {
 };
 
 export type McpRoutesOptions = {
-  readonly mcp: () => Mcp;
+  readonly mcp: () => McpControl;
   readonly edge: () => Edge;
   readonly accounts: Accounts;
   readonly authServer: AuthServer;
@@ -167,7 +167,7 @@ function seenIn({ seen }: Body, what: string): string {
 }
 
 /** What the owner does, by page or command line. */
-async function answerOwner(mcp: Mcp, verb: string, body: Body, signal: AbortSignal): Promise<object> {
+async function answerOwner(mcp: McpControl, verb: string, body: Body, signal: AbortSignal): Promise<object> {
   const name = (): string => {
     const { name: given } = body;
     if (typeof given !== "string" || given === "" || given.length > 300)

@@ -3,7 +3,6 @@ import { internal } from "../../convex/_generated/api.js";
 import { join } from "node:path";
 import { ProtocolError } from "@modelcontextprotocol/server";
 import { NikaError } from "../../convex/model/error.ts";
-import type { Seen as SeenOffers, ServerFacts } from "../../convex/model/serverView.ts";
 import type { Sandboxes } from "../../functions/ports/sandboxes.ts";
 import type { Secrets } from "../../functions/ports/secrets.ts";
 import type { State } from "../../functions/ports/state.ts";
@@ -13,24 +12,24 @@ import { openAuthServer } from "./auth/authServer.ts";
 import { clientPath } from "./auth/callback.ts";
 import { openVerbs } from "./auth/verbs.ts";
 import { openTokens } from "./build/tokens.ts";
-import { openBuilder, type Builder } from "./build/verbs.ts";
+import { openBuilder } from "./build/verbs.ts";
+import type { McpControl } from "./control.ts";
 import { configFiles } from "./pool/configFiles.ts";
 import { openDeclared } from "./pool/declared.ts";
-import { openDiscover, type Discover } from "./discover/discover.ts";
+import { openDiscover } from "./discover/discover.ts";
 import { groundOf } from "./discover/ground.ts";
 import { openPackages } from "./discover/packages.ts";
 import { openEdge } from "./edge.ts";
 import { openGateway } from "./gateway.ts";
 import { openKnown } from "./guard/known.ts";
-import type { Seen } from "./guard/taints.ts";
 import { mcpRoutes, type McpRoutes } from "./http.ts";
 import { openLauncher, resolved } from "./pool/launch.ts";
-import { acceptedType, openLedger, readEvents, type Entry } from "./log/ledger.ts";
+import { acceptedType, openLedger, readEvents } from "./log/ledger.ts";
 import { ledgerDir } from "./log/ledgerDir.ts";
 import type { OwnPrompt, OwnResource } from "./own.ts";
 import { openPool } from "./pool/pool.ts";
 import type { Tool } from "./server.ts";
-import { readStats, type Stats } from "./log/stats.ts";
+import { readStats } from "./log/stats.ts";
 import { openRecordings, recordingsDir } from "./log/recordings.ts";
 import { openReporter, toFacts } from "./pool/reporter.ts";
 
@@ -54,34 +53,7 @@ export type McpOptions = {
   readonly log: (line: string) => void;
 };
 
-export type Mcp = {
-  list(): readonly ServerFacts[];
-  /** Starts a server and says what it offers. */
-  test(name: string, signal: AbortSignal): Promise<object>;
-  /** Exactly what `seen` names, by its digests; says how many tools and prompts. Fails with `conflict` when any of it is another now. */
-  approve(name: string, seen: SeenOffers): number;
-  /** The new form that waits, of that digest, takes the old one's place; undefined: it is let go. */
-  upgrade(name: string, accepted: string | undefined): Promise<void>;
-  /** The command of that digest may run without a sandbox; undefined: none. */
-  allow(name: string, seen: string | undefined): Promise<void>;
-  /** Makes servers from documents. */
-  readonly builder: Builder;
-  /** Ends what runs of it; its next call starts it anew. */
-  restart(name: string): Promise<void>;
-  call(name: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<object>;
-  /** Takes it out of Nika's own files, with what was approved and installed of it; the name of the file. */
-  remove(name: string): Promise<string>;
-  /** Turns it on or off, where it is declared. */
-  turn(name: string, isOn: boolean): Promise<void>;
-  readonly discover: Discover;
-  reload(): Promise<void>;
-  /** What conversations have seen, the latest first; `isOver`: they are taken to be over. */
-  seen(isOver: boolean): readonly Seen[];
-  /** Of so many days back. */
-  stats(days: number): Promise<Stats>;
-  /** The owner knows why the log did not reach as far as it once did. */
-  acceptLog(): void;
-  events(limit: number): readonly Entry[];
+export type Mcp = McpControl & {
   readonly routes: McpRoutes;
   readonly port: Tools;
   close(): Promise<void>;

@@ -1,11 +1,12 @@
 /** What a sign-in brought, one record a server, in the secret store and nowhere else. It is good for the very address it was given for. */
+import type { webcrypto } from "node:crypto";
 import type { StoredOAuthClientInformation, StoredOAuthTokens } from "@modelcontextprotocol/client";
 import { NikaError } from "../../../convex/model/error.ts";
 import type { Secrets } from "../../../functions/ports/secrets.ts";
-import type { BoundKey } from "./proof.ts";
 
 /** As whom Nika is known at a sign-in server, and where that sends the browser back to. */
 export type KnownClient = { readonly information: StoredOAuthClientInformation; readonly redirectUrl: string };
+export type BoundKey = { readonly jwk: webcrypto.JsonWebKey; readonly thumbprint: string };
 export type Grant = {
   /** The server's address when it was given. */
   readonly url: string;

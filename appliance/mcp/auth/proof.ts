@@ -2,11 +2,8 @@
  * The key that an account's tokens are bound to, where its sign-in knows such tokens (DPoP, RFC 9449): whoever finds a token cannot use it without. It lies
  * with the tokens in the secret store, because a refresh token is bound to it too.
  */
-import type { webcrypto } from "node:crypto";
 import { DpopSession, generateDpopKeyPair } from "@modelcontextprotocol/client";
-import type { Grant } from "./grants.ts";
-
-export type BoundKey = { readonly jwk: webcrypto.JsonWebKey; readonly thumbprint: string };
+import type { BoundKey, Grant } from "./grants.ts";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256" };
 const { subtle } = globalThis.crypto;
