@@ -69,7 +69,7 @@ test("a model is put in force, after a crash as well, and taken back at once by 
 
   await handOver(client, dir, write(23, 24));
   await settled(client);
-  assert.match(await command("model", "rollback"), /Searches go by nika-baseline-\d+ again/u);
+  assert.match(await command("model", "rollback"), /Searches go by baseline again/u);
   const { passages: found, embedder: back } = await appliance.ask("pump23x5");
   assert.match(found[0]?.text ?? "", /pump23x5/u);
   assert.match(back.id, /^nika-baseline/u);
