@@ -59,6 +59,7 @@ function toAttempt({ _id, name, epoch, offer, life, createdAt, counted }: Doc<"m
     ...(bootedAt !== undefined && { startedAt: bootedAt }),
     ...(endedAt !== undefined && { endedAt }),
     spent: counted.spent,
+    hourly: counted.hourly,
   };
 }
 

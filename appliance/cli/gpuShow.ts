@@ -1,7 +1,7 @@
 /** `nika gpu show`: one piece of work, looked at closely. */
 import { api } from "../../convex/_generated/api.js";
 import type { Offer } from "../../convex/model/gpu.ts";
-import type { Attempt, GpuJobDetail } from "../../convex/model/gpuDetail.ts";
+import { costSoFar, jobCostSoFar, type Attempt, type GpuJobDetail } from "../../convex/model/gpuDetail.ts";
 import { isJobOver } from "../../convex/model/gpuJob.ts";
 import type { Client } from "./client.ts";
 import { euros, hardwareOf, moneyOf, noSuchJob, simulatedOf, stateWords } from "./gpu.ts";
@@ -23,7 +23,7 @@ export async function runGpuShow(
     ["runs", oneLine(detail.command.join(" "))],
     [view.offer && attempts.at(-1)?.endedAt !== undefined ? "was on" : "on", view.offer ? placeOf(view.offer) : "no machine yet"],
     ["since", sinceOf(detail, now)],
-    ["costs", costOf(detail)],
+    ["costs", costOf(detail, now)],
     ["checkpoints", checkpointsOf(detail, now)],
   ];
   for (const line of table(facts, { width: terminal.width, give: [1] })) terminal.line(line);
@@ -49,23 +49,26 @@ function sinceOf({ view: { createdAt, startedAt, endedAt, state } }: GpuJobDetai
   return `${state === "running" ? "running" : "begun"} for ${spanOf(now - startedAt)}`;
 }
 
-function costOf({ view: { spent, reserved, offer, state }, costMax }: GpuJobDetail): string {
-  const most = isJobOver(state) && reserved === 0 ? "" : `, at most ${euros(spent + reserved)}`;
+function costOf(detail: GpuJobDetail, now: number): string {
+  const { view, costMax } = detail;
+  const { spent, reserved, offer, state } = view;
+  const most = isJobOver(state) && reserved === 0 ? "" : ` so far, at most ${euros(spent + reserved)}`;
   const cap = costMax ? `, may cost ${moneyOf(costMax)}` : "";
-  return `${euros(spent)} for machines that are gone${most}${cap}${offer && offer.hourly.micros > 0 ? ` (${moneyOf(offer.hourly)} an hour)` : ""}`;
+  return `${euros(jobCostSoFar(detail, now))}${most}${cap}${offer && offer.hourly.micros > 0 ? ` (${moneyOf(offer.hourly)} an hour)` : ""}`;
 }
 
 function checkpointsOf({ checkpoints: [newest] }: GpuJobDetail, now: number): string {
   return newest ? `the newest ${spanOf(now - newest.at)} old, of machine ${newest.attempt}` : "none";
 }
 
-function attemptRow({ attempt, offer, state, why, startedAt, endedAt, createdAt, spent }: Attempt, now: number): string[] {
+function attemptRow(one: Attempt, now: number): string[] {
+  const { attempt, offer, state, why, startedAt, endedAt, createdAt } = one;
   const lived = startedAt === undefined ? "never there" : spanOf((endedAt ?? now) - createdAt);
   return [
     String(attempt),
     `${offer.provider} ${offer.type}${simulatedOf(offer)}`,
     why === undefined ? state : `${state} (${why})`,
     lived,
-    euros(spent),
+    euros(costSoFar(one, now)),
   ];
 }

@@ -1,6 +1,7 @@
 /** One piece of work, or one machine, as it is looked at closely. Amounts are micro-EUR. */
 import { v, type Infer } from "convex/values";
 import { vMachineFacts } from "./agent.ts";
+import { costOf } from "./budget.ts";
 import { vFailure, vMoney, vNeed, vOffer } from "./gpu.ts";
 import { vGpuJobView } from "./gpuJob.ts";
 import { vEndReason, vMachineState, vMachineView } from "./machine.ts";
@@ -19,8 +20,22 @@ const vAttempt = v.object({
   startedAt: v.optional(v.number()),
   endedAt: v.optional(v.number()),
   spent: v.number(),
+  /** Of the ledger while it may be there, whatever its vendor bills in; 0 once it is gone. */
+  hourly: v.number(),
 });
 export type Attempt = Infer<typeof vAttempt>;
+
+const unmade: ReadonlySet<Attempt["state"]> = new Set(["intended", "creating", "unknownOutcome"]);
+
+/** What a machine came to, or has come to by now, in micro-EUR by the ledger's price and rate: what is begun of a quantum counts whole. */
+export function costSoFar({ offer, state, spent, hourly, createdAt }: Attempt, now: number): number {
+  if (hourly === 0 || unmade.has(state)) return spent;
+  return costOf({ ...offer, hourly: { micros: hourly, currency: "EUR" } }, now - createdAt).micros;
+}
+
+/** Of all machines of a piece of work. */
+export const jobCostSoFar = ({ view, attempts }: Pick<GpuJobDetail, "view" | "attempts">, now: number): number =>
+  attempts.reduce((sum, one) => sum + costSoFar(one, now) - one.spent, view.spent);
 
 export const vGpuJobDetail = v.object({
   view: vGpuJobView,

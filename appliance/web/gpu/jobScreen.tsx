@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "convex/react";
 import { useState } from "react";
 import { api } from "../../../convex/_generated/api.js";
-import type { Attempt, GpuJobDetail } from "../../../convex/model/gpuDetail.ts";
+import { costSoFar, jobCostSoFar, type Attempt, type GpuJobDetail } from "../../../convex/model/gpuDetail.ts";
 import { isJobOver } from "../../../convex/model/gpuJob.ts";
 import { Empty } from "../components/empty.tsx";
 import { Icon } from "../components/icon.tsx";
@@ -98,7 +98,6 @@ function JobFacts({ detail }: { detail: GpuJobDetail }) {
   const { createdAt, startedAt, endedAt, offer, parkedUntil, reserved, spent } = view;
   const live = attempts.filter((one) => one.startedAt !== undefined && one.endedAt === undefined);
   const now = useNow(live.length > 0);
-  const running = live.reduce((all, one) => all + (one.offer.hourly.micros * Math.max(0, now - one.createdAt)) / 3_600_000, 0);
   const [newest] = checkpoints;
   return (
     <Facts
@@ -114,7 +113,7 @@ function JobFacts({ detail }: { detail: GpuJobDetail }) {
         { term: said.longest, value: said.minutes(number(Math.round(runMsMax / 6_000) / 10)) },
         {
           term: said.cost,
-          value: live.length > 0 ? said.soFar(money(spent + running), money(spent + reserved)) : money(spent),
+          value: live.length > 0 ? said.soFar(money(jobCostSoFar(detail, now)), money(spent + reserved)) : money(spent),
         },
         { term: said.mayCost, value: costMax && money(costMax.micros, costMax.currency) },
         {
@@ -164,18 +163,19 @@ function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
   const money = useMoney();
   const hardware = useHardware();
   const why = useWhy();
+  const now = useNow(attempts.some(({ hourly }) => hourly > 0));
   return (
     <section className="gpu-part" data-testid="gpu-attempts">
       <h2>{said.machinesOfJob}</h2>
       <ul className="rows">
         {attempts.map((one) => {
-          const { attempt, machineId, offer, state, why: reason, failure, createdAt, startedAt, endedAt, spent } = one;
+          const { attempt, machineId, offer, state, why: reason, failure, createdAt, startedAt, endedAt } = one;
           const facts = [
             hardware(offer),
             startedAt === undefined
               ? said.neverThere
               : said.fromTo(when(createdAt), endedAt === undefined ? undefined : when(endedAt)),
-            money(spent),
+            money(costSoFar(one, now)),
           ];
           const text = reason === undefined ? gpu.machineStates[state === "ready" ? "busy" : state] : said.reasons[reason];
           return (

@@ -167,8 +167,8 @@ test("one piece of work is shown with what it costs, why each machine went, and 
     },
     command: ["node", "train.mjs"],
     attempts: [
-      { ...machine, attempt: 1, state: "gone", why: "preempted", endedAt: at + 10_000, spent: 1_000 },
-      { ...machine, attempt: 2, state: "ready", spent: 0 },
+      { ...machine, attempt: 1, state: "gone", why: "preempted", endedAt: at + 10_000, spent: 1_000, hourly: 0 },
+      { ...machine, attempt: 2, state: "ready", spent: 0, hourly: 360_000 },
     ],
     checkpoints: [{ attempt: 1, seq: 4, at: at + 5_000 }],
     results: [],
@@ -179,7 +179,7 @@ test("one piece of work is shown with what it costs, why each machine went, and 
   for (const part of [
     /^train: running$/mu,
     /node train\.mjs/u,
-    /€0\.0010 for machines that are gone, at most €0\.30/u,
+    /€0\.0075 so far, at most €0\.30/u,
     /the newest \S+ \S+ old, of machine 1/u,
     /^1\s+local a container here \(simulated scenario\)\s+gone \(preempted\)\s+10 s\s+€0\.0010$/mu,
   ])
