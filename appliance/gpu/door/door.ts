@@ -9,7 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Beat, MachineFacts, Order, Shipped } from "../../../convex/model/agent.ts";
-import { NikaError, toNikaError, type Code } from "../../../convex/model/error.ts";
+import { httpStatuses, NikaError, toNikaError, type Code } from "../../../convex/model/error.ts";
 import type { Enrolled, Reply, Work } from "../agent/guest/wire.ts";
 import type { Pass, Passes } from "./passes.ts";
 import type { Shelf } from "./shelf.ts";
@@ -66,18 +66,8 @@ export type Door = {
 const prefix = "/nika/gpu/agent/";
 const jsonBytesMax = 8 << 20;
 const logBytesMax = 1 << 20;
-const statuses: Record<Code, number> = {
-  invalid: 400,
-  missing: 404,
-  conflict: 409,
-  denied: 401,
-  unreadable: 422,
-  full: 507,
-  cancelled: 410,
-  unavailable: 503,
-  timeout: 504,
-  bug: 500,
-};
+/** A machine whose work was given up reads 410 as: it is over. */
+const statuses: Readonly<Record<Code, number>> = { ...httpStatuses, cancelled: 410 };
 
 export function openGpuDoor({ passes, shelf, state, program, log }: DoorOptions): Door {
   const muted = new Set<string>();
