@@ -46,7 +46,7 @@ const sharedWithinShelf: Readonly<Record<string, readonly string[]>> = {
     // The command line looks at what holds, also while Nika is down.
     "appliance/docker/sandboxes.ts",
     // Models elsewhere are spoken to in one way, whether they look or write.
-    "appliance/vision/post.ts",
+    "appliance/vision/chat.ts",
     // Cron starts the command line, which then does what the appliance wrote down.
     "appliance/host/",
   ],

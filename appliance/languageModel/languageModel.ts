@@ -1,7 +1,7 @@
 import { isIP } from "node:net";
 import type { LanguageModel } from "../../functions/ports/languageModel.ts";
 import type { Secrets } from "../../functions/ports/secrets.ts";
-import { member, misunderstood, postJson } from "../vision/post.ts";
+import { chat } from "../vision/chat.ts";
 
 /** `url` ends before "/chat/completions": `http://127.0.0.1:11434/v1` is Ollama's. */
 export type LanguageModelConfig = { readonly url: string; readonly model: string; readonly apiKey: string | undefined };
@@ -26,32 +26,12 @@ export function openLanguageModel({ url, model, apiKey }: LanguageModelConfig): 
     label: `${model} at ${hostname}`,
     isHere: isLoopback(hostname),
     write: async ({ task, content, tokensMax }, signal) => {
-      const answer = await postJson({
-        service,
-        keyName: "NIKA_LLM_KEY",
-        url: `${url.replace(/\/$/u, "")}/chat/completions`,
-        headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
-        body: {
-          model,
-          messages: [
-            { role: "system", content: task },
-            { role: "user", content },
-          ],
-          // The likeliest words: asked again it says about the same.
-          temperature: 0,
-          seed: 1,
-          max_tokens: tokensMax,
-          stream: false,
-        },
-        signal,
-      });
-      const refusal = member(answer, "choices", 0, "message", "refusal");
-      const end = member(answer, "choices", 0, "finish_reason");
-      if (typeof refusal === "string" && refusal !== "") return { type: "refused", reason: refusal.slice(0, 200) };
-      if (end === "content_filter") return { type: "refused", reason: "content filter" };
-      const text = member(answer, "choices", 0, "message", "content");
-      if (typeof text !== "string") throw misunderstood(service);
-      return { type: "written", text, isCut: end === "length" };
+      const messages = [
+        { role: "system", content: task },
+        { role: "user", content },
+      ] as const;
+      const said = await chat({ service, keyName: "NIKA_LLM_KEY", url, model, apiKey, messages, tokensMax, signal });
+      return said.type === "refused" ? said : { ...said, type: "written" };
     },
   };
 }

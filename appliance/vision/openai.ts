@@ -1,5 +1,6 @@
 import type { VisionBlock, VisionModel } from "../../functions/ports/vision.ts";
-import { member, misunderstood, postJson, readingPrompt, unfenced } from "./post.ts";
+import { chat } from "./chat.ts";
+import { readingPrompt, unfenced } from "./post.ts";
 
 export type ModelOptions = { readonly url: string; readonly model: string; readonly apiKey: string | undefined };
 
@@ -21,22 +22,13 @@ export function openaiVision({ url, model, apiKey }: ModelOptions): VisionModel 
         { type: "image_url", image_url: { url: image } },
         { type: "text", text: prompt },
       ];
-      const answer = await postJson({
-        service,
-        url: `${url.replace(/\/$/u, "")}/chat/completions`,
-        headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
-        body: { model, messages: [{ role: "user", content }], temperature: 0, max_tokens: tokensMax, stream: false },
-        signal,
-      });
-      const refusal = member(answer, "choices", 0, "message", "refusal");
-      const end = member(answer, "choices", 0, "finish_reason");
-      if (typeof refusal === "string" && refusal !== "") return { type: "refused", reason: refusal.slice(0, 200) };
-      if (end === "content_filter") return { type: "refused", reason: "content filter" };
-      const text = member(answer, "choices", 0, "message", "content");
-      if (typeof text !== "string") throw misunderstood(service);
+      const messages = [{ role: "user", content }] as const;
+      const said = await chat({ service, url, model, apiKey, messages, tokensMax, signal });
+      if (said.type === "refused") return said;
+      const { text, isCut } = said;
       const blocks = groundedBlocks(text);
       const markdown = blocks.length > 0 ? blocks.map((block) => block.text).join("\n\n") : unfenced(withoutMarks(text));
-      return { type: "read", markdown, isCut: end === "length", ...(blocks.length > 0 && { blocks }) };
+      return { type: "read", markdown, isCut, ...(blocks.length > 0 && { blocks }) };
     },
   };
 }
