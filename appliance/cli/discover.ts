@@ -2,7 +2,7 @@
 import type { FunctionReturnType } from "convex/server";
 import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
-import type { InstallResult, InstallWish } from "../../convex/model/install.ts";
+import type { FoundServers, InstallResult, InstallWish, ServerInfo } from "../../convex/model/install.ts";
 import type { Warning } from "../../convex/model/lookalike.ts";
 import type { RegistryType } from "../../convex/model/registry.ts";
 import { seenOf } from "../../convex/model/serverView.ts";
@@ -17,23 +17,6 @@ import { countOf, oneLine, printable, spanOf, table, wrap } from "./text.ts";
 type JsonOption = { readonly json: boolean };
 type Signal = { readonly signal: AbortSignal };
 
-type Found = {
-  readonly source: string;
-  readonly name: string;
-  readonly title?: string;
-  readonly description: string;
-  readonly version: string;
-  readonly status: string;
-  readonly offer?: string;
-  readonly alias?: string;
-};
-type Searched = {
-  readonly servers: readonly Found[];
-  readonly problems: readonly { readonly source: string; readonly message: string }[];
-  readonly asked: readonly string[];
-  readonly isFirst: boolean;
-};
-
 export async function runMcpSearch(
   terminal: Terminal,
   client: Client,
@@ -45,7 +28,12 @@ export async function runMcpSearch(
     signal,
   }: JsonOption & Signal & { readonly words: string; readonly registry: string | undefined; readonly limit: number },
 ): Promise<void> {
-  const answer = await askMcp<Searched>(client, "search", { words, limit, ...(registry !== undefined && { registry }) }, signal);
+  const answer = await askMcp<FoundServers>(
+    client,
+    "search",
+    { words, limit, ...(registry !== undefined && { registry }) },
+    signal,
+  );
   if (json) return terminal.json(answer);
   if (answer.isFirst)
     note(
@@ -66,33 +54,6 @@ export async function runMcpSearch(
   for (const line of table(rows, { width: terminal.width, give: [4, 0] })) terminal.line(line);
   note(terminal, "See more with `nika mcp info NAME`.");
 }
-
-type Info = {
-  readonly source: string;
-  readonly entry: {
-    readonly name: string;
-    readonly title?: string;
-    readonly description: string;
-    readonly repository?: string;
-    readonly website?: string;
-  };
-  readonly alias: string;
-  readonly offer: { readonly type: string; readonly what: string; readonly version: string };
-  readonly inputs: readonly {
-    readonly name: string;
-    readonly description?: string;
-    readonly isRequired: boolean;
-    readonly isSecret: boolean;
-    readonly fallback?: string;
-    readonly choices?: readonly string[];
-    readonly secretName?: string;
-  }[];
-  readonly warnings: readonly Warning[];
-  readonly publisher?: string;
-  readonly signature?: string;
-  readonly publishedAt?: number;
-  readonly installed?: string;
-};
 
 /** `name@version`; a scope begins with an `@` too. */
 export function splitVersion(text: string): { readonly name: string; readonly version?: string } {
@@ -120,13 +81,13 @@ export async function runMcpInfo(
   client: Client,
   { json, signal, ...named }: JsonOption & Signal & Named,
 ): Promise<void> {
-  const info = await askMcp<Info>(client, "info", wishOf(named), signal);
+  const info = await askMcp<ServerInfo>(client, "info", wishOf(named), signal);
   if (json) return terminal.json(info);
   showInfo(terminal, info);
   note(terminal, `Install it with \`nika mcp install ${named.name}\`; it would be "${info.alias}" here.`);
 }
 
-const signatures: Readonly<Record<string, string>> = {
+const signatures: Readonly<Record<NonNullable<ServerInfo["signature"]>, string>> = {
   verified: "signed by its registry, verified",
   absent: "not signed, although its registry signs",
   notOffered: "its registry offers no signatures",
@@ -134,7 +95,7 @@ const signatures: Readonly<Record<string, string>> = {
 
 function showInfo(
   terminal: Terminal,
-  { source, entry, offer, inputs, warnings, publisher, signature, publishedAt, installed }: Info,
+  { source, entry, offer, inputs, warnings, publisher, signature, publishedAt, installed }: ServerInfo,
 ): void {
   const { name, title, description, repository, website } = entry;
   terminal.line(`${terminal.style("bold", oneLine(title ?? name))} ${oneLine(offer.version)} · ${source}`);
@@ -146,7 +107,7 @@ function showInfo(
       "published",
       [publisher, publishedAt === undefined ? undefined : `${spanOf(Date.now() - publishedAt)} ago`].filter(Boolean).join(", "),
     ],
-    ["signature", signatures[signature ?? ""] ?? ""],
+    ["signature", signature === undefined ? "" : signatures[signature]],
     ["code", repository ?? ""],
     ["more", website ?? ""],
     ["installed", installed ?? ""],
@@ -188,7 +149,7 @@ export type InstallOptions = JsonOption &
 export async function runMcpInstall(terminal: Terminal, client: Client, options: InstallOptions): Promise<void> {
   const { json, signal, despiteWarnings, approves } = options;
   const named = wishOf(options);
-  const info = await askMcp<Info>(client, "info", named, signal);
+  const info = await askMcp<ServerInfo>(client, "info", named, signal);
   if (!json) showInfo(terminal, info);
   const grave = info.warnings.filter(({ isGrave }) => isGrave);
   if (grave.length > 0 && !despiteWarnings)

@@ -1,6 +1,8 @@
 /** Installing a server: what the owner wishes, how far it is, and what came of it. */
 import { v, type Infer } from "convex/values";
+import type { Entry, Input } from "./entry.ts";
 import { vFailure } from "./job.ts";
+import type { Warning } from "./lookalike.ts";
 
 /** In their order. */
 export const installSteps = ["look", "fetch", "verify", "try", "place", "done"] as const;
@@ -70,6 +72,42 @@ export const vInstallView = v.object({
   jobId: v.id("jobs"),
 });
 export type InstallView = Infer<typeof vInstallView>;
+
+/** A server as a list shows it. */
+export type FoundServer = Pick<Entry, "name" | "title" | "description" | "version" | "status" | "repository" | "website"> & {
+  readonly source: string;
+  /** How it would be had; absent when Nika cannot have it. */
+  readonly offer?: string;
+  /** What it is called here, when it is installed. */
+  readonly alias?: string;
+};
+
+/** What a search in registries gives. */
+export type FoundServers = {
+  readonly servers: readonly FoundServer[];
+  /** Registries that did not answer, and why; the others' answers stand all the same. */
+  readonly problems: readonly { readonly source: string; readonly message: string }[];
+  readonly asked: readonly string[];
+  /** Nobody was ever asked before: the official registry was turned on for it. */
+  readonly isFirst: boolean;
+};
+
+/** What is known of a server before anything of it is fetched. */
+export type ServerInfo = {
+  readonly source: string;
+  readonly entry: Entry;
+  readonly alias: string;
+  readonly offer: { readonly type: "package" | "remote"; readonly what: string; readonly version: string };
+  readonly inputs: readonly (Input & { readonly secretName?: string })[];
+  readonly warnings: readonly Warning[];
+  readonly publisher?: string;
+  readonly signature?: "verified" | "absent" | "notOffered";
+  readonly hasProvenance?: boolean;
+  /** In milliseconds since 1970. */
+  readonly publishedAt?: number;
+  /** The version that is installed here. */
+  readonly installed?: string;
+};
 
 /** Older ones are forgotten. */
 export const installsKept = 20;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { internal } from "../../../convex/_generated/api.js";
 import { NikaError } from "../../../convex/model/error.ts";
 import { pickOffer, type Entry } from "../../../convex/model/entry.ts";
+import type { FoundServer, FoundServers } from "../../../convex/model/install.ts";
 import type { Servers } from "../../../functions/ports/servers.ts";
 import type { Secrets } from "../../../functions/ports/secrets.ts";
 import type { State } from "../../../functions/ports/state.ts";
@@ -32,15 +33,6 @@ export type DiscoverOptions = {
   readonly ground: Ground;
   readonly log: (line: string) => void;
   readonly now: () => number;
-};
-
-/** A server as a list shows it. */
-export type FoundServer = Pick<Entry, "name" | "title" | "description" | "version" | "status" | "repository" | "website"> & {
-  readonly source: string;
-  /** How it would be had; absent when Nika cannot have it. */
-  readonly offer?: string;
-  /** What it is called here, when it is installed. */
-  readonly alias?: string;
 };
 
 export type Discover = {
@@ -107,7 +99,7 @@ export function openDiscover(options: DiscoverOptions): Discover {
     return value;
   };
 
-  async function search(body: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<object> {
+  async function search(body: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<FoundServers> {
     const limit = body["limit"] === undefined ? 20 : Number(body["limit"]);
     if (!Number.isInteger(limit) || limit < 1 || limit > limitMax)
       throw new NikaError("invalid", `The limit is a number from 1 to ${limitMax}.`);

@@ -12,10 +12,9 @@ import {
   pickOffer,
   secretNameOf,
   type Entry,
-  type Input,
   type Offer,
 } from "../../../convex/model/entry.ts";
-import type { InstallResult, InstallStep, InstallWish } from "../../../convex/model/install.ts";
+import type { InstallResult, InstallStep, InstallWish, ServerInfo } from "../../../convex/model/install.ts";
 import type { Warning } from "../../../convex/model/lookalike.ts";
 import { aliasCharsMax, toAlias, type ServerConfig } from "../../../convex/model/server.ts";
 import { lint } from "../../../convex/model/tool.ts";
@@ -67,24 +66,8 @@ export type InstallerOptions = {
 };
 
 type Named = Pick<InstallWish, "name" | "version" | "registry" | "alias" | "offer">;
-/** What is known of a server before anything of it is fetched. */
-export type Info = {
-  readonly source: string;
-  readonly entry: Entry;
-  readonly alias: string;
-  readonly offer: { readonly type: "package" | "remote"; readonly what: string; readonly version: string };
-  readonly inputs: readonly (Input & { readonly secretName?: string })[];
-  readonly warnings: readonly Warning[];
-  readonly publisher?: string;
-  readonly signature?: string;
-  readonly hasProvenance?: boolean;
-  readonly publishedAt?: number;
-  /** The version that is installed here. */
-  readonly installed?: string;
-};
-
 export type Installer = {
-  info(wish: Named, signal: AbortSignal): Promise<Info>;
+  info(wish: Named, signal: AbortSignal): Promise<ServerInfo>;
   install(
     wish: InstallWish,
     told: { readonly signal: AbortSignal; readonly step: (step: InstallStep, note: string) => void },

@@ -2,8 +2,8 @@ import { useMutation, useQuery } from "convex/react";
 import { useEffect, useId, useState, type FormEvent } from "react";
 import { api } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
-import { installSteps, type InstallResult, type InstallView } from "../../../convex/model/install.ts";
-import type { Warning } from "../../../convex/model/lookalike.ts";
+import { installSteps, type InstallResult, type InstallView, type ServerInfo } from "../../../convex/model/install.ts";
+import type { Input } from "../../../convex/model/entry.ts";
 import { useAttempt } from "../components/notice.tsx";
 import { ProgressBar } from "../components/progressBar.tsx";
 import { Sheet } from "../components/sheet.tsx";
@@ -13,27 +13,6 @@ import { askAppliance } from "../session/requests.ts";
 
 /** What the owner pressed on. */
 export type Chosen = { readonly name: string; readonly registry?: string };
-
-type Input = {
-  readonly name: string;
-  readonly description?: string;
-  readonly isRequired: boolean;
-  readonly isSecret: boolean;
-  readonly fallback?: string;
-  readonly choices?: readonly string[];
-};
-type Info = {
-  readonly source: string;
-  readonly entry: { readonly name: string; readonly title?: string; readonly description: string; readonly repository?: string };
-  readonly alias: string;
-  readonly offer: { readonly type: "package" | "remote"; readonly what: string; readonly version: string };
-  readonly inputs: readonly Input[];
-  readonly warnings: readonly Warning[];
-  readonly publisher?: string;
-  readonly signature?: "verified" | "absent" | "notOffered";
-  readonly publishedAt?: number;
-  readonly installed?: string;
-};
 
 /** Looks at one server, asks for what it needs, installs it, and says what came of it. */
 export function InstallSheet({ chosen, onClose }: { chosen: Chosen | undefined; onClose: () => void }) {
@@ -49,13 +28,13 @@ type BodyProps = { readonly chosen: Chosen; readonly title: string; readonly onC
 
 function Body({ chosen, title, onClose }: BodyProps) {
   const { words, language } = useSpeech();
-  const [info, setInfo] = useState<Info>();
+  const [info, setInfo] = useState<ServerInfo>();
   const [failed, setFailed] = useState<unknown>();
   const [id, setId] = useState<Id<"installs">>();
   const install = useQuery(api.installs.get, id === undefined ? "skip" : { id });
   useEffect(() => {
     const gone = new AbortController();
-    askAppliance<Info>("POST", "/nika/mcp/info", { body: chosen, signal: gone.signal }).then(setInfo, (error: unknown) => {
+    askAppliance<ServerInfo>("POST", "/nika/mcp/info", { body: chosen, signal: gone.signal }).then(setInfo, (error: unknown) => {
       if (!gone.signal.aborted) setFailed(error ?? "unknown");
     });
     return () => gone.abort();
@@ -76,7 +55,7 @@ function Body({ chosen, title, onClose }: BodyProps) {
   );
 }
 
-function Offer({ info, chosen, onBegun }: { info: Info; chosen: Chosen; onBegun: (id: Id<"installs">) => void }) {
+function Offer({ info, chosen, onBegun }: { info: ServerInfo; chosen: Chosen; onBegun: (id: Id<"installs">) => void }) {
   const { words, when } = useSpeech();
   const { shelf } = words;
   const begin = useMutation(api.installs.begin);

@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "convex/react";
 import { memo, useId, useState, type FormEvent } from "react";
 import { api } from "../../../convex/_generated/api.js";
-import { installSteps, type InstallView } from "../../../convex/model/install.ts";
+import { installSteps, type FoundServers, type InstallView } from "../../../convex/model/install.ts";
 import type { RegistryView } from "../../../convex/model/registry.ts";
 import { Icon } from "../components/icon.tsx";
 import { useAttempt } from "../components/notice.tsx";
@@ -11,22 +11,6 @@ import { sentenceOf } from "../language/sentence.ts";
 import { askAppliance } from "../session/requests.ts";
 import { InstallSheet, type Chosen } from "./installSheet.tsx";
 
-type Found = {
-  readonly source: string;
-  readonly name: string;
-  readonly title?: string;
-  readonly description: string;
-  readonly version: string;
-  readonly status: string;
-  readonly offer?: string;
-  readonly alias?: string;
-};
-type Searched = {
-  readonly servers: readonly Found[];
-  readonly problems: readonly { readonly source: string; readonly message: string }[];
-  readonly asked: readonly string[];
-};
-
 const limit = 30;
 
 /** Servers of others: found in registries, looked at, installed. Nobody is asked anything before the owner searches. */
@@ -34,7 +18,7 @@ export function Shelf() {
   const { shelf } = useSpeech().words;
   const attempt = useAttempt();
   const field = useId();
-  const [searched, setSearched] = useState<Searched>();
+  const [searched, setSearched] = useState<FoundServers>();
   const [isAsking, setAsking] = useState(false);
   const [chosen, setChosen] = useState<Chosen>();
   const search = (event: FormEvent<HTMLFormElement>): void => {
@@ -44,7 +28,7 @@ export function Shelf() {
     setAsking(true);
     attempt(async () => {
       try {
-        setSearched(await askAppliance<Searched>("POST", "/nika/mcp/search", { body: { words, limit } }));
+        setSearched(await askAppliance<FoundServers>("POST", "/nika/mcp/search", { body: { words, limit } }));
       } finally {
         setAsking(false);
       }
@@ -75,7 +59,7 @@ export function Shelf() {
   );
 }
 
-function Results({ searched, onChoose }: { searched: Searched; onChoose: (chosen: Chosen) => void }) {
+function Results({ searched, onChoose }: { searched: FoundServers; onChoose: (chosen: Chosen) => void }) {
   const { shelf } = useSpeech().words;
   const { servers, problems, asked } = searched;
   return (
