@@ -3,6 +3,7 @@ import { v } from "convex/values";
 import type { Doc } from "./_generated/dataModel.js";
 import { toView as toJobView } from "./gpuJobs.ts";
 import { toView as toMachineView } from "./machines.ts";
+import { shownState } from "./model/machine.ts";
 import { vGpuJobDetail, vMachineDetail, type Attempt } from "./model/gpuDetail.ts";
 import { ownerQuery } from "./turn/guard.ts";
 
@@ -44,15 +45,15 @@ export const job = ownerQuery({
   },
 });
 
-function toAttempt({ _id, name, epoch, offer, life, createdAt, counted }: Doc<"machines">): Attempt {
-  const { state, why, failure, bootedAt } = life;
+function toAttempt({ _id, name, epoch, owner, offer, life, createdAt, counted }: Doc<"machines">): Attempt {
+  const { why, failure, bootedAt } = life;
   const endedAt = life.endingAt ?? life.goneAt;
   return {
     attempt: epoch,
     machineId: _id,
     name,
     offer,
-    state,
+    state: shownState({ state: life.state, owner }),
     ...(why && { why }),
     ...(failure && { failure }),
     createdAt,

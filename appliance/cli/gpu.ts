@@ -8,7 +8,8 @@ import { api } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Offer, ProviderId } from "../../convex/model/gpu.ts";
 import { isJobOver, type GpuJobView, type QuoteView } from "../../convex/model/gpuJob.ts";
-import type { MachineView } from "../../convex/model/machine.ts";
+import { shownState, type MachineView } from "../../convex/model/machine.ts";
+import { machineText } from "../../convex/model/machineWords.ts";
 import type { Swept } from "../../functions/machines/sweep.ts";
 import type { Client } from "./client.ts";
 import { confirmed } from "./confirm.ts";
@@ -326,13 +327,16 @@ const jobRow = ({ id, state, label, spent, offer, logBytes }: GpuJobView): strin
   offer ? `${offer.provider} ${offer.gpu?.isSimulated === true ? "(simulated GPU) " : ""}${offer.type}${simulatedOf(offer)}` : "",
   sizeOf(logBytes),
 ];
-const machineRow = ({ name, provider, offer, state, why }: MachineView): string[] => [
-  name,
-  `${provider} ${offer.type}${simulatedOf(offer)}`,
-  hardwareOf(offer),
-  `${moneyOf(offer.hourly)}/h`,
-  why === undefined ? state : `${state} (${why})`,
-];
+const machineRow = (machine: MachineView): string[] => {
+  const { name, provider, offer, why } = machine;
+  return [
+    name,
+    `${provider} ${offer.type}${simulatedOf(offer)}`,
+    hardwareOf(offer),
+    `${moneyOf(offer.hourly)}/h`,
+    machineText(shownState(machine), why),
+  ];
+};
 
 export async function runGpuCancel(
   terminal: Terminal,

@@ -3,6 +3,7 @@ import { api } from "../../convex/_generated/api.js";
 import type { Offer } from "../../convex/model/gpu.ts";
 import { costSoFar, jobCostSoFar, type Attempt, type GpuJobDetail } from "../../convex/model/gpuDetail.ts";
 import { isJobOver } from "../../convex/model/gpuJob.ts";
+import { machineText } from "../../convex/model/machineWords.ts";
 import type { Client } from "./client.ts";
 import { euros, hardwareOf, moneyOf, noSuchJob, simulatedOf, stateWords } from "./gpu.ts";
 import type { Terminal } from "./terminal.ts";
@@ -67,7 +68,7 @@ function attemptRow(one: Attempt, now: number): string[] {
   return [
     String(attempt),
     `${offer.provider} ${offer.type}${simulatedOf(offer)}`,
-    why === undefined ? state : `${state} (${why})`,
+    machineText(state, why),
     lived,
     euros(costSoFar(one, now)),
   ];

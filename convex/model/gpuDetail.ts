@@ -12,6 +12,7 @@ const vAttempt = v.object({
   machineId: v.id("machines"),
   name: v.string(),
   offer: vOffer,
+  /** As people are told it. */
   state: vMachineState,
   why: v.optional(vEndReason),
   failure: v.optional(vFailure),

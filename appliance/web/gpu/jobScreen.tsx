@@ -177,7 +177,7 @@ function Attempts({ attempts }: { attempts: readonly Attempt[] }) {
               : said.fromTo(when(createdAt), endedAt === undefined ? undefined : when(endedAt)),
             money(costSoFar(one, now)),
           ];
-          const text = reason === undefined ? gpu.machineStates[state === "ready" ? "busy" : state] : said.reasons[reason];
+          const text = reason === undefined ? gpu.machineStates[state] : said.reasons[reason];
           return (
             <li key={machineId} className="row gpu-machine gpu-to">
               <a className="row-name" href={toGpuHref({ type: "machine", id: machineId })}>

@@ -1,5 +1,6 @@
 /** Every sentence of the page, in English. The shape is the contract: language/fr.ts must say all of it. */
 import { problemMessages } from "../../../convex/model/document.ts";
+import { reasonText, stateText } from "../../../convex/model/machineWords.ts";
 import type { Pressure } from "../../../convex/model/appliance.ts";
 import { formatCount, formatNumber, formatPercent, formatSpan } from "./format.ts";
 
@@ -585,26 +586,7 @@ export const en = {
       progress: (asked: number, clean: number) =>
         `Its end was asked for ${asked === 1 ? "once" : `${asked} times`}; seen without it: ${clean} of 2 times.`,
     },
-    reasons: {
-      finished: "its work was done",
-      cancelled: "it was cancelled",
-      failed: "its work failed",
-      createFailed: "it could not be had",
-      neverMade: "it was never made",
-      bootTimeout: "it did not dial in in time",
-      unfit: "it was not what was asked for",
-      silent: "it was not heard any more",
-      deadline: "its time was up",
-      budget: "it would have cost more than it may",
-      idle: "it had nothing to do",
-      preempted: "it was taken away",
-      disappeared: "it disappeared",
-      stopped: "it stopped by itself",
-      twin: "it was there twice",
-      stray: "nobody knew of it",
-      reappeared: "it showed up again",
-      panic: "all machines were ended",
-    },
+    reasons: reasonText,
     problems: {
       noMachine: "No machine that will do is to be had now.",
       capped: "It would cost more than it may now. “nika gpu spend” says what may be spent.",
@@ -691,20 +673,7 @@ export const en = {
       budgetStopped: "Would cost more than it may",
       deadlineMissed: "Too late",
     },
-    machineStates: {
-      intended: "Written down",
-      creating: "Asked for",
-      unknownOutcome: "Nobody knows whether it exists",
-      booting: "Starts",
-      ready: "Ready",
-      busy: "Works",
-      draining: "Ends its work",
-      ending: "Is being ended",
-      verifying: "Is said to be gone",
-      quarantined: "Found, and looked at",
-      leakSuspect: "Should be gone",
-      gone: "Gone",
-    },
+    machineStates: stateText,
     lookedThrough: (moment: string, count: string) => `looked through ${moment}, ${count} of ours`,
     proven: (moment: string) => `proven ${moment}`,
     notProven: (moment: string) => `not proven ${moment}`,

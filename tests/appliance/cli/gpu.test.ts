@@ -6,11 +6,20 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { getFunctionName, type FunctionReference } from "convex/server";
 import type { Client } from "../../../appliance/cli/client.ts";
-import { runGpuCancel, runGpuFetch, runGpuPanic, runGpuQuote, runGpuRun, runGpuSpend } from "../../../appliance/cli/gpu.ts";
+import {
+  runGpuCancel,
+  runGpuFetch,
+  runGpuList,
+  runGpuPanic,
+  runGpuQuote,
+  runGpuRun,
+  runGpuSpend,
+} from "../../../appliance/cli/gpu.ts";
 import { runGpuBills } from "../../../appliance/cli/gpuBills.ts";
 import { runGpuOffers } from "../../../appliance/cli/gpuOffers.ts";
 import { runGpuShow } from "../../../appliance/cli/gpuShow.ts";
 import { runGpuConnect, whyNothingIsRented } from "../../../appliance/cli/gpuConnect.ts";
+import { en } from "../../../appliance/web/language/en.ts";
 import type { Terminal } from "../../../appliance/cli/terminal.ts";
 import type { Offer } from "../../../convex/model/gpu.ts";
 import type { QuoteView } from "../../../convex/model/gpuJob.ts";
@@ -25,11 +34,12 @@ type Replies = {
   readonly posts?: Readonly<Record<string, unknown>>;
   readonly query?: unknown;
   readonly bills?: unknown;
+  readonly machines?: unknown;
   readonly mutation?: unknown;
 };
 
 /** What the appliance would be told, and what the owner is told. */
-function open({ posts = {}, query, bills = { reads: [], rows: [] }, mutation }: Replies) {
+function open({ posts = {}, query, bills = { reads: [], rows: [] }, machines, mutation }: Replies) {
   const lines: string[] = [];
   const asked: unknown[] = [];
   const terminal = {
@@ -46,7 +56,10 @@ function open({ posts = {}, query, bills = { reads: [], rows: [] }, mutation }: 
       return posts[path.split("/").at(-1) ?? ""];
     },
     http: async () => ({
-      query: async (name: FunctionReference<"query">) => (getFunctionName(name).startsWith("gpuBills:") ? bills : query),
+      query: async (name: FunctionReference<"query">) => {
+        const [file] = getFunctionName(name).split(":");
+        return file === "gpuBills" ? bills : file === "machines" ? machines : query;
+      },
       mutation: async (_name: unknown, args: unknown) => {
         asked.push(args);
         return mutation;
@@ -168,7 +181,7 @@ test("one piece of work is shown with what it costs, why each machine went, and 
     command: ["node", "train.mjs"],
     attempts: [
       { ...machine, attempt: 1, state: "gone", why: "preempted", endedAt: at + 10_000, spent: 1_000, hourly: 0 },
-      { ...machine, attempt: 2, state: "ready", spent: 0, hourly: 360_000 },
+      { ...machine, attempt: 2, state: "busy", spent: 0, hourly: 360_000 },
     ],
     checkpoints: [{ attempt: 1, seq: 4, at: at + 5_000 }],
     results: [],
@@ -181,10 +194,27 @@ test("one piece of work is shown with what it costs, why each machine went, and 
     /node train\.mjs/u,
     /€0\.0075 so far, at most €0\.30/u,
     /the newest \S+ \S+ old, of machine 1/u,
-    /^1\s+local a container here \(simulated scenario\)\s+gone \(preempted\)\s+10 s\s+€0\.0010$/mu,
+    /^1\s+local a container here \(simulated scenario\)\s+Gone: it was taken away\s+10 s\s+€0\.0010$/mu,
   ])
     assert.match(text, part);
   await assert.rejects(runGpuShow(terminal, open({ query: null }).client, { job: "x", json: false }), { code: "missing" });
+});
+
+test("a machine's state is told in the page's words: one that was made for a job works from when it dialled in", async () => {
+  const machine = { name: "m", provider: "local", offer, owner: { type: "gpuJob" } };
+  const machines = [
+    { ...machine, state: "ready" },
+    { ...machine, state: "ready", owner: { type: "lane" } },
+    { ...machine, state: "gone", why: "preempted" },
+  ];
+  const { terminal, client, lines } = open({ query: [], machines });
+  await runGpuList(terminal, client, { limit: 5, json: false });
+  const told = lines.filter((line) => line !== "").map((line) => line.split(/\s{2,}|\t/u).at(-1));
+  assert.deepEqual(told, [
+    en.gpu.machineStates.busy,
+    en.gpu.machineStates.ready,
+    `${en.gpu.machineStates.gone}: it was taken away`,
+  ]);
 });
 
 test("one machine is not told of as several", async () => {
