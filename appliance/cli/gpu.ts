@@ -405,7 +405,7 @@ export async function runGpuSpend(
   { caps, json }: { readonly caps: CapFlags & { json?: true }; readonly json: boolean },
 ): Promise<void> {
   const http = await client.http();
-  const { day, month, job, agent, hour, providerDay } = caps;
+  const { day, month, job, agent, hour, providerDay, rate } = caps;
   const ofProviders = Object.entries(providerDay ?? {}) as [ProviderId, number | "none"][];
   const uncapped = ofProviders.flatMap(([name, value]) => (value === "none" ? [name] : []));
   const capped = ofProviders.flatMap(([name, value]) => (value === "none" ? [] : [[name, value] as const]));
@@ -423,6 +423,7 @@ export async function runGpuSpend(
   );
   if (Object.keys(changes).length > 0 || uncapped.length > 0)
     await http.mutation(api.gpuSpend.setCaps, { caps: changes, ...(uncapped.length > 0 && { uncapped }) });
+  if (rate !== undefined) await http.mutation(api.gpuSpend.setRate, { usdPerEur: rate });
   const spend = await http.query(api.gpuSpend.get, { now: Date.now() });
   if (json) return terminal.json(spend);
   const { hourly, reserved, spentToday, orphanWorst, spentMonth, machines, suspects, caps: limits, warnings, stoppedAt } = spend;
@@ -434,6 +435,11 @@ export async function runGpuSpend(
   );
   for (const [name, value] of Object.entries(limits.providerDay ?? {}))
     terminal.line(`At ${name}: at most ${euros(value)} a day.`);
+  terminal.line(
+    spend.rateAt === undefined
+      ? "Dollars count as euros until `--rate` says what a euro is worth."
+      : `A euro counts as ${moneyOf({ micros: spend.usdPerEur * micros, currency: "USD" })}, as you said.`,
+  );
   for (const warning of warnings) terminal.line(oneLine(warning));
   await tellBills(terminal, http);
   if (suspects > 0) terminal.line(terminal.style("red", `${suspects} machines should be gone and may still cost money.`));

@@ -23,6 +23,8 @@ export type CapFlags = {
   readonly agent?: number;
   readonly hour?: number;
   readonly providerDay?: ProviderDay;
+  /** Dollars that a euro is worth. */
+  readonly rate?: number;
 };
 export type ConnectFlags = {
   readonly credentialsFile?: string;

@@ -156,6 +156,11 @@ export function addGpuCommands(program: Command, context: Context): void {
       "at most so many euros a day at that provider, or none; may be repeated",
       providerAmount,
     )
+    .option(
+      "--rate <dollars>",
+      "what a euro is worth: by it what is billed in dollars counts (until set, a dollar counts as a euro)",
+      positive,
+    )
     .addOption(jsonFlag())
     .action(async (flags: CapFlags, command: Command) => {
       const { runGpuSpend } = await import("./gpu.ts");

@@ -300,16 +300,35 @@ test("caps are set in euros and told in words", async () => {
   const only = { agent: 1.5, providerDay: { runpod: 3, aws: "none" } } as const;
   await runGpuSpend(terminal, client, { caps: only, json: false });
   assert.deepEqual(asked, [{ caps: { agentDay: 1_500_000, providerDay: { runpod: 3_000_000 } }, uncapped: ["aws"] }]);
-  assert.match(lines[5] ?? "", /^Bill: runpod billed 9\.30 USD for 2026-11-21; 3\.10 USD is known here\. Something may run/u);
-  assert.match(lines[6] ?? "", /Contabo's API tells no invoices/u);
-  assert.match(lines[7] ?? "", /pod-1 \(6\.20 USD\)/u);
-  assert.equal(lines[8], "`nika gpu bills --seen runpod` says that you saw it.");
+  assert.equal(lines[5], "Dollars count as euros until `--rate` says what a euro is worth.");
+  assert.match(lines[6] ?? "", /^Bill: runpod billed 9\.30 USD for 2026-11-21; 3\.10 USD is known here\. Something may run/u);
+  assert.match(lines[7] ?? "", /Contabo's API tells no invoices/u);
+  assert.match(lines[8] ?? "", /pod-1 \(6\.20 USD\)/u);
+  assert.equal(lines[9], "`nika gpu bills --seen runpod` says that you saw it.");
   assert.equal(lines[4], "At runpod: at most €3.00 a day.");
   assert.equal(lines[0], "Now: €0.00 an hour, for 1 machine.");
   assert.equal(
     lines[3],
     "May be spent at most: €5.00 a day, €100.00 a month, €10.00 for a job, €1.50 a day by agents, €10.00 an hour for all machines together.",
   );
+});
+
+test("what a euro is worth is said by the owner, and told", async () => {
+  const spend = {
+    hourly: 0,
+    reserved: 0,
+    spentToday: 0,
+    spentMonth: 0,
+    orphanWorst: 0,
+    machines: 0,
+    suspects: 0,
+    caps: {},
+    warnings: [],
+  };
+  const { terminal, client, lines, asked } = open({ query: { ...spend, usdPerEur: 1.08, rateAt: at } });
+  await runGpuSpend(terminal, client, { caps: { rate: 1.08 }, json: false });
+  assert.deepEqual(asked, [{ usdPerEur: 1.08 }]);
+  assert.ok(lines.includes("A euro counts as $1.08, as you said."), lines.join("\n"));
 });
 
 test("an account that is not in order is kept, told of, and not put to a paid test", async () => {
