@@ -46,9 +46,6 @@ const rentedMake = "x64";
  */
 const startScript = `set -e
 F=$(cd ../.. && pwd)
-mkdir -p nika
-tar -xzf ${archiveName} -C nika
-rm -f ${archiveName}
 N=$F/node
 if [ "$2" = rented ] && ! "$N" -v >/dev/null 2>&1; then
   D=$(sed -n 's|^.* \\(/[^ ]*\\)/libc[.-][^/]*$|\\1|p' /proc/self/maps | head -n 1)
@@ -57,6 +54,9 @@ if [ "$2" = rented ] && ! "$N" -v >/dev/null 2>&1; then
   done
 fi
 "$N" -v >/dev/null || { echo "The libraries of this system do not run Nika's Node; choose a newer system."; exit 1; }
+mkdir -p nika
+"$N" -e 'process.stdin.pipe(require("node:zlib").createZstdDecompress()).pipe(process.stdout)' < ${archiveName} | tar -xf - -C nika
+rm -f ${archiveName}
 exec "$N" nika/appliance/cli/nika.ts worker --join "$1"`;
 
 export function machineWorkers({ state, ownUrl, vault, reach, parcel }: MachineWorkersOptions): MachineWorkers {

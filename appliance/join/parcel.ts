@@ -3,12 +3,15 @@
  * the worker's own files name, with what they need; machine code is of this machine's make, so a machine of another one cannot use it. The same
  * installation always gives the same bytes.
  */
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { createWriteStream, existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { extname, join, posix } from "node:path";
-import { promisify } from "node:util";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createZstdCompress } from "node:zlib";
 import { NikaError } from "../../convex/model/error.ts";
 
 export type NikaParcelOptions = {
@@ -17,11 +20,11 @@ export type NikaParcelOptions = {
   readonly cacheDir: string;
 };
 
-export const archiveName = "nika.tgz";
+/** Zstandard: a third of gzip's time, and a tenth less of it. Who unpacks it has our Node. */
+export const archiveName = "nika.tar.zst";
 
-const run = promisify(execFile);
 /** Raised when the same installation is packed otherwise. */
-const layout = 1;
+const layout = 2;
 const sources = ["appliance", "convex", "functions", "ml"];
 /** The page is no part of a worker. */
 const leftOut = "appliance/web/";
@@ -38,7 +41,7 @@ const lazyImports = /(?:import\(|new URL\()\s*"([^"]+\.[cm]?[jt]s)"/gu;
 type Lock = { readonly packages: Readonly<Record<string, Locked>> };
 type Locked = Readonly<Partial<Record<"dependencies" | "optionalDependencies" | "peerDependencies", Record<string, string>>>>;
 
-/** A folder that holds the archive and nothing else, made once for each version. Fails with `unavailable` without tar and gzip. */
+/** A folder that holds the archive and nothing else, made once for each version. Fails with `unavailable` without tar. */
 export async function packNika({ rootDir, cacheDir }: NikaParcelOptions): Promise<string> {
   const files = await sourceFiles(rootDir);
   const lockText = await readFile(join(rootDir, "package-lock.json"), "utf8");
@@ -62,29 +65,23 @@ export async function packNika({ rootDir, cacheDir }: NikaParcelOptions): Promis
 }
 
 async function archive(rootDir: string, files: readonly string[], into: string): Promise<void> {
-  const list = `${into}.list`;
-  await writeFile(list, files.toSorted().join("\0"));
   const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX", "--format=gnu"];
-  const args = [
-    "-I",
-    "gzip -n -3",
-    "-cf",
-    join(into, archiveName),
-    ...same,
-    "-C",
-    rootDir,
-    "--null",
-    "--no-recursion",
-    "-T",
-    list,
-  ];
-  // Nobody waits for it; it is half a minute of a processor's time.
-  await run("nice", ["-n", "10", "tar", ...args]).catch((cause: unknown) => {
-    throw new NikaError("unavailable", "Nika could not be packed for a machine elsewhere; tar and gzip have to be here.", {
-      cause,
-    });
-  });
-  await rm(list);
+  const args = ["-cf", "-", ...same, "-C", rootDir, "--null", "--no-recursion", "-T", "-"];
+  // Not polite to others: who is to be helped by the machine waits for it, and it takes seconds.
+  const tar = spawn("tar", args, { stdio: ["pipe", "pipe", "ignore"] });
+  const ended = once(tar, "close") as Promise<[code: number | null]>;
+  const compress = createZstdCompress({ chunkSize: 1 << 20 });
+  try {
+    const [[code]] = await Promise.all([
+      ended,
+      pipeline(Readable.from([files.toSorted().join("\0")]), tar.stdin),
+      pipeline(tar.stdout, compress, createWriteStream(join(into, archiveName), { mode: 0o600 })),
+    ]);
+    if (code !== 0) throw new Error(`tar ended with ${code}`);
+  } catch (cause) {
+    tar.kill();
+    throw new NikaError("unavailable", "Nika could not be packed for a machine elsewhere; tar has to be here.", { cause });
+  }
 }
 
 async function sourceFiles(rootDir: string): Promise<string[]> {

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
+import { zstdDecompressSync } from "node:zlib";
 import { archiveName, packNika } from "../../../appliance/join/parcel.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nikaParcel"));
@@ -60,9 +61,8 @@ function installation(name: string): string {
 test("what is packed is what a worker loads, of this make of machine; the same installation gives the same bytes, another one another parcel", async () => {
   const one = installation("one");
   const dir = await packNika({ rootDir: one, cacheDir: join(root, "cacheOne") });
-  const listed = execFileSync("tar", ["-tzf", join(dir, archiveName)], { encoding: "utf8" })
-    .trim()
-    .split("\n");
+  const input = zstdDecompressSync(readFileSync(join(dir, archiveName)));
+  const listed = execFileSync("tar", ["-tf", "-"], { input, encoding: "utf8" }).trim().split("\n");
   assert.deepEqual(
     listed.filter((file) => !file.startsWith("appliance/") && !file.startsWith("package")),
     [
@@ -84,4 +84,15 @@ test("what is packed is what a worker loads, of this make of machine; the same i
   assert.equal(await packNika({ rootDir: other, cacheDir: join(root, "cacheOther") }), again);
   put(other, { "ml/one.json": "[]" });
   assert.notEqual(await packNika({ rootDir: other, cacheDir: join(root, "cacheOther") }), again);
+});
+
+test("without tar nothing is packed, and that is said", async () => {
+  const rootDir = installation("untarred");
+  const path = process.env["PATH"];
+  process.env["PATH"] = root;
+  try {
+    await assert.rejects(packNika({ rootDir, cacheDir: join(root, "cacheNone") }), { code: "unavailable", message: /tar/u });
+  } finally {
+    process.env["PATH"] = path;
+  }
 });
