@@ -9,8 +9,9 @@ import { fileURLToPath } from "node:url";
 import { isAlive } from "../appliance/cli/running.ts";
 import { makeCorpus } from "../tests/fixtures/corpus.ts";
 import type { Answer } from "../convex/model/answer.ts";
-import { findPid, freePort, mustRun, run } from "./acceptance/installed.ts";
+import { findPid, mustRun, run } from "./acceptance/installed.ts";
 import { openPhone, seeJobMove, watchJobs, widthOf } from "./acceptance/page.ts";
+import { freePort } from "./lab/freePort.ts";
 
 const documentCount = 100;
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openEdge } from "../../appliance/mcp/edge.ts";
 import { openMcpPlace } from "../../tests/appliance/mcp/place.ts";
+import { freePort } from "../lab/freePort.ts";
 
 const { values } = parseArgs({
   options: {
@@ -160,15 +161,6 @@ async function untilOpen(port: number): Promise<void> {
     await new Promise((done) => setTimeout(done, 50));
   }
   throw new Error("The fixture does not answer.");
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => done(port));
-    });
-  });
 }
 
 function tell({ passed, failed }: Result): string {

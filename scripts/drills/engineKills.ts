@@ -5,13 +5,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { ConvexClient } from "convex/browser";
 import { makeFunctionReference } from "convex/server";
+import { freePort } from "../lab/freePort.ts";
 
 const [kills = 100, seed = 1] = process.argv.slice(2).map(Number);
 const writers = 3;
@@ -154,15 +154,6 @@ async function started(): Promise<ChildProcess> {
   const said = await Promise.race([once(child.stdout, "data"), once(child, "exit")]);
   if (!Buffer.isBuffer(said[0])) throw new Error("The engine did not open after a kill.");
   return child;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port: free } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return free;
 }
 
 function pause(ms: number): Promise<void> {

@@ -6,7 +6,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -18,6 +17,7 @@ import { mintOwnerToken } from "../../appliance/secrets/token.ts";
 import { openState } from "../../appliance/state.ts";
 import { api, internal } from "../../convex/_generated/api.js";
 import type { Doc, TableNames } from "../../convex/_generated/dataModel.js";
+import { freePort } from "../lab/freePort.ts";
 
 const [kills = 30, seed = 1, runs = kills * 3] = process.argv.slice(2).map(Number);
 /** first 1 + sent 3 + the leaf's 1, or what the child came to, and five times one more. */
@@ -147,14 +147,6 @@ async function end(process: ChildProcess): Promise<void> {
   const gone = once(process, "exit");
   process.kill("SIGKILL");
   await gone;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return free;
 }
 
 function pause(ms: number): Promise<void> {

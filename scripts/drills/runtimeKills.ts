@@ -18,6 +18,7 @@ import { parseArgs } from "node:util";
 import { openKeys } from "../../appliance/secrets/keys.ts";
 import { openState } from "../../appliance/state.ts";
 import { internal } from "../../convex/_generated/api.js";
+import { freePort } from "../lab/freePort.ts";
 import type { Boundary, Order } from "./runtimeProcess.ts";
 
 const { values: flags, positionals } = parseArgs({
@@ -315,14 +316,6 @@ function readLedger(): { at: number; who: string; what: string; jobId: string }[
       const [at = "", who = "", what = "", jobId = ""] = line.split(" ");
       return { at: Number(at), who, what, jobId };
     });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return free;
 }
 
 function pause(ms: number): Promise<void> {

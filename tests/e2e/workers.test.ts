@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { execFileSync, fork, spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -12,6 +11,7 @@ import { openKeys } from "../../appliance/secrets/keys.ts";
 import { mintOwnerToken } from "../../appliance/secrets/token.ts";
 import { openState, type OpenState } from "../../appliance/state.ts";
 import { api, internal } from "../../convex/_generated/api.js";
+import { freePort } from "../../scripts/lab/freePort.ts";
 
 const script = fileURLToPath(new URL("joinedProcess.ts", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "nika-workers-"));
@@ -196,12 +196,4 @@ function openNet(): Net | undefined {
     mend: () => ip(`link set ${ours} up`),
     close,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return free;
 }

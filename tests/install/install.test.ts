@@ -6,6 +6,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSy
 import { createServer, type AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { freePort } from "../../scripts/lab/freePort.ts";
 import { openPlace, type Place, type Run } from "./place.ts";
 
 function assertRefused(run: Run, code: number, says: RegExp): void {
@@ -284,15 +285,6 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
     assert.equal(run.code, 0, run.err);
     assert.ok(!existsSync(join(place.prefix, ".staging")));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function portOf(place: Place): number {

@@ -4,12 +4,12 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { freePort } from "../../lab/freePort.ts";
 
 const { values } = parseArgs({ options: { calls: { type: "string" }, rounds: { type: "string" } }, strict: false });
 const calls = Number(values.calls ?? 200);
@@ -111,13 +111,4 @@ function round2(value: number): number {
 }
 function print(figure: object): void {
   console.log(JSON.stringify(figure));
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => done(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

@@ -7,12 +7,12 @@
  */
 import { execFileSync, spawnSync, type ExecFileSyncOptionsWithStringEncoding } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { homedir, loadavg, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { freePort } from "../../lab/freePort.ts";
 
 const version = "0.47.0";
 const callGoal = 0.5;
@@ -196,13 +196,4 @@ function makeImage(): void {
   mkdirSync(context, { recursive: true });
   writeFileSync(join(context, "Dockerfile"), `FROM ${base}\nENTRYPOINT ["/usr/local/bin/node"]\n`);
   execFileSync("docker", ["build", "-q", "-t", image, context], { stdio: "ignore" });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => done(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

@@ -1,8 +1,6 @@
 /** The real Docker Engine, where there is one, and a stand-in for Qdrant's image, built from this machine's files: no registry is needed. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -60,12 +58,4 @@ function librariesOf(program: string): string[] {
 
 export function removeImage(tag: string): void {
   spawnSync("docker", ["image", "rm", "--force", tag], { stdio: "ignore" });
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

@@ -15,6 +15,7 @@ import { openSession } from "../../../appliance/gpu/ssh/session.ts";
 import { sshProvider } from "../../../appliance/gpu/ssh/ssh.ts";
 import { openWays, type Reached } from "../../../appliance/gpu/ssh/ways.ts";
 import { machineName, type MachineIntent } from "../../../convex/model/gpu.ts";
+import { freePort } from "../../../scripts/lab/freePort.ts";
 
 const root = mkdtempSync(join(tmpdir(), "nikaSsh"));
 const signal = AbortSignal.timeout(30_000);
@@ -144,14 +145,6 @@ test("another machine at a pinned address is not signed in to, and neither is on
   await assert.rejects(openSession({ ...address, privateKey: stranger }), { code: "denied", message: /authorized_keys/ });
 });
 
-/** A free port of this machine's. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 async function until(look: () => Promise<boolean>): Promise<void> {
   while (!(await look())) {
     signal.throwIfAborted();

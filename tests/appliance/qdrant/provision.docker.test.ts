@@ -8,7 +8,8 @@ import { dockerContainers } from "../../../appliance/docker/docker.ts";
 import { provisionQdrant, type ProvisionOptions } from "../../../appliance/qdrant/provision.ts";
 import { openStore } from "../../../appliance/store.ts";
 import type { NikaError } from "../../../convex/model/error.ts";
-import { freePort, missingEngine, removeImage, standIn } from "../docker/engine.ts";
+import { freePort } from "../../../scripts/lab/freePort.ts";
+import { missingEngine, removeImage, standIn } from "../docker/engine.ts";
 
 // The engine is real; the image is a stand-in, because Qdrant's own cannot be fetched everywhere.
 const skip = missingEngine();

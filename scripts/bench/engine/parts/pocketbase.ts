@@ -8,8 +8,8 @@ import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import { freePort } from "../../../lab/freePort.ts";
 import { scratch } from "./engineHost.ts";
-import { freePort } from "./postgres.ts";
 
 const run = promisify(execFile);
 const version = "v0.36.6"; // Newer ones ask for a newer Go than Debian's backports carry.

@@ -5,9 +5,9 @@
 import { execFile, fork, spawn } from "node:child_process";
 import { chown, rm } from "node:fs/promises";
 import { globSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "../../../lab/freePort.ts";
 import { scratch, told } from "./engineHost.ts";
 
 const run = promisify(execFile);
@@ -53,12 +53,4 @@ async function userNumbers(name: string): Promise<{ uid: number; gid: number }> 
   const { stdout } = await run("id", ["-u", name]);
   const { stdout: group } = await run("id", ["-g", name]);
   return { uid: Number(stdout), gid: Number(group) };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }

@@ -5,10 +5,10 @@
 import { execFile, fork, spawn, type ChildProcess } from "node:child_process";
 import { chown, mkdtemp, rm } from "node:fs/promises";
 import { existsSync, globSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { freePort } from "../../../lab/freePort.ts";
 import type { Measured } from "./measured.ts";
 
 const run = promisify(execFile);
@@ -106,12 +106,4 @@ async function startPostgres(): Promise<{ url: string; server: ChildProcess } | 
 
 async function numberOf(which: "-u" | "-g"): Promise<number> {
   return Number((await run("id", [which, "postgres"])).stdout);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
 }
