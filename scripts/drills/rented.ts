@@ -38,6 +38,7 @@ const say = (stage: string, more: object = {}): void =>
   console.log(JSON.stringify({ stage, seconds: Math.round((Date.now() - began) / 1000), ...more }));
 
 const vms = new Map<string, Vm | undefined>();
+const booting = new Set<Promise<unknown>>();
 const cloud = await openFakeScaleway({
   now: () => Date.now(),
   bootMs: 2_000,
@@ -50,10 +51,11 @@ const vendor = setInterval(() => {
     const state = cloud.stateOf(id);
     if (state === "running" && !vms.has(id)) {
       vms.set(id, undefined);
-      startVm(`nika-drill-${id.slice(-12)}`, boot).then(
+      const started = startVm(`nika-drill-${id.slice(-12)}`, boot).then(
         (vm) => vms.set(id, vm),
         (error: unknown) => console.log(String(error)),
       );
+      booting.add(started);
     }
     const vm = vms.get(id);
     if (vm && (state === "ending" || state === "gone")) {
@@ -99,6 +101,26 @@ type Workers = {
   readonly tokens: readonly { name: string }[];
 };
 
+let up: Promise<unknown> | undefined;
+let ended: Promise<void> | undefined;
+/** Nothing of it is left, whatever ends it: what is being started is waited for, or it would be there afterwards. */
+const end = (): Promise<void> => (ended ??= endAll());
+async function endAll(): Promise<void> {
+  clearInterval(vendor);
+  await Promise.allSettled([up, ...booting]);
+  if (up) await nika("stop").catch((error: unknown) => console.log(`The appliance could not be stopped: ${String(error)}`));
+  await Promise.all([...vms.values()].map(async (vm) => vm?.end()));
+  await cloud.close();
+  rmSync(dir, { recursive: true, force: true });
+}
+const giveUp = (why: unknown): void => {
+  console.log(String(why));
+  void end().finally(() => process.exit(1));
+};
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, giveUp);
+// Also of a promise that nobody waits for any more.
+process.on("uncaughtException", giveUp);
+
 try {
   await buildVm();
   const heap = join(dir, "heap");
@@ -117,7 +139,8 @@ try {
     symlinkSync(resolve(values.packed), join(data, "cache/nika"));
   }
   writeFileSync(join(dir, "scaleway.json"), JSON.stringify(cloud.credentials), { mode: 0o600 });
-  await nika("up", "--port", "0", "--no-link");
+  up = nika("up", "--port", "0", "--no-link");
+  await up;
   await nika("gpu", "connect", "scaleway", "--credentials-file", join(dir, "scaleway.json"));
   await nika("scale", "set", "--providers", "scaleway", "--min", "1", "--max", "1", "--wait", "0.5", "--queue", "4");
   say("up, and nobody told Nika an address");
@@ -154,9 +177,5 @@ try {
   });
   say("it was told to stop, and is gone by its vendor's word", { machines: cloud.userData.size });
 } finally {
-  clearInterval(vendor);
-  await nika("stop").catch(() => undefined);
-  await Promise.all([...vms.values()].map(async (vm) => vm?.end()));
-  await cloud.close();
-  rmSync(dir, { recursive: true, force: true });
+  await end();
 }
