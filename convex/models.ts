@@ -7,6 +7,7 @@ import { isOpen } from "./model/job.ts";
 import {
   modelFilesKeptMax,
   modelsKeptMax,
+  nothingBetter,
   vLoraWish,
   vModelResult,
   vModelView,
@@ -68,12 +69,35 @@ export const trainAgain = ownerMutation({
   },
 });
 
-/** The same for the schedule. Says so when there is none to be trained now. */
+/** Whether what is in force knows meanings: no table of words would better it, so only training beside a base is of use. */
+export const outlook = ownerQuery({
+  args: {},
+  returns: v.object({ knowsMeanings: v.boolean() }),
+  handler: async (ctx) => {
+    const live = await generationIn(ctx, "live");
+    return { knowsMeanings: live !== null && (await knowsMeanings(ctx, live.wanted)) };
+  },
+});
+
+async function knowsMeanings({ db }: Pick<QueryCtx, "db">, wanted: string): Promise<boolean> {
+  if (wanted === "baseline") return false;
+  const id = db.normalizeId("models", wanted);
+  const model = id && (await db.get(id));
+  return !model || model.lora !== undefined;
+}
+
+/** The same for the schedule. What is to be told; null when nothing could be bettered, and that was told once of what is in force. */
 export const trainDue = systemMutation({
-  args: { deploys: v.boolean() },
-  returns: v.string(),
-  handler: async (turn, { deploys }) => {
-    await start(turn, { seed: 1, isScrubbed: true, ...(deploys && { deploys }) });
+  args: { deploys: v.boolean(), lora: v.optional(vLoraWish) },
+  returns: v.union(v.string(), v.null()),
+  handler: async (turn, { deploys, lora }) => {
+    const live = await generationIn(turn, "live");
+    if (!lora && live && (await knowsMeanings(turn, live.wanted))) {
+      if (live.saidBestAt !== undefined) return null;
+      await turn.db.patch(live._id, { saidBestAt: turn.now });
+      return `No model is trained by itself while ${live.wanted === "bge" ? "bge" : "this model"} is in force: ${nothingBetter}`;
+    }
+    await start(turn, { seed: 1, isScrubbed: true, ...(deploys && { deploys }), ...(lora && { lora }) });
     return "A model is being trained; what it comes to is told when it is done.";
   },
 });

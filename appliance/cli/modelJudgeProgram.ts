@@ -1,10 +1,11 @@
 /** The commands about how good models are, and about training by itself. See program.ts. */
 import type { Command } from "commander";
 import { clientOf, isJson, jsonFlag, type Context } from "./context.ts";
+import { moneyFlag, toWish, type TuneFlags } from "./tune.ts";
 
 type PinFlags = { readonly remove?: true };
 type CardFlags = { readonly out?: string };
-type ScheduleFlags = { readonly deploy?: boolean; readonly zone?: string };
+type ScheduleFlags = TuneFlags & { readonly deploy?: boolean; readonly zone?: string };
 
 export function addJudgeCommands(model: Command, context: Context): void {
   const { terminal, signal } = context;
@@ -63,11 +64,25 @@ export function addJudgeCommands(model: Command, context: Context): void {
     )
     .argument("[when...]", 'weekly (Sunday at 3 AM), monthly (the 1st at 3 AM), off, or words such as "every Friday at 22:00"')
     .option("--deploy", "put a better one in force; otherwise it waits for `nika model deploy`")
+    .option("--with <way>", "lora: beside a model that knows meanings, as with `nika model train`")
+    .option("--base <model>", "with lora: its folder below the models folder (default: bge-small-en-v1.5)")
+    .option(
+      "--spend <amount>",
+      "with lora: rent a GPU for at most this each time, as in 5EUR; your questions and passages go there. Without it only machines of yours are used",
+      moneyFlag,
+    )
     .option("--zone <zone>", "by the clock of, such as Europe/Paris (default: this terminal's)")
     .addOption(jsonFlag())
-    .action(async (when: string[], { deploy = false, zone }: ScheduleFlags, command: Command) => {
+    .action(async (when: string[], flags: ScheduleFlags, command: Command) => {
+      const { deploy = false, zone } = flags;
       const { runModelSchedule } = await import("./modelSchedule.ts");
       const words = when.length === 0 ? undefined : when.join(" ");
-      await runModelSchedule(terminal, await clientOf(command), { when: words, deploy, zone, json: isJson(command) });
+      await runModelSchedule(terminal, await clientOf(command), {
+        when: words,
+        deploy,
+        lora: toWish(flags),
+        zone,
+        json: isJson(command),
+      });
     });
 }

@@ -1,6 +1,7 @@
 /** Schedules over HTTP: what a page, the command line and agents use. Every edit names the version it saw. */
 import { toTarget } from "../../convex/model/bridge.ts";
 import { NikaError } from "../../convex/model/error.ts";
+import type { LoraWish } from "../../convex/model/model.ts";
 import {
   isScript,
   scripts,
@@ -237,10 +238,25 @@ function toAction(given: unknown): Action | undefined {
   if (type === "run" && Array.isArray(more["tasks"]))
     return { type, tasks: more["tasks"].map(toTask), isInTurn: more["isInTurn"] === true };
   if (type === "run") throw new NikaError("invalid", `Name in "tasks" what is to be done.`);
-  if (type === "learn") return { type, deploys: more["deploys"] === true };
+  if (type === "learn") {
+    const lora = toLora(more["lora"]);
+    return { type, deploys: more["deploys"] === true, ...(lora && { lora }) };
+  }
   if (type === "upkeep" && isScript(script)) return { type, script };
   if (type === "upkeep") throw new NikaError("invalid", `"script" must be one of ${scripts.join(", ")}.`);
   throw new NikaError("invalid", `"action" must be one of ${vAction.members.map(({ fields }) => fields.type.value).join(", ")}.`);
+}
+
+function toLora(given: unknown): LoraWish | undefined {
+  if (given === undefined) return undefined;
+  const { base, costMax } = typeof given === "object" && given !== null ? (given as Record<string, unknown>) : {};
+  const named = toText(base, "lora.base");
+  if (costMax === undefined) return named === undefined ? {} : { base: named };
+  const { micros, currency } = typeof costMax === "object" && costMax !== null ? (costMax as Record<string, unknown>) : {};
+  const isAmount = typeof micros === "number" && Number.isInteger(micros) && micros > 0;
+  if (!isAmount || (currency !== "EUR" && currency !== "USD"))
+    throw new NikaError("invalid", `"lora.costMax" must be an amount: { "micros": 5000000, "currency": "EUR" }.`);
+  return { ...(named !== undefined && { base: named }), costMax: { micros, currency } };
 }
 
 function toWord<Word extends string>(given: unknown, name: string, words: readonly Word[]): Word | undefined {

@@ -60,6 +60,10 @@ export const vLoraWish = v.object({
 });
 export type LoraWish = Infer<typeof vLoraWish>;
 
+/** Of a schedule without LoRA, where what is in force knows meanings. */
+export const nothingBetter =
+  "it knows meanings, and a table of words would not be better. `nika model schedule weekly --with lora` trains beside its base; `nika model schedule off` ends this.";
+
 /** What training came to, with all that it takes to make the same model again. */
 export const vModelResult = v.object({
   /** Not trained, because of its data; trained, and not better; trained, and better than the live one by the gate. */

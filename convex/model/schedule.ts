@@ -1,5 +1,6 @@
 /** Schedules: what is to happen when, and what became of each time. No clock, no database: callers pass `now`. */
 import { v, type Infer } from "convex/values";
+import { vLoraWish } from "./model.ts";
 import { vRule, type Rule } from "./recurrence.ts";
 
 /**
@@ -40,8 +41,8 @@ export const vAction = v.union(
   v.object({ type: v.literal("function"), name: v.string(), isDeclared: v.optional(v.boolean()) }),
   /** Several things, each with an outcome of its own: together, or one after the other. */
   v.object({ type: v.literal("run"), tasks: v.array(vTask), isInTurn: v.boolean() }),
-  /** A model is trained on what was remembered; a better one is put in force where `deploys`. */
-  v.object({ type: v.literal("learn"), deploys: v.boolean() }),
+  /** A model is trained on what was remembered, with `lora` beside a base; a better one is put in force where `deploys`. */
+  v.object({ type: v.literal("learn"), deploys: v.boolean(), lora: v.optional(vLoraWish) }),
   /** Upkeep of the machine, by its own cron. */
   v.object({ type: v.literal("upkeep"), script: vScript }),
 );

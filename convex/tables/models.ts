@@ -72,6 +72,8 @@ export const modelsTables = {
     done: v.optional(v.number()),
     total: v.optional(v.number()),
     problem: v.optional(v.string()),
+    /** When a schedule first said that what it trains could not better this one. */
+    saidBestAt: v.optional(v.number()),
   }).index("by_state", ["state"]),
 
   // Questions that were asked, and what was shown, where the owner lets Nika learn. Written by uses.ts; dropped by age, by the owner's

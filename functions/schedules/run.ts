@@ -27,8 +27,9 @@ export const runSchedule = defineFunction({
         // It was begun as a run, with the occurrence.
         return { type: "done" };
       case "learn": {
-        const said = await state.mutation(internal.models.trainDue, { deploys: action.deploys });
-        return { type: "done", result: { type: "said", text: said } };
+        const { deploys, lora } = action;
+        const said = await state.mutation(internal.models.trainDue, { deploys, ...(lora && { lora }) });
+        return { type: "done", ...(said !== null && { result: { type: "said", text: said } }) };
       }
       case "message":
       case "ask": {

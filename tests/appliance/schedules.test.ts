@@ -203,6 +203,18 @@ test("a session's id and its hold are checked", async () => {
   await assert.rejects(ask("GET", "/sessions/session-1234", {}), { code: "missing" });
 });
 
+test("a schedule that trains beside a base keeps what it may spend each time, and an amount that is none is refused", async () => {
+  const { ask } = open();
+  const weekly = { text: "every Sunday at 3 AM", zone: "Europe/Paris", name: "training", prompt: "" };
+  const costMax = { micros: 5_000_000, currency: "EUR" };
+  const made = (await ask("POST", "", { ...weekly, action: { type: "learn", lora: { costMax } } })).body as ScheduleView;
+  assert.deepEqual(made.action, { type: "learn", deploys: false, lora: { costMax } });
+  for (const wrong of [5, { micros: 0, currency: "EUR" }, { micros: 5, currency: "GBP" }])
+    await assert.rejects(ask("POST", "", { ...weekly, action: { type: "learn", lora: { costMax: wrong } } }), {
+      code: "invalid",
+    });
+});
+
 test("upkeep is for the machine's cron; where there is none it is refused and nothing is kept", async () => {
   const { ask, list } = open();
   const backup = { text: "every day at 2am", zone: "Europe/Paris", name: "backup", action: { type: "upkeep", script: "backup" } };

@@ -768,6 +768,8 @@ export const en = {
     byItself: "By itself",
     when: { off: "Never", weekly: "Every week", monthly: "Every month" },
     scheduleName: "Training of a model",
+    nothingBetter:
+      "Nothing is trained while a model that knows meanings is in force: a table of words would not be better. “nika model schedule weekly --with lora” trains beside its base.",
     deploys: "Put a better one in force",
     next: (when: string) => `Next: ${when}`,
     list: "Trained so far",

@@ -834,6 +834,8 @@ export const fr: Words = {
     byItself: "De lui-même",
     when: { off: "Jamais", weekly: "Chaque semaine", monthly: "Chaque mois" },
     scheduleName: "Entraînement d’un modèle",
+    nothingBetter:
+      "Rien n’est entraîné tant qu’un modèle qui connaît les sens est en service : une table de mots ne ferait pas mieux. « nika model schedule weekly --with lora » entraîne à côté de sa base.",
     deploys: "Mettre en service s’il est meilleur",
     next: (when) => `Prochain : ${when}`,
     list: "Entraînés jusqu’ici",

@@ -60,15 +60,18 @@ function BySchedule() {
   const [isWorking, setWorking] = useState(false);
   const mine = schedules?.filter(({ action }) => action.type === "learn");
   const [first] = mine ?? [];
-  const deploys = first?.action.type === "learn" && first.action.deploys;
+  const action = first?.action.type === "learn" ? first.action : undefined;
+  const deploys = action?.deploys === true;
+  const outlook = useQuery(api.models.outlook);
   const set = (when: When, deploy: boolean): void =>
     attempt(async () => {
       setWorking(true);
       try {
         // The new one is kept before the old ones go.
         if (when !== "off") {
-          const action = { type: "learn", deploys: deploy };
-          const body = { text: times[when], zone: ownZone(), name: said.scheduleName, prompt: "", action };
+          // What was chosen on the command line stays.
+          const next = { type: "learn", deploys: deploy, ...(action?.lora && { lora: action.lora }) };
+          const body = { text: times[when], zone: ownZone(), name: said.scheduleName, prompt: "", action: next };
           await askAppliance<ScheduleView>("POST", "/api/schedules", { body });
         }
         for (const one of mine ?? []) await remove(one);
@@ -109,6 +112,7 @@ function BySchedule() {
         </label>
       )}
       {next !== undefined && <p className="fine">{said.next(moment(next))}</p>}
+      {action && !action.lora && outlook?.knowsMeanings === true && <p className="fine">{said.nothingBetter}</p>}
     </div>
   );
 }

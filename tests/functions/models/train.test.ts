@@ -11,7 +11,7 @@ import { openTrainer, type TrainerOptions } from "../../../appliance/trainer/tra
 import { api, internal } from "../../../convex/_generated/api.js";
 import type { Id } from "../../../convex/_generated/dataModel.js";
 import { modelCard } from "../../../convex/model/modelCard.ts";
-import { fusionDefault } from "../../../convex/model/model.ts";
+import { fusionDefault, type LoraWish } from "../../../convex/model/model.ts";
 import { ownerTenant } from "../../../convex/model/tenant.ts";
 import { compareModels } from "../../../functions/models/compare.ts";
 import { deployModel } from "../../../functions/models/deploy.ts";
@@ -181,13 +181,13 @@ test("by its schedule a model is trained on what was remembered, judged, put in 
 });
 
 /** A time of a schedule that trains, and puts a better one in force. */
-const dueSchedule = (state: FakeState): Promise<Id<"occurrences">> =>
+const dueSchedule = (state: FakeState, more: { readonly lora?: LoraWish } = {}): Promise<Id<"occurrences">> =>
   state.run(async (ctx) => {
     const scheduleId = await ctx.db.insert("schedules", {
       name: "Training",
       prompt: "",
       rule: { type: "once", at: 0, zone: "UTC" },
-      action: { type: "learn", deploys: true },
+      action: { type: "learn", deploys: true, ...more },
       backend: "persistent",
       overlap: "skip",
       misfire: "coalesce",
@@ -213,4 +213,37 @@ test("nothing is trained before the owner allowed it, and not where a model that
   const training = { modelId: "m", passages: [], uses: [], scopes: [], seed: 1, isScrubbed: true };
   await assert.rejects(trainer.train(training, { signal: never, progress: () => {} }), /would not be better/);
   await trainer.close();
+});
+
+test("while a model that knows meanings is in force, a schedule says once that nothing could better it, and trains beside a base where told to", async () => {
+  const state = openFakeState();
+  await state.owner.mutation(api.uses.allow, { scopes: ["private"] });
+  const live = (wanted: string): Promise<Id<"generations">> =>
+    state.run((ctx) => {
+      const more = { fusion: fusionDefault, state: "live", by: "start", at: 0 } as const;
+      return ctx.db.insert("generations", { number: 1, wanted, collection: wanted, ...more });
+    });
+  const bge = await live("bge");
+  const due = async (more: { readonly lora?: LoraWish } = {}) => {
+    const occurrenceId = await dueSchedule(state, more);
+    const done = await runSchedule.run(callOf(occurrenceId, { occurrenceId }), { state, answers: undefined as never });
+    return done.type === "done" && done.result?.type === "said" ? done.result.text : undefined;
+  };
+  assert.deepEqual(await state.owner.query(api.models.outlook, {}), { knowsMeanings: true });
+  assert.match((await due()) ?? "", /^No model is trained by itself while bge is in force.*--with lora/u);
+  assert.equal(await due(), undefined);
+  assert.deepEqual(await state.owner.query(api.models.list, {}), []);
+
+  const lora = { costMax: { micros: 5_000_000, currency: "EUR" } } as const;
+  assert.match((await due({ lora })) ?? "", /is being trained/u);
+  const tuned = only(await state.run((ctx) => ctx.db.query("models").collect()));
+  assert.deepEqual(tuned.lora, lora);
+
+  // Another one that knows meanings is told of anew; of a table the schedule trains again.
+  await withoutJobs(state);
+  await state.run((ctx) => ctx.db.patch(bge, { state: "kept" }));
+  const learned = await live(tuned._id);
+  assert.match((await due()) ?? "", /while this model is in force/u);
+  await state.run((ctx) => ctx.db.patch(learned, { wanted: "baseline" }));
+  assert.match((await due()) ?? "", /is being trained/u);
 });
