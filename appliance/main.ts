@@ -131,6 +131,7 @@ export async function startAppliance(config: Config, log: Log): Promise<Applianc
     state,
     ownUrl: () => `http://127.0.0.1:${server.port}`,
     vault: store,
+    convexUrl: engine ? undefined : convex.publicUrl,
     reach: (offer) => rented.reach(offer),
     parcel: () => rented.nika(),
   });

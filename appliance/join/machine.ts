@@ -17,6 +17,8 @@ export type MachineWorkersOptions = {
   readonly ownUrl: () => string;
   /** Of the vault, as this machine reaches it. */
   readonly vault: { readonly url: string; readonly apiKey?: string | undefined };
+  /** Where a Convex of the owner's own says that others find it; undefined where the state is kept by the appliance itself. */
+  readonly convexUrl?: string | undefined;
   /** Where appliance and vault are for programs there; undefined when they cannot be reached from there. */
   readonly reach: (place: Place) => { readonly url: string; readonly vaultUrl: string } | undefined;
   /** Packs Nika itself for machines that have nothing, once; the parcel's name. */
@@ -59,7 +61,7 @@ mkdir -p nika
 rm -f ${archiveName}
 exec "$N" nika/appliance/cli/nika.ts worker --join "$1"`;
 
-export function machineWorkers({ state, ownUrl, vault, reach, parcel }: MachineWorkersOptions): MachineWorkers {
+export function machineWorkers({ state, ownUrl, vault, convexUrl, reach, parcel }: MachineWorkersOptions): MachineWorkers {
   /** Undefined while it is made. */
   let packed: { readonly problem?: string } | undefined;
   let packing: Promise<unknown> | undefined;
@@ -83,6 +85,8 @@ export function machineWorkers({ state, ownUrl, vault, reach, parcel }: MachineW
       const place = { provider, form };
       if (isOwn(place)) return undefined;
       if (form === "managed") return "What runs one job to its end cannot be a worker; machines and containers can.";
+      if (convexUrl !== undefined && isHere(convexUrl))
+        return "Machines elsewhere cannot reach your Convex, which is at this machine's own loopback; set NIKA_CONVEX_PUBLIC_URL to an address of it that they can.";
       if (!isBare(place) && image === undefined)
         return "Containers elsewhere need an image with this version of Nika in it; name one with `nika scale set --image`.";
       if (form === "machine" && process.arch !== rentedMake)

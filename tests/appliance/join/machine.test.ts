@@ -26,6 +26,15 @@ test("a process of this machine can always work; a container elsewhere needs an 
   assert.match(saysWhen({ url: "https://nika.example.org", vaultUrl: "http://127.0.0.1:2" }), /NIKA_QDRANT_URL/u);
 });
 
+test("a Convex of one's own at loopback is reached by workers of this machine and by no other, and that is said before one is rented", () => {
+  const beside = machineWorkers({ ...there, convexUrl: "http://127.0.0.1:3210" });
+  assert.match(beside.problem(container) ?? "", /NIKA_CONVEX_PUBLIC_URL/u);
+  assert.match(beside.problem({ provider: "ssh", form: "machine" }) ?? "", /NIKA_CONVEX_PUBLIC_URL/u);
+  assert.equal(beside.problem({ provider: "local", form: "host" }), undefined);
+  const elsewhere = machineWorkers({ ...there, convexUrl: "https://convex.example.org" });
+  assert.equal(elsewhere.problem(container), undefined);
+});
+
 test("a bare machine is asked for once Nika is packed for it, and is told to unpack and join, with no secret among its words", async () => {
   let fails = true;
   const parcel = async (): Promise<string> => {
