@@ -1,8 +1,8 @@
 /**
  * The drill of migrations. `node scripts/drills/migration.ts --kills 100 [--passages 600] [--seed 1]`: a process writes, asks and moves the
  * vault between two models, and is killed with `kill -9` in every phase; at the end exactly one space is in force, with everything in it.
- * `node scripts/drills/migration.ts --load [--passages 100000] [--searches 50] [--writes 20] [--limit 1800]`: one move under load, against the
- * same load without one; after `limit` seconds it is ended, and what was reached is told. Texts and embedders are made; all else is what
+ * `node scripts/drills/migration.ts --load [--passages 100000] [--searches 50] [--writes 20] [--per 10] [--limit 1800]`: one move under load,
+ * against the same load without one; a write replaces a document of `per` passages, 1 to 10; after `limit` seconds it is ended, and what was reached is told. Texts and embedders are made; all else is what
  * the appliance runs.
  */
 import { fork, type ChildProcess } from "node:child_process";
@@ -40,9 +40,11 @@ const { values: flags } = parseArgs({
     writes: { type: "string", default: "20" },
     seed: { type: "string", default: "1" },
     quiet: { type: "string", default: "20" },
+    per: { type: "string", default: "10" },
     limit: { type: "string", default: "1800" },
   },
 });
+const per = Number(flags.per);
 const never = new AbortController().signal;
 /** Code is compiled and files are read the first time; neither belongs to either side of the comparison. */
 const warmMs = 8_000;
@@ -207,7 +209,7 @@ type Load = { readonly latencies: number[]; failed: number; empty: number; reado
 
 async function underLoad(): Promise<void> {
   const total = Number(flags.passages ?? 100_000);
-  const documents = Math.ceil(total / perDocument);
+  const documents = Math.ceil(total / per);
   const vault = await openDrillVault(dir);
   await vault.vectors.count({ tenantId });
   const { live: first } = await vault.state.query(internal.generations.spaces, {});
@@ -218,12 +220,11 @@ async function underLoad(): Promise<void> {
   const versions = new Map<string, number>();
   for (let at = 0; at < documents; at += 1) {
     versions.set(`d${at}`, 1);
-    const texts = textsOf(`d${at}`, 1, perDocument);
+    const texts = textsOf(`d${at}`, 1, per);
     batch.push(...(await passagesOf(vault, `d${at}`, texts)).map((passage) => toPoint(tenantId, passage)));
     if (batch.length < 500 && at < documents - 1) continue;
     await vault.qdrant.upsert(first!.collection, { wait: true, points: batch.splice(0) });
-    if ((at + 1) % Math.ceil(documents / 5) === 0)
-      console.log(`${since(filledAt)} s: ${(at + 1) * perDocument} passages are there`);
+    if ((at + 1) % Math.ceil(documents / 5) === 0) console.log(`${since(filledAt)} s: ${(at + 1) * per} passages are there`);
   }
   console.log(`${total} passages in ${Math.round((performance.now() - filledAt) / 1000)} s; load ${loadavg()[0]!.toFixed(1)}`);
 
@@ -272,7 +273,9 @@ async function underLoad(): Promise<void> {
   const { embedder } = await vault.ask(questionOf(7));
   if (embedder.id !== vault.embedders.old.id) problems.push("searches do not go by the model before");
   await vault.close();
-  console.log(`migration under load: ${total} passages, ${flags.searches} searches/s and ${flags.writes} writes/s asked for`);
+  console.log(
+    `migration under load: ${total} passages, ${flags.searches} searches/s and ${flags.writes} writes/s of ${per} passages asked for`,
+  );
   console.log(`  during the move (${(moveMs / 1000).toFixed(1)} s): ${line(during)}`);
   console.log(`  with the old one kept: ${line(after)}`);
   console.log(`  p99 during / without: ${(at(during.latencies, 0.99) / at(before.latencies, 0.99)).toFixed(2)}`);
@@ -309,7 +312,7 @@ async function checkVersions({ qdrant, state }: DrillVault, versions: ReadonlyMa
     }
     offset = typeof page.next_page_offset === "string" ? page.next_page_offset : undefined;
   } while (offset !== undefined);
-  const lost = [...versions].filter(([name]) => seen.get(name) !== perDocument).length;
+  const lost = [...versions].filter(([name]) => seen.get(name) !== per).length;
   if (lost > 0) problems.push(`${lost} documents are not whole in ${live!.collection}`);
 }
 
@@ -322,7 +325,7 @@ async function measure(vault: DrillVault, versions: Map<string, number>, work: (
   const ask = async (): Promise<void> => {
     const startedAt = performance.now();
     try {
-      const { passages } = await vault.ask(questionOf(from.below(versions.size * perDocument)));
+      const { passages } = await vault.ask(questionOf(from.below(versions.size) * perDocument + from.below(per)));
       if (passages.length === 0) load.empty += 1;
     } catch (error) {
       load.failed += 1;
@@ -336,7 +339,7 @@ async function measure(vault: DrillVault, versions: Map<string, number>, work: (
     writing.add(name);
     const startedAt = performance.now();
     const version = versions.get(name)! + 1;
-    const passages = await passagesOf(vault, name, textsOf(name, version, perDocument));
+    const passages = await passagesOf(vault, name, textsOf(name, version, per));
     await vault.vectors.replace({ tenantId, documentId: name }, passages, never);
     versions.set(name, version);
     writing.delete(name);
