@@ -11,7 +11,7 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { extname, join, posix } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createZstdCompress } from "node:zlib";
+import { createZstdCompress, type ZstdCompress } from "node:zlib";
 import { NikaError } from "../../convex/model/error.ts";
 
 export type NikaParcelOptions = {
@@ -75,13 +75,24 @@ async function archive(rootDir: string, files: readonly string[], into: string):
     const [[code]] = await Promise.all([
       ended,
       pipeline(Readable.from([files.toSorted().join("\0")]), tar.stdin),
-      pipeline(tar.stdout, compress, createWriteStream(join(into, archiveName), { mode: 0o600 })),
+      fill(compress, tar.stdout),
+      pipeline(compress, createWriteStream(join(into, archiveName), { mode: 0o600 })),
     ]);
     if (code !== 0) throw new Error(`tar ended with ${code}`);
   } catch (cause) {
     tar.kill();
     throw new NikaError("unavailable", "Nika could not be packed for a machine elsewhere; tar has to be here.", { cause });
   }
+}
+
+/**
+ * One piece after the other, and the end by itself. In a pipeline the last piece is compressed as the last one or not, by whether the end was known
+ * when its turn came, and that makes other bytes.
+ */
+async function fill(compress: ZstdCompress, source: Readable): Promise<void> {
+  for await (const piece of source as AsyncIterable<Buffer>)
+    await new Promise<void>((done, fail) => compress.write(piece, (error) => (error ? fail(error) : done())));
+  compress.end();
 }
 
 async function sourceFiles(rootDir: string): Promise<string[]> {
