@@ -1,8 +1,7 @@
 import { internal } from "../../convex/_generated/api.js";
 import { NikaError } from "../../convex/model/error.ts";
 import { defineFunction } from "../define.ts";
-import { rememberedOf } from "./history.ts";
-import { writtenOf } from "./write.ts";
+import { materialOf } from "./material.ts";
 
 /** Beyond this a machine of two cores would be at it for hours; the first documents are taken. */
 const passagesMax = 50_000;
@@ -18,19 +17,9 @@ export const trainModel = defineFunction({
     if (!trainer) throw new NikaError("unavailable", "No model can be trained here.");
     const asked = await state.query(internal.models.get, { modelId });
     if (!asked) return { type: "done" };
-    const { seed, isScrubbed, until, writing } = asked;
-    const remembered = await rememberedOf({ state, vectors }, { passagesMax, signal, until });
-    const { written, stopped } = await writtenOf(remembered, {
-      state,
-      languageModel,
-      writing,
-      isScrubbed,
-      until,
-      signal,
-      progress,
-    });
-    const trained = await trainer.train({ modelId, seed, isScrubbed, ...remembered, written }, { signal, progress });
-    const result = stopped === undefined ? trained : { ...trained, says: `${trained.says} ${stopped}` };
+    const { seed, isScrubbed } = asked;
+    const { material, told } = await materialOf(asked, { state, vectors, languageModel }, { passagesMax, signal, progress });
+    const result = told(await trainer.train({ modelId, seed, isScrubbed, ...material }, { signal, progress }));
     signal.throwIfAborted();
     await state.mutation(internal.models.finish, { modelId, result });
     await trainer.tidy(await state.query(internal.models.files, {}));

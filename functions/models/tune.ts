@@ -3,8 +3,7 @@ import { NikaError } from "../../convex/model/error.ts";
 import type { LoraWish } from "../../convex/model/model.ts";
 import { defineFunction } from "../define.ts";
 import type { Payload } from "../ports/gpu.ts";
-import { rememberedOf } from "./history.ts";
-import { writtenOf } from "./write.ts";
+import { materialOf } from "./material.ts";
 
 /** Each is embedded by the live model and by the new one: of more, a machine of two cores would be at it for hours. */
 const passagesMax = 20_000;
@@ -26,18 +25,9 @@ export const tuneModel = defineFunction({
     if (!tuner || !jobs) throw new NikaError("unavailable", "No model can be trained on another machine from here.");
     const asked = await state.query(internal.models.get, { modelId });
     if (!asked?.lora) return { type: "done" };
-    const { seed, isScrubbed, until, lora, writing } = asked;
-    const remembered = await rememberedOf({ state, vectors }, { passagesMax, signal, until });
-    const { written, stopped } = await writtenOf(remembered, {
-      state,
-      languageModel,
-      writing,
-      isScrubbed,
-      until,
-      signal,
-      progress,
-    });
-    const tuning = { modelId, seed, isScrubbed, ...remembered, written, ...(lora.base !== undefined && { base: lora.base }) };
+    const { seed, isScrubbed, lora } = asked;
+    const { material, told } = await materialOf(asked, { state, vectors, languageModel }, { passagesMax, signal, progress });
+    const tuning = { modelId, seed, isScrubbed, ...material, ...(lora.base !== undefined && { base: lora.base }) };
     const packed = await tuner.pack(tuning, { signal });
     let result;
     if (packed.type === "refused") result = packed.result;
@@ -49,7 +39,7 @@ export const tuneModel = defineFunction({
       const { folder, facts } = await jobs.run(payloadOf(modelId, packed, lora), { signal, output });
       result = await tuner.judge({ modelId, folder, facts }, { signal });
     }
-    if (stopped !== undefined) result = { ...result, says: `${result.says} ${stopped}` };
+    result = told(result);
     signal.throwIfAborted();
     await state.mutation(internal.models.finish, { modelId, result });
     await tuner.drop(modelId);
