@@ -22,7 +22,10 @@ const signal = AbortSignal.timeout(60_000);
 const root = mkdtempSync(join(tmpdir(), "nikaGpu"));
 const cache = join(root, "agents");
 const machines = new Set<string>();
+/** Closed whatever happens: an open one keeps this process up when a test failed. */
+const doors = new Set<{ close(): Promise<void> }>();
 after(async () => {
+  for (const door of doors) await door.close();
   for (const name of machines) await killMarked(name);
   rmSync(root, { recursive: true, force: true });
 });
@@ -106,6 +109,7 @@ async function openScene({ script, environment = {}, checkpoints = [], setting =
   }
   const door = openGpuDoor({ passes, shelf, state: office.state, log: (line) => assert.fail(line) });
   const folder = join(dataDir, "d");
+  doors.add(door);
   await door.listen(folder);
   const provider = localProvider({
     dataDir,
@@ -153,13 +157,20 @@ async function openScene({ script, environment = {}, checkpoints = [], setting =
   };
 }
 
+/** The one that started the others. Not the lowest number: those begin anew at some point. */
+function firstOf(pids: readonly number[]): number | undefined {
+  return pids.find((pid) => !pids.includes(Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1])));
+}
+
+const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+
 async function gone(provider: Provider, name: string): Promise<void> {
   for (let round = 0; round < 400; round++) {
     const found = await provider.describe({ provider: "local", region: "here", id: name }, signal);
     if (found?.state !== "running") return assert.equal(markedProcesses().get(name), undefined);
     await delay(25);
   }
-  assert.fail("it did not end");
+  assert.fail(`it did not end; there is still ${(markedProcesses().get(name) ?? []).map(commandOf).join("; ")}`);
 }
 
 test("a machine enrols, runs the work with its files, sends output as it comes and results by hash, and ends when told to", async () => {
@@ -202,6 +213,7 @@ test("work goes on while nobody answers, and its results are handed over when so
   await scene.door.close();
   await delay(700);
   const again = openGpuDoor({ ...scene, state: scene.state, log: (line) => assert.fail(line) });
+  doors.add(again);
   await again.listen(scene.folder);
   assert.equal((await scene.finished).exit, 0);
   assert.equal(scene.log(), "one\ntwo\n");
@@ -314,7 +326,7 @@ test("without work and without an answer a machine ends itself; so does one whos
   await gone(late.provider, late.name);
   const unguarded = await openScene({ script: "console.log('at work'); setInterval(() => {}, 1_000)" });
   while (unguarded.log() === "") await delay(20);
-  const [guard] = (markedProcesses().get(unguarded.name) ?? []).toSorted((one, other) => one - other);
+  const guard = firstOf(markedProcesses().get(unguarded.name) ?? []);
   assert.ok(guard);
   process.kill(guard, "SIGKILL");
   await gone(unguarded.provider, unguarded.name);
