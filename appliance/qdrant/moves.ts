@@ -1,7 +1,6 @@
 /** The vault's move to another embedder: filling a second collection beside the one that is searched, comparing the two, and the alias. */
 import type { QdrantClient, Schemas } from "@qdrant/js-client-rest";
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import { NikaError } from "../../convex/model/error.ts";
 import type { Embedder } from "../../functions/ports/embedder.ts";
 import type { Spaces } from "../../functions/ports/spaces.ts";
@@ -9,9 +8,9 @@ import { textToEmbed } from "../../ml/embed/textToEmbed.ts";
 import type { Book, InUse } from "./book.ts";
 import type { Fence } from "./fence.ts";
 import { pointAlias } from "./generation.ts";
-import { openPace } from "./pace.ts";
 import { toNumbers } from "./points.ts";
 import { throwIfAborted } from "./stopping.ts";
+import { openTraffic, type Traffic } from "./traffic.ts";
 import { denseName, makeSpace, sparseName, vaultAlias } from "./vault.ts";
 
 type MovesOptions = {
@@ -27,9 +26,6 @@ type MovesOptions = {
 const comparedAtOnce = 192;
 /** Places at which the sample looks, and passages at each. */
 const sampled = { places: 48, each: 4 };
-/** As long as this it gives way to searches, before it writes. */
-const yieldMsMax = 20;
-const yieldMs = 2;
 /** Of a passage on disk, beside its vector in floats and bytes: text, payload, words and their indexes. */
 const passageBytes = 4_096;
 /** What two copies of a passage must have in common; the text follows from the document's hash. */
@@ -83,19 +79,12 @@ export function openTouched(): Touched {
   };
 }
 
-/** The searches there are, for whoever must not be in their way. */
-export type Moves = Omit<Spaces, "find"> & {
-  /** Called when a search begins; what it gives is called when that is over. */
-  searching(): () => void;
-};
+export type Moves = Omit<Spaces, "find"> & Pick<Traffic, "searching">;
 
 export function openMoves(options: MovesOptions): Moves {
   const { client, book, reread, fence, touched, freeBytes } = options;
-  const pace = openPace();
-  const searches = new Set<{ isMeanwhile: boolean }>();
-  let pages = 0;
-  /** Of the page under way, how long it gave way or waited for others. */
-  let waitedMs = 0;
+  const traffic = openTraffic();
+  const { pace } = traffic;
 
   const both = (): { live: InUse; beside: InUse } => {
     const { live, beside } = book();
@@ -106,28 +95,6 @@ export function openMoves(options: MovesOptions): Moves {
     const embedder = await options.embedder(embedderId);
     if (!embedder) throw new NikaError("missing", `The model ${embedderId} is no longer on this machine.`);
     return embedder;
-  };
-  const giveWay = async (): Promise<void> => {
-    const startedAt = performance.now();
-    while (searches.size > 0 && performance.now() < startedAt + yieldMsMax) await delay(yieldMs);
-    waitedMs += performance.now() - startedAt;
-  };
-
-  /** A page, and the rest after it: searches and other work come first. */
-  const paced = async <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> => {
-    const startedAt = performance.now();
-    waitedMs = 0;
-    pages += 1;
-    for (const search of searches) search.isMeanwhile = true;
-    let done: T;
-    try {
-      done = await work();
-    } finally {
-      pages -= 1;
-    }
-    const workedMs = performance.now() - startedAt - waitedMs;
-    await delay(Math.ceil(workedMs * pace.restShare), undefined, { signal });
-    return done;
   };
 
   /** Points as they are to stand in the space beside: the same words and payload, the vector made for it. */
@@ -162,15 +129,7 @@ export function openMoves(options: MovesOptions): Moves {
     });
 
   return {
-    searching: () => {
-      const startedAt = performance.now();
-      const search = { isMeanwhile: pages > 0 };
-      searches.add(search);
-      return () => {
-        searches.delete(search);
-        pace.answered(performance.now() - startedAt, search.isMeanwhile);
-      };
-    },
+    searching: traffic.searching,
 
     refresh: async () => {
       await client();
@@ -197,7 +156,7 @@ export function openMoves(options: MovesOptions): Moves {
     },
 
     copy: (cursor, signal) =>
-      paced(signal, async () => {
+      traffic.page(signal, async () => {
         const qdrant = await client();
         const { live, beside } = both();
         const watching = touched.begin();
@@ -210,11 +169,11 @@ export function openMoves(options: MovesOptions): Moves {
           });
           const points = await embedded(page.points, beside, signal);
           throwIfAborted(signal);
-          await giveWay();
+          await traffic.giveWay();
           const askedAt = performance.now();
           // Who writes other documents goes on meanwhile.
           await fence.alone(new Set(page.points.map(documentOf)), async () => {
-            waitedMs += performance.now() - askedAt;
+            traffic.waited(performance.now() - askedAt);
             const isStale = (point: { payload?: Payload }): boolean => watching.has(documentOf(point));
             const fresh = points.filter((point) => !isStale(point));
             const ids = points.filter(isStale).map(({ id }) => id);
@@ -235,10 +194,9 @@ export function openMoves(options: MovesOptions): Moves {
       }),
 
     compare: (cursor, signal) =>
-      paced(signal, async () => {
+      traffic.page(signal, async () => {
         const qdrant = await client();
         const { live, beside } = both();
-        await giveWay();
         const look = (collection: string, offset: string | null) =>
           qdrant.scroll(collection, {
             limit: comparedAtOnce,

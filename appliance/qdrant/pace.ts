@@ -7,16 +7,19 @@ export type Pace = {
   readonly restShare: number;
   /** `count` passages were written in `ms`. */
   wrote(count: number, ms: number): void;
-  /** A search took `ms`; `isMeanwhile` when a page was under way at any moment of it. */
-  answered(ms: number, isMeanwhile: boolean): void;
+  /** A search took `ms`. */
+  answered(ms: number, when: Moment): void;
 };
 
+/** Of a search: nothing was moved then; between two pages; or a page was under way at any moment of it. */
+export type Moment = "quiet" | "rest" | "page";
+
 /** A search that comes while the store writes a page waits about half of it. */
-const writeMs = 15;
+const writeMs = 8;
 /** Below the least, what every page takes besides is most of it. */
-const size = { least: 24, first: 32, most: 96 };
-const rest = { least: 0.5, first: 1, most: 4 };
-/** Searches meanwhile may take this many times what they take in rests, on the average; the slowest of them then stay below twice. */
+const size = { least: 16, first: 24, most: 96 };
+const rest = { least: 0.5, first: 1, most: 6 };
+/** While it moves, searches may take this many times what they took before, on the average; the slowest of them then stay below twice. */
 const slowdown = 1.25;
 /** What one page or one search counts against all before it. */
 const [pageWeight, searchWeight] = [0.2, 0.05];
@@ -24,7 +27,7 @@ const [pageWeight, searchWeight] = [0.2, 0.05];
 export function openPace(): Pace {
   let msEach = writeMs / size.first;
   let restShare = rest.first;
-  let [calm, meanwhile]: (number | undefined)[] = [];
+  let [quiet, resting, moving]: (number | undefined)[] = [];
   const moved = (old: number | undefined, ms: number): number => (old === undefined ? ms : old + searchWeight * (ms - old));
   return {
     get size() {
@@ -36,11 +39,14 @@ export function openPace(): Pace {
     wrote(count, ms) {
       if (count > 0) msEach += pageWeight * (ms / count - msEach);
     },
-    answered(ms, isMeanwhile) {
-      if (isMeanwhile) meanwhile = moved(meanwhile, ms);
-      else calm = moved(calm, ms);
-      if (calm === undefined || meanwhile === undefined) return;
-      const next = meanwhile > slowdown * calm ? restShare * 1.05 : restShare / 1.05;
+    answered(ms, when) {
+      if (when === "quiet") quiet = moved(quiet, ms);
+      else moving = moved(moving, ms);
+      if (when === "rest") resting = moved(resting, ms);
+      // Where nobody had searched before, rests have to do.
+      const calm = quiet ?? resting;
+      if (when === "quiet" || calm === undefined || moving === undefined) return;
+      const next = moving > slowdown * calm ? restShare * 1.05 : restShare / 1.05;
       restShare = Math.max(rest.least, Math.min(rest.most, next));
     },
   };
