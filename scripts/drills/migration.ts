@@ -2,8 +2,9 @@
  * The drill of migrations. `node scripts/drills/migration.ts --kills 100 [--passages 600] [--seed 1]`: a process writes, asks and moves the
  * vault between two models, and is killed with `kill -9` in every phase; at the end exactly one space is in force, with everything in it.
  * `node scripts/drills/migration.ts --load [--passages 100000] [--searches 50] [--writes 20] [--per 10] [--limit 1800]`: one move under load,
- * against the same load without one; a write replaces a document of `per` passages, 1 to 10; after `limit` seconds it is ended, and what was reached is told. Texts and embedders are made; all else is what
- * the appliance runs.
+ * against the same load without one; a write replaces a document of `per` passages, 1 to 10; after `limit` seconds it is ended, and what was reached is told.
+ * `--turns 15` holds the move every other 15 seconds, so that what else happens on the machine falls on both alike; while it is held, writes go
+ * to both spaces all the same. Texts and embedders are made; all else is what the appliance runs.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -42,12 +43,13 @@ const { values: flags } = parseArgs({
     quiet: { type: "string", default: "20" },
     per: { type: "string", default: "10" },
     limit: { type: "string", default: "1800" },
+    turns: { type: "string" },
   },
 });
 const per = Number(flags.per);
 const never = new AbortController().signal;
 /** Code is compiled and files are read the first time; neither belongs to either side of the comparison. */
-const warmMs = 8_000;
+const warmMs = 20_000;
 const dir = mkdtempSync(join(tmpdir(), "nika-migration-"));
 const problems: string[] = [];
 /** How long it waits for a process to come where it was told to die; then it is killed wherever it is. */
@@ -205,12 +207,66 @@ async function checkSpace({ qdrant, embedders }: DrillVault, space: Space, wante
   return count;
 }
 
-type Load = { readonly latencies: number[]; failed: number; empty: number; readonly writeMs: number[] };
+/** When it was begun, and how long it took. */
+type Search = { readonly at: number; readonly ms: number };
+type Load = { readonly searches: Search[]; failed: number; empty: number; readonly writeMs: number[] };
+
+/** Whether the move may go on, since when, and the searches of both sides. */
+type Turns = { isHeld: boolean; since: number; readonly moving: Search[]; readonly held: Search[] };
+/** After a turn, what was begun in the other one is still under way. */
+const settleMs = 2_000;
+
+/**
+ * Where the machine is a guest, its host gives the processors to others at times, for seconds and nearly whole. When that was, and until what had
+ * piled up was gone.
+ */
+const disturbances: { readonly from: number; to: number }[] = [];
+const stolenMax = 0.1;
+const [lookMs, afterMs] = [500, 4_000];
+
+function watchHost(): NodeJS.Timeout {
+  let [last, lastAt] = [ticks(), performance.now()];
+  return setInterval(() => {
+    const [now, nowAt] = [ticks(), performance.now()];
+    const isDisturbed = now && last && now.stolen - last.stolen > stolenMax * (now.all - last.all);
+    const before = disturbances.at(-1);
+    if (isDisturbed && before && before.to >= lastAt) before.to = nowAt + afterMs;
+    else if (isDisturbed) disturbances.push({ from: lastAt, to: nowAt + afterMs });
+    [last, lastAt] = [now, nowAt];
+  }, lookMs);
+}
+
+/** Time that the host took, and all time, in ticks since the start, where the system counts them. */
+function ticks(): { readonly stolen: number; readonly all: number } | undefined {
+  try {
+    const [first = ""] = readFileSync("/proc/stat", "utf8").split("\n", 1);
+    const counts = first.trim().split(/\s+/).slice(1, 9).map(Number);
+    return { stolen: counts[7] ?? 0, all: counts.reduce((sum, count) => sum + count, 0) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Told in the middle of a load, too, so each search is held against one disturbance and not against all of them. */
+const undisturbed = (searches: readonly Search[]): Search[] =>
+  searches.filter(({ at, ms }) => {
+    let [low, high] = [0, disturbances.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (disturbances[middle]!.to > at) high = middle;
+      else low = middle + 1;
+    }
+    const next = disturbances[low];
+    return next === undefined || next.from >= at + ms;
+  });
 
 async function underLoad(): Promise<void> {
   const total = Number(flags.passages ?? 100_000);
   const documents = Math.ceil(total / per);
-  const vault = await openDrillVault(dir);
+  const turns: Turns = { isHeld: false, since: 0, moving: [], held: [] };
+  const vault = await openDrillVault(dir, undefined, async (signal) => {
+    while (turns.isHeld) await delay(20, undefined, { signal });
+  });
   await vault.vectors.count({ tenantId });
   const { live: first } = await vault.state.query(internal.generations.spaces, {});
   const filledAt = performance.now();
@@ -228,36 +284,63 @@ async function underLoad(): Promise<void> {
   }
   console.log(`${total} passages in ${Math.round((performance.now() - filledAt) / 1000)} s; load ${loadavg()[0]!.toFixed(1)}`);
 
+  const watching = watchHost();
   const quietMs = Number(flags.quiet) * 1_000;
   await measure(vault, versions, () => delay(warmMs));
   const before = await measure(vault, versions, () => delay(quietMs));
   // At once: where this alone is too much, the move tells nothing.
   console.log(`  without a move: ${line(before)}`);
   const moveAt = performance.now();
-  const during = await measure(vault, versions, async (load) => {
-    const id = await vault.owner.mutation(api.generations.deploy, { modelId: "bge" });
-    const limitMs = Number(flags.limit) * 1_000;
-    for (let [told, said] = [0, ""]; ;) {
-      const { live, moving, past } = await vault.owner.query(api.generations.current, {});
-      if (live?.id === id) break;
-      if (!moving) throw new Error(past[0]?.problem ?? "it was given up");
-      const twentieth = Math.floor((20 * (moving.done ?? 0)) / (moving.total ?? 1));
-      if (twentieth > told || moving.state !== said) {
-        [told, said] = [twentieth, moving.state];
-        console.log(`  ${since(moveAt)} s: ${said}, ${told * 5} %; ${line(load)}; load ${loadavg()[0]!.toFixed(1)}`);
-      }
-      if (performance.now() > moveAt + limitMs) {
-        problems.push(
-          `after ${flags.limit} s the move was ${moving.state}, ${moving.done ?? 0} of ${moving.total ?? 0} passages copied`,
+  const turning =
+    flags.turns === undefined
+      ? undefined
+      : setInterval(
+          () => {
+            turns.isHeld = !turns.isHeld;
+            turns.since = performance.now();
+          },
+          Number(flags.turns) * 1_000,
         );
-        return;
+  const told = (search: Search): void => {
+    if (search.at > turns.since + settleMs) (turns.isHeld ? turns.held : turns.moving).push(search);
+  };
+  const during = await measure(
+    vault,
+    versions,
+    async (load) => {
+      const id = await vault.owner.mutation(api.generations.deploy, { modelId: "bge" });
+      const limitMs = Number(flags.limit) * 1_000;
+      for (let [told, said] = [0, ""]; ;) {
+        const { live, moving, past } = await vault.owner.query(api.generations.current, {});
+        if (live?.id === id) break;
+        if (!moving) throw new Error(past[0]?.problem ?? "it was given up");
+        const twentieth = Math.floor((20 * (moving.done ?? 0)) / (moving.total ?? 1));
+        if (twentieth > told || moving.state !== said) {
+          [told, said] = [twentieth, moving.state];
+          console.log(`  ${since(moveAt)} s: ${said}, ${told * 5} %; ${line(load)}; load ${loadavg()[0]!.toFixed(1)}`);
+        }
+        if (performance.now() > moveAt + limitMs) {
+          problems.push(
+            `after ${flags.limit} s the move was ${moving.state}, ${moving.done ?? 0} of ${moving.total ?? 0} passages copied`,
+          );
+          return;
+        }
+        await delay(500);
       }
-      await delay(500);
-    }
-  });
+    },
+    told,
+  );
+  clearInterval(turning);
+  turns.isHeld = false;
+  console.log(`  p99 during / without: ${times(during.searches, before.searches)}`);
+  if (turning) {
+    console.log(`  in turns, moving: ${taken(turns.moving)}`);
+    console.log(`  in turns, held: ${taken(turns.held)}`);
+    console.log(`  p99 moving / held: ${times(turns.moving, turns.held)}`);
+  }
   if (problems.length > 0) {
     console.log(`  during the move, which did not end: ${line(during)}; load ${loadavg()[0]!.toFixed(1)}`);
-    console.log(`  p99 during / without: ${(at(during.latencies, 0.99) / at(before.latencies, 0.99)).toFixed(2)}`);
+    clearInterval(watching);
     await vault.close();
     return;
   }
@@ -272,13 +355,13 @@ async function underLoad(): Promise<void> {
   await checkVersions(vault, versions);
   const { embedder } = await vault.ask(questionOf(7));
   if (embedder.id !== vault.embedders.old.id) problems.push("searches do not go by the model before");
+  clearInterval(watching);
   await vault.close();
   console.log(
     `migration under load: ${total} passages, ${flags.searches} searches/s and ${flags.writes} writes/s of ${per} passages asked for`,
   );
   console.log(`  during the move (${(moveMs / 1000).toFixed(1)} s): ${line(during)}`);
   console.log(`  with the old one kept: ${line(after)}`);
-  console.log(`  p99 during / without: ${(at(during.latencies, 0.99) / at(before.latencies, 0.99)).toFixed(2)}`);
   console.log(`  rollback: in force after ${recordMs.toFixed(0)} ms, the public name after ${aliasMs.toFixed(0)} ms`);
   console.log(`  load ${loadavg()[0]!.toFixed(1)}`);
   for (const load of [before, during, after])
@@ -287,9 +370,24 @@ async function underLoad(): Promise<void> {
 
 const since = (startedAt: number): string => ((performance.now() - startedAt) / 1000).toFixed(0);
 
-const line = ({ latencies, writeMs, failed, empty }: Load): string =>
-  `${latencies.length} searches p50 ${at(latencies, 0.5)} p99 ${at(latencies, 0.99)} ms, ${failed} failed, ${empty} empty; ` +
-  `${writeMs.length} writes p50 ${at(writeMs, 0.5)} p99 ${at(writeMs, 0.99)} ms`;
+const line = ({ searches, writeMs, failed, empty }: Load): string =>
+  `${taken(searches)}, ${failed} failed, ${empty} empty; ${writeMs.length} writes p50 ${at(writeMs, 0.5)} p99 ${at(writeMs, 0.99)} ms`;
+
+/** All of them, and those that the host left alone. */
+function taken(searches: readonly Search[]): string {
+  const calm = undisturbed(searches);
+  const told = (some: readonly Search[]): string => `p50 ${at(some.map(msOf), 0.5)} p99 ${at(some.map(msOf), 0.99)} ms`;
+  const others = calm.length < searches.length ? ` (${calm.length} that the host left alone: ${told(calm)})` : "";
+  return `${searches.length} searches ${told(searches)}${others}`;
+}
+
+const msOf = ({ ms }: Search): number => ms;
+
+function times(some: readonly Search[], others: readonly Search[]): string {
+  const ratio = (one: readonly Search[], other: readonly Search[]): string =>
+    (at(one.map(msOf), 0.99) / at(other.map(msOf), 0.99)).toFixed(2);
+  return `${ratio(some, others)} times; of those that the host left alone ${ratio(undisturbed(some), undisturbed(others))}`;
+}
 
 const targetOf = async ({ qdrant }: DrillVault): Promise<string | undefined> =>
   (await qdrant.getAliases()).aliases.find(({ alias_name }) => alias_name === "nika_vault")?.collection_name;
@@ -317,9 +415,14 @@ async function checkVersions({ qdrant, state }: DrillVault, versions: ReadonlyMa
 }
 
 /** Asks and writes at the given rates, whatever the answers take, until `work` is over. */
-async function measure(vault: DrillVault, versions: Map<string, number>, work: (load: Load) => Promise<void>): Promise<Load> {
+async function measure(
+  vault: DrillVault,
+  versions: Map<string, number>,
+  work: (load: Load) => Promise<void>,
+  told: (search: Search) => void = () => undefined,
+): Promise<Load> {
   const from = random(Number(flags.seed));
-  const load: Load = { latencies: [], failed: 0, empty: 0, writeMs: [] };
+  const load: Load = { searches: [], failed: 0, empty: 0, writeMs: [] };
   const open = new Set<Promise<void>>();
   const writing = new Set<string>();
   const ask = async (): Promise<void> => {
@@ -331,7 +434,9 @@ async function measure(vault: DrillVault, versions: Map<string, number>, work: (
       load.failed += 1;
       console.log(String(error));
     }
-    load.latencies.push(performance.now() - startedAt);
+    const search = { at: startedAt, ms: performance.now() - startedAt };
+    load.searches.push(search);
+    told(search);
   };
   const write = async (): Promise<void> => {
     const name = `d${from.below(versions.size)}`;

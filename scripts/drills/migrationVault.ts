@@ -68,8 +68,12 @@ export const places: readonly Place[] = [
   "drop",
 ];
 
-/** Opens everything in this process. `at` is called where it may die. */
-export async function openDrillVault(dir: string, at: (place: Place) => void = () => undefined): Promise<DrillVault> {
+/** Opens everything in this process. `at` is called where it may die, and `turn` awaited before each page of a move. */
+export async function openDrillVault(
+  dir: string,
+  at: (place: Place) => void = () => undefined,
+  turn: (signal: AbortSignal) => Promise<void> = async () => undefined,
+): Promise<DrillVault> {
   await using opened = new AsyncDisposableStack();
   const keys = openKeys(dir);
   const store = await startVectors({ dir: join(dir, "vectors"), apiKey, host: "127.0.0.1", log: console.error });
@@ -115,13 +119,19 @@ export async function openDrillVault(dir: string, at: (place: Place) => void = (
       at(place);
       return answer;
     };
+  const inTurn =
+    <R>(page: (cursor: string | null, signal: AbortSignal) => Promise<R>) =>
+    async (cursor: string | null, signal: AbortSignal): Promise<R> => {
+      await turn(signal);
+      return page(cursor, signal);
+    };
   const real = vectors.spaces;
   const spaces: Spaces = {
     ...real,
     find: embedders.find,
     prepare: within("prepare", real.prepare),
-    copy: within("copy", real.copy),
-    compare: within("compare", real.compare),
+    copy: inTurn(within("copy", real.copy)),
+    compare: inTurn(within("compare", real.compare)),
     sample: within("sample", real.sample),
     drop: within("drop", real.drop),
     point: async () => {
