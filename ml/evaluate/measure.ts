@@ -53,7 +53,7 @@ export function scoresOf(
   return { ndcg: all.map((one) => one.ndcg), mrr: all.map((one) => one.mrr), recall: all.map((one) => one.recall) };
 }
 
-export function fused({ dense, lexical }: Ranked, fusion: Fusion): { readonly at: number }[] {
+export function fused({ dense, lexical }: Ranked, fusion: Fusion): Hit[] {
   const asIds = (hits: readonly Hit[]): { id: number; score: number }[] => hits.map(({ at, score }) => ({ id: at, score }));
   return fuse(
     [
@@ -61,7 +61,7 @@ export function fused({ dense, lexical }: Ranked, fusion: Fusion): { readonly at
       { name: "lexical", weight: fusion.lexical, hits: asIds(lexical) },
     ],
     fusion,
-  ).map(({ id }) => ({ at: id }));
+  ).map(({ id, score }) => ({ at: id, score }));
 }
 
 export const meanOf = (values: readonly number[]): number =>

@@ -1,10 +1,11 @@
 /**
  * What training on use does, on documents that no example is about: our own collection with a log of use (simulated), and a made firm with
  * words of its own. BM25, the live embedder and the untrained model beside it; how long it took; that a split by pair promises too much; and
- * that the same seed gives the same bytes. `--quick` leaves the made firm out, `--recipes N` tries the first N recipes only,
- * `--only study` leaves out all but the study of our own collection, and `--only made` all but that of the made firm. Training reads all
- * documents of the vault, as it does for its owner, and of the exam's no question; `--unread` keeps their texts from it as well.
- * `--exam fresh` asks the same model of our own collection a second exam as well, which nobody saw while anything was chosen: figures named
+ * that the same seed gives the same bytes. Our own collection is learned from twice, each time with a log of one half of it, and examined on
+ * the other: so each paper is asked about once, by a model that no question about it taught. `--quick` leaves the made firm out, `--recipes N`
+ * tries the first N recipes only, `--only study` leaves out all but the study of our own collection, and `--only made` all but that of the
+ * made firm. Training reads all documents of the vault, as it does for its owner, and of the exam's no question; `--unread` keeps their texts
+ * from it as well. `--exam fresh` asks the same models a second exam as well, which nobody saw while anything was chosen: figures named
  * "fresh exam". Nothing may be chosen by it.
  */
 import { createHash } from "node:crypto";
@@ -22,6 +23,7 @@ import { decide } from "../../../ml/evaluate/gate.ts";
 import { fused, meanOf, rankAll, scoresOf, type Question, type Ranked, type Scores } from "../../../ml/evaluate/measure.ts";
 import { bootstrap } from "../../../ml/evaluate/metrics.ts";
 import { toQuestions, wordsOver } from "../../../ml/train/ground.ts";
+import { rerank } from "../../../ml/retrieve/rerank.ts";
 import { learn, learnDefault, type Learned, type LearnOptions } from "../../../ml/train/learn.ts";
 import { modelFiles } from "../../../ml/train/modelFiles.ts";
 import { embedTexts } from "../../../ml/train/model.ts";
@@ -63,14 +65,15 @@ type Firm = {
   readonly testShare: number;
 };
 
-/** Which half a document is of, as the retrieval bench has it. */
-const isHeldOut = (documentId: string): boolean => createHash("sha256").update(documentId).digest()[0]! % 2 !== 0;
+/** Which half a document is of, as the retrieval bench has it: its held-out half is 1. */
+const halfOf = (documentId: string): number => createHash("sha256").update(documentId).digest()[0]! % 2;
 
 /**
- * Our collection, with 300 further papers of the same firm that only the log is about. The log is about the tuning half of the documents and
- * the further papers; the exam is the questions of the held-out half, word for word, among the collection's documents.
+ * Our collection, with 300 further papers of the same firm that only the log is about. The log is about one half of the documents and
+ * the further papers; the exam is the questions of the other half, word for word, among the collection's documents.
  */
-async function ownFirm(): Promise<Firm> {
+async function ownFirm(examined: 0 | 1): Promise<Firm> {
+  const isHeldOut = (documentId: string): boolean => halfOf(documentId) === examined;
   const { documents, queries } = readCollection(fileURLToPath(new URL("../../../tests/fixtures/collection", import.meta.url)));
   const further = papers(300, 21);
   const searched = await passagesOf(documents);
@@ -86,7 +89,7 @@ async function ownFirm(): Promise<Firm> {
   const aside = further.flatMap((paper, at) => paper.asks.map((question) => ({ question, documentId: `f${at}` })));
   const handWritten = new Set(documents.slice(0, topics.length).map(({ id }) => id));
   return {
-    ...firmOf("own collection", passages, [
+    ...firmOf(`own collection, half ${2 - examined} of 2`, passages, [
       // Three people ask of what the collection holds for each one who asks of the further papers.
       ...pairsOf(asks, passages, { seed: 3, jargonShare: 0, times: 3 }),
       ...pairsOf(aside, passages, { seed: 31, jargonShare: 0, times: 1 }),
@@ -188,7 +191,10 @@ function judging(questions: readonly Question[], passages: readonly DatasetPassa
   };
 }
 
-async function study(firm: Firm): Promise<void> {
+type Exam = { readonly questions: readonly Question[]; readonly systems: Readonly<Record<string, Scores>>; readonly firm: Firm };
+
+/** Learns from a firm's use. What its model reaches on its exam, and on the fresh one where there is one. */
+async function study(firm: Firm): Promise<{ readonly exam: Exam; readonly fresh: Exam | undefined }> {
   const { name, passages, searched, pairs, testShare } = firm;
   const split = splitByDocument(pairs, passages, { testShare });
   const refusal = checkDataset(split, {
@@ -215,18 +221,21 @@ async function study(firm: Firm): Promise<void> {
   console.error(
     `${name}: ${JSON.stringify(learned.beginning)}, ${JSON.stringify(learned.chosen)}, share ${learned.share}, ${JSON.stringify(learned.fusion)}, ${JSON.stringify(learned.negatives)}`,
   );
-
-  judge(name, firm, { learned, questions: examOf(split.test, searched) });
-  const exams = firm.fresh?.filter(({ judged }) => [...judged.keys()].every((id) => exam.has(split.groupOf.get(id)!)));
-  if (exams) judge(`${name}, fresh exam`, firm, { learned, questions: exams });
+  const fresh = firm.fresh?.filter(({ judged }) => [...judged.keys()].every((id) => exam.has(split.groupOf.get(id)!)));
+  return {
+    exam: examine(name, firm, { learned, questions: examOf(split.test, searched) }),
+    fresh: fresh && examine(`${name}, fresh exam`, firm, { learned, questions: fresh }),
+  };
 }
 
-/** What the models reach, beside words and the live one. */
-function judge(
+const search = { live: "a search, live", trained: "a search, trained" };
+
+/** What the models reach, beside words and the live one, and what the gate would say. */
+function examine(
   name: string,
   firm: Firm,
   { learned, questions: asked }: { readonly learned: Learned; readonly questions: readonly Question[] },
-): void {
+): Exam {
   const { questions, rank, of } = judging(asked, firm.searched);
   const liveRanks = rank(embedLive);
   const untrainedRanks = rank((texts) => embedTexts(learned.untrained, texts));
@@ -240,14 +249,55 @@ function judge(
     "both, untrained": of(untrainedRanks, fusionDefault),
     "both, trained, fused as before": of(trainedRanks, fusionDefault),
     "both, trained": of(trainedRanks, learned.fusion),
+    [search.live]: answered(questions, firm.searched, { ranked: liveRanks, fusion: fusionDefault, needsWords: true }),
+    [search.trained]: answered(questions, firm.searched, { ranked: trainedRanks, fusion: learned.fusion, needsWords: false }),
   };
-  for (const [system, { ndcg, mrr, recall }] of Object.entries(systems)) {
-    const { mean, from, to } = bootstrap(ndcg);
-    const others = `MRR ${meanOf(mrr).toFixed(3)}, recall ${meanOf(recall).toFixed(3)}`;
+  const evidence = (ranked: readonly Ranked[], fusion: Fusion) => ({
+    dense: of(ranked, "dense"),
+    hybrid: of(ranked, fusion),
+    latencyMs: 1,
+    sizeBytes: 0,
+  });
+  const verdict = decide(questions, {
+    live: evidence(liveRanks, fusionDefault),
+    candidate: evidence(trainedRanks, learned.fusion),
+    probes: [],
+  });
+  console.error(`${name}, the verdict:`);
+  for (const { name: check, passed, says } of verdict.checks) console.error(`  ${passed ? "passes" : "FAILS"} ${check}: ${says}`);
+  return { questions, systems, firm };
+}
+
+/** As the appliance searches: the best of both rankings in the order in which they answer; by the baseline, only what shares a word. */
+function answered(
+  questions: readonly Question[],
+  passages: readonly DatasetPassage[],
+  { ranked, fusion, needsWords }: { ranked: readonly Ranked[]; fusion: Fusion; needsWords: boolean },
+): Scores {
+  const hitsOf = (question: number): { at: number }[] => {
+    const candidates = fused(ranked[question]!, fusion).slice(0, candidatesMax);
+    return rerank(
+      candidates.map(({ at, score }) => ({ at, score, title: passages[at]!.title, text: passages[at]!.body })),
+      questions[question]!.text,
+      { needsWords },
+    );
+  };
+  return scoresOf(questions, hitsOf, (at) => passages[at]!.documentId);
+}
+
+/** As many as a search looks at more closely. */
+const candidatesMax = 30;
+
+/** The figures of one exam, or of several that ask about different papers. */
+function tell(name: string, exams: readonly Exam[]): void {
+  const valuesOf = (system: string, measure: keyof Scores): number[] => exams.flatMap(({ systems }) => systems[system]![measure]);
+  for (const system of Object.keys(exams[0]!.systems)) {
+    const { mean, from, to } = bootstrap(valuesOf(system, "ndcg"));
+    const others = `MRR ${meanOf(valuesOf(system, "mrr")).toFixed(3)}, recall ${meanOf(valuesOf(system, "recall")).toFixed(3)}`;
     report({
       name: `learn.${name}.${system}`,
       value: mean,
-      unit: `NDCG@10 of ${ndcg.length} questions, 95 % from ${from.toFixed(3)} to ${to.toFixed(3)}; ${others}`,
+      unit: `NDCG@10 of ${valuesOf(system, "ndcg").length} questions, 95 % from ${from.toFixed(3)} to ${to.toFixed(3)}; ${others}`,
     });
   }
   for (const [one, other, goal] of [
@@ -255,9 +305,10 @@ function judge(
     ["vectors, trained", "vectors, untrained", 0],
     ["both, trained", "both, live", 0],
     ["both, trained", "words (BM25)", 0],
+    [search.trained, search.live, 0],
     ["both, trained", "both, trained, fused as before", undefined],
   ] as const) {
-    const [a, b] = [systems[one]!.ndcg, systems[other]!.ndcg];
+    const [a, b] = [valuesOf(one, "ndcg"), valuesOf(other, "ndcg")];
     const { mean, from, to } = bootstrap(a.map((value, at) => value - b[at]!));
     const gain = mean / meanOf(b);
     report(
@@ -271,10 +322,15 @@ function judge(
         : () => ({ goal: goal > 0 ? ">= +10 %, interval above 0" : "interval above 0", met: gain >= goal && from > 0 }),
     );
   }
-  for (const [part, at] of partsOf(firm, questions)) {
-    const [before, after] = (["vectors, live", "vectors, trained"] as const).map((system) =>
-      at.map((question) => systems[system]!.ndcg[question]!),
-    );
+  const parts = exams.flatMap(({ firm: { partOf }, questions }) =>
+    questions.map(({ judged }) => partOf?.([...judged.keys()][0]!) ?? ""),
+  );
+  for (const [part, at] of Map.groupBy(parts.keys(), (question) => parts[question]!)) {
+    if (part === "") continue;
+    const [before, after] = (["vectors, live", "vectors, trained"] as const).map((system) => {
+      const values = valuesOf(system, "ndcg");
+      return at.map((question) => values[question]!);
+    });
     const { mean, from, to } = bootstrap(after!.map((value, question) => value - before![question]!));
     report({
       name: `learn.${name}.${part}: vectors, trained - live`,
@@ -282,24 +338,6 @@ function judge(
       unit: `NDCG@10 of ${at.length} questions, from ${meanOf(before!).toFixed(3)}, 95 % from ${from.toFixed(3)} to ${to.toFixed(3)}`,
     });
   }
-  const evidence = (ranked: readonly Ranked[], fusion: Fusion) => ({
-    dense: of(ranked, "dense"),
-    hybrid: of(ranked, fusion),
-    latencyMs: 1,
-    sizeBytes: 0,
-  });
-  const verdict = decide(questions, {
-    live: evidence(liveRanks, fusionDefault),
-    candidate: evidence(trainedRanks, learned.fusion),
-    probes: [],
-  });
-  for (const { name: check, passed, says } of verdict.checks) console.error(`  ${passed ? "passes" : "FAILS"} ${check}: ${says}`);
-}
-
-/** The positions of the questions of each part. */
-function partsOf({ partOf }: Firm, questions: readonly Question[]): [string, number[]][] {
-  if (!partOf) return [];
-  return [...Map.groupBy(questions.keys(), (at) => partOf([...questions[at]!.judged.keys()][0]!))];
 }
 
 /**
@@ -346,8 +384,16 @@ const digestOf = ({ model }: Learned): string => {
   return hash.digest("hex");
 };
 
-const own = await ownFirm();
-if (flags.only !== "made") await study(own);
+const own = await ownFirm(1);
+if (flags.only !== "made") {
+  const halves = [await study(own), await study(await ownFirm(0))];
+  tell(
+    "own collection",
+    halves.map(({ exam }) => exam),
+  );
+  const fresh = halves.flatMap((half) => half.fresh ?? []);
+  if (fresh.length > 0) tell("own collection, fresh exam", fresh);
+}
 if (flags.only === undefined) {
   const honest = splitByDocument(own.pairs, own.passages, { testShare: own.testShare });
   await lie(own, honest);
@@ -359,4 +405,7 @@ if (flags.only === undefined) {
     met: one === other,
   }));
 }
-if (flags.quick !== true && flags.only !== "study") await study(await madeFirm());
+if (flags.quick !== true && flags.only !== "study") {
+  const made = await madeFirm();
+  tell(made.name, [(await study(made)).exam]);
+}
