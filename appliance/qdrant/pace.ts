@@ -15,9 +15,9 @@ export type Pace = {
 export type Moment = "quiet" | "rest" | "page";
 
 /** A search that comes while the store writes a page waits about half of it. */
-const writeMs = 8;
+const writeMs = 4;
 /** Below the least, what every page takes besides is most of it. */
-const size = { least: 16, first: 24, most: 96 };
+const size = { least: 8, first: 16, most: 32 };
 const rest = { least: 0.5, first: 1, most: 6 };
 /** While it moves, searches may take this many times what they took before, on the average; the slowest of them then stay below twice. */
 const slowdown = 1.25;

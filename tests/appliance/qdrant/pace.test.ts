@@ -7,13 +7,13 @@ test("pages get smaller where writing takes long and larger where it does not, w
   const first = slow.size;
   for (let page = 0; page < 50; page += 1) {
     slow.wrote(slow.size, slow.size * 0.4);
-    fast.wrote(fast.size, fast.size * 0.1);
+    fast.wrote(fast.size, fast.size * 0.2);
     stuck.wrote(stuck.size, 1_000);
   }
-  assert.equal(slow.size, 20, "8 ms of 0.4 ms each");
-  assert.equal(fast.size, 80, "8 ms of 0.1 ms each");
+  assert.equal(slow.size, 10, "4 ms of 0.4 ms each");
+  assert.equal(fast.size, 20, "4 ms of 0.2 ms each");
   assert.ok(slow.size < first && first < fast.size);
-  assert.equal(stuck.size, 16);
+  assert.equal(stuck.size, 8);
 });
 
 test("it rests longer while searches take longer than before the move, and less when they do not", () => {
