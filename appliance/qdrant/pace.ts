@@ -19,7 +19,7 @@ const writeMs = 4;
 /** Below the least, what every page takes besides is most of it. */
 const size = { least: 8, first: 16, most: 32 };
 const rest = { least: 0.5, first: 1, most: 6 };
-/** While it moves, searches may take this many times what they took before, on the average; the slowest of them then stay below twice. */
+/** While it moves, searches may take this many times what they took before, on the average. How the slowest fare: docs/learning.md. */
 const slowdown = 1.25;
 /** What one page or one search counts against all before it. */
 const [pageWeight, searchWeight] = [0.2, 0.05];

@@ -32,6 +32,7 @@ test("one search that takes its time, or a crowd without end, does not keep it f
 
 test("a page that fails is over: the next one begins, and searches count as before", async () => {
   const traffic = openTraffic();
+  for (let search = 0; search < 5; search += 1) traffic.searching()();
   await assert.rejects(
     traffic.page(signal, () => Promise.reject(new Error("the store is gone"))),
     /the store is gone/,
